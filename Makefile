@@ -1,0 +1,58 @@
+# Two commands matter: `make demo` and `make test`. Each sets up all it needs under .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BUILD := build
+
+# The first interpreter from 3.11 to 3.13 wins; PYTHON=/path/to/python overrides.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Egress Sentinel needs Python 3.11, 3.12 or 3.13, and none was found; set PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
+	@echo "installing Egress Sentinel and what it needs (about a minute, once)"
+	@$(PIP) --editable . && touch $@
+
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
+	@echo "installing Egress Sentinel, its tests and its linters (about a minute, once)"
+	@$(PIP) --editable '.[test,lint]' && touch $@ $(VENV)/.installed
+
+.PHONY: demo
+demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to alerts and an HTML report
+	@$(BIN)/egress-sentinel demo --output-dir demo-output
+
+.PHONY: test
+test: $(VENV)/.installed-test ## the whole test suite
+	@$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: package
+package: $(VENV)/.installed ## build/: the Lambda's zip and the training job's source bundle, the same bytes each time
+	@$(BIN)/python lambdas/build.py $(BUILD)
+	@$(BIN)/python -m egress_sentinel.source_bundle $(BUILD)/sourcedir.tar.gz
+
+.PHONY: bench
+bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds
+	@$(BIN)/python benchmarks/tutorial_forest.py
+
+.PHONY: clean
+clean: ## remove what the other commands made
+	@rm -rf $(VENV) $(BUILD) dist demo-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find ml_models -name '*.egg-info' -type d -prune -exec rm -rf {} +

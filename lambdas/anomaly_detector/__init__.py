@@ -1,0 +1,1 @@
+"""The detector: scores new hours of features through the endpoint and turns scores into few, priced alerts."""

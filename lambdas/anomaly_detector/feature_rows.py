@@ -1,0 +1,105 @@
+"""Reads the feature files of a window of hours from S3."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+if TYPE_CHECKING:
+    from anomaly_detector.window import Window
+
+KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
+MEASURES = (
+    "usage_type",
+    "operation",
+    "usage_gb",
+    "egress_gb",
+    "cost_usd",
+    "expected_usage_gb",
+    "expected_egress_gb",
+    "expected_cost_usd",
+    "expected_spread_gb",
+    "is_provisional",
+)
+
+
+class FeatureError(ValueError):
+    """Feature files that are missing or not of the schema."""
+
+
+def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> pa.Table:
+    """Read the window's rows, sorted by hour and series; of a row that stands in two files the newer file's wins.
+
+    Returns
+    -------
+    pa.Table
+        KEYS, MEASURES and the feature columns; no rows where there are no files.
+
+    Raises
+    ------
+    FeatureError
+        A file without one of the key or measure columns.
+    """
+    objects = [entry for day in window.days for entry in _objects(s3, bucket, f"{prefix}day={day}/")]
+    objects.sort(key=lambda entry: (entry["LastModified"], entry["Key"]))
+    tables = [_read(s3, bucket, entry["Key"]) for entry in objects]
+    if not tables:
+        return pa.table({})
+    table = in_window(pa.concat_tables(tables, promote_options="default"), window.start, window.end)
+    if len(tables) > 1:
+        table = _latest(table)
+    return table.sort_by([(name, "ascending") for name in KEYS])
+
+
+def feature_names(table: pa.Table) -> list[str]:
+    """Return the names of the feature columns: the float columns that are neither keys nor measures."""
+    return [
+        field.name
+        for field in table.schema
+        if pa.types.is_floating(field.type) and field.name not in {*KEYS, *MEASURES, "anomaly_score"}
+    ]
+
+
+def feature_descriptions(table: pa.Table) -> dict[str, str]:
+    """Return what each feature means, from the schema in the file's metadata; empty without one."""
+    raw = (table.schema.metadata or {}).get(b"egress_sentinel.schema")
+    if raw is None:
+        return {}
+    return {feature["name"]: feature["description"] for feature in json.loads(raw)["features"]}
+
+
+def in_window(table: pa.Table, start: int, end: int) -> pa.Table:
+    """Keep the rows of the hours [start, end)."""
+    if table.num_rows == 0:
+        return table
+    hour = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
+    first, last = (_moment(number) for number in (start, end))
+    return table.filter(pc.and_(pc.greater_equal(hour, first), pc.less(hour, last)))
+
+
+def _moment(hour: int) -> pa.Scalar:
+    return pa.scalar(hour * 3_600_000_000, pa.timestamp("us", tz="UTC"))
+
+
+def _objects(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [entry for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".parquet")]
+
+
+def _read(s3: Any, bucket: str, key: str) -> pa.Table:
+    table = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+    missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
+    if missing:
+        raise FeatureError(f"s3://{bucket}/{key} has no column {missing[0]}; features of schema version 1 are accepted")
+    return table
+
+
+def _latest(table: pa.Table) -> pa.Table:
+    keys = zip(*(table[name].to_pylist() for name in KEYS), strict=True)
+    last = {key: row for row, key in enumerate(keys)}
+    return table.take(pa.array(sorted(last.values()), pa.int64()))

@@ -1,0 +1,202 @@
+"""From anomalous hours to incidents. Pure, and causal by hour.
+
+What is decided at an hour depends on that hour and those before it alone, so that hours may arrive one by one, by the
+day or all at once: the incidents are the same.
+
+An hour of a series counts when the model calls it anomalous *and* it is above what was expected by the floor in
+percent. It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or,
+where the bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from anomaly_detector.settings import Policy
+
+GATHERING_HOURS = 24
+# Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
+MAX_SERIES_HOURS = 4000
+
+
+class Series(NamedTuple):
+    """The key of a series."""
+
+    account_id: str
+    region: str
+    service: str
+    egress_class: str
+    resource_id: str
+
+
+class Hour(NamedTuple):
+    """One anomalous hour of a series; amounts are rounded to 6 decimals."""
+
+    hour: int
+    series: Series
+    usage_gb: float
+    expected_usage_gb: float
+    egress_gb: float
+    expected_egress_gb: float
+    cost_usd: float
+    expected_cost_usd: float
+    anomaly_score: float
+    usage_type: str
+    operation: str
+    is_provisional: bool
+
+    @property
+    def excess_usd(self) -> float:
+        """Dollars above what was expected."""
+        return self.cost_usd - self.expected_cost_usd
+
+    @property
+    def excess_gb(self) -> float:
+        """GB above what was expected."""
+        return self.usage_gb - self.expected_usage_gb
+
+
+@dataclass
+class Incident:
+    """Anomalous hours of one or more series of one account and region."""
+
+    alert_id: str
+    detected: int
+    members: dict[Series, dict[int, Hour]] = field(default_factory=dict)
+
+    @property
+    def hours(self) -> list[Hour]:
+        """All anomalous hours, by hour and series."""
+        return sorted(hour for member in self.members.values() for hour in member.values())
+
+    @property
+    def start(self) -> int:
+        """The first anomalous hour."""
+        return min(min(member) for member in self.members.values())
+
+    @property
+    def end(self) -> int:
+        """The last anomalous hour."""
+        return max(max(member) for member in self.members.values())
+
+    def add(self, hours: Iterable[Hour]) -> None:
+        """Take hours in; an hour that is there already is replaced, never added up."""
+        for hour in hours:
+            self.members.setdefault(hour.series, {})[hour.hour] = hour
+
+    def before(self, end: int) -> Incident:
+        """Return the incident as it was when `end` had not come yet."""
+        return self._only(lambda hour: hour < end)
+
+    def since(self, start: int) -> list[Hour]:
+        """Return the hours from `start` on."""
+        return [hour for hour in self.hours if hour.hour >= start]
+
+    def _only(self, keep: Callable[[int], bool]) -> Incident:
+        kept = {s: {h: row for h, row in member.items() if keep(h)} for s, member in self.members.items()}
+        return Incident(self.alert_id, self.detected, {s: member for s, member in kept.items() if member})
+
+
+def find_incidents(
+    policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour], new: Iterable[Hour]
+) -> list[Incident]:
+    """Take new hours into incidents.
+
+    Parameters
+    ----------
+    policy : Policy
+        Floors, gap and sibling hours.
+    open_incidents : sequence of Incident
+        As they stood before the first new hour.
+    past : iterable of Hour
+        Anomalous hours of the 24 hours before the first new one: they count towards the floor.
+    new : iterable of Hour
+        Anomalous hours to decide on.
+
+    Returns
+    -------
+    list of Incident
+        Those that are new or grew; the given ones are not changed.
+    """
+    return _Decision(policy, open_incidents, past).take(new)
+
+
+class _Decision:
+    def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
+        self._policy = policy
+        self._incidents = [incident.before(incident.end + 1) for incident in open_incidents]
+        self._touched: dict[str, Incident] = {}
+        self._recent: dict[Series, dict[int, Hour]] = {}
+        for hour in past:
+            self._remember(hour)
+
+    def take(self, new: Iterable[Hour]) -> list[Incident]:
+        by_hour: dict[int, list[Hour]] = {}
+        for row in new:
+            by_hour.setdefault(row.hour, []).append(row)
+        for hour in sorted(by_hour):
+            counting = [row for row in by_hour[hour] if self._is_far_above(row)]
+            # The largest leads: the alert is named after it.
+            for row in sorted(counting, key=lambda r: (-r.excess_usd, -r.excess_gb, r.series)):
+                self._take_hour(row)
+        return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
+
+    def _take_hour(self, row: Hour) -> None:
+        recent = self._remember(row)
+        incident = self._extended(row)
+        if incident is not None:
+            incident.add([row])
+        elif self._reaches_a_floor(recent):
+            incident = self._sibling(row) or self._opened(recent, row)
+            incident.add(recent)
+        else:
+            return
+        self._touched[incident.alert_id] = incident
+
+    def _remember(self, row: Hour) -> list[Hour]:
+        """Return the series' counting hours of the last 24, this one included."""
+        if not self._is_far_above(row):
+            return []
+        hours = self._recent.setdefault(row.series, {})
+        hours[row.hour] = row
+        for old in [hour for hour in hours if hour <= row.hour - GATHERING_HOURS]:
+            del hours[old]
+        return [hours[hour] for hour in sorted(hours)]
+
+    def _is_far_above(self, row: Hour) -> bool:
+        floor = self._policy.min_excess_percent / 100 * row.expected_usage_gb
+        return row.excess_gb > 0 and row.excess_gb >= floor
+
+    def _reaches_a_floor(self, recent: list[Hour]) -> bool:
+        if sum(row.cost_usd for row in recent) == 0:
+            return sum(row.excess_gb for row in recent) >= self._policy.min_excess_gb
+        return sum(row.excess_usd for row in recent) >= self._policy.min_excess_usd
+
+    def _extended(self, row: Hour) -> Incident | None:
+        for incident in reversed(self._incidents):
+            if row.series in incident.members and self._is_open(incident, row.hour):
+                return incident
+        return None
+
+    def _is_open(self, incident: Incident, hour: int) -> bool:
+        size = sum(len(member) for member in incident.members.values())
+        return size < MAX_SERIES_HOURS and hour - incident.end <= self._policy.incident_gap_hours
+
+    def _sibling(self, row: Hour) -> Incident | None:
+        for incident in self._incidents:
+            first = next(iter(incident.members))
+            is_near = 0 <= row.hour - incident.detected <= self._policy.sibling_hours
+            if first[:2] == row.series[:2] and is_near and self._is_open(incident, row.hour):
+                return incident
+        return None
+
+    def _opened(self, recent: list[Hour], row: Hour) -> Incident:
+        identity = "\x1f".join([*row.series, str(recent[0].hour)])
+        incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.hour)
+        self._incidents.append(incident)
+        return incident

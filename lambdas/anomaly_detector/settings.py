@@ -1,0 +1,102 @@
+"""The function's environment variables, read and checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SEVERITIES = ("low", "medium", "high", "critical")
+
+
+class SettingsError(ValueError):
+    """A variable is missing or has a value that makes no sense."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When anomalous hours become an alert; see `incidents`."""
+
+    min_excess_usd: float = 5.0
+    min_excess_gb: float = 1.0
+    min_excess_percent: float = 50.0
+    incident_gap_hours: int = 24
+    sibling_hours: int = 3
+    severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are, and the policy."""
+
+    bucket: str
+    features_prefix: str
+    scored_prefix: str
+    endpoint_name: str
+    alerts_table: str
+    idempotency_table: str
+    topic_arn: str
+    max_body_bytes: int
+    policy: Policy
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        SettingsError
+            Names the variable, its value and what is accepted.
+        """
+        return cls(
+            bucket=_required(environment, "BUCKET"),
+            features_prefix=environment.get("FEATURES_PREFIX", "features/"),
+            scored_prefix=environment.get("SCORED_PREFIX", "scored/"),
+            endpoint_name=_required(environment, "ENDPOINT_NAME"),
+            alerts_table=_required(environment, "ALERTS_TABLE"),
+            idempotency_table=_required(environment, "IDEMPOTENCY_TABLE"),
+            topic_arn=_required(environment, "TOPIC_ARN"),
+            max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
+            policy=Policy(
+                min_excess_usd=_number(environment, "MIN_EXCESS_USD", 5),
+                min_excess_gb=_number(environment, "MIN_EXCESS_GB", 1),
+                min_excess_percent=_number(environment, "MIN_EXCESS_PERCENT", 50),
+                # Shorter than the 24 hours in which an incident gathers its floor, it would be counted twice.
+                incident_gap_hours=int(_number(environment, "INCIDENT_GAP_HOURS", 24, least=24)),
+                sibling_hours=int(_number(environment, "SIBLING_HOURS", 3)),
+                severity_usd_per_day=_thresholds(environment.get("SEVERITY_USD_PER_DAY", "50,500,5000")),
+            ),
+        )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, least: float = 0) -> float:
+    text = environment.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value < float("inf"):
+        raise SettingsError(f"{name} is {text!r}; a number of at least {least:g} is accepted")
+    return value
+
+
+def _thresholds(text: str) -> tuple[float, float, float]:
+    try:
+        medium, high, critical = (float(part) for part in text.split(","))
+    except ValueError:
+        medium = high = critical = float("nan")
+    if not 0 < medium < high < critical:
+        raise SettingsError(
+            f"SEVERITY_USD_PER_DAY is {text!r}; accepted are three rising dollars a day for medium, high and critical, "
+            "such as 50,500,5000"
+        )
+    return medium, high, critical

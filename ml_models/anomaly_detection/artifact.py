@@ -1,0 +1,176 @@
+"""The model directory: model.joblib, manifest.json, baseline.json and the code that serves it; and model.tar.gz."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import shutil
+import tarfile
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from platform import python_version
+from typing import TYPE_CHECKING, Any
+
+import joblib
+
+import anomaly_detection
+from anomaly_detection.files import write_json, written_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MANIFEST_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.joblib"
+BASELINE_FILE = "baseline.json"
+HASHED_FILES = (MODEL_FILE, BASELINE_FILE)
+LIBRARIES = ("scikit-learn", "numpy", "pandas", "pyarrow", "joblib")
+SCORE_CONVENTION = (
+    "anomaly_score is scikit-learn's IsolationForest.decision_function: lower is more anomalous; "
+    "is_anomaly is 1 where anomaly_score < 0, else 0"
+)
+# The package may be imported from where no setup.py lies beside it, such as site-packages.
+SETUP_PY = f'''"""What SageMaker installs the source bundle and an artifact's code/ with: anomaly_detection."""
+
+from setuptools import setup
+
+setup(
+    name="egress-sentinel-anomaly-detection",
+    version="{anomaly_detection.__version__}",
+    packages=["anomaly_detection"],
+    python_requires=">=3.11",
+)
+'''
+
+
+def save(model_dir: Path, forest: Any, baseline: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    """Write a model directory; one that is already there keeps its old manifest until all else is in place.
+
+    Parameters
+    ----------
+    model_dir : Path
+        SageMaker's `SM_MODEL_DIR`; made where it is missing.
+    forest : sklearn.ensemble.IsolationForest
+        Fitted without feature names.
+    baseline : mapping
+        As `baseline.describe_training` gives it.
+    manifest : mapping
+        All of manifest.json but `manifest_version`, `versions`, `score_convention` and `files`.
+
+    Raises
+    ------
+    OSError
+        The directory cannot be written.
+    """
+    exists = model_dir.exists()
+    # In SageMaker the model directory may be a mount of its own: a rename must not cross its border.
+    home = model_dir if exists else model_dir.parent
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix=".model-") as temporary:
+        staged = Path(temporary) / "model"
+        staged.mkdir()
+        _write_files(staged, forest, baseline, manifest)
+        if exists:
+            _move_into(staged, model_dir)
+        else:
+            staged.rename(model_dir)
+
+
+def _write_files(directory: Path, forest: Any, baseline: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    joblib.dump(forest, directory / MODEL_FILE)
+    write_json(directory / BASELINE_FILE, baseline)
+    copy_code(directory / "code")
+    document = {
+        "manifest_version": MANIFEST_VERSION,
+        **manifest,
+        "versions": library_versions(),
+        "score_convention": SCORE_CONVENTION,
+        "files": {name: sha256(directory / name) for name in HASHED_FILES},
+    }
+    write_json(directory / MANIFEST_FILE, document)
+
+
+def _move_into(staged: Path, model_dir: Path) -> None:
+    names = [path.relative_to(staged) for path in _files(staged)]
+    for name in sorted(names, key=lambda name: (name.name == MANIFEST_FILE, name)):
+        (model_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (staged / name).replace(model_dir / name)
+
+
+def library_versions() -> dict[str, str]:
+    """Python, the libraries that score and this package, with their versions here."""
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"python": python_version(), **libraries, "anomaly_detection": anomaly_detection.__version__}
+
+
+def copy_code(directory: Path) -> None:
+    """Write setup.py and this package's sources into a directory, ready for `pip install`.
+
+    It is the `code/` of an artifact and the source bundle of a training job.
+
+    Parameters
+    ----------
+    directory : Path
+        Made where it is missing.
+    """
+    package = directory / "anomaly_detection"
+    package.mkdir(parents=True, exist_ok=True)
+    (directory / "setup.py").write_text(SETUP_PY, encoding="utf-8")
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        shutil.copyfile(source, package / source.name)
+
+
+def sha256(path: Path) -> str:
+    """Hash a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pack(model_dir: Path, tar_path: Path) -> None:
+    """Write a directory's contents, at the root of a tar.gz, the same bytes for the same files.
+
+    Names are sorted, times and owners are zero; hidden files and compiled Python are left out.
+
+    Parameters
+    ----------
+    model_dir : Path
+        What goes in.
+    tar_path : Path
+        Such as model.tar.gz; written beside and renamed.
+
+    Raises
+    ------
+    OSError
+        The one cannot be read or the other not written.
+    """
+    files = [path for path in _files(model_dir) if _belongs(path.relative_to(model_dir)) and path != tar_path]
+    with (
+        written_beside(tar_path) as beside,
+        beside.open("wb") as raw,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path in files:
+            with path.open("rb") as file:
+                tar.addfile(_member(path, path.relative_to(model_dir).as_posix()), file)
+
+
+def _files(directory: Path) -> list[Path]:
+    if not directory.is_dir():
+        raise NotADirectoryError(20, "not a directory", str(directory))
+    return sorted(
+        (path for path in directory.rglob("*") if path.is_file()),
+        key=lambda path: path.relative_to(directory).as_posix(),
+    )
+
+
+def _belongs(name: Path) -> bool:
+    return not any(step.startswith(".") or step == "__pycache__" for step in name.parts)
+
+
+def _member(path: Path, name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = path.stat().st_size
+    member.mode = 0o644
+    return member

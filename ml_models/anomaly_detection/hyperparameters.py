@@ -1,0 +1,140 @@
+"""The Isolation Forest's hyperparameters, in every spelling in which SageMaker hands them over."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from anomaly_detection.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
+
+# A tuning job adds this one to those of the user.
+TUNING_OBJECTIVE = "_tuning_objective_metric"
+LARGEST_SEED = 2**32 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hyperparameters:
+    """As scikit-learn's `IsolationForest` names them.
+
+    Parameters
+    ----------
+    n_estimators : int
+        Trees; at least 1.
+    contamination : float or "auto"
+        Share of the training rows, above 0 and up to 0.5, that ends below the threshold.
+    max_samples : int, float or "auto"
+        Rows per tree: a count, or a share above 0 and up to 1; "auto" is 256. Never more than there are rows.
+    max_features : int or float
+        Features per tree: a count, or a share above 0 and up to 1.
+    random_state : int
+        The seed, 0 to 2**32 - 1.
+    """
+
+    n_estimators: int = 200
+    contamination: float | Literal["auto"] = 0.01
+    max_samples: int | float | Literal["auto"] = 256
+    max_features: int | float = 1.0
+    random_state: int = 42
+
+    def as_dict(self) -> dict[str, Any]:
+        """Name to value, for the manifest and for scikit-learn."""
+        return asdict(self)
+
+
+NAMES = tuple(field.name for field in fields(Hyperparameters))
+
+
+def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
+    """Read hyperparameters.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        Name to value, plain or JSON-encoded (``"100"``, ``100``, ``'"auto"'``). SageMaker's own, which start with
+        ``sagemaker_``, are ignored.
+
+    Raises
+    ------
+    InputError
+        An unknown name, or a value outside what `Hyperparameters` states.
+    """
+    ours = {name: value for name, value in given.items() if not is_sagemakers_own(name)}
+    unknown = sorted(set(ours) - set(NAMES))
+    if unknown:
+        raise InputError(f"unknown hyperparameter {unknown[0]!r}; accepted are {', '.join(NAMES)}")
+    return Hyperparameters(**{name: _PARSERS[name](name, _decoded(value)) for name, value in ours.items()})
+
+
+def is_sagemakers_own(name: str) -> bool:
+    """Tell whether SageMaker added a hyperparameter by itself."""
+    return name.startswith("sagemaker_") or name == TUNING_OBJECTIVE
+
+
+def _decoded(value: object) -> object:
+    while isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _whole_number(value: object, low: int, high: int | None = None) -> int | None:
+    # A tuning job writes whole numbers as 100.0, too.
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(whole, bool) or not isinstance(whole, int) or whole < low or (high is not None and whole > high):
+        return None
+    return whole
+
+
+def _share(value: object, high: float) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= high:
+        return None
+    return float(value)
+
+
+def _count(name: str, value: object) -> int:
+    return _or_refuse(name, value, _whole_number(value, 1), "a whole number from 1")
+
+
+def _seed(name: str, value: object) -> int:
+    return _or_refuse(name, value, _whole_number(value, 0, LARGEST_SEED), f"a whole number from 0 to {LARGEST_SEED}")
+
+
+def _contamination(name: str, value: object) -> float | str:
+    parsed: float | str | None = "auto" if value == "auto" else _share(value, 0.5)
+    return _or_refuse(name, value, parsed, 'a share above 0 and up to 0.5, or "auto"')
+
+
+def _max_samples(name: str, value: object) -> int | float | str:
+    parsed: float | str | None = "auto" if value == "auto" else _count_or_share(value)
+    return _or_refuse(name, value, parsed, 'a whole number from 1, a share above 0 and up to 1.0, or "auto"')
+
+
+def _max_features(name: str, value: object) -> int | float:
+    return _or_refuse(name, value, _count_or_share(value), "a whole number from 1, or a share above 0 and up to 1.0")
+
+
+def _count_or_share(value: object) -> int | float | None:
+    return _share(value, 1.0) if isinstance(value, float) and value <= 1 else _whole_number(value, 1)
+
+
+def _or_refuse(name: str, value: object, parsed: T | None, accepted: str) -> T:
+    if parsed is None:
+        raise InputError(f"hyperparameter {name} is {json.dumps(value)}, but must be {accepted}")
+    return parsed
+
+
+_PARSERS: dict[str, Callable[[str, object], Any]] = {
+    "n_estimators": _count,
+    "contamination": _contamination,
+    "max_samples": _max_samples,
+    "max_features": _max_features,
+    "random_state": _seed,
+}

@@ -1,0 +1,76 @@
+"""Serves a trained forest in SageMaker's scikit-learn container: the four functions that it calls.
+
+The container turns every exception into an HTML page with status 500. A request that is at fault therefore travels as
+a value: `input_fn` and `predict_fn` return the `RequestError`, and `output_fn` makes it a response with its own
+status and a JSON body, `{"error": {"status": ..., "message": ..., "row": ..., "column": ...}}`.
+
+`anomaly_score` is scikit-learn's decision function: lower is more anomalous; `is_anomaly` is 1 where it is below 0.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from anomaly_detection.errors import RequestError
+from anomaly_detection.model import Model, load
+from anomaly_detection.request import Request, matrix_of, parse
+from anomaly_detection.response import Prediction, error_body, render
+
+T = TypeVar("T")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def model_fn(model_dir: str) -> Model:
+    """Load the model directory.
+
+    Raises
+    ------
+    ArtifactError
+        It must not be served: incomplete, changed after training, or of another scikit-learn.
+    """
+    return load(Path(model_dir))
+
+
+def input_fn(body: str | bytes, content_type: str | None) -> Request | RequestError:
+    """Read a request body; see `request.parse` for what is accepted."""
+    return _or_error(lambda: parse(body, content_type))
+
+
+def predict_fn(data: Request | RequestError, model: Model) -> Prediction | RequestError:
+    """Score a request's rows by the features' names, or by position where the request has no names."""
+    if isinstance(data, RequestError):
+        return data
+    return _or_error(lambda: _predict(data, model))
+
+
+def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
+    """Write the answer.
+
+    Returns
+    -------
+    (body, content_type)
+        Or a Flask response with a 4xx status and a JSON body.
+    """
+    answer = prediction if isinstance(prediction, RequestError) else _or_error(lambda: render(prediction, accept))
+    return _error_response(answer) if isinstance(answer, RequestError) else answer
+
+
+def _predict(request: Request, model: Model) -> Prediction:
+    scores = model.score(matrix_of(request, model))
+    return Prediction(request, request.names or model.feature_names, scores)
+
+
+def _or_error(work: Callable[[], T]) -> T | RequestError:
+    try:
+        return work()
+    except RequestError as error:
+        return error
+
+
+def _error_response(error: RequestError) -> Any:
+    from flask import Response  # the container has it; the training job does without
+
+    return Response(error_body(error), status=error.status, mimetype="application/json")

@@ -1,0 +1,158 @@
+"""A model directory, checked and loaded: a forest that does not fit its manifest is never served."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import joblib
+
+from anomaly_detection.artifact import (
+    BASELINE_FILE,
+    HASHED_FILES,
+    MANIFEST_FILE,
+    MANIFEST_VERSION,
+    MODEL_FILE,
+    sha256,
+)
+from anomaly_detection.errors import ArtifactError
+from anomaly_detection.feature_schema import FeatureSchema
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+TRAIN_AGAIN = "train again with anomaly_detection.training_script"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A forest that is ready to score.
+
+    Parameters
+    ----------
+    forest : sklearn.ensemble.IsolationForest
+        Scores float32 matrices whose columns are `feature_names`.
+    feature_names : list of str
+        In the forest's order.
+    may_be_missing : frozenset of str
+        The features that had missing values in training, so that NaN means something to the forest.
+    """
+
+    forest: Any
+    feature_names: list[str]
+    may_be_missing: frozenset[str]
+
+    def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Give the anomaly scores: scikit-learn's decision function, lower is more anomalous.
+
+        Parameters
+        ----------
+        matrix : ndarray of shape (n_rows, n_features), float32
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+        """
+        scores: NDArray[np.float64] = self.forest.decision_function(matrix)
+        return scores
+
+
+def load(model_dir: Path) -> Model:
+    """Load a model directory.
+
+    Raises
+    ------
+    ArtifactError
+        It is incomplete, was changed after training, or belongs to another scikit-learn; the sentence says how to
+        mend it.
+    """
+    manifest = _read_json(model_dir, MANIFEST_FILE)
+    if manifest.get("manifest_version") != MANIFEST_VERSION:
+        raise ArtifactError(
+            f"{MANIFEST_FILE} has manifest_version {manifest.get('manifest_version')!r}, but this code serves "
+            f"{MANIFEST_VERSION}; serve with the code/ of the artifact itself, or {TRAIN_AGAIN}"
+        )
+    _check_files(model_dir, manifest)
+    schema = _schema(manifest)
+    _check_library(manifest)
+    forest = _load_forest(model_dir, manifest, schema)
+    features = _read_json(model_dir, BASELINE_FILE)["features"]
+    missing = frozenset(name for name in schema.feature_names if features[name]["missing_count"])
+    return Model(forest, schema.feature_names, missing)
+
+
+def _read_json(model_dir: Path, name: str) -> dict[str, Any]:
+    path = model_dir / name
+    if not path.is_file():
+        raise ArtifactError(f"the model directory has no {name}; unpack the whole model.tar.gz, or {TRAIN_AGAIN}")
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ArtifactError(f"{name} is not JSON ({error}); unpack model.tar.gz anew, or {TRAIN_AGAIN}") from error
+    if not isinstance(document, dict):
+        raise ArtifactError(f"{name} is not a JSON object; unpack model.tar.gz anew, or {TRAIN_AGAIN}")
+    return document
+
+
+def _check_files(model_dir: Path, manifest: dict[str, Any]) -> None:
+    stated = manifest.get("files") or {}
+    for name in HASHED_FILES:
+        path = model_dir / name
+        if not path.is_file():
+            raise ArtifactError(f"the model directory has no {name}; unpack the whole model.tar.gz, or {TRAIN_AGAIN}")
+        if sha256(path) != stated.get(name):
+            raise ArtifactError(
+                f"{name} is not the file that {MANIFEST_FILE} was written for (its sha256 differs); "
+                f"unpack model.tar.gz anew, or {TRAIN_AGAIN}"
+            )
+
+
+def _schema(manifest: dict[str, Any]) -> FeatureSchema:
+    try:
+        schema = FeatureSchema(manifest.get("schema") or {})
+    except ValueError as error:
+        raise ArtifactError(f"the schema in {MANIFEST_FILE} is unusable ({error}); {TRAIN_AGAIN}") from error
+    if schema.hash != manifest.get("schema_hash"):
+        raise ArtifactError(f"the schema_hash in {MANIFEST_FILE} is not that of its schema; {TRAIN_AGAIN}")
+    if schema.feature_names != manifest.get("feature_names"):
+        raise ArtifactError(f"the feature_names in {MANIFEST_FILE} are not those of its schema; {TRAIN_AGAIN}")
+    return schema
+
+
+def _check_library(manifest: dict[str, Any]) -> None:
+    trained = str((manifest.get("versions") or {}).get("scikit-learn"))
+    here = version("scikit-learn")
+    if trained.split(".")[:2] != here.split(".")[:2]:
+        raise ArtifactError(
+            f"the model was trained with scikit-learn {trained}, but {here} is installed here; serve with the "
+            f"container or environment whose major.minor is the same, or {TRAIN_AGAIN} in this one"
+        )
+
+
+def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchema) -> Any:
+    from sklearn.ensemble import IsolationForest
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings():
+        # Another patch release is fine: _check_library has compared major.minor.
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        forest = joblib.load(model_dir / MODEL_FILE)
+    if not isinstance(forest, IsolationForest):
+        raise ArtifactError(f"{MODEL_FILE} holds a {type(forest).__name__}, not an IsolationForest; {TRAIN_AGAIN}")
+    if forest.n_features_in_ != len(schema.feature_names):
+        raise ArtifactError(
+            f"{MODEL_FILE} takes {forest.n_features_in_} features, but {MANIFEST_FILE} names "
+            f"{len(schema.feature_names)}; {TRAIN_AGAIN}"
+        )
+    if float(forest.offset_) != manifest.get("threshold"):
+        raise ArtifactError(
+            f"{MODEL_FILE} has the threshold {float(forest.offset_)}, but {MANIFEST_FILE} says "
+            f"{manifest.get('threshold')}; {TRAIN_AGAIN}"
+        )
+    return forest

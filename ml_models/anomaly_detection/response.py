@@ -1,0 +1,152 @@
+"""Answers: the request's rows with `is_anomaly` and `anomaly_score`, in the content type that Accept asks for."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anomaly_detection.errors import RequestError
+from anomaly_detection.request import ABSENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from anomaly_detection.request import Request
+
+JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
+_RANGES = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
+ADDED = ("is_anomaly", "anomaly_score")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Scores beside the request that asked for them.
+
+    Parameters
+    ----------
+    request : Request
+    names : list of str
+        The request's column names, or the model's where it has none.
+    scores : ndarray of shape (n_rows,), float64
+    """
+
+    request: Request
+    names: list[str]
+    scores: NDArray[np.float64]
+
+
+def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
+    """Write an answer.
+
+    Parameters
+    ----------
+    prediction : Prediction
+    accept : str or None
+        application/json (the default; it has the request's own shape), text/csv (with a header) or
+        application/jsonlines; with the parameter `output=scores` the two score columns alone.
+
+    Returns
+    -------
+    (body, content_type)
+        Floats are written with as many digits as read back to the same bits.
+
+    Raises
+    ------
+    RequestError
+        406: none of what Accept names can be written.
+    """
+    content_type, scores_only = _negotiate(accept)
+    scores = prediction.scores.tolist()
+    flags = [int(score < 0) for score in scores]
+    names = [] if scores_only else [name for name in prediction.names if name not in ADDED]
+    places = {name: place for place, name in enumerate(prediction.names)}
+    columns = [prediction.request.columns[places[name]] for name in names] + [flags, scores]
+    names = [*names, *ADDED]
+    if content_type == CSV:
+        return _csv(names, columns), CSV
+    records = _records(names, columns)
+    if content_type == JSON_LINES:
+        return "".join(f"{_json(record)}\n" for record in records), JSON_LINES
+    return _json(_shaped(prediction.request.shape, names, columns, list(records))), JSON
+
+
+def error_body(error: RequestError) -> str:
+    """Return the JSON of an error."""
+    return json.dumps(
+        {"error": {"status": error.status, "message": error.message, "row": error.row, "column": error.column}}
+    )
+
+
+def _negotiate(accept: str | None) -> tuple[str, bool]:
+    for media_range in sorted((accept or "*/*").split(","), key=_quality, reverse=True):
+        media_type, *parameters = (part.strip().lower() for part in media_range.split(";"))
+        content_type = _RANGES.get(media_type, media_type)
+        if content_type in {JSON, CSV, JSON_LINES} and _quality(media_range) > 0:
+            return content_type, "output=scores" in parameters
+    raise RequestError(406, f"{accept!r} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
+
+
+def _quality(media_range: str) -> float:
+    for parameter in media_range.split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name.lower() == "q":
+            try:
+                return float(value)
+            except ValueError as error:
+                raise RequestError(406, f"q={value} in Accept is not a number") from error
+    return 1.0
+
+
+def _csv(names: list[str], columns: list[list[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(zip(*([_cell(value) for value in column] for column in columns), strict=True))
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Csv writes floats by repr and None as an empty cell."""
+    if value is ABSENT:
+        return None
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _records(names: list[str], columns: list[list[Any]]) -> Iterator[dict[str, Any]]:
+    for values in zip(*columns, strict=True):
+        yield {name: value for name, value in zip(names, values, strict=True) if value is not ABSENT}
+
+
+def _shaped(shape: str, names: list[str], columns: list[list[Any]], records: list[dict[str, Any]]) -> Any:
+    if shape == "record":
+        return records[0]
+    if shape == "instances":
+        return {"predictions": records}
+    if shape == "columns":
+        return {"columns": names, "data": [list(row) for row in zip(*columns, strict=True)]}
+    return records
+
+
+def _json(document: Any) -> str:
+    try:
+        return json.dumps(document, default=str, allow_nan=False)
+    except ValueError:
+        # A column that the model does not read may hold what JSON cannot say.
+        return json.dumps(_without_nan(document), default=str, allow_nan=False)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return value

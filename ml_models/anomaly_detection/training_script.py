@@ -1,0 +1,238 @@
+"""Fits the Isolation Forest: the entry point of a SageMaker training job, and `python -m` by hand.
+
+Run ``python -m anomaly_detection.training_script --train DIR --model-dir DIR --output-data-dir DIR``; in SageMaker
+the directories come from the environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from sklearn.ensemble import IsolationForest
+
+from anomaly_detection import artifact
+from anomaly_detection.baseline import describe_training, quantiles
+from anomaly_detection.dataset import TrainingData, read_training_data
+from anomaly_detection.errors import InputError
+from anomaly_detection.files import write_json
+from anomaly_detection.hyperparameters import NAMES, Hyperparameters, is_sagemakers_own, parse_hyperparameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BAD_INPUT = 2
+METRICS_FILE = "metrics.json"
+# scikit-learn's own meaning of max_samples="auto".
+AUTO_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run reads, does and writes."""
+
+    channel: Path
+    model_dir: Path
+    output_data_dir: Path | None
+    hyperparameters: Hyperparameters
+    training_job_name: str | None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train as told by the arguments and by SageMaker's environment.
+
+    Returns
+    -------
+    int
+        0, or 2 where the input cannot be used; then one sentence is on stderr and nothing was written.
+    """
+    try:
+        metrics = train(parse_job(sys.argv[1:] if argv is None else argv, os.environ))
+    except InputError as error:
+        print(f"training_script: {error}", file=sys.stderr)
+        return BAD_INPUT
+    for name in ("rows", "features", "share_flagged", "threshold", "fit_seconds"):
+        value = metrics[name]
+        print(f"{name}={value if isinstance(value, int) else format(value, '.4f')};")
+    return 0
+
+
+def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
+    """Read the command line and the environment.
+
+    Parameters
+    ----------
+    argv : sequence of str
+        Hyperparameters as `--n_estimators` or `--n-estimators`, values plain or JSON-encoded; `--train`,
+        `--model-dir`, `--output-data-dir`.
+    environment : mapping of str to str
+        `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_MODEL_DIR`, `SM_OUTPUT_DATA_DIR`, `SM_HPS`,
+        `TRAINING_JOB_NAME`; the command line wins.
+
+    Raises
+    ------
+    InputError
+        A directory is missing, or a hyperparameter is not one that `parse_hyperparameters` takes.
+    """
+    options = _parse_options(argv)
+    channel = options.train or environment.get("SM_CHANNEL_TRAIN") or environment.get("SM_CHANNEL_TRAINING")
+    model_dir = options.model_dir or environment.get("SM_MODEL_DIR")
+    output = options.output_data_dir or environment.get("SM_OUTPUT_DATA_DIR")
+    if not channel:
+        raise InputError("no training data: give --train DIR or set SM_CHANNEL_TRAIN")
+    if not model_dir:
+        raise InputError("nowhere to write the model: give --model-dir DIR or set SM_MODEL_DIR")
+    given = {name: value for name in NAMES if (value := getattr(options, name)) is not None}
+    return Job(
+        channel=Path(channel),
+        model_dir=Path(model_dir),
+        output_data_dir=Path(output) if output else None,
+        hyperparameters=parse_hyperparameters(_environment_hyperparameters(environment) | given),
+        training_job_name=environment.get("TRAINING_JOB_NAME") or None,
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _parse_options(argv: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog="training_script", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--train", metavar="DIR", help="parquet parts; default $SM_CHANNEL_TRAIN")
+    parser.add_argument("--model_dir", metavar="DIR", help="gets the artifact; default $SM_MODEL_DIR")
+    parser.add_argument("--output_data_dir", metavar="DIR", help="gets metrics.json; default $SM_OUTPUT_DATA_DIR")
+    for name in NAMES:
+        parser.add_argument(f"--{name}", help=f"default {getattr(Hyperparameters, name)}")
+    options, others = parser.parse_known_args([_underscored(word) for word in argv])
+    _refuse_unknown(others)
+    return options
+
+
+def _underscored(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return name.replace("-", "_").replace("__", "--", 1) + equals + value if name.startswith("--") else word
+
+
+def _refuse_unknown(words: Sequence[str]) -> None:
+    """Pass over SageMaker's own options with their values."""
+    theirs = False
+    for word in words:
+        if word.startswith("--"):
+            theirs = is_sagemakers_own(word[2:].partition("=")[0])
+        if not theirs:
+            shown = word.partition("=")[0].removeprefix("--")
+            raise InputError(f"unknown hyperparameter {shown!r}; accepted are {', '.join(NAMES)}")
+
+
+def _environment_hyperparameters(environment: Mapping[str, str]) -> dict[str, object]:
+    try:
+        given = json.loads(environment.get("SM_HPS") or "{}")
+    except ValueError as error:
+        raise InputError(f"SM_HPS is not JSON: {error}") from error
+    if not isinstance(given, dict):
+        raise InputError("SM_HPS must be a JSON object of hyperparameters")
+    return {name.replace("-", "_"): value for name, value in given.items()}
+
+
+def train(job: Job) -> dict[str, Any]:
+    """Read, fit, evaluate and save.
+
+    Returns
+    -------
+    dict
+        What metrics.json holds: `rows`, `features`, `share_flagged`, `threshold`, `score_quantiles`, `fit_seconds`.
+
+    Raises
+    ------
+    InputError
+        The data or the hyperparameters cannot be used, or the directories not be written.
+    """
+    data = read_training_data(job.channel)
+    started = time.perf_counter()
+    forest = fit(data, job.hyperparameters)
+    fit_seconds = time.perf_counter() - started
+    scores = forest.decision_function(data.matrix)
+    metrics = {
+        "rows": len(data.matrix),
+        "features": data.matrix.shape[1],
+        "share_flagged": float(np.mean(scores < 0)),
+        "threshold": float(forest.offset_),
+        "score_quantiles": quantiles(scores),
+    }
+    baseline = describe_training(data.matrix, data.schema.feature_names, scores)
+    try:
+        artifact.save(job.model_dir, forest, baseline, _manifest(job, data, metrics))
+        metrics["fit_seconds"] = fit_seconds
+        if job.output_data_dir:
+            write_json(job.output_data_dir / METRICS_FILE, metrics)
+    except OSError as error:
+        raise InputError(f"cannot write {error.filename or job.model_dir}: {error.strerror}") from error
+    return metrics
+
+
+def fit(data: TrainingData, hyperparameters: Hyperparameters) -> IsolationForest:
+    """Fit an Isolation Forest (Liu, Ting and Zhou 2008, as scikit-learn implements it).
+
+    Raises
+    ------
+    InputError
+        Fewer than two rows, or more features per tree than there are.
+    """
+    rows, features = data.matrix.shape
+    if rows < 2:
+        raise InputError(f"the training data have {rows} row; at least 2 are needed")
+    if isinstance(hyperparameters.max_features, int) and hyperparameters.max_features > features:
+        raise InputError(
+            f"hyperparameter max_features is {hyperparameters.max_features}, but the data have {features} features"
+        )
+    arguments = hyperparameters.as_dict() | {"max_samples": _samples(hyperparameters.max_samples, rows)}
+    # Threads would add up the trees in any order, and the last bit of a score with them.
+    return IsolationForest(**arguments, n_jobs=None).fit(data.matrix)
+
+
+def _samples(max_samples: float | str, rows: int) -> int:
+    if isinstance(max_samples, float):
+        return max(1, int(max_samples * rows))
+    return min(max_samples if isinstance(max_samples, int) else AUTO_SAMPLES, rows)
+
+
+def _manifest(job: Job, data: TrainingData, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "feature_names": data.schema.feature_names,
+        "schema": data.schema.document,
+        "schema_hash": data.schema.hash,
+        "training": {
+            "rows": len(data.matrix),
+            "files": data.files,
+            "start_hour_utc": data.start_hour_utc,
+            "end_hour_utc": data.end_hour_utc,
+            "hyperparameters": job.hyperparameters.as_dict(),
+            "training_job_name": job.training_job_name,
+        },
+        "threshold": metrics["threshold"],
+        "metrics": dict(metrics),
+        "git_commit": os.environ.get("GIT_COMMIT") or _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    """Find the commit that last changed this package; None outside a checkout."""
+    command = ["git", "log", "-1", "--format=%H", "--", "."]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return done.stdout.strip() or None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

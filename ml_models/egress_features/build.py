@@ -1,0 +1,193 @@
+"""Billing exports in, processed_features.parquet out."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from egress_features.checks import (
+    check_currency,
+    check_duplicates,
+    check_granularity,
+    check_history,
+    excluded_lines,
+)
+from egress_features.engines import DuckDBEngine
+from egress_features.errors import BadInputError
+from egress_features.schema import schema_hash, schema_json
+from egress_features.sources import line_items_sql
+from egress_features.usage_types import classify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from egress_features.engines import Engine
+
+MIN_HISTORY_DAYS = 8
+KEPT_LINE_ITEM_TYPES = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
+
+
+@dataclass(frozen=True)
+class FeaturesSummary:
+    """What went in and what came out.
+
+    `excluded` is the number of egress lines and their dollars by line item type; `notes` are sentences for a person.
+    Hours are the first and the last one of the data, both inclusive.
+    """
+
+    input_lines: int
+    egress_lines: int
+    series: int
+    rows: int
+    start_hour_utc: datetime
+    end_hour_utc: datetime
+    accounts: list[str]
+    excluded: dict[str, tuple[int, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def build_features(
+    exports: Sequence[Path],
+    output: Path,
+    *,
+    engine: Engine | None = None,
+    progress: Callable[[str], None] = lambda _step: None,
+) -> FeaturesSummary:
+    """Turn billing exports into one row for each series and hour, and write them beside `output`, then rename.
+
+    Parameters
+    ----------
+    exports : sequence of Path
+        Files as `find_exports` lists them; their order does not matter.
+    output : Path
+        The parquet file to write. Rows run over every hour from a series' first line to the last hour of the data;
+        hours without a line are zeros. The columns are those of `schema`, whose JSON and hash are in its metadata.
+    engine : Engine, optional
+        A `DuckDBEngine` by default.
+    progress : callable
+        Is told each step.
+
+    Raises
+    ------
+    BadInputError
+        What the input can be refused for; `output` is then as it was.
+    """
+    with ExitStack() as stack:
+        runner = engine or stack.enter_context(DuckDBEngine())
+        beside = stack.enter_context(_written_beside(output))
+        progress("reading the exports")
+        paths = sorted(exports)
+        input_lines = _read_lines(runner, paths)
+        excluded, notes = excluded_lines(runner, KEPT_LINE_ITEM_TYPES)
+        check_duplicates(runner, paths)
+        check_granularity(runner, paths)
+        start, end = check_history(runner, MIN_HISTORY_DAYS)
+        progress("adding up series and hours")
+        _make_hours(runner, start, end)
+        runner.run(_sql("series_hours"))
+        progress("computing features")
+        runner.write_parquet(
+            _sql("features"),
+            beside,
+            {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()},
+        )
+        return FeaturesSummary(
+            input_lines=input_lines,
+            egress_lines=_count(runner, "kept_lines"),
+            series=_count(runner, "series"),
+            rows=pq.read_metadata(beside).num_rows,
+            start_hour_utc=start,
+            end_hour_utc=end,
+            accounts=[row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series ORDER BY account_id")],
+            excluded=excluded,
+            notes=notes,
+        )
+
+
+def _read_lines(runner: Engine, paths: Sequence[Path]) -> int:
+    """Make the tables egress_lines (every line item type) and kept_lines (those that bill usage)."""
+    scans = [line_items_sql(path, number) for number, path in enumerate(paths)]
+    runner.run("CREATE VIEW line_items AS " + " UNION ALL ".join(scans))
+    check_currency(runner)
+    _make_usage_types(runner)
+    runner.run(
+        """
+        CREATE TABLE egress_lines AS
+        SELECT l.*, t.region, t.egress_class, t.is_processing_fee,
+          DATE_TRUNC('hour', l.start_utc) AS hour_utc,
+          CASE WHEN l.has_invoice THEN 0 ELSE 1 END AS is_provisional
+        FROM line_items AS l
+        JOIN usage_types AS t
+          ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
+        """
+    )
+    kept = ", ".join(f"'{name}'" for name in KEPT_LINE_ITEM_TYPES)
+    runner.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({kept})")  # noqa: S608
+    if _count(runner, "kept_lines") == 0:
+        raise BadInputError(
+            f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
+        )
+    runner.run(
+        "CREATE TABLE data_hours AS SELECT MIN(DATE_TRUNC('hour', start_utc)) AS first_hour, "  # noqa: S608
+        f"MAX(DATE_TRUNC('hour', start_utc)) AS last_hour FROM line_items WHERE line_item_type IN ({kept})"
+    )
+    return _count(runner, "line_items")
+
+
+def _make_usage_types(runner: Engine) -> None:
+    """Classify each distinct usage type once, for SQL to join with."""
+    runner.run(
+        "CREATE TABLE usage_types (usage_type VARCHAR, service VARCHAR, operation VARCHAR, "
+        "region VARCHAR, egress_class VARCHAR, is_processing_fee BOOLEAN)"
+    )
+    triples = runner.rows("SELECT DISTINCT usage_type, service, operation FROM line_items")
+    known = [(triple, classify(*triple)) for triple in triples]
+    rows = [(*triple, *meaning) for triple, meaning in known if meaning is not None]
+    if rows:
+        runner.insert("usage_types", rows)
+
+
+def _make_hours(runner: Engine, start: datetime, end: datetime) -> None:
+    count = int((end - start) / timedelta(hours=1)) + 1
+    runner.run(
+        "CREATE TABLE hours AS SELECT ? + n * INTERVAL 1 HOUR AS hour_utc, n FROM range(?) AS numbers (n)",
+        [start.astimezone(UTC).replace(tzinfo=None), count],
+    )
+
+
+def _count(runner: Engine, table: str) -> int:
+    return int(runner.rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608 - our own table name
+
+
+def _sql(name: str) -> str:
+    return files("egress_features").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return str(paths[0]) if len(paths) == 1 else f"none of the {len(paths)} exports, {paths[0]} first,"
+
+
+@contextmanager
+def _written_beside(output: Path) -> Iterator[Path]:
+    """Give a file beside `output` that takes its place if all goes well."""
+    beside = output.with_name(f".{output.name}.{os.getpid()}.part")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        beside.touch()
+    except OSError as error:
+        raise BadInputError(f"cannot write {output}: {error.strerror}; give another output folder") from error
+    try:
+        yield beside
+        try:
+            beside.replace(output)
+        except OSError as error:
+            raise BadInputError(f"cannot replace {output}: {error.strerror}; it is as it was") from error
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,121 @@
+"""What the line items are refused for, and what is left out of them with a note."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from egress_features.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from egress_features.engines import Engine
+
+
+def check_currency(engine: Engine) -> None:
+    """Refuse line items in anything but US dollars.
+
+    Raises
+    ------
+    BadInputError
+        Another currency, or several.
+    """
+    rows = engine.rows("SELECT DISTINCT currency FROM line_items WHERE currency <> '' ORDER BY currency")
+    currencies = [row[0] for row in rows]
+    if len(currencies) > 1:
+        raise BadInputError(
+            f"the exports mix the currencies {', '.join(currencies)}, and adding them up would make no sense: "
+            "give exports in USD alone"
+        )
+    if currencies and currencies != ["USD"]:
+        raise BadInputError(f"the exports are in {currencies[0]}; thresholds and prices here are in USD, give those")
+
+
+def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
+    """Refuse the same line item given twice: (line item id, time interval) is unique in a bill.
+
+    Raises
+    ------
+    BadInputError
+        Names the two files, such as a restated export and the one that it replaces.
+    """
+    twice = engine.rows(
+        """
+        SELECT MIN(file_number), MAX(file_number), COUNT(*) FROM (
+          SELECT line_item_id, time_interval, MIN(file_number) AS file_number, MAX(file_number) AS other, COUNT(*) AS n
+          FROM egress_lines WHERE line_item_id <> ''
+          GROUP BY line_item_id, time_interval HAVING COUNT(*) > 1
+        ) AS repeated
+        """
+    )
+    if twice[0][2] == 0:
+        return
+    first, other = engine.rows(
+        """
+        SELECT MIN(file_number), MAX(file_number) FROM egress_lines WHERE line_item_id <> ''
+        GROUP BY line_item_id, time_interval HAVING COUNT(*) > 1 ORDER BY 1, 2 LIMIT 1
+        """
+    )[0]
+    where = f"in {paths[first]}" if first == other else f"in {paths[first]} and again in {paths[other]}"
+    raise BadInputError(
+        f"{twice[0][2]:,} data-transfer lines stand {where}: a restated export replaces the earlier one, "
+        "so give each billing period once"
+    )
+
+
+def check_granularity(engine: Engine, paths: Sequence[Path]) -> None:
+    """Refuse lines that span more than an hour.
+
+    Raises
+    ------
+    BadInputError
+        Names the first file with such lines.
+    """
+    count, longest, number = engine.rows(
+        "SELECT COUNT(*), MAX(DATE_DIFF('hour', start_utc, end_utc)), MIN(file_number) FROM kept_lines "
+        "WHERE DATE_DIFF('hour', start_utc, end_utc) > 1"
+    )[0]
+    if count:
+        raise BadInputError(
+            f"{paths[number]} has {count:,} data-transfer lines that span up to {longest} hours: "
+            "an export with hourly time granularity is needed"
+        )
+
+
+def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
+    """Return the first and the last hour of the data.
+
+    Raises
+    ------
+    BadInputError
+        Fewer days than the features look back.
+    """
+    first, last = (t.replace(tzinfo=UTC) for t in engine.rows("SELECT first_hour, last_hour FROM data_hours")[0])
+    hours = int((last - first).total_seconds()) // 3600 + 1
+    if hours < min_days * 24:
+        raise BadInputError(
+            f"the exports cover {hours} hours ({first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC), and at least "
+            f"{min_days} days are needed: an hour is compared with the seven days before it"
+        )
+    return first, last
+
+
+def excluded_lines(engine: Engine, kept: Sequence[str]) -> tuple[dict[str, tuple[int, float]], list[str]]:
+    """Return egress lines and dollars of the line item types that are left out, and a sentence for each."""
+    names = ", ".join(f"'{name}'" for name in kept)
+    rows = engine.rows(
+        "SELECT line_item_type, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines "  # noqa: S608
+        f"WHERE line_item_type NOT IN ({names}) GROUP BY line_item_type ORDER BY line_item_type"
+    )
+    excluded = {str(kind): (int(count), float(cost)) for kind, count, cost in rows}
+    return excluded, [
+        f"{count:,} data-transfer lines of type {kind or '(none)'} ({_dollars(cost)}) are left out: "
+        "they move dollars without moving bytes"
+        for kind, (count, cost) in excluded.items()
+    ]
+
+
+def _dollars(cost: float) -> str:
+    return f"{'-' if cost < 0 else ''}${abs(cost):,.2f}"

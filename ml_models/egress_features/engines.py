@@ -1,0 +1,96 @@
+"""Runs the SQL. DuckDB does now; Spark and Athena will stand behind the same interface."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import duckdb
+
+from egress_features.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Engine(Protocol):
+    """What `build_features` asks of an engine."""
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement or a script without a result."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows."""
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to a table."""
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write a query's rows, in their order, with metadata for the file."""
+
+
+class DuckDBEngine:
+    """DuckDB in this process; a context manager.
+
+    Parameters
+    ----------
+    memory_limit : str, optional
+        Such as "2GB"; beyond it DuckDB spills to a temporary folder. By default 80 % of the machine's memory.
+    threads : int, optional
+        By default all cores.
+    """
+
+    def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
+        self._spill = tempfile.TemporaryDirectory(prefix="egress-features-")
+        config: dict[str, Any] = {"temp_directory": self._spill.name}
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
+        if threads is not None:
+            config["threads"] = threads
+        self._connection = duckdb.connect(":memory:", config=config)
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET enable_progress_bar = false")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._spill.cleanup()
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """See `Engine.run`; DuckDB's refusal of the data is a `BadInputError`."""
+        self._execute(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """See `Engine.rows`."""
+        return self._execute(sql, parameters).fetchall()
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """See `Engine.insert`."""
+        marks = ", ".join("?" for _ in rows[0])
+        self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - our own table name
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        """See `Engine.write_parquet`."""
+        pairs = ", ".join(f'"{name}": {_quoted(text)}' for name, text in metadata.items())
+        self._execute(
+            f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{pairs}}})"
+        )
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        try:
+            return self._connection.execute(sql, list(parameters))
+        except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+
+
+def _sentence(error: Exception) -> str:
+    """Join DuckDB's lines, without its advice about settings that nobody here can change."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return " ".join(line for line in lines[:6] if line and not line.startswith(("LINE", "^", "*")))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

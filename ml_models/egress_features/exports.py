@@ -1,0 +1,65 @@
+"""Finds billing export files among files, globs and folders."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egress_features.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+
+
+def find_exports(arguments: Sequence[str | Path]) -> list[Path]:
+    """List the export files that the arguments name, sorted, each once.
+
+    Parameters
+    ----------
+    arguments : sequence of str or Path
+        Files, globs, or folders. Folders are searched to the bottom for `.parquet`, `.csv` and `.csv.gz`; hidden
+        files and others such as manifests and `_SUCCESS` are passed over.
+
+    Raises
+    ------
+    BadInputError
+        An argument that names nothing, or a file of another kind.
+    """
+    found: set[Path] = set()
+    for argument in arguments:
+        matched = list(_expand(argument))
+        if not matched:
+            raise BadInputError(
+                f"no billing export in {argument}: give files, globs or folders with {', '.join(SUFFIXES)} files"
+            )
+        found.update(matched)
+    return sorted(found)
+
+
+def _expand(argument: str | Path) -> Iterable[Path]:
+    path = Path(argument)
+    if path.is_dir():
+        return _inside(path)
+    if path.is_file():
+        if not path.name.endswith(SUFFIXES):
+            raise BadInputError(
+                f"{path} is no {', '.join(SUFFIXES)} file, and billing exports of no other kind are read"
+            )
+        return [path]
+    matches = [Path(match) for match in glob.glob(str(argument), recursive=True)]  # noqa: PTH207 - absolute globs
+    return [
+        p for match in matches for p in (_inside(match) if match.is_dir() else [match]) if p.name.endswith(SUFFIXES)
+    ]
+
+
+def _inside(folder: Path) -> list[Path]:
+    return [
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name.endswith(SUFFIXES)
+        and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+    ]

@@ -1,0 +1,72 @@
+"""The columns of processed_features.parquet, written down once.
+
+The schema travels in the file's metadata: training copies it into the artifact, and serving selects by its names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import NamedTuple
+
+
+class Feature(NamedTuple):
+    """A float32 column for the model. 0 means "as usual"; never null, NaN or infinite."""
+
+    name: str
+    unit: str
+    description: str
+
+
+KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
+
+MEASURES = (
+    "usage_type",
+    "operation",
+    "usage_gb",
+    "egress_gb",
+    "cost_usd",
+    "expected_usage_gb",
+    "expected_egress_gb",
+    "expected_cost_usd",
+    "expected_spread_gb",
+    "is_provisional",
+)
+
+FEATURES = (
+    Feature(
+        "residual_spread",
+        "signed ln(1 + multiples of the usual deviation)",
+        "how far the hour is from what was expected, in units of the last week's mean deviation",
+    ),
+    Feature("ratio_week_log", "ln(ratio)", "the hour against the same hour of the last four weeks"),
+    Feature("ratio_day_log", "ln(ratio)", "the hour against the same hour of the last seven days"),
+    Feature("ratio_smallest_log", "ln(ratio)", "the one of ratio_week_log and ratio_day_log that is nearer to 0"),
+    Feature("ratio_3h_log", "ln(ratio)", "the last 3 hours against what was expected of them"),
+    Feature("ratio_24h_log", "ln(ratio)", "the last 24 hours against what was expected of them"),
+    Feature("above_range_log", "ln(ratio), at least 0", "the hour above the largest hour of the last 7 days"),
+    Feature("acceleration_log", "ln(ratio)", "the mean of the last 3 hours against that of the 24 hours before"),
+    Feature("persistence", "share of hours", "share of the last 24 hours that were far above what was expected"),
+    Feature(
+        "account_share_change",
+        "share of GB",
+        "the series' share of the account's GB against the expected share",
+    ),
+    Feature("novelty", "share of hours", "traffic now, and in how few hours of the last 7 days before"),
+)
+
+
+def schema_json() -> str:
+    """Return the schema as canonical JSON (sorted keys, no blanks, ASCII)."""
+    schema = {
+        "version": 1,
+        "keys": KEYS,
+        "measures": MEASURES,
+        "features": [{**feature._asdict(), "dtype": "float32"} for feature in FEATURES],
+    }
+    return json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def schema_hash() -> str:
+    """Return the SHA-256 of `schema_json` in hexadecimal digits."""
+    return hashlib.sha256(schema_json().encode("ascii")).hexdigest()

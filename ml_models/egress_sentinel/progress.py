@@ -1,0 +1,66 @@
+"""What a long job says while it works, on stderr, so that stdout stays for results."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
+
+
+class Reporter:
+    """Prints one line for each finished step and, on a terminal, a live line for the step under way.
+
+    Parameters
+    ----------
+    console : rich.console.Console
+        Where to print; the command line gives one on stderr.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Step]:
+        """Run a named step; its line appears, with its seconds, once the step has succeeded."""
+        step = Step(title)
+        started = time.monotonic()
+        with self.console.status(f"{title} ..."):
+            yield step
+        seconds = time.monotonic() - started
+        result = f"  {step.result}" if step.result else ""
+        self.console.print(f"[green]✓[/] {title:<10}{result}  [dim]({seconds:.1f} s)[/]", highlight=False)
+
+    def track(self, title: str, items: list[str]) -> Iterable[str]:
+        """Iterate over items with a progress bar."""
+        columns = (
+            TextColumn(title),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            task = progress.add_task("", total=len(items))
+            for item in items:
+                progress.update(task, description=item)
+                yield item
+                progress.advance(task)
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence that the person should know, such as which lines were left out."""
+        self.console.print(f"[yellow]note[/] {sentence}", highlight=False)
+
+
+class Step:
+    """One named step; set `result` to what the finished line should say."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.result = ""

@@ -1,0 +1,138 @@
+"""What the report's charts show, read from the features and the scored rows."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
+DAYS_BEFORE, DAYS_AFTER = 7, 3
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Hourly totals: by egress class, a list of `len(hours)` GB and dollars; and what the whole bill adds up to."""
+
+    hours: list[str]
+    egress_gb: dict[str, list[float]]
+    cost_usd: dict[str, list[float]]
+    accounts: int
+    series: int
+
+
+class ReportData:
+    """Queries over a processed_features.parquet and, where there are any, scored rows; a context manager.
+
+    Raises
+    ------
+    UserError
+        The features cannot be read.
+    """
+
+    def __init__(self, features: Path, scored: Path | None) -> None:
+        self._connection = duckdb.connect()
+        self._connection.execute("SET TimeZone = 'UTC'")
+        parts = sorted(scored.rglob("*.parquet")) if scored else []
+        try:
+            metadata = pq.read_schema(features).metadata or {}
+            self._connection.read_parquet(str(features)).create_view("features")
+            if parts:
+                self._connection.read_parquet([str(part) for part in parts]).create_view("scored")
+        except (duckdb.Error, OSError, ValueError) as error:
+            first_line = str(error).partition("\n")[0]
+            raise UserError(f"cannot read features from {features}: {first_line}") from error
+        self._has_scores = bool(parts)
+        schema = json.loads(metadata.get(b"egress_sentinel.schema", b'{"features": []}'))
+        self.descriptions = {feature["name"]: feature["description"] for feature in schema["features"]}
+
+    def __enter__(self) -> ReportData:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def totals(self) -> Totals:
+        """Add all series up by hour and egress class."""
+        rows = self._connection.execute(
+            "SELECT hour_utc, egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
+            "GROUP BY hour_utc, egress_class ORDER BY hour_utc"
+        ).fetchall()
+        hours = sorted({row[0] for row in rows})
+        place = {hour: number for number, hour in enumerate(hours)}
+        egress_gb: dict[str, list[float]] = {}
+        cost_usd: dict[str, list[float]] = {}
+        for hour, egress_class, gb, usd in rows:
+            egress_gb.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(gb, 4)
+            cost_usd.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(usd, 4)
+        accounts, series = self._one(
+            "SELECT COUNT(DISTINCT account_id), COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) "
+            "FROM features"
+        )
+        return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series)
+
+    def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """Return the alert's leading series around it: hour, usage, expected band and, if known, the score."""
+        start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
+        end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
+        joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
+        columns = "is_anomaly, anomaly_score" if self._has_scores else "NULL, NULL"
+        rows = self._connection.execute(
+            "SELECT hour_utc, features.usage_gb, features.expected_usage_gb, features.expected_spread_gb, "  # noqa: S608
+            f"{columns} FROM features {joined if self._has_scores else ''} "
+            f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY hour_utc",
+            [*(alert[name] for name in SERIES_KEYS), start, end],
+        ).fetchall()
+        hours, usage, expected, spread, flags, scores = zip(*rows, strict=True) if rows else ((),) * 6
+        return {
+            "hours": [_text(hour) for hour in hours],
+            "usage_gb": [round(value, 4) for value in usage],
+            "low_gb": [round(max(e - 3 * s, 0), 4) for e, s in zip(expected, spread, strict=True)],
+            "high_gb": [round(e + 3 * s, 4) for e, s in zip(expected, spread, strict=True)],
+            "expected_gb": [round(value, 4) for value in expected],
+            "anomalous": [bool(flag) for flag in flags],
+            "scores": list(scores) if self._has_scores else [],
+        }
+
+    def worst_features(self, alert: Mapping[str, Any]) -> list[tuple[str, float, str]]:
+        """Return (name, value, description) of what the model saw in the worst hour of the leading series."""
+        names = list(self.descriptions)
+        if not names:
+            return []
+        source = "scored" if self._has_scores else "features"
+        order = "anomaly_score" if self._has_scores else "expected_usage_gb - usage_gb"
+        quoted = ", ".join(f'"{name}"' for name in names)
+        row = self._connection.execute(
+            f"SELECT {quoted} FROM {source} WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY {order} LIMIT 1",  # noqa: S608
+            [
+                *(alert[name] for name in SERIES_KEYS),
+                datetime.fromisoformat(alert["start_hour_utc"]),
+                datetime.fromisoformat(alert["end_hour_utc"]),
+            ],
+        ).fetchone()
+        if row is None:
+            return []
+        return [(name, float(value), self.descriptions[name]) for name, value in zip(names, row, strict=True)]
+
+    def _where(self) -> str:
+        return " AND ".join(f"{name} = ?" for name in SERIES_KEYS)
+
+    def _one(self, sql: str) -> tuple[int, int]:
+        row = self._connection.execute(sql).fetchone()
+        if row is None:
+            raise UserError("the features have no rows")
+        return int(row[0]), int(row[1])
+
+
+def _text(hour: datetime) -> str:
+    return f"{hour.astimezone(UTC):%Y-%m-%d %H:%M}"

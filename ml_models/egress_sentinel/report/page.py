@@ -1,0 +1,139 @@
+"""Puts the page together: numbers, sentences and charts into the template."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from egress_sentinel.alerts import worst_first
+from egress_sentinel.output_files import write_text
+from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
+from egress_sentinel.report.data import ReportData
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+
+def write_report(
+    alerts: Sequence[Mapping[str, Any]],
+    features: Path,
+    output: Path,
+    *,
+    scored: Path | None = None,
+    labels: Sequence[Mapping[str, Any]] | None = None,
+    scored_from: datetime | None = None,
+    title: str = "Egress Sentinel",
+) -> None:
+    """Write one HTML file that needs no network, beside `output` and then renamed.
+
+    Parameters
+    ----------
+    alerts : sequence of mapping
+        Alert records.
+    features : Path
+        The processed_features.parquet that they were found in.
+    output : Path
+        The HTML file.
+    scored : Path, optional
+        Folder of scored rows, for the scores over time.
+    labels : sequence of mapping, optional
+        Incidents known beforehand, shaded.
+    scored_from : datetime, optional
+        Where learning ended and scoring began.
+    title : str
+        Heading of the page.
+
+    Raises
+    ------
+    UserError
+        The features cannot be read or the file cannot be written.
+    """
+    ordered = worst_first([dict(alert) for alert in alerts])
+    with ReportData(features, scored) as data:
+        totals = data.totals()
+        details = [_detail(alert, data) for alert in ordered]
+        figures = {"totals": totals_figure(totals, ordered, labels or (), scored_from)}
+    for detail in details:
+        figures |= detail["figures"]
+    page = _environment().get_template("report.html.j2")
+    write_text(
+        output,
+        page.render(
+            title=title,
+            headline=_headline(ordered),
+            details=details,
+            totals=totals,
+            total_gb=sum(map(sum, totals.egress_gb.values())),
+            total_usd=sum(map(sum, totals.cost_usd.values())),
+            has_labels=bool(labels),
+            scored_from=scored_from,
+            figures=_script_json(figures),
+            plotly=Markup(_plotly()),  # noqa: S704 - the library's own source
+        ),
+    )
+
+
+def _detail(alert: dict[str, Any], data: ReportData) -> dict[str, Any]:
+    figures = {f"series-{alert['alert_id']}": series_figure(data.series(alert), alert)}
+    features = data.worst_features(alert)
+    if features:
+        figures[f"features-{alert['alert_id']}"] = features_figure(features)
+    return {"alert": alert, "figures": figures, "features": features}
+
+
+def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
+    if not alerts:
+        return "No alerts: nothing in the scored hours was far above what was expected and above the floors."
+    excess = sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)
+    noun = "alert" if len(alerts) == 1 else "alerts"
+    worst = alerts[0]
+    return (
+        f"{len(alerts)} {noun}, ${excess:,.2f} above what was expected; the worst is {worst['severity']}: "
+        f"{worst['egress_class']} of {_resource(worst['resource_id']) or worst['service']} in account "
+        f"{worst['account_id']}, ${worst['excess_cost_usd_per_day']:,.2f} a day if it goes on."
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("egress_sentinel.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters |= {"usd": _usd, "gb": _gb, "hour": _hour, "resource": _resource}
+    return environment
+
+
+def _usd(value: float) -> str:
+    return f"${value:,.2f}"
+
+
+def _gb(value: float) -> str:
+    return f"{value:,.0f} GB" if value >= 100 else f"{value:,.2f} GB"
+
+
+def _hour(text: str) -> str:
+    return text[:16].replace("T", " ")
+
+
+def _resource(resource_id: str) -> str:
+    return resource_id.rpartition(":")[2]
+
+
+def _script_json(value: Any) -> Markup:
+    """JSON that cannot end the script element that it stands in."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return Markup(safe)  # noqa: S704 - escaped above
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
