@@ -108,13 +108,17 @@ def _seed(name: str, value: object) -> int:
 
 
 def _contamination(name: str, value: object) -> float | str:
-    parsed: float | str | None = "auto" if value == "auto" else _share(value, 0.5)
-    return _or_refuse(name, value, parsed, 'a share above 0 and up to 0.5, or "auto"')
+    if value == "auto":
+        return "auto"
+    return _or_refuse(name, value, _share(value, 0.5), 'a share above 0 and up to 0.5, or "auto"')
 
 
 def _max_samples(name: str, value: object) -> int | float | str:
-    parsed: float | str | None = "auto" if value == "auto" else _count_or_share(value)
-    return _or_refuse(name, value, parsed, 'a whole number from 1, a share above 0 and up to 1.0, or "auto"')
+    if value == "auto":
+        return "auto"
+    return _or_refuse(
+        name, value, _count_or_share(value), 'a whole number from 1, a share above 0 and up to 1.0, or "auto"'
+    )
 
 
 def _max_features(name: str, value: object) -> int | float:

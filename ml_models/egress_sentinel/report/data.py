@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -65,7 +65,8 @@ class ReportData:
     def totals(self) -> Totals:
         """Add all series up by hour and egress class."""
         rows = self._connection.execute(
-            "SELECT hour_utc, egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
+            # Without its zone: DuckDB would ask for pytz.
+            "SELECT CAST(hour_utc AS TIMESTAMP), egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
             "GROUP BY hour_utc, egress_class ORDER BY hour_utc"
         ).fetchall()
         hours = sorted({row[0] for row in rows})
@@ -76,8 +77,8 @@ class ReportData:
             egress_gb.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(gb, 4)
             cost_usd.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(usd, 4)
         accounts, series = self._one(
-            "SELECT COUNT(DISTINCT account_id), COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) "
-            "FROM features"
+            "SELECT COUNT(DISTINCT account_id), "
+            "COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) FROM features"
         )
         return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series)
 
@@ -88,7 +89,7 @@ class ReportData:
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
         columns = "is_anomaly, anomaly_score" if self._has_scores else "NULL, NULL"
         rows = self._connection.execute(
-            "SELECT hour_utc, features.usage_gb, features.expected_usage_gb, features.expected_spread_gb, "  # noqa: S608
+            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, features.expected_spread_gb, "  # noqa: S608
             f"{columns} FROM features {joined if self._has_scores else ''} "
             f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY hour_utc",
             [*(alert[name] for name in SERIES_KEYS), start, end],
@@ -113,7 +114,8 @@ class ReportData:
         order = "anomaly_score" if self._has_scores else "expected_usage_gb - usage_gb"
         quoted = ", ".join(f'"{name}"' for name in names)
         row = self._connection.execute(
-            f"SELECT {quoted} FROM {source} WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY {order} LIMIT 1",  # noqa: S608
+            f"SELECT {quoted} FROM {source} WHERE {self._where()} "  # noqa: S608
+            f"AND hour_utc BETWEEN ? AND ? ORDER BY {order} LIMIT 1",
             [
                 *(alert[name] for name in SERIES_KEYS),
                 datetime.fromisoformat(alert["start_hour_utc"]),
@@ -135,4 +137,4 @@ class ReportData:
 
 
 def _text(hour: datetime) -> str:
-    return f"{hour.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return f"{hour:%Y-%m-%d %H:%M}"
