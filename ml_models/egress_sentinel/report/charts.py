@@ -50,7 +50,14 @@ def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> 
         if start <= hour <= end and (series["anomalous"][number] or not series["scores"])
     ]
     traces: list[dict[str, Any]] = [
-        {"x": hours, "y": series["low_gb"], "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"},
+        {
+            "x": hours,
+            "y": series["low_gb"],
+            "mode": "lines",
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        },
         {
             "x": hours,
             "y": series["high_gb"],

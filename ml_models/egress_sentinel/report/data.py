@@ -89,7 +89,8 @@ class ReportData:
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
         columns = "is_anomaly, anomaly_score" if self._has_scores else "NULL, NULL"
         rows = self._connection.execute(
-            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, features.expected_spread_gb, "  # noqa: S608
+            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, "  # noqa: S608
+            "features.expected_spread_gb, "
             f"{columns} FROM features {joined if self._has_scores else ''} "
             f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY hour_utc",
             [*(alert[name] for name in SERIES_KEYS), start, end],

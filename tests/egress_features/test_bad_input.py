@@ -1,0 +1,91 @@
+"""What cannot be used gets one sentence, and what was there before stays."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egress_features import BadInputError, build_features, find_exports
+from tests.support.bill import line, steady, write_csv, write_parquet
+
+Make = Callable[[Path], list[Path]]
+
+
+def bill(lines: list[dict[str, Any]]) -> Make:
+    return lambda folder: [write_parquet(folder / "bill.parquet", lines)]
+
+
+def without(column: str, **renamed: str) -> list[dict[str, Any]]:
+    return [{renamed.get(k, k): v for k, v in row.items() if k != column or k in renamed} for row in steady()]
+
+
+def truncated(folder: Path) -> list[Path]:
+    path = write_parquet(folder / "cut.parquet", steady())
+    path.write_bytes(path.read_bytes()[:-200])
+    return [path]
+
+
+def restated(folder: Path) -> list[Path]:
+    return [write_parquet(folder / f"{name}.parquet", steady()) for name in ("first", "second")]
+
+
+def text_file(name: str, text: str) -> Make:
+    def make(folder: Path) -> list[Path]:
+        (folder / name).write_text(text)
+        return [folder / name]
+
+    return make
+
+
+CASES: dict[str, tuple[Make, str]] = {
+    "no CUR": (text_file("pets.csv", "name,age\nRex,3\n"), "no billing export: its columns are name, age"),
+    "empty": (text_file("empty.csv", ""), "is empty"),
+    "no data transfer": (bill([line(h, 1, usage_type="BoxUsage") for h in range(240)]), "no data-transfer lines"),
+    "one day": (bill(steady(24)), "cover 24 hours .* at least 8 days are needed"),
+    "truncated": (truncated, "no complete parquet file"),
+    "mixed currencies": (bill([*steady(), line(3, 1, currency_code="EUR", resource_id="x")]), "EUR, USD"),
+    "other currency": (bill([line(h, 1, currency_code="CNY") for h in range(240)]), "are in CNY"),
+    "restated": (restated, r"240 data-transfer lines stand in .*first\.parquet and again in .*second\.parquet"),
+    "daily": (bill([line(24 * d, 1) | {"line_item_usage_end_date": line(24 * d + 24, 0)["line_item_usage_start_date"]}
+                    for d in range(20)]), "span up to 24 hours"),
+    "missing": (bill(without("line_item_usage_amount")), "without the column line_item_usage_amount"),
+    "renamed": (
+        bill(without("line_item_usage_amount", line_item_usage_amount="line_item_usage_amounts")),
+        "line_item_usage_amounts looks like it, renamed",
+    ),
+    "no resources": (bill(without("line_item_resource_id")), "create the report with resource ids"),
+    "text in a number": (
+        lambda folder: [write_csv(folder / "b.csv", [line(1, 1) | {"line_item_usage_amount": "much"}])],
+        "much",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_one_sentence_and_nothing_touched(case: str, tmp_path: Path) -> None:
+    make, sentence = CASES[case]
+    output = tmp_path / "features.parquet"
+    output.write_text("what was there before")
+    exports = make(tmp_path)
+    with pytest.raises(BadInputError, match=sentence) as caught:
+        build_features(exports, output)
+    assert "\n" not in str(caught.value)
+    assert output.read_text() == "what was there before"
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(BadInputError, match="cannot write"):
+        build_features([write_parquet(tmp_path / "b.parquet", steady())], tmp_path / "file" / "features.parquet")
+
+
+def test_exports_are_found_in_files_globs_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    one = write_parquet(tmp_path / "deep" / "a.parquet", steady())
+    (tmp_path / "deep" / "_SUCCESS").touch()
+    (tmp_path / ".hidden.parquet").touch()
+    assert find_exports([tmp_path]) == find_exports([one, str(tmp_path / "*" / "*.parquet")]) == [one]
+    with pytest.raises(BadInputError, match="no billing export in"):
+        find_exports([tmp_path / "nothing-*.parquet"])

@@ -1,0 +1,196 @@
+"""From billing lines to processed_features.parquet."""
+
+import hashlib
+import math
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from egress_features import FEATURES, KEYS, MEASURES, build_features, find_exports, schema_hash, schema_json
+from tests.support.bill import line, steady, write_csv, write_parquet
+from tests.support.sample_data import sample
+
+NAMES = [feature.name for feature in FEATURES]
+EPS = 0.1
+
+
+def built(folder: Path, lines: list[dict[str, Any]]) -> pa.Table:
+    output = folder / "features.parquet"
+    build_features([write_parquet(folder / "bill.parquet", lines)], output)
+    return pq.read_table(output)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    output = tmp_path_factory.mktemp("real") / "features.parquet"
+    build_features(find_exports([sample("cur_legacy")]), output)
+    return pq.read_table(output).to_pandas()
+
+
+def test_the_real_bill_reconciles_with_pandas(real: pd.DataFrame) -> None:
+    columns = ["line_item_usage_type", "line_item_usage_amount", "line_item_unblended_cost"]
+    parts = [pd.read_parquet(path, columns=columns) for path in find_exports([sample("cur_legacy")])]
+    lines = pd.concat(parts)
+    kinds = r"DataTransfer-Out-Bytes$|DataTransfer-Regional-Bytes$|AWS-Out-Bytes$|NatGateway-Bytes$"
+    egress = lines[lines["line_item_usage_type"].str.contains(kinds, regex=True)]
+    assert real["usage_gb"].sum() == pytest.approx(egress["line_item_usage_amount"].sum(), abs=1e-6)
+    assert real["cost_usd"].sum() == pytest.approx(egress["line_item_unblended_cost"].sum(), abs=1e-9)
+
+
+def test_the_real_spike_is_one_row_that_nothing_led_to_expect(real: pd.DataFrame) -> None:
+    spike = real[(real["hour_utc"] == "2018-11-27 16:00Z") & (real["resource_id"] == "costworkshop-billing")]
+    largest = spike.sort_values("usage_gb").iloc[-1]
+    assert largest["usage_gb"] == pytest.approx(3.459, abs=0.001)
+    assert (largest["cost_usd"], largest["egress_class"]) == (0, "internet")
+    assert largest["expected_usage_gb"] < 0.01
+    assert largest["ratio_week_log"] > 3
+
+
+def test_features_are_finite_and_rows_are_unique_and_sorted(real: pd.DataFrame) -> None:
+    assert np.isfinite(real[NAMES].to_numpy()).all()
+    keys = real[list(KEYS)]
+    assert not keys.duplicated().any()
+    assert keys.equals(keys.sort_values(list(KEYS), ignore_index=True))
+
+
+def test_the_file_says_what_its_columns_are(tmp_path: Path) -> None:
+    table = built(tmp_path, steady())
+    assert table.column_names == [*KEYS, *MEASURES, *NAMES]
+    assert {table.schema.field(name).type for name in NAMES} == {pa.float32()}
+    assert table.schema.field("hour_utc").type == pa.timestamp("us", tz="UTC")
+    metadata = table.schema.metadata
+    assert metadata[b"egress_sentinel.schema"].decode() == schema_json()
+    assert metadata[b"egress_sentinel.schema_hash"].decode() == schema_hash()
+    assert hashlib.sha256(schema_json().encode()).hexdigest() == schema_hash()
+
+
+def test_hours_without_a_line_are_zeros(tmp_path: Path) -> None:
+    table = built(tmp_path, [line(0, 1.0), line(5, 2.0), line(239, 3.0)])
+    usage = table["usage_gb"].to_pylist()
+    assert len(usage) == 240
+    assert {hour: gb for hour, gb in enumerate(usage) if gb} == {0: 1.0, 5: 2.0, 239: 3.0}
+
+
+def test_the_two_lines_of_a_price_tier_are_one_hour(tmp_path: Path) -> None:
+    split = [line(200, 3.0, 0.27), line(200, 1.0, 0.085, identity_line_item_id="other")]
+    table = built(tmp_path, [row for row in steady() if "id-200-" not in row["identity_line_item_id"]] + split)
+    assert table["usage_gb"].to_pylist()[200] == 4.0
+    assert table["cost_usd"].to_pylist()[200] == pytest.approx(0.355)
+
+
+def test_a_processing_fee_counts_in_dollars_and_not_in_egress(tmp_path: Path) -> None:
+    fee = [line(h, 5.0, 0.225, usage_type="NatGateway-Bytes", product_code="AmazonEC2") for h in range(240)]
+    table = built(tmp_path, fee)
+    assert set(table["egress_gb"].to_pylist()) == {0.0}
+    assert set(table["usage_gb"].to_pylist()) == {5.0}
+
+
+def test_csv_gives_what_parquet_gives_whatever_the_order(tmp_path: Path) -> None:
+    lines = [line(h, 1 + h % 7 / 3) for h in range(240)]
+    one, two = lines[:100], lines[100:]
+    parquet = [write_parquet(tmp_path / "a.parquet", one), write_parquet(tmp_path / "b.parquet", two)]
+    csvs = [write_csv(tmp_path / "a.csv", two), write_csv(tmp_path / "b.csv", one)]
+    outputs = [tmp_path / "1.out", tmp_path / "2.out"]
+    for exports, output in zip((parquet, csvs), outputs, strict=True):
+        build_features(exports, output)
+    assert pq.read_table(outputs[0]).equals(pq.read_table(outputs[1]))
+
+
+def test_credits_are_left_out_with_a_note(tmp_path: Path) -> None:
+    credit = line(100, 0.0, -12.5, line_item_type="Credit", identity_line_item_id="credit")
+    bill = write_parquet(tmp_path / "bill.parquet", [*steady(), credit])
+    summary = build_features([bill], tmp_path / "f.parquet")
+    assert summary.excluded == {"Credit": (1, -12.5)}
+    assert "-$12.50" in summary.notes[0]
+    assert pq.read_table(tmp_path / "f.parquet")["cost_usd"].to_pandas().sum() == pytest.approx(240 * 2 * 0.09)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6), st.integers(200, 700))
+def test_the_future_changes_nothing(tmp_path_factory: pytest.TempPathFactory, seed: int, cut: int) -> None:
+    folder = tmp_path_factory.mktemp("future")
+    lines = random_lines(seed, 720)
+    early = [row for row in lines if row["line_item_usage_start_date"] < line(cut, 0)["line_item_usage_start_date"]]
+    whole, part = (built(folder, rows).to_pandas() for rows in (lines, early))
+    before = whole[whole["hour_utc"] <= part["hour_utc"].max()].reset_index(drop=True)
+    pd.testing.assert_frame_equal(before, part, check_exact=True)
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 10**6))
+def test_features_are_what_their_definitions_say(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+    hours = 720
+    table = built(tmp_path_factory.mktemp("slow"), random_lines(seed, hours)).to_pandas()
+    usage: dict[str, list[float]] = {}
+    for resource, rows in table.groupby("resource_id"):
+        usage[str(resource)] = [0.0] * (hours - len(rows)) + rows["usage_gb"].tolist()
+    expected = {name: [expected_gb(u, n) for n in range(hours)] for name, u in usage.items()}
+    for name, rows in table.groupby("resource_id"):
+        first = hours - len(rows)
+        for n in (first, first + 1, first + 30, hours - 200, hours - 1):
+            if first <= n < hours:
+                row = rows.iloc[n - first]
+                slow = slow_features(usage, expected, str(name), n)
+                assert {k: row[k] for k in slow} == pytest.approx(slow, abs=1e-5)
+
+
+def random_lines(seed: int, hours: int) -> list[dict[str, Any]]:
+    random = np.random.default_rng(seed)
+    rows = [line(hour, 0.0) for hour in (0, hours - 1)]
+    for resource in ("busy", "sparse", "late"):
+        share = {"busy": 1.0, "sparse": 0.05, "late": 0.5}[resource]
+        rows += [
+            line(hour, round(float(random.lognormal(0, 1)), 6), resource_id=resource)
+            for hour in range(300 if resource == "late" else 0, hours)
+            if random.random() < share
+        ]
+    return rows
+
+
+def expected_gb(u: list[float], n: int) -> float:
+    weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
+    days = [u[n - k] for k in range(24, 169, 24) if n >= k]
+    return median(weeks) if len(weeks) >= 2 else median(days) if days else u[n]
+
+
+def slow_features(
+    usage: dict[str, list[float]], expected: dict[str, list[float]], name: str, n: int
+) -> dict[str, float]:
+    u, e = usage[name], expected[name]
+    born = next(i for i, gb in enumerate(u) if gb or i == n)
+    # A series' expectations start with its first line.
+    e = [0.0] * born + e[born:]
+    past = range(max(0, n - 168), n)
+    spread = sum(abs(u[i] - e[i]) for i in past) / len(past) if past else 0.0
+    z = (u[n] - e[n]) / (spread + 0.1 * e[n] + EPS)
+    last3, last24 = range(max(0, n - 2), n + 1), range(max(0, n - 23), n + 1)
+    before = range(max(0, n - 26), max(0, n - 2))
+    weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
+    ratio_week = math.log((u[n] + EPS) / (median(weeks) + EPS)) if weeks else 0.0
+    return {
+        "expected_usage_gb": e[n],
+        "expected_spread_gb": spread,
+        "residual_spread": math.copysign(math.log1p(abs(z)), z),
+        "ratio_week_log": ratio_week,
+        "ratio_3h_log": log_ratio(u, e, last3),
+        "ratio_24h_log": log_ratio(u, e, last24),
+        "above_range_log": max(0.0, math.log((u[n] + EPS) / (max(u[i] for i in past) + EPS))) if past else 0.0,
+        "acceleration_log": math.log((mean(u, last3) + EPS) / (mean(u, before) + EPS)) if before else 0.0,
+        "novelty": max(0.0, (u[n] >= EPS) - sum(u[i] >= EPS for i in past) / len(past)) if past else 0.0,
+    }
+
+
+def log_ratio(u: list[float], e: list[float], window: range) -> float:
+    return math.log((sum(u[i] for i in window) + len(window) * EPS) / (sum(e[i] for i in window) + len(window) * EPS))
+
+
+def mean(u: list[float], window: range) -> float:
+    return sum(u[i] for i in window) / len(window)
