@@ -34,11 +34,14 @@ class Prediction:
     request : Request
     names : list of str
         The request's column names, or the model's where it has none.
+    features : list of str
+        The columns that are numbers, though CSV wrote them as texts.
     scores : ndarray of shape (n_rows,), float64
     """
 
     request: Request
     names: list[str]
+    features: list[str]
     scores: NDArray[np.float64]
 
 
@@ -71,6 +74,9 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     names = [*names, *ADDED]
     if content_type == CSV:
         return _csv(names, columns), CSV
+    columns = [
+        _numbers(column) if name in prediction.features else column for name, column in zip(names, columns, strict=True)
+    ]
     records = _records(names, columns)
     if content_type == JSON_LINES:
         return "".join(f"{_json(record)}\n" for record in records), JSON_LINES
@@ -117,6 +123,10 @@ def _cell(value: Any) -> Any:
     if value is ABSENT:
         return None
     return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _numbers(column: list[Any]) -> list[Any]:
+    return [(float(value) if value else None) if isinstance(value, str) else value for value in column]
 
 
 def _records(names: list[str], columns: list[list[Any]]) -> Iterator[dict[str, Any]]:

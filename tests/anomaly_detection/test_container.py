@@ -1,0 +1,87 @@
+"""The source bundle, installed and run in an environment that holds only what the container 1.9-0 holds."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from egress_sentinel.source_bundle import write_source_bundle
+from tests.support.models import matrix, run_training_script, write_part
+
+ROOT = Path(__file__).resolve().parents[2]
+# The container's versions where this Python has them; scikit-learn's must be the container's minor version.
+PINNED = ["scikit-learn==1.9.0", "pandas==2.2.3", "numpy==2.5.1", "scipy==1.18.0", "joblib==1.5.3", "pyarrow==25.0.0"]
+LOOSE = ["scikit-learn==1.9.*", "pandas<3", "numpy", "scipy", "joblib", "pyarrow"]
+SERVING = ["flask"]
+
+
+def container_python() -> str | None:
+    """Return a Python 3.12, the container's, where this machine has one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [shutil.which("python3.12"), *map(str, sorted(pyenv.glob("3.12.*/bin/python3.12")))]
+    for python in filter(None, found):
+        if subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0:
+            return python
+    return None
+
+
+@pytest.fixture(scope="session")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the container's packages and the installed source bundle."""
+    python = container_python()
+    folder = tmp_path_factory.mktemp("container")
+    subprocess.run([python or sys.executable, "-m", "venv", folder / "venv"], check=True)
+    pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *(PINNED if python else LOOSE), *SERVING, "setuptools"], check=True)
+    write_source_bundle(folder / "sourcedir.tar.gz")
+    with tarfile.open(folder / "sourcedir.tar.gz") as archive:
+        archive.extractall(folder / "code", filter="data")
+    # With --no-build-isolation the installation asks nothing of the network, as in a VPC without a route out.
+    subprocess.run([*pip, "--no-build-isolation", "--no-deps", folder / "code"], check=True)
+    return folder
+
+
+def test_training_and_serving_as_in_the_container(container: Path, tmp_path: Path) -> None:
+    python = str(container / "venv" / "bin" / "python")
+    values = matrix(600)
+    write_part(tmp_path / "train" / "a.parquet", values)
+    done = run_training_script(
+        tmp_path / "train", tmp_path / "model", "--n_estimators", "20", python=python, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    np.save(tmp_path / "rows.npy", values[:50])
+    served = subprocess.run(
+        [python, "-c", SERVE, str(tmp_path / "model"), str(tmp_path / "rows.npy")],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    )
+    assert served.returncode == 0, served.stderr.decode()
+    assert served.stdout.decode().startswith("is_anomaly,anomaly_score\n")
+
+
+SERVE = """
+import sys
+from pathlib import Path
+import joblib
+import numpy as np
+from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
+import anomaly_detection
+assert "site-packages" in anomaly_detection.__file__, anomaly_detection.__file__
+body = Path(sys.argv[2]).read_bytes()
+text, content_type = output_fn(
+    predict_fn(input_fn(body, "application/x-npy"), model_fn(sys.argv[1])), "text/csv;output=scores"
+)
+bad = output_fn(predict_fn(input_fn("x", "application/xml"), None), None)
+assert bad.status_code == 415
+scores = [float(line.split(",")[1]) for line in text.splitlines()[1:]]
+forest = joblib.load(Path(sys.argv[1]) / "model.joblib")
+assert forest.decision_function(np.load(sys.argv[2])).tolist() == scores
+sys.stdout.write(text)
+"""

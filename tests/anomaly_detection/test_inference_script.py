@@ -1,0 +1,228 @@
+"""The four functions as the container calls them: equal to scikit-learn to the bit, and clear about what is wrong."""
+
+import csv
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from anomaly_detection.artifact import pack
+from anomaly_detection.errors import ArtifactError
+from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
+from anomaly_detection.model import Model
+from tests.support.models import NAMES, matrix
+
+VALUES = matrix(40, seed=5)
+
+
+@pytest.fixture(scope="module")
+def model(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """From a model.tar.gz, as SageMaker unpacks it."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    pack(model_dir, folder / "model.tar.gz")
+    with tarfile.open(folder / "model.tar.gz") as archive:
+        archive.extractall(folder / "model", filter="data")
+    return model_fn(str(folder / "model"))
+
+
+def doubles(values: np.ndarray) -> list[list[float]]:
+    return values.astype(np.float64).tolist()
+
+
+def csv_text(values: np.ndarray, header: list[str] | None) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if header:
+        writer.writerow(header)
+    writer.writerows(doubles(values))
+    return text.getvalue()
+
+
+def records(values: np.ndarray) -> list[dict[str, float]]:
+    return [dict(zip(NAMES, row, strict=True)) for row in doubles(values)]
+
+
+def parquet_bytes(values: np.ndarray) -> bytes:
+    body = io.BytesIO()
+    pq.write_table(pa.table({name: values[:, i] for i, name in enumerate(NAMES)}), body)
+    return body.getvalue()
+
+
+def npy_bytes(values: np.ndarray) -> bytes:
+    body = io.BytesIO()
+    np.save(body, values)
+    return body.getvalue()
+
+
+BODIES = {
+    "csv with header": lambda v: (csv_text(v, NAMES), "text/csv"),
+    "csv positional": lambda v: (csv_text(v, None), "text/csv"),
+    "csv bytes": lambda v: (csv_text(v, NAMES).encode(), "text/csv; charset=utf-8"),
+    "records": lambda v: (json.dumps(records(v)), "application/json"),
+    "no content type": lambda v: (json.dumps(records(v)), None),
+    "instances": lambda v: (json.dumps({"instances": doubles(v)}), "application/json"),
+    "columns": lambda v: (json.dumps({"columns": NAMES, "data": doubles(v)}).encode(), "application/json"),
+    "jsonlines": lambda v: ("\n".join(map(json.dumps, records(v))).encode(), "application/jsonlines"),
+    "parquet": lambda v: (parquet_bytes(v), "application/x-parquet"),
+    "npy": lambda v: (npy_bytes(v), "application/x-npy"),
+}
+
+
+def call(model: Model, body: str | bytes, content_type: str | None, accept: str | None) -> tuple[str, str]:
+    answer = output_fn(predict_fn(input_fn(body, content_type), model), accept)
+    assert isinstance(answer, tuple), answer.get_data(as_text=True)
+    return answer
+
+
+def rows_of(text: str, content_type: str) -> list[dict[str, Any]]:
+    if content_type == "text/csv":
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(io.StringIO(text))]
+    if content_type == "application/jsonlines":
+        return [json.loads(line) for line in text.splitlines()]
+    document = json.loads(text)
+    if isinstance(document, dict) and "predictions" in document:
+        return document["predictions"]
+    if isinstance(document, dict) and "columns" in document:
+        return [dict(zip(document["columns"], row, strict=True)) for row in document["data"]]
+    return document
+
+
+def assert_exact(model_dir: Path, values: np.ndarray, rows: list[dict[str, Any]]) -> None:
+    expected = joblib.load(model_dir / "model.joblib").decision_function(values)
+    scores = np.array([row["anomaly_score"] for row in rows])
+    assert scores.tobytes() == expected.tobytes()
+    assert [row["is_anomaly"] for row in rows] == (expected < 0).astype(int).tolist()
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/jsonlines", "*/*", None])
+@pytest.mark.parametrize("body", BODIES)
+def test_every_type_in_and_out_equals_scikit_learn_to_the_bit(
+    model: Model, model_dir: Path, body: str, accept: str | None
+) -> None:
+    text, content_type = call(model, *BODIES[body](VALUES), accept)
+    rows = rows_of(text, content_type)
+    assert_exact(model_dir, VALUES, rows)
+    assert [[row[name] for name in NAMES] for row in rows] == doubles(VALUES)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 6), st.just(len(NAMES))),
+        elements=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    ),
+    st.sampled_from(sorted(BODIES)),
+)
+def test_any_finite_floats(model: Model, model_dir: Path, values: np.ndarray, body: str) -> None:
+    text, content_type = call(model, *BODIES[body](values), "text/csv;output=scores")
+    assert text.splitlines()[0] == "is_anomaly,anomaly_score"
+    assert_exact(model_dir, values, rows_of(text, content_type))
+
+
+def test_one_record_is_answered_by_one_record(model: Model, model_dir: Path) -> None:
+    record = records(VALUES[:1])[0] | {"account_id": "011122223333"}
+    text, _ = call(model, json.dumps(record), "application/json", None)
+    assert json.loads(text)["account_id"] == "011122223333"
+    assert_exact(model_dir, VALUES[:1], [json.loads(text)])
+
+
+def test_columns_go_by_name_and_extra_ones_come_back_as_they_were(model: Model, model_dir: Path) -> None:
+    header = ["account_id", *reversed(NAMES), "note"]
+    lines = [["0042", *reversed(row), 'a "quoted", note'] for row in doubles(VALUES)]
+    text = io.StringIO()
+    csv.writer(text).writerows([header, *lines])
+    answer, _ = call(model, text.getvalue(), "text/csv", "text/csv")
+    rows = list(csv.DictReader(io.StringIO(answer)))
+    assert {(row["account_id"], row["note"]) for row in rows} == {("0042", 'a "quoted", note')}
+    assert_exact(model_dir, VALUES, [{k: float(row[k]) for k in ("is_anomaly", "anomaly_score")} for row in rows])
+
+
+def row_with(**values: Any) -> str:
+    return json.dumps([dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES, 0.0) | values])
+
+
+def short_row() -> str:
+    return json.dumps([dict.fromkeys(NAMES, 0.0), dict.fromkeys(NAMES[1:], 0.0)])
+
+
+ERRORS: dict[str, tuple[str | bytes, str | None, str | None, int, int | None, str | None]] = {
+    "missing feature": (short_row(), None, None, 400, 1, NAMES[0]),
+    "missing column": ("a,b\n1,2\n", "text/csv", None, 400, None, NAMES[0]),
+    "NaN": (row_with(novelty=float("nan")), None, None, 400, 1, "novelty"),
+    "null": (row_with(novelty=None), None, None, 400, 1, "novelty"),
+    "infinity": (row_with(novelty=float("inf")), None, None, 400, 1, "novelty"),
+    "too large for float32": (row_with(novelty=1e39), None, None, 400, 1, "novelty"),
+    "huge integer": (row_with(novelty=10**400), None, None, 400, 1, "novelty"),
+    "text": (row_with(novelty="much"), None, None, 400, 1, "novelty"),
+    "boolean": (row_with(novelty=True), None, None, 400, 1, "novelty"),
+    "list": (row_with(novelty=[1]), None, None, 400, 1, "novelty"),
+    "empty": ("", "text/csv", None, 400, None, None),
+    "no rows": (",".join(NAMES), "text/csv", None, 400, None, None),
+    "no records": ("[]", None, None, 400, None, None),
+    "row too long": (csv_text(VALUES, NAMES) + "1," * 20, "text/csv", None, 400, 40, None),
+    "row too short": (csv_text(VALUES, None) + "1,2\n", "text/csv", None, 400, 40, None),
+    "too few columns": ("1,2,3\n", "text/csv", None, 400, None, None),
+    "half a header": ("a,2,c\n1,2,3\n", "text/csv", None, 400, 0, None),
+    "twice": ("a,a\n1,2\n", "text/csv", None, 400, None, "a"),
+    "no JSON": ('{"a": ', None, None, 400, None, None),
+    "JSON number": ("3", None, None, 400, None, None),
+    "instances of texts": ('{"instances": "x"}', None, None, 400, None, None),
+    "not UTF-8": (b"\xff\xfe", "text/csv; charset=utf-8", None, 400, None, None),
+    "no parquet": (b"PAR1 and no more", "application/x-parquet", None, 400, None, None),
+    "no npy": (b"\x93NUMPY", "application/x-npy", None, 400, None, None),
+    "npy of texts": (npy_bytes(np.array([["a"]])), "application/x-npy", None, 400, None, None),
+    "npy of objects": (npy_bytes(np.array([[{}]], dtype=object)), "application/x-npy", None, 400, None, None),
+    "content type": ("x", "application/xml", None, 415, None, None),
+    "accept": (row_with(), None, "image/png", 406, None, None),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_a_bad_request_is_a_4xx_that_says_where(model: Model, case: str) -> None:
+    body, content_type, accept, status, row, column = ERRORS[case]
+    answer = output_fn(predict_fn(input_fn(body, content_type), model), accept)
+    assert answer.status_code == status
+    assert answer.mimetype == "application/json"
+    error = json.loads(answer.get_data())["error"]
+    assert (error["status"], error["row"], error["column"]) == (status, row, column)
+    assert len(error["message"]) > 10
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(st.text(max_size=80), st.binary(max_size=80)),
+    st.sampled_from([c for _, c in (b(VALUES) for b in BODIES.values())]),
+)
+def test_no_body_brings_it_down(model: Model, body: str | bytes, content_type: str | None) -> None:
+    answer = output_fn(predict_fn(input_fn(body, content_type), model), None)
+    assert isinstance(answer, tuple) or 400 <= answer.status_code < 500
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda m: m | {"versions": m["versions"] | {"scikit-learn": "1.2.1"}}, "trained with scikit-learn 1.2.1"),
+        (lambda m: m | {"schema_hash": "0" * 64}, "schema_hash"),
+        (lambda m: m | {"files": m["files"] | {"model.joblib": "0" * 64}}, "sha256"),
+        (lambda m: m | {"manifest_version": 9}, "manifest_version"),
+        (lambda m: m | {"threshold": 0.5}, "threshold"),
+    ],
+)
+def test_an_artifact_that_does_not_fit_is_refused(model_dir: Path, tmp_path: Path, damage: Any, sentence: str) -> None:
+    for name in ("model.joblib", "baseline.json", "manifest.json"):
+        (tmp_path / name).write_bytes((model_dir / name).read_bytes())
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    (tmp_path / "manifest.json").write_text(json.dumps(damage(manifest)))
+    with pytest.raises(ArtifactError, match=sentence):
+        model_fn(str(tmp_path))

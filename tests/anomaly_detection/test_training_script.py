@@ -1,0 +1,115 @@
+"""The training script as SageMaker runs it."""
+
+import json
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from anomaly_detection.artifact import pack
+from tests.support.models import NAMES, matrix, run_training_script, write_part
+
+
+def test_the_artifact_says_what_it_was_made_of(model_dir: Path) -> None:
+    manifest = json.loads((model_dir / "manifest.json").read_text())
+    assert manifest["feature_names"] == NAMES
+    assert manifest["training"]["rows"] == 2000
+    assert manifest["training"]["training_job_name"] == "egress-2026-11-01"
+    forest = joblib.load(model_dir / "model.joblib")
+    assert manifest["threshold"] == forest.offset_
+    assert forest.n_estimators == 50
+    baseline = json.loads((model_dir / "baseline.json").read_text())
+    assert set(baseline["features"]) == set(NAMES)
+    assert baseline["features"][NAMES[0]]["mean"] == pytest.approx(matrix(2000)[:, 0].mean(), abs=1e-5)
+    assert (model_dir / "code" / "setup.py").exists()
+    assert (model_dir / "code" / "anomaly_detection" / "inference_script.py").exists()
+    metrics = json.loads((model_dir.parent / "model-output" / "metrics.json").read_text())
+    assert metrics["share_flagged"] == pytest.approx(0.01, abs=0.002)
+
+
+def test_same_data_and_seed_same_bytes(tmp_path: Path) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(500))
+    tars = []
+    for name in ("one", "two"):
+        assert run_training_script(tmp_path / "train", tmp_path / name, "--n-estimators", "20").returncode == 0
+        tars.append(tmp_path / f"{name}.tar.gz")
+        pack(tmp_path / name, tars[-1])
+    assert tars[0].read_bytes() == tars[1].read_bytes()
+
+
+def test_parts_in_nested_folders_empty_ones_and_strays(tmp_path: Path) -> None:
+    channel = tmp_path / "train"
+    write_part(channel / "day=1" / "a.parquet", matrix(300))
+    write_part(channel / "day=2" / "deep" / "b.parquet", matrix(200, seed=1))
+    write_part(channel / "empty.parquet", matrix(0))
+    (channel / "zero.parquet").touch()
+    (channel / "_SUCCESS").touch()
+    done = run_training_script(channel, tmp_path / "model", "--n_estimators", "10")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "model" / "manifest.json").read_text())["training"]["rows"] == 500
+
+
+def test_a_file_without_a_schema_gives_its_numeric_columns(tmp_path: Path) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300), with_schema=False)
+    assert run_training_script(tmp_path / "train", tmp_path / "model", "--n_estimators", "10").returncode == 0
+    assert json.loads((tmp_path / "model" / "manifest.json").read_text())["feature_names"] == NAMES
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--n-estimators", "12", "--max-samples", "64", "--contamination", "0.05"],
+        ["--n_estimators", '"12"', "--max_samples", '"64"', "--contamination", "0.05"],
+        ["--n_estimators", "12", "--max_samples", "64", "--contamination", '"0.05"', "--sagemaker_program", "x.py"],
+    ],
+)
+def test_hyperparameters_in_every_spelling(tmp_path: Path, arguments: list[str]) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300))
+    done = run_training_script(tmp_path / "train", tmp_path / "model", *arguments)
+    assert done.returncode == 0, done.stderr
+    used = json.loads((tmp_path / "model" / "manifest.json").read_text())["training"]["hyperparameters"]
+    assert (used["n_estimators"], used["max_samples"], used["contamination"]) == (12, 64, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--contamination", "0.7"], "contamination"),
+        (["--n_estimators", "many"], "n_estimators"),
+        (["--trees", "5"], "trees"),
+    ],
+)
+def test_bad_hyperparameters(tmp_path: Path, arguments: list[str], sentence: str) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300))
+    done = run_training_script(tmp_path / "train", tmp_path / "model", *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "model" / "manifest.json").exists()
+
+
+def test_bad_data(tmp_path: Path) -> None:
+    values = matrix(100)
+    values[7, 2] = np.inf
+    path = write_part(tmp_path / "train" / "a.parquet", values)
+    done = run_training_script(tmp_path / "train", tmp_path / "model")
+    assert (done.returncode, NAMES[2] in done.stderr) == (2, True)
+    path.write_bytes(path.read_bytes()[:-50])
+    assert run_training_script(tmp_path / "train", tmp_path / "model").returncode == 2
+    path.unlink()
+    assert run_training_script(tmp_path / "train", tmp_path / "model").returncode == 2
+
+
+def test_scores_do_not_depend_on_how_rows_are_split_into_files(tmp_path: Path) -> None:
+    values = matrix(400)
+    write_part(tmp_path / "one" / "a.parquet", values)
+    write_part(tmp_path / "two" / "a.parquet", values[:150])
+    write_part(tmp_path / "two" / "b.parquet", values[150:])
+    scores = []
+    for name in ("one", "two"):
+        assert run_training_script(tmp_path / name, tmp_path / f"{name}-model", "--n_estimators", "10").returncode == 0
+        scores.append(joblib.load(tmp_path / f"{name}-model" / "model.joblib").decision_function(values))
+    assert np.array_equal(scores[0], scores[1])
+    assert pq.read_metadata(tmp_path / "one" / "a.parquet").num_rows == 400

@@ -1,0 +1,69 @@
+"""Incidents do not depend on how the hours arrive."""
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomaly_detector.incidents import Hour, Incident, Series, find_incidents
+from anomaly_detector.settings import Policy
+
+POLICY = Policy()
+SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
+
+hours = st.builds(
+    lambda at, series, gb, usd: Hour(at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False),
+    st.integers(0, 200),
+    st.sampled_from(SERIES),
+    st.sampled_from([1.2, 3.0, 40.0, 900.0]),
+    st.sampled_from([0.0, 0.5, 3.0, 70.0]),
+)
+bills = st.lists(hours, max_size=60, unique_by=lambda h: (h.hour, h.series))
+
+
+def replay(rows: list[Hour], cuts: list[int]) -> dict[str, Incident]:
+    """Decide window by window, with the state that the detector keeps between them."""
+    known: dict[str, Incident] = {}
+    edges = [0, *sorted(set(cuts)), 201]
+    for start, end in itertools.pairwise(edges):
+        near = [i for i in known.values() if i.end >= start - POLICY.incident_gap_hours]
+        near.sort(key=lambda incident: (incident.detected, incident.alert_id))
+        past = [row for row in rows if start - 24 <= row.hour < start]
+        new = [row for row in rows if start <= row.hour < end]
+        known |= {i.alert_id: i for i in find_incidents(POLICY, near, past, new)}
+    return known
+
+
+@settings(max_examples=300, deadline=None)
+@given(bills, st.lists(st.integers(1, 200), max_size=30))
+def test_windows_do_not_matter(rows: list[Hour], cuts: list[int]) -> None:
+    at_once, in_parts, hourly = (replay(rows, c) for c in ([], cuts, list(range(1, 201))))
+    for other in (in_parts, hourly):
+        assert {k: (v.detected, v.hours) for k, v in other.items()} == {
+            k: (v.detected, v.hours) for k, v in at_once.items()
+        }
+
+
+@settings(max_examples=200, deadline=None)
+@given(bills)
+def test_no_hour_is_in_two_alerts_and_each_alert_reached_a_floor(rows: list[Hour]) -> None:
+    found = replay(rows, [])
+    members = [(h.hour, h.series) for incident in found.values() for h in incident.hours]
+    assert len(members) == len(set(members))
+    for incident in found.values():
+        assert incident.start <= incident.detected <= incident.end
+        assert len({series[:2] for series in incident.members}) == 1
+        assert sum(h.excess_usd for h in incident.hours) >= POLICY.min_excess_usd or any(
+            h.excess_gb >= POLICY.min_excess_gb for h in incident.hours
+        )
+
+
+def test_siblings_are_one_alert_led_by_the_largest() -> None:
+    rows = [
+        Hour(10, SERIES[1], 100.0, 1.0, 0.0, 0.0, 6.0, 0.05, -0.1, "NatGateway-Bytes", "", False),
+        Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "DataTransfer-Out-Bytes", "", False),
+        Hour(12, SERIES[2], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "DataTransfer-Out-Bytes", "", False),
+    ]
+    found = find_incidents(POLICY, [], [], rows)
+    assert [sorted(s.region for s in incident.members) for incident in found] == [["a", "a"], ["b"]]
+    assert next(iter(found[0].members)) == SERIES[0]
