@@ -5,14 +5,18 @@ from anomaly_detector.incidents import Hour, Incident, Series
 from anomaly_detector.message import message_of, subject_of
 from anomaly_detector.settings import Policy
 
-TEXT = """\
-HIGH   $577.35 so far, about $1,539.60 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to the internet
-media-prod has sent 6,300.0 GB for $567.00 from 2026-10-02 02:00 UTC to 2026-10-02 10:00 UTC; 360.0 GB for $32.40 were expected
-Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on media-thumbs
-Why    17.1 times what the same hours of earlier days and weeks carried, 9 hours in a row
-       the model's score is -0.100; it would be +0.050 if the last 3 hours were as usual
-First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it
-Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC"""
+TEXT = [
+    "HIGH   $577.53 so far, about $1,540.08 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to the "
+    "internet",
+    "media-prod has sent 6,786.0 GB for $610.74 from 2026-10-02 02:00 UTC to 2026-10-02 10:00 UTC; 369.0 GB for $33.21 "
+    "were expected",
+    "Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
+    "media-thumbs",
+    "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
+    "       the model's score is -0.100; it would be +0.050 if the last 3 hours were as usual",
+    "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
+    "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
+]
 
 
 def hot(resource: str, gb: float, expected: float) -> list[Hour]:
@@ -31,12 +35,7 @@ def test_the_text_of_an_alert() -> None:
     alert = alert_of(
         incident, Policy(), "the model's score is -0.100; it would be +0.050 if the last 3 hours were as usual"
     )
-    text = message_of([alert], {})
-    assert text.splitlines()[2:] == TEXT.splitlines()[2:]
-    assert text.splitlines()[0] == (
-        "HIGH   $577.53 so far, about $1,540.08 a day if it goes on   account 210012345678, eu-west-1, "
-        "AmazonS3 to the internet"
-    )
+    assert message_of([alert], {}).splitlines() == TEXT
     assert subject_of([alert]) == "HIGH egress: $1,540 a day in 210012345678 eu-west-1 internet"
 
 

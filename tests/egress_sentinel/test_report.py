@@ -1,0 +1,87 @@
+"""The report, opened in a browser with no network."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+from egress_sentinel.report import write_report
+from tests.support.report_data import World, make_world
+from tests.support.sample_data import required_program
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world()
+
+
+@pytest.fixture(scope="module")
+def folder(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    pq.write_table(world.features, folder / "features.parquet")
+    world.write_scored(folder / "scored")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = required_program("chromium", "chromium-browser", "google-chrome")
+    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "window-size=1280,2000"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(required_program("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+def test_every_alert_has_its_row_and_its_charts(world: World, folder: Path, browser: webdriver.Chrome) -> None:
+    page = folder / "report.html"
+    write_report(
+        world.alerts,
+        folder / "features.parquet",
+        page,
+        scored=folder / "scored",
+        labels=world.labels,
+        scored_from=world.scored_from,
+    )
+    browser.get(page.as_uri())
+    rows = browser.find_elements(By.CSS_SELECTOR, "#alert-table tbody tr")
+    assert len(rows) == len(world.alerts)
+    assert rows[0].text.startswith("critical")
+    charts = browser.find_elements(By.CSS_SELECTOR, ".chart")
+    assert len(charts) == 1 + 2 * len(world.alerts)
+    for chart in charts:
+        browser.execute_script("arguments[0].scrollIntoView()", chart)
+        WebDriverWait(browser, 20).until(lambda _, c=chart: c.find_elements(By.CSS_SELECTOR, "svg.main-svg"))
+    browser.find_element(By.CSS_SELECTOR, "button[data-unit=USD]").click()
+    title = browser.find_element(By.CSS_SELECTOR, '[data-figure="totals"] .ytitle').text
+    assert title == "USD an hour"
+    loaded = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+    assert [name for name in loaded if not name.startswith(("data:", "blob:"))] == []
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_a_hostile_resource_id_is_text(world: World, folder: Path, browser: webdriver.Chrome) -> None:
+    hostile = "</script><script>document.title='owned'</script>"
+    alert = world.alerts[0] | {"resource_id": hostile}
+    write_report([alert], folder / "features.parquet", folder / "hostile.html")
+    browser.get((folder / "hostile.html").as_uri())
+    assert browser.title == "Egress Sentinel"
+    assert hostile in browser.find_element(By.CSS_SELECTOR, "#alert-table tbody").text
+
+
+def test_no_alerts_says_so(folder: Path) -> None:
+    write_report([], folder / "features.parquet", folder / "quiet.html")
+    text = (folder / "quiet.html").read_text()
+    assert "No alerts: nothing in the scored hours" in text
+    figures = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text)
+    assert figures is not None
+    assert len(json.loads(figures[1])["totals"]["data"]) > 5
+    assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', text)
