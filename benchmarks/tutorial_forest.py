@@ -34,7 +34,7 @@ SERIES = ["account_id", "region", "service", "egress_class", "resource_id"]
 def tutorial_alerts(features: Path, until: datetime) -> list[dict[str, Any]]:
     """Return the rival's alerts."""
     table = pd.read_parquet(features)
-    table["hour"], table["weekday"] = table["hour_utc"].dt.hour, table["hour_utc"].dt.dayofweek
+    table["hour"], table["weekday"] = table["hour_utc"].dt.hour, table["hour_utc"].dt.day_of_week
     columns = ["cost_usd", "usage_gb", "hour", "weekday"]
     past, new = table[table["hour_utc"] < until], table[table["hour_utc"] >= until]
     forest = IsolationForest(contamination=0.01, random_state=42).fit(past[columns].to_numpy())

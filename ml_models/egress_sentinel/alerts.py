@@ -53,7 +53,8 @@ def alerts_from_table(aws: LocalAws, table_name: str) -> list[dict[str, Any]]:
     deserialize = TypeDeserializer().deserialize
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table_name)
     items = [{k: deserialize(v) for k, v in item.items()} for page in pages for item in page["Items"]]
-    return [{name: _plain(item[name]) for name in FIELDS} for item in items]
+    alerts = [{name: _plain(item[name]) for name in FIELDS} for item in items]
+    return [alert | {"anomalous_hours": int(alert["anomalous_hours"])} for alert in alerts]
 
 
 def read_alerts(path: Path) -> list[dict[str, Any]]:
@@ -143,7 +144,7 @@ def _escape(text: str) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() and value.as_tuple().exponent == 0 else float(value)
+        return float(value)
     if isinstance(value, list):
         return [_plain(item) for item in value]
     if isinstance(value, dict):

@@ -48,7 +48,11 @@ def compare(alerts: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, A
 def outcome_lines(outcome: Outcome) -> list[str]:
     """Say in words what was found, how late, and what was missed."""
     labels = len(outcome.found) + len(outcome.missed)
-    lines = [f"{len(outcome.found)} of {labels} labelled incidents found, {len(outcome.unlabelled)} alerts without one"]
+    extra = len(outcome.unlabelled)
+    lines = [
+        f"{len(outcome.found)} of {labels} labelled incidents found, "
+        f"{extra} alert{'' if extra == 1 else 's'} without an incident"
+    ]
     for label, alert in outcome.found:
         delay = _moment(alert["detected_hour_utc"]) - _moment(label["start_hour_utc"])
         lines.append(f"  found   {label['name']}: alert {alert['alert_id']}, {_hours(delay)} after its first hour")
