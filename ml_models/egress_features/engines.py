@@ -50,7 +50,9 @@ class DuckDBEngine:
             config["threads"] = threads
         self._connection = duckdb.connect(":memory:", config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
-        self._connection.execute("SET enable_progress_bar = false")
+        # In a notebook without ipywidgets the bar is off, and DuckDB refuses to be asked about it.
+        if self._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+            self._connection.execute("SET enable_progress_bar = false")
 
     def __enter__(self) -> Self:
         return self
