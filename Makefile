@@ -43,9 +43,10 @@ lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may im
 	@$(BIN)/lint-imports
 
 .PHONY: package
-package: $(VENV)/.installed ## build/: the Lambda's zip and the training job's source bundle, the same bytes each time
+package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips, a starting model) and the training job's source
 	@$(BIN)/python lambdas/build.py $(BUILD)
 	@$(BIN)/python -m egress_sentinel.source_bundle $(BUILD)/sourcedir.tar.gz
+	@$(BIN)/python -m egress_sentinel.starting_model $(BUILD)/model.tar.gz
 
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds

@@ -1,7 +1,7 @@
-"""Builds the Lambda's zip: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
+"""Builds what the Lambda deploys: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
 
-Vendored: Powertools for AWS Lambda and what it needs. Not vendored: boto3 (in the runtime), pyarrow and numpy (in the
-AWS SDK for pandas layer).
+`anomaly_detector.zip` holds the function with Powertools for AWS Lambda and what that needs; `pyarrow_layer.zip` is a
+layer with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 is in the runtime.
 """
 
 from __future__ import annotations
@@ -11,54 +11,79 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PACKAGE = Path(__file__).parent / "anomaly_detector"
 # Pinned: a zip that changes by itself would deploy by itself.
 VENDORED = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
-PLATFORM = ("--platform", "manylinux2014_x86_64", "--python-version", "3.12", "--implementation", "cp")
+LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
+# Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.
+PYTHON = ("--python-version", "3.12", "--implementation", "cp")
+PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_x86_64", *PYTHON)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_PIP_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
+_NOT_RUN = {".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".cc", ".lib", ".a", ".cmake"}
+_UNUSED_FOLDERS = {"tests", "include", "src", "f2py", "testing"}
+_UNUSED_PARTS = ("flight", "substrait", "gandiva", "_orc", "_azurefs", "_gcsfs", "s3")
 
 
-def build(output_dir: Path) -> Path:
-    """Write `anomaly_detector.zip` into a folder, beside and then renamed, and return its path.
+def build(output_dir: Path) -> list[Path]:
+    """Write both zips into a folder, each beside and then renamed, and return their paths.
 
     Raises
     ------
     subprocess.CalledProcessError
-        pip could not get the vendored packages.
+        pip could not get the packages.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    target = output_dir / "anomaly_detector.zip"
-    beside = target.with_suffix(".zip.part")
+    return [build_function(output_dir / "anomaly_detector.zip"), build_layer(output_dir / "pyarrow_layer.zip")]
+
+
+def build_function(target: Path) -> Path:
+    """Write the function's zip: its package and what is vendored, at the root."""
     with tempfile.TemporaryDirectory() as folder:
-        vendored = Path(folder)
-        _install(vendored)
+        vendored = _install(Path(folder), VENDORED)
         members = {f"anomaly_detector/{path.name}": path for path in PACKAGE.glob("*.py")}
-        members |= {str(p.relative_to(vendored)): p for p in vendored.rglob("*") if p.is_file() and _belongs(p)}
-        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-            for name in sorted(members):
-                _add(archive, name, members[name].read_bytes())
+        members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}
+        return _write(target, members)
+
+
+def build_layer(target: Path) -> Path:
+    """Write the layer's zip: packages under python/, as Lambda unpacks them."""
+    with tempfile.TemporaryDirectory() as folder:
+        installed = _install(Path(folder), LAYER)
+        return _write(target, {f"python/{name}": path for name, path in installed.items() if _is_run(Path(name))})
+
+
+def _install(folder: Path, packages: tuple[str, ...]) -> dict[str, Path]:
+    """Install packages into a folder and return its files by name, without what differs from machine to machine."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    command += ["--no-compile", "--only-binary", ":all:", "--target", str(folder), *PLATFORM, *packages]
+    subprocess.run(command, check=True)
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name not in _PIP_NOTES)
+    return {str(path.relative_to(folder)): path for path in files if path.parts[len(folder.parts)] != "bin"}
+
+
+def _is_run(name: Path) -> bool:
+    is_unused = any(part in name.name.lower() for part in _UNUSED_PARTS)
+    return name.suffix not in _NOT_RUN and not is_unused and not _UNUSED_FOLDERS & set(name.parts[:-1])
+
+
+def _write(target: Path, members: Mapping[str, Path]) -> Path:
+    beside = target.with_suffix(".zip.part")
+    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, members[name].read_bytes())
     beside.replace(target)
     return target
 
 
-def _install(target: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--no-compile", "--only-binary", ":all:", "--target", str(target), *PLATFORM, *VENDORED]
-    subprocess.run(command, check=True)
-
-
-def _belongs(path: Path) -> bool:
-    """Leave out bytecode and what pip writes about the installation, which differs from machine to machine."""
-    return path.suffix != ".pyc" and path.name not in {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    entry = zipfile.ZipInfo(name, _EPOCH)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.external_attr = 0o644 << 16
-    archive.writestr(entry, content)
-
-
 if __name__ == "__main__":
-    print(build(Path(sys.argv[1] if len(sys.argv) > 1 else "build")))
+    for path in build(Path(sys.argv[1] if len(sys.argv) > 1 else "build")):
+        print(path)

@@ -1,0 +1,18 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { Project = "egress-sentinel" }
+  }
+}
+
+# Instances that are always on: autoscaling, data capture, and a canary that rolls back by itself.
+module "egress_sentinel" {
+  source = "../../"
+
+  serverless     = null
+  realtime       = { instance_type = "ml.m5.large", instance_count = 1, max_instance_count = 3 }
+  data_capture   = { sampling_percentage = 10 }
+  model_artifact = var.model_artifact
+  force_destroy  = var.force_destroy
+}

@@ -1,0 +1,16 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { Project = "egress-sentinel" }
+  }
+}
+
+# The smallest one: a serverless endpoint, nothing to pay while nothing is scored.
+module "egress_sentinel" {
+  source = "../../"
+
+  model_artifact = var.model_artifact
+  subscriptions  = { emails = var.emails }
+  force_destroy  = var.force_destroy
+}

@@ -1,0 +1,149 @@
+# The whole service: what rests (storage), what scores (endpoint), what decides (detection), what watches (monitoring),
+# what queries (features) and, on request, a notebook. Batch scoring, the registry, retraining and drift get modules of
+# their own beside these.
+
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  features_prefix = "features/"
+  scored_prefix   = "scored/"
+  build           = coalesce(var.build_dir, "${path.module}/../build")
+
+  artifact        = coalesce(var.model_artifact, "${local.build}/model.tar.gz")
+  artifact_is_s3  = startswith(local.artifact, "s3://")
+  artifact_sha256 = local.artifact_is_s3 ? null : filesha256(local.artifact)
+  model_data_url = (
+    var.model_package_arn != null ? null :
+    local.artifact_is_s3 ? local.artifact : "s3://${aws_s3_object.model[0].bucket}/${aws_s3_object.model[0].key}"
+  )
+
+  image = coalesce(var.image_uri, data.aws_sagemaker_prebuilt_ecr_image.this.registry_path)
+
+  environment = merge({
+    SAGEMAKER_PROGRAM             = "anomaly_detection.inference_script"
+    SAGEMAKER_SUBMIT_DIRECTORY    = "/opt/ml/model/code"
+    SAGEMAKER_CONTAINER_LOG_LEVEL = "20"
+    SAGEMAKER_REGION              = data.aws_region.current.id
+    # The container installs the model's code at start; without a route to PyPI pip must not look for build tools.
+    PIP_NO_BUILD_ISOLATION = "0"
+  }, var.environment)
+}
+
+data "aws_sagemaker_prebuilt_ecr_image" "this" {
+  repository_name = "sagemaker-scikit-learn"
+  image_tag       = "${var.image_version}-cpu-py3"
+}
+
+module "storage" {
+  source = "./modules/storage"
+
+  name                  = var.name
+  scored_prefix         = local.scored_prefix
+  scored_retention_days = var.scored_retention_days
+  data_export           = var.data_export
+  force_destroy         = var.force_destroy
+}
+
+# The key carries the content's hash: another artifact is another object, and so another model.
+resource "aws_s3_object" "model" {
+  count = local.artifact_is_s3 || var.model_package_arn != null ? 0 : 1
+
+  bucket      = module.storage.bucket
+  key         = "models/${substr(local.artifact_sha256, 0, 16)}/model.tar.gz"
+  source      = local.artifact
+  source_hash = local.artifact_sha256
+
+  # The model that serves until the new one does still needs its artifact.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+module "endpoint" {
+  source = "./modules/endpoint"
+
+  name              = var.name
+  image             = local.image
+  model_data_url    = local.model_data_url
+  model_package_arn = var.model_package_arn
+  model_object_arns = concat(
+    ["${module.storage.bucket_arn}/models/*"],
+    local.artifact_is_s3 ? ["arn:${data.aws_partition.current.partition}:s3:::${trimprefix(local.artifact, "s3://")}"] : [],
+  )
+  environment = local.environment
+  serverless  = var.serverless
+  realtime    = var.realtime
+  network     = var.network
+  data_capture = var.data_capture == null ? null : {
+    sampling_percentage = var.data_capture.sampling_percentage
+    destination_s3_uri  = "s3://${module.storage.bucket}/capture"
+  }
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+  max_latency_ms     = var.alarms.max_latency_ms
+  alarm_actions      = [module.detection.topic_arn]
+}
+
+module "detection" {
+  source = "./modules/detection"
+
+  name                = var.name
+  function_zip        = "${local.build}/anomaly_detector.zip"
+  layer_zip           = "${local.build}/pyarrow_layer.zip"
+  memory_mb           = var.detector_memory_mb
+  bucket              = module.storage.bucket
+  bucket_arn          = module.storage.bucket_arn
+  features_prefix     = local.features_prefix
+  scored_prefix       = local.scored_prefix
+  endpoint_name       = var.name
+  endpoint_arn        = "arn:${data.aws_partition.current.partition}:sagemaker:${data.aws_region.current.id}:${module.storage.account_id}:endpoint/${var.name}"
+  max_body_bytes      = var.serverless == null ? 5500000 : 3500000
+  kms_key_arn         = module.storage.kms_key_arn
+  log_retention_days  = var.log_retention_days
+  schedule_expression = var.schedule_expression
+  alert_policy        = var.alert_policy
+  subscriptions       = var.subscriptions
+  deletion_protection = !var.force_destroy
+}
+
+module "features" {
+  source = "./modules/features"
+
+  name            = var.name
+  bucket          = module.storage.bucket
+  kms_key_arn     = module.storage.kms_key_arn
+  features_prefix = local.features_prefix
+  scored_prefix   = local.scored_prefix
+  export_name     = try(var.data_export.name, var.name)
+  max_scanned_gb  = var.max_scanned_gb
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  name                 = var.name
+  function_name        = module.detection.function_name
+  log_group            = module.detection.log_group
+  dead_letter_queue    = module.detection.dead_letter_queue
+  endpoint_name        = module.endpoint.endpoint_name
+  variant_name         = module.endpoint.variant_name
+  endpoint_alarm_arns  = module.endpoint.alarm_arns
+  topic_arn            = module.detection.topic_arn
+  no_data_hours        = var.alarms.no_data_hours
+  usd_per_day_at_stake = var.alarms.usd_per_day_at_stake
+  monthly_budget_usd   = var.monthly_budget_usd
+  project_tag          = var.name
+}
+
+module "notebook" {
+  source = "./modules/notebook"
+  count  = var.notebook == null ? 0 : 1
+
+  name           = var.name
+  notebook       = var.notebook
+  repository_url = var.notebook.repository_url
+  bucket_arn     = module.storage.bucket_arn
+  endpoint_arn   = module.endpoint.endpoint_arn
+  kms_key_arn    = module.storage.kms_key_arn
+}

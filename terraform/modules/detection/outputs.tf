@@ -1,0 +1,29 @@
+output "function_name" {
+  description = "Name of the Lambda function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "alerts_table" {
+  description = "Name of the alerts table."
+  value       = aws_dynamodb_table.alerts.name
+}
+
+output "idempotency_table" {
+  description = "Name of the table that keeps an event from being handled twice."
+  value       = aws_dynamodb_table.idempotency.name
+}
+
+output "topic_arn" {
+  description = "ARN of the topic."
+  value       = aws_sns_topic.this.arn
+}
+
+output "dead_letter_queue" {
+  description = "Name of the dead-letter queue."
+  value       = aws_sqs_queue.dead_letters.name
+}
+
+output "log_group" {
+  description = "The function's log group."
+  value       = aws_cloudwatch_log_group.this.name
+}

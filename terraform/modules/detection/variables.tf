@@ -1,0 +1,95 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+}
+
+variable "function_zip" {
+  description = "The function's zip on this machine."
+  type        = string
+}
+
+variable "layer_zip" {
+  description = "The layer's zip (pyarrow, numpy) on this machine."
+  type        = string
+}
+
+variable "memory_mb" {
+  description = "Memory of the function in MB."
+  type        = number
+}
+
+variable "bucket" {
+  description = "Bucket of features and scored rows."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "features_prefix" {
+  description = "Where feature files lie in the bucket."
+  type        = string
+}
+
+variable "scored_prefix" {
+  description = "Where scored rows go."
+  type        = string
+}
+
+variable "endpoint_name" {
+  description = "Endpoint that scores."
+  type        = string
+}
+
+variable "endpoint_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "max_body_bytes" {
+  description = "Longest request that the endpoint takes, with room for headers."
+  type        = number
+}
+
+variable "kms_key_arn" {
+  description = "Key of tables, topic, queue, environment and logs."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "schedule_expression" {
+  description = "When the last 48 hours are scored again."
+  type        = string
+}
+
+variable "alert_policy" {
+  description = "When anomalous hours become an alert."
+  type = object({
+    min_excess_usd       = number
+    min_excess_gb        = number
+    min_excess_percent   = number
+    incident_gap_hours   = number
+    sibling_hours        = number
+    severity_usd_per_day = list(number)
+  })
+}
+
+variable "subscriptions" {
+  description = "Who is told."
+  type = object({
+    emails     = list(string)
+    https_urls = list(string)
+    slack      = optional(object({ team_id = string, channel_id = string }))
+  })
+}
+
+variable "deletion_protection" {
+  description = "Whether the alerts table refuses to be deleted."
+  type        = bool
+}

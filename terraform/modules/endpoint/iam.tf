@@ -1,0 +1,84 @@
+locals {
+  # A prebuilt image lives in an AWS account of its own; one's own image wherever its address says.
+  registry = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
+
+  capture_arn = try("arn:${local.partition}:s3:::${trimprefix(var.data_capture.destination_s3_uri, "s3://")}", null)
+}
+
+resource "aws_iam_role" "this" {
+  name = "${var.name}-endpoint"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "sagemaker.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  # checkov:skip=CKV_AWS_290:the two statements on "*" are argued where they stand
+  # checkov:skip=CKV_AWS_355:the two statements on "*" are argued where they stand
+  # checkov:skip=CKV_AWS_289:the two statements on "*" are argued where they stand
+  name = "serve"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "ReadModel"
+          Effect   = "Allow"
+          Action   = "s3:GetObject"
+          Resource = var.model_object_arns
+        },
+        {
+          Sid      = "DecryptModel"
+          Effect   = "Allow"
+          Action   = concat(["kms:Decrypt"], var.realtime == null ? [] : ["kms:CreateGrant", "kms:GenerateDataKey"])
+          Resource = var.kms_key_arn
+        },
+        {
+          # ECR has no resource for this one.
+          Sid      = "EcrLogin"
+          Effect   = "Allow"
+          Action   = "ecr:GetAuthorizationToken"
+          Resource = "*"
+        },
+        {
+          Sid      = "PullImage"
+          Effect   = "Allow"
+          Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+          Resource = "arn:${local.partition}:ecr:${local.registry.region}:${local.registry.account}:repository/${local.registry.repository}"
+        },
+        {
+          Sid      = "Log"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+          Resource = ["${aws_cloudwatch_log_group.this.arn}", "${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
+        },
+      ],
+      local.capture_arn == null ? [] : [{
+        Sid      = "Capture"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${local.capture_arn}/*"
+      }],
+      var.network == null ? [] : [{
+        # EC2 has no resource for what describes, and network interfaces have no name before they exist.
+        Sid    = "NetworkInterfaces"
+        Effect = "Allow"
+        Action = [
+          "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
+          "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
+          "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+        ]
+        Resource = "*"
+      }],
+    )
+  })
+}

@@ -1,0 +1,224 @@
+# Models and endpoint configurations are immutable in AWS: their names carry a hash of what is in them, and
+# create_before_destroy makes a new one an in-place update of the endpoint.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account_id   = data.aws_caller_identity.current.account_id
+  partition    = data.aws_partition.current.partition
+  region       = data.aws_region.current.id
+  variant_name = "AllTraffic"
+
+  container = {
+    image          = var.image
+    model_data_url = var.model_data_url
+    package        = var.model_package_arn
+    environment    = var.environment
+    network        = var.network
+  }
+  model_hash = substr(sha256(jsonencode(local.container)), 0, 12)
+
+  # The instance count is left out: scaling is no new configuration.
+  configuration = {
+    model       = local.model_hash
+    serverless  = var.serverless
+    instance    = try(var.realtime.instance_type, null)
+    capture     = var.data_capture
+    kms_key_arn = var.kms_key_arn
+  }
+  configuration_hash = substr(sha256(jsonencode(local.configuration)), 0, 12)
+}
+
+resource "aws_sagemaker_model" "this" {
+  # checkov:skip=CKV_AWS_370:network isolation is an option; serverless endpoints do not take it
+  name                     = "${var.name}-${local.model_hash}"
+  execution_role_arn       = aws_iam_role.this.arn
+  enable_network_isolation = try(var.network.enable_network_isolation, false)
+
+  primary_container {
+    image              = var.model_package_arn == null ? var.image : null
+    model_data_url     = var.model_package_arn == null ? var.model_data_url : null
+    model_package_name = var.model_package_arn
+    environment        = var.model_package_arn == null ? var.environment : null
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.network == null ? [] : [var.network]
+
+    content {
+      subnets            = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_sagemaker_endpoint_configuration" "this" {
+  name = "${var.name}-${local.configuration_hash}"
+  # Serverless variants have no volume to encrypt, and SageMaker refuses a key for them.
+  # checkov:skip=CKV_AWS_98:set where there is a volume
+  kms_key_arn = var.realtime == null ? null : var.kms_key_arn
+
+  production_variants {
+    variant_name           = local.variant_name
+    model_name             = aws_sagemaker_model.this.name
+    instance_type          = try(var.realtime.instance_type, null)
+    initial_instance_count = try(var.realtime.instance_count, null)
+
+    dynamic "serverless_config" {
+      for_each = var.serverless == null ? [] : [var.serverless]
+
+      content {
+        memory_size_in_mb       = serverless_config.value.memory_mb
+        max_concurrency         = serverless_config.value.max_concurrency
+        provisioned_concurrency = serverless_config.value.provisioned_concurrency
+      }
+    }
+  }
+
+  dynamic "data_capture_config" {
+    for_each = var.data_capture == null ? [] : [var.data_capture]
+
+    content {
+      enable_capture              = true
+      initial_sampling_percentage = data_capture_config.value.sampling_percentage
+      destination_s3_uri          = data_capture_config.value.destination_s3_uri
+      kms_key_id                  = var.kms_key_arn
+
+      capture_options {
+        capture_mode = "InputAndOutput"
+      }
+    }
+  }
+
+  lifecycle {
+    create_before_destroy = true
+    # A count that was changed here alone must not replace what autoscaling is working with.
+    ignore_changes = [production_variants[0].initial_instance_count]
+  }
+}
+
+resource "aws_sagemaker_endpoint" "this" {
+  name                 = var.name
+  endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
+
+  dynamic "deployment_config" {
+    for_each = var.realtime == null ? [] : [var.realtime.deployment]
+
+    content {
+      blue_green_update_policy {
+        maximum_execution_timeout_in_seconds = 3600
+        termination_wait_in_seconds          = deployment_config.value.bake_seconds
+
+        traffic_routing_configuration {
+          type                     = upper(deployment_config.value.type)
+          wait_interval_in_seconds = deployment_config.value.bake_seconds
+
+          dynamic "canary_size" {
+            for_each = deployment_config.value.type == "canary" ? [1] : []
+
+            content {
+              type  = "CAPACITY_PERCENT"
+              value = deployment_config.value.step_percent
+            }
+          }
+
+          dynamic "linear_step_size" {
+            for_each = deployment_config.value.type == "linear" ? [1] : []
+
+            content {
+              type  = "CAPACITY_PERCENT"
+              value = deployment_config.value.step_percent
+            }
+          }
+        }
+      }
+
+      auto_rollback_configuration {
+        dynamic "alarms" {
+          for_each = [aws_cloudwatch_metric_alarm.errors.alarm_name, aws_cloudwatch_metric_alarm.latency.alarm_name]
+
+          content {
+            alarm_name = alarms.value
+          }
+        }
+      }
+    }
+  }
+}
+
+resource "aws_appautoscaling_target" "this" {
+  count = try(var.realtime.max_instance_count, null) == null ? 0 : 1
+
+  service_namespace  = "sagemaker"
+  resource_id        = "endpoint/${aws_sagemaker_endpoint.this.name}/variant/${local.variant_name}"
+  scalable_dimension = "sagemaker:variant:DesiredInstanceCount"
+  # A deployment starts with instance_count again; the floor is the same number, so it never starts below it.
+  min_capacity = var.realtime.instance_count
+  max_capacity = var.realtime.max_instance_count
+}
+
+resource "aws_appautoscaling_policy" "this" {
+  count = length(aws_appautoscaling_target.this)
+
+  name               = "${var.name}-invocations"
+  policy_type        = "TargetTrackingScaling"
+  service_namespace  = aws_appautoscaling_target.this[0].service_namespace
+  resource_id        = aws_appautoscaling_target.this[0].resource_id
+  scalable_dimension = aws_appautoscaling_target.this[0].scalable_dimension
+
+  target_tracking_scaling_policy_configuration {
+    target_value       = var.realtime.invocations_per_instance
+    scale_in_cooldown  = 600
+    scale_out_cooldown = 60
+
+    predefined_metric_specification {
+      predefined_metric_type = "SageMakerVariantInvocationsPerInstance"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "errors" {
+  alarm_name          = "${var.name}-endpoint-5xx"
+  alarm_description   = "The endpoint answers 5xx: scores are late until it recovers. See its log group and the runbook."
+  namespace           = "AWS/SageMaker"
+  metric_name         = "Invocation5XXErrors"
+  dimensions          = { EndpointName = var.name, VariantName = local.variant_name }
+  statistic           = "Sum"
+  period              = 300
+  evaluation_periods  = 1
+  threshold           = 1
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_metric_alarm" "latency" {
+  alarm_name          = "${var.name}-endpoint-latency"
+  alarm_description   = "The model takes long to answer (p90 of five minutes, microseconds in the metric)."
+  namespace           = "AWS/SageMaker"
+  metric_name         = "ModelLatency"
+  dimensions          = { EndpointName = var.name, VariantName = local.variant_name }
+  extended_statistic  = "p90"
+  period              = 300
+  evaluation_periods  = 2
+  threshold           = var.max_latency_ms * 1000
+  comparison_operator = "GreaterThanThreshold"
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = var.alarm_actions
+  ok_actions          = var.alarm_actions
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  name              = "/aws/sagemaker/Endpoints/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}

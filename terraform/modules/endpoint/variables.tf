@@ -1,0 +1,79 @@
+variable "name" {
+  description = "Name of the endpoint, and prefix of its model's and configuration's names."
+  type        = string
+}
+
+variable "image" {
+  description = "Image that serves: an ECR address with a tag."
+  type        = string
+}
+
+variable "model_data_url" {
+  description = "The artifact, s3://BUCKET/KEY.tar.gz; null with a model package."
+  type        = string
+}
+
+variable "model_object_arns" {
+  description = "S3 objects that the endpoint may read: the artifact's."
+  type        = list(string)
+}
+
+variable "model_package_arn" {
+  description = "A registered model package to serve in place of image and artifact."
+  type        = string
+}
+
+variable "environment" {
+  description = "Environment variables of the container."
+  type        = map(string)
+}
+
+variable "serverless" {
+  description = "Serverless mode; null with realtime."
+  type        = object({ memory_mb = number, max_concurrency = number, provisioned_concurrency = optional(number) })
+}
+
+variable "realtime" {
+  description = "Real-time mode; null with serverless."
+  type = object({
+    instance_type            = string
+    instance_count           = number
+    max_instance_count       = optional(number)
+    invocations_per_instance = number
+    deployment               = object({ type = string, step_percent = number, bake_seconds = number })
+  })
+}
+
+variable "network" {
+  description = "Subnets and security groups of the model, and whether it is cut off from the network."
+  type = object({
+    subnet_ids               = list(string)
+    security_group_ids       = list(string)
+    enable_network_isolation = bool
+  })
+}
+
+variable "data_capture" {
+  description = "Capture of requests and answers; real-time endpoints alone."
+  type        = object({ sampling_percentage = number, destination_s3_uri = string })
+}
+
+variable "kms_key_arn" {
+  description = "Key of the artifact, the volumes, the captured data and the log group."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "max_latency_ms" {
+  description = "Model latency (p90, milliseconds) above which the alarm rings."
+  type        = number
+}
+
+variable "alarm_actions" {
+  description = "ARNs that the alarms notify."
+  type        = list(string)
+}

@@ -1,0 +1,159 @@
+# Tables over what lies in the bucket, for Athena: partitions are projected, nothing crawls.
+
+
+locals {
+  database = replace(var.name, "-", "_")
+
+  keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
+  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb"]
+  features = [
+    "residual_spread", "ratio_week_log", "ratio_day_log", "ratio_smallest_log", "ratio_3h_log", "ratio_24h_log",
+    "above_range_log", "acceleration_log", "persistence", "account_share_change", "novelty",
+  ]
+
+  hours = concat(
+    [{ name = "hour_utc", type = "timestamp" }],
+    [for name in local.keys : { name = name, type = "string" }],
+    [for name in local.measures : { name = name, type = "double" }],
+    [{ name = "is_provisional", type = "boolean" }],
+    [for name in local.features : { name = name, type = "float" }],
+  )
+
+  by_day = {
+    partition = "day"
+    projection = {
+      "projection.day.type"   = "date"
+      "projection.day.format" = "yyyy-MM-dd"
+      "projection.day.range"  = "2020-01-01,NOW"
+    }
+  }
+
+  tables = {
+    features = merge(local.by_day, { location = "${var.features_prefix}day=$${day}/", columns = local.hours })
+    scored = merge(local.by_day, {
+      location = "${var.scored_prefix}day=$${day}/"
+      columns  = concat(local.hours, [{ name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }])
+    })
+    # Data Exports writes PREFIX/NAME/data/BILLING_PERIOD=YYYY-MM/.
+    cur_2_0 = {
+      partition = "billing_period"
+      location  = "exports/${var.export_name}/data/BILLING_PERIOD=$${billing_period}/"
+      columns = concat(
+        [for name in ["line_item_usage_start_date", "line_item_usage_end_date"] : { name = name, type = "timestamp" }],
+        [for name in [
+          "bill_invoice_id", "identity_line_item_id", "identity_time_interval", "line_item_currency_code",
+          "line_item_line_item_type", "line_item_operation", "line_item_product_code", "line_item_resource_id",
+          "line_item_usage_account_id", "line_item_usage_type",
+        ] : { name = name, type = "string" }],
+        [for name in ["line_item_unblended_cost", "line_item_usage_amount"] : { name = name, type = "double" }],
+      )
+      projection = {
+        "projection.billing_period.type"          = "date"
+        "projection.billing_period.format"        = "yyyy-MM"
+        "projection.billing_period.range"         = "2020-01,NOW"
+        "projection.billing_period.interval"      = "1"
+        "projection.billing_period.interval.unit" = "MONTHS"
+      }
+    }
+  }
+}
+
+resource "aws_glue_catalog_database" "this" {
+  name = local.database
+}
+
+resource "aws_glue_catalog_table" "this" {
+  for_each = local.tables
+
+  name          = each.key
+  database_name = aws_glue_catalog_database.this.name
+  table_type    = "EXTERNAL_TABLE"
+
+  parameters = merge(each.value.projection, {
+    "EXTERNAL"                  = "TRUE"
+    "classification"            = "parquet"
+    "projection.enabled"        = "true"
+    "storage.location.template" = "s3://${var.bucket}/${each.value.location}"
+  })
+
+  partition_keys {
+    name = each.value.partition
+    type = "string"
+  }
+
+  storage_descriptor {
+    location      = "s3://${var.bucket}/${split("$", each.value.location)[0]}"
+    input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+    output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+
+    ser_de_info {
+      serialization_library = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    }
+
+    dynamic "columns" {
+      for_each = each.value.columns
+
+      content {
+        name = columns.value.name
+        type = columns.value.type
+      }
+    }
+  }
+}
+
+resource "aws_athena_workgroup" "this" {
+  name          = var.name
+  description   = "Queries over exports, features and scored rows."
+  force_destroy = true
+
+  configuration {
+    enforce_workgroup_configuration    = true
+    publish_cloudwatch_metrics_enabled = true
+    bytes_scanned_cutoff_per_query     = var.max_scanned_gb * 1000 * 1000 * 1000
+
+    result_configuration {
+      output_location = "s3://${var.bucket}/athena/"
+
+      encryption_configuration {
+        encryption_option = "SSE_KMS"
+        kms_key_arn       = var.kms_key_arn
+      }
+    }
+  }
+}
+
+resource "aws_athena_named_query" "this" {
+  for_each = local.queries
+
+  name        = each.key
+  description = each.value.description
+  workgroup   = aws_athena_workgroup.this.id
+  database    = aws_glue_catalog_database.this.name
+  query       = each.value.query
+}
+
+locals {
+  queries = {
+    worst-hours = {
+      description = "The most anomalous hours of the last seven days, with what was expected of them."
+      query       = <<-SQL
+        SELECT hour_utc, account_id, region, service, egress_class, resource_id, usage_gb, expected_usage_gb,
+          cost_usd, expected_cost_usd, anomaly_score
+        FROM scored
+        WHERE day >= date_format(current_date - INTERVAL '7' DAY, '%Y-%m-%d') AND is_anomaly = 1
+        ORDER BY anomaly_score
+        LIMIT 100
+      SQL
+    }
+    egress-by-day = {
+      description = "GB and dollars by day and class of the last 60 days."
+      query       = <<-SQL
+        SELECT day, egress_class, SUM(egress_gb) AS egress_gb, SUM(cost_usd) AS cost_usd
+        FROM features
+        WHERE day >= date_format(current_date - INTERVAL '60' DAY, '%Y-%m-%d')
+        GROUP BY day, egress_class
+        ORDER BY day, egress_class
+      SQL
+    }
+  }
+}

@@ -1,0 +1,142 @@
+# What pages somebody, and the page that an operator keeps open.
+
+data "aws_region" "current" {}
+
+locals {
+  metrics = { namespace = "EgressSentinel", dimensions = { service = var.function_name } }
+
+  alarms = {
+    errors = {
+      description = "The detector raised an error: hours are not scored. Its log says why; Lambda retries twice."
+      namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
+      statistic   = "Sum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
+      comparison  = "GreaterThanOrEqualToThreshold"
+    }
+    dead-letters = {
+      description = "An event was given up after every retry. Mend the cause, then send it again: the runbook says how."
+      namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue }
+      statistic   = "Maximum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
+      comparison  = "GreaterThanOrEqualToThreshold"
+    }
+    no-data = {
+      description = "No hour has been scored for ${var.no_data_hours} hours: exports, features or the detector have stopped."
+      namespace   = local.metrics.namespace, metric = "RowsScored", dimensions = local.metrics.dimensions
+      statistic   = "Sum", period = 3600, periods = var.no_data_hours, threshold = 1, missing = "breaching"
+      comparison  = "LessThanThreshold"
+    }
+    dollars-at-stake = {
+      description = format("Open incidents cost $%d a day or more above what was expected.", var.usd_per_day_at_stake)
+      namespace   = local.metrics.namespace, metric = "DollarsAtStake", dimensions = local.metrics.dimensions
+      statistic   = "Maximum", period = 3600, periods = 1, threshold = var.usd_per_day_at_stake, missing = "notBreaching"
+      comparison  = "GreaterThanOrEqualToThreshold"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "${var.name}-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = each.value.statistic
+  period              = each.value.period
+  evaluation_periods  = each.value.periods
+  threshold           = each.value.threshold
+  comparison_operator = each.value.comparison
+  treat_missing_data  = each.value.missing
+  alarm_actions       = [var.topic_arn]
+  ok_actions          = [var.topic_arn]
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = var.name
+
+  dashboard_body = jsonencode({
+    widgets = [
+      for index, widget in local.widgets : {
+        type   = widget.type
+        x      = index % 2 * 12
+        y      = floor(index / 2) * 6
+        width  = 12
+        height = 6
+        properties = merge({ region = data.aws_region.current.id, title = widget.title }, {
+          for key, value in {
+            metrics = try(widget.metrics, null), stat = try(widget.stat, null), period = try(widget.period, null)
+            alarms  = try(widget.alarms, null), query = try(widget.query, null), view = try(widget.view, null)
+          } : key => value if value != null
+        })
+      }
+    ]
+  })
+}
+
+locals {
+  endpoint = ["EndpointName", var.endpoint_name, "VariantName", var.variant_name]
+  service  = ["service", var.function_name]
+
+  widgets = [
+    {
+      type   = "alarm", title = "Alarms"
+      alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, var.endpoint_alarm_arns)
+    },
+    {
+      type    = "metric", title = "Dollars a day at stake", stat = "Maximum", period = 3600, view = "timeSeries"
+      metrics = [concat(["EgressSentinel", "DollarsAtStake"], local.service)]
+    },
+    {
+      type = "metric", title = "Hours scored and new alerts", stat = "Sum", period = 3600, view = "timeSeries"
+      metrics = [
+        concat(["EgressSentinel", "RowsScored"], local.service),
+        concat(["EgressSentinel", "NewAlerts"], local.service, [{ yAxis = "right" }]),
+      ]
+    },
+    {
+      type = "metric", title = "Detector", stat = "Sum", period = 300, view = "timeSeries"
+      metrics = [
+        ["AWS/Lambda", "Invocations", "FunctionName", var.function_name],
+        ["AWS/Lambda", "Errors", "FunctionName", var.function_name],
+        ["AWS/Lambda", "Throttles", "FunctionName", var.function_name],
+        ["AWS/Lambda", "Duration", "FunctionName", var.function_name, { stat = "Maximum", yAxis = "right" }],
+      ]
+    },
+    {
+      type = "metric", title = "Endpoint", stat = "Sum", period = 300, view = "timeSeries"
+      metrics = [
+        concat(["AWS/SageMaker", "Invocations"], local.endpoint),
+        concat(["AWS/SageMaker", "Invocation4XXErrors"], local.endpoint),
+        concat(["AWS/SageMaker", "Invocation5XXErrors"], local.endpoint),
+        concat(["AWS/SageMaker", "ModelLatency"], local.endpoint, [{ stat = "p90", yAxis = "right" }]),
+      ]
+    },
+    {
+      type  = "log", title = "What the detector said last", view = "table"
+      query = "SOURCE '${var.log_group}' | fields @timestamp, level, message, rows_scored, window | sort @timestamp desc | limit 20"
+    },
+  ]
+}
+
+resource "aws_budgets_budget" "this" {
+  count = var.monthly_budget_usd == null ? 0 : 1
+
+  name         = "${var.name}-own-cost"
+  budget_type  = "COST"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+  time_unit    = "MONTHLY"
+
+  cost_filter {
+    name   = "TagKeyValue"
+    values = [format("user:Project$%s", var.project_tag)]
+  }
+
+  notification {
+    comparison_operator       = "GREATER_THAN"
+    threshold                 = 80
+    threshold_type            = "PERCENTAGE"
+    notification_type         = "ACTUAL"
+    subscriber_sns_topic_arns = [var.topic_arn]
+  }
+}

@@ -1,0 +1,99 @@
+# A place for experiments with the project installed. No root; no direct internet where a VPC is given.
+
+data "aws_caller_identity" "current" {}
+
+resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
+  name = "${var.name}-notebook"
+
+  on_start = base64encode(<<-BASH
+    #!/bin/bash
+    set -euo pipefail
+    sudo -u ec2-user -i <<'SETUP'
+    cd /home/ec2-user/SageMaker
+    test -d egress-sentinel || git clone ${var.repository_url} egress-sentinel
+    # The image's own Python is older than 3.11; uv brings one.
+    pip install --quiet uv
+    uv venv --allow-existing --python 3.12 .venv
+    uv pip install --quiet --python .venv -e './egress-sentinel[notebook]'
+    .venv/bin/python -m ipykernel install --user --name egress-sentinel
+    SETUP
+  BASH
+  )
+}
+
+resource "aws_sagemaker_notebook_instance" "this" {
+  # checkov:skip=CKV_AWS_122:without a VPC of the account's own there is no other way to PyPI; with one it is off
+  # checkov:skip=CKV_AWS_306:a VPC is an option of whoever has one
+  name                   = "${var.name}-notebook"
+  role_arn               = aws_iam_role.this.arn
+  instance_type          = var.notebook.instance_type
+  volume_size            = var.notebook.volume_gb
+  kms_key_id             = var.kms_key_arn
+  root_access            = "Disabled"
+  platform_identifier    = "notebook-al2-v3"
+  direct_internet_access = var.notebook.subnet_id == null ? "Enabled" : "Disabled"
+  subnet_id              = var.notebook.subnet_id
+  security_groups        = var.notebook.subnet_id == null ? null : var.notebook.security_group_ids
+  lifecycle_config_name  = aws_sagemaker_notebook_instance_lifecycle_configuration.this.name
+
+  instance_metadata_service_configuration {
+    minimum_instance_metadata_service_version = "2"
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_iam_role" "this" {
+  name = "${var.name}-notebook"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "sagemaker.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "explore"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = var.bucket_arn
+      },
+      {
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${var.bucket_arn}/*"
+      },
+      {
+        Sid      = "Write"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${var.bucket_arn}/notebooks/*"
+      },
+      {
+        Sid      = "Encryption"
+        Effect   = "Allow"
+        Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      },
+      {
+        Sid      = "Score"
+        Effect   = "Allow"
+        Action   = "sagemaker:InvokeEndpoint"
+        Resource = var.endpoint_arn
+      },
+    ]
+  })
+}

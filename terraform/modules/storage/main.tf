@@ -1,0 +1,228 @@
+# One bucket, with prefixes: exports/, features/, scored/, models/. One customer-managed key for all that rests.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  region     = data.aws_region.current.id
+  bucket     = "${var.name}-${local.account_id}-${local.region}"
+
+  # Services that write encrypted things on our behalf; each only for resources of this account.
+  services = {
+    "cloudwatch.amazonaws.com" = "alarms publish to the topic"
+    "events.amazonaws.com"     = "EventBridge puts undelivered events into the queue"
+    "budgets.amazonaws.com"    = "the budget publishes to the topic"
+  }
+}
+
+resource "aws_kms_key" "this" {
+  description             = "${var.name}: bucket, tables, topic, queue, logs and the endpoint's storage"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+
+  # In a key's policy "*" is this key.
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid       = "AccountByIam"
+          Effect    = "Allow"
+          Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+          Action    = "kms:*"
+          Resource  = "*"
+        },
+        {
+          Sid       = "LogGroups"
+          Effect    = "Allow"
+          Principal = { Service = "logs.${local.region}.amazonaws.com" }
+          Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+          Resource  = "*"
+          Condition = {
+            ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*" }
+          }
+        },
+      ],
+      [
+        for service, why in local.services : {
+          Sid       = replace(title(replace(service, ".", " ")), " ", "")
+          Effect    = "Allow"
+          Principal = { Service = service }
+          Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+          Resource  = "*"
+          Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+        }
+      ],
+    )
+  })
+}
+
+resource "aws_kms_alias" "this" {
+  name          = "alias/${var.name}"
+  target_key_id = aws_kms_key.this.key_id
+}
+
+resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV_AWS_18:server access logs need a second bucket; CloudTrail data events are the account's choice
+  # checkov:skip=CKV_AWS_144:everything in the bucket can be made again from the billing exports
+  bucket        = local.bucket
+  force_destroy = var.force_destroy
+}
+
+resource "aws_s3_bucket_versioning" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  versioning_configuration {
+    status = "Enabled"
+  }
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    bucket_key_enabled = true
+
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = "aws:kms"
+      kms_master_key_id = aws_kms_key.this.arn
+    }
+  }
+}
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  bucket                  = aws_s3_bucket.this.id
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  rule {
+    id     = "old-versions-and-broken-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    noncurrent_version_expiration {
+      noncurrent_days = 30
+    }
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+
+  rule {
+    id     = "scored-rows"
+    status = "Enabled"
+
+    filter {
+      prefix = var.scored_prefix
+    }
+
+    expiration {
+      days = var.scored_retention_days
+    }
+  }
+}
+
+resource "aws_s3_bucket_notification" "this" {
+  bucket      = aws_s3_bucket.this.id
+  eventbridge = true
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  bucket = aws_s3_bucket.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      var.data_export == null ? [] : [{
+        Sid       = "DataExports"
+        Effect    = "Allow"
+        Principal = { Service = ["bcm-data-exports.amazonaws.com", "billingreports.amazonaws.com"] }
+        Action    = ["s3:PutObject", "s3:GetBucketPolicy"]
+        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/exports/*"]
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+      }],
+    )
+  })
+
+  depends_on = [aws_s3_bucket_public_access_block.this]
+}
+
+# CUR 2.0, for who has no billing export yet. Data Exports live in us-east-1.
+resource "aws_bcmdataexports_export" "this" {
+  count = var.data_export == null ? 0 : 1
+
+  export {
+    name = var.data_export.name
+
+    data_query {
+      query_statement = "SELECT ${join(", ", local.cur_2_0_columns)} FROM COST_AND_USAGE_REPORT"
+      table_configurations = {
+        COST_AND_USAGE_REPORT = {
+          TIME_GRANULARITY                      = "HOURLY"
+          INCLUDE_RESOURCES                     = "TRUE"
+          INCLUDE_MANUAL_DISCOUNT_COMPATIBILITY = "FALSE"
+          INCLUDE_SPLIT_COST_ALLOCATION_DATA    = "FALSE"
+        }
+      }
+    }
+
+    destination_configurations {
+      s3_destination {
+        s3_bucket = aws_s3_bucket.this.id
+        s3_prefix = "exports"
+        s3_region = local.region
+
+        s3_output_configurations {
+          overwrite   = "OVERWRITE_REPORT"
+          format      = "PARQUET"
+          compression = "PARQUET"
+          output_type = "CUSTOM"
+        }
+      }
+    }
+
+    refresh_cadence {
+      frequency = "SYNCHRONOUS"
+    }
+  }
+
+  depends_on = [aws_s3_bucket_policy.this]
+}
+
+locals {
+  cur_2_0_columns = [
+    "bill_invoice_id", "bill_billing_period_start_date", "bill_payer_account_id", "identity_line_item_id",
+    "identity_time_interval", "line_item_currency_code", "line_item_line_item_type", "line_item_operation",
+    "line_item_product_code", "line_item_resource_id", "line_item_unblended_cost", "line_item_usage_account_id",
+    "line_item_usage_amount", "line_item_usage_end_date", "line_item_usage_start_date", "line_item_usage_type",
+    "product", "product_from_location", "product_from_region_code", "product_product_family", "product_region_code",
+    "product_servicecode", "product_to_location", "product_to_region_code",
+  ]
+}

@@ -1,0 +1,24 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+}
+
+variable "scored_prefix" {
+  description = "Where scored rows lie in the bucket."
+  type        = string
+}
+
+variable "scored_retention_days" {
+  description = "Days after which scored rows are removed."
+  type        = number
+}
+
+variable "data_export" {
+  description = "A CUR 2.0 export to create, hourly and with resource ids; null where there is one already."
+  type        = object({ name = string })
+}
+
+variable "force_destroy" {
+  description = "Whether destroying may remove a bucket that still holds objects."
+  type        = bool
+}

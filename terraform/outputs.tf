@@ -1,0 +1,79 @@
+output "endpoint_name" {
+  description = "Name of the endpoint."
+  value       = module.endpoint.endpoint_name
+}
+
+output "endpoint_arn" {
+  description = "ARN of the endpoint."
+  value       = module.endpoint.endpoint_arn
+}
+
+output "endpoint_config_name" {
+  description = "Configuration that the endpoint should serve."
+  value       = module.endpoint.endpoint_config_name
+}
+
+output "model_name" {
+  description = "Model that the endpoint should serve."
+  value       = module.endpoint.model_name
+}
+
+output "model_image" {
+  description = "Image that should serve; null with a model package."
+  value       = var.model_package_arn == null ? local.image : null
+}
+
+output "model_artifact" {
+  description = "Artifact that should be served, as an S3 address; null with a model package."
+  value       = local.model_data_url
+}
+
+output "model_artifact_sha256" {
+  description = "SHA-256 of the artifact, where it was uploaded from here; else null."
+  value       = var.model_package_arn == null ? local.artifact_sha256 : null
+}
+
+output "bucket" {
+  description = "Bucket of exports, features, scored rows and models."
+  value       = module.storage.bucket
+}
+
+output "alerts_table" {
+  description = "DynamoDB table of the alerts."
+  value       = module.detection.alerts_table
+}
+
+output "idempotency_table" {
+  description = "DynamoDB table that keeps an event from being handled twice."
+  value       = module.detection.idempotency_table
+}
+
+output "topic_arn" {
+  description = "SNS topic of alerts and alarms."
+  value       = module.detection.topic_arn
+}
+
+output "detector_function_name" {
+  description = "The Lambda function."
+  value       = module.detection.function_name
+}
+
+output "athena_workgroup" {
+  description = "Athena workgroup of the tables features, scored and cur_2_0."
+  value       = module.features.workgroup
+}
+
+output "dashboard_url" {
+  description = "Address of the CloudWatch dashboard."
+  value       = module.monitoring.dashboard_url
+}
+
+output "region" {
+  description = "Region of everything."
+  value       = data.aws_region.current.id
+}
+
+output "invoke_command" {
+  description = "Scores the rows of a file rows.csv, ready to paste."
+  value       = "aws sagemaker-runtime invoke-endpoint --region ${data.aws_region.current.id} --endpoint-name ${module.endpoint.endpoint_name} --content-type text/csv --accept 'text/csv;output=scores' --body fileb://rows.csv scores.csv"
+}

@@ -1,0 +1,294 @@
+# What the configuration refuses, and what it makes, without AWS: the provider is mocked.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { id = "eu-west-1" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_sagemaker_prebuilt_ecr_image" {
+    defaults = { registry_path = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3" }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = { arn = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555" }
+  }
+
+  mock_resource "aws_s3_bucket" {
+    defaults = { arn = "arn:aws:s3:::egress-sentinel-111122223333-eu-west-1" }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/egress-sentinel" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-west-1:111122223333:egress-sentinel-alerts" }
+  }
+
+  mock_resource "aws_sqs_queue" {
+    defaults = { arn = "arn:aws:sqs:eu-west-1:111122223333:egress-sentinel-detector-dead-letters" }
+  }
+
+  mock_resource "aws_dynamodb_table" {
+    defaults = { arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/egress-sentinel-alerts" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:egress-sentinel-detector" }
+  }
+
+  mock_resource "aws_lambda_layer_version" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:layer:egress-sentinel-pyarrow:1" }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/egress-sentinel-detector-features" }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/egress-sentinel-detector" }
+  }
+
+  mock_resource "aws_cloudwatch_metric_alarm" {
+    defaults = { arn = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:egress-sentinel" }
+  }
+}
+
+# The zips are not needed to judge the configuration; small files stand in for them.
+variables {
+  build_dir = "./tests/build"
+}
+
+run "defaults" {
+  assert {
+    condition     = output.model_image == "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+    error_message = "The default image is SageMaker's scikit-learn 1.9-0."
+  }
+
+  assert {
+    condition     = can(regex("^egress-sentinel-[0-9a-f]{12}$", output.model_name)) && can(regex("^egress-sentinel-[0-9a-f]{12}$", output.endpoint_config_name))
+    error_message = "Names of models and configurations carry the hash of their content."
+  }
+
+  assert {
+    condition     = can(regex("^s3://.+/models/[0-9a-f]{16}/model.tar.gz$", output.model_artifact))
+    error_message = "The artifact's key carries the hash of its content."
+  }
+
+  assert {
+    condition     = strcontains(output.invoke_command, "--region eu-west-1 --endpoint-name egress-sentinel ")
+    error_message = "The invoke command is ready to paste."
+  }
+}
+
+run "another_artifact_is_another_model" {
+  variables {
+    model_artifact = "./tests/build/other.tar.gz"
+  }
+
+  assert {
+    condition     = output.model_name != run.defaults.model_name && output.endpoint_config_name != run.defaults.endpoint_config_name
+    error_message = "Another artifact must be another model and another configuration."
+  }
+
+  assert {
+    condition     = output.endpoint_name == run.defaults.endpoint_name
+    error_message = "The endpoint keeps its name."
+  }
+}
+
+run "realtime" {
+  variables {
+    serverless   = null
+    realtime     = { instance_count = 2, max_instance_count = 4 }
+    data_capture = { sampling_percentage = 20 }
+    network      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"], enable_network_isolation = true }
+  }
+
+  assert {
+    condition     = output.endpoint_name == "egress-sentinel"
+    error_message = "A real-time endpoint takes capture, a VPC and isolation."
+  }
+}
+
+run "scaling_is_no_new_configuration" {
+  command = plan
+
+  variables {
+    serverless   = null
+    realtime     = { instance_count = 3, max_instance_count = 4 }
+    data_capture = { sampling_percentage = 20 }
+    network      = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"], enable_network_isolation = true }
+  }
+
+  assert {
+    condition     = output.endpoint_config_name == run.realtime.endpoint_config_name
+    error_message = "An instance count must not make a new configuration."
+  }
+}
+
+run "model_package" {
+  variables {
+    model_package_arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/egress-sentinel/3"
+  }
+
+  assert {
+    condition     = output.model_artifact == null && output.model_image == null
+    error_message = "A model package brings its image and artifact."
+  }
+}
+
+run "refuses_both_modes" {
+  command         = plan
+  expect_failures = [var.serverless]
+
+  variables {
+    realtime = {}
+  }
+}
+
+run "refuses_neither_mode" {
+  command         = plan
+  expect_failures = [var.serverless]
+
+  variables {
+    serverless = null
+  }
+}
+
+run "refuses_memory_between_steps" {
+  command         = plan
+  expect_failures = [var.serverless]
+
+  variables {
+    serverless = { memory_mb = 1500 }
+  }
+}
+
+run "refuses_more_concurrency_than_there_is" {
+  command         = plan
+  expect_failures = [var.serverless]
+
+  variables {
+    serverless = { max_concurrency = 201 }
+  }
+}
+
+run "refuses_more_provisioned_than_concurrent" {
+  command         = plan
+  expect_failures = [var.serverless]
+
+  variables {
+    serverless = { max_concurrency = 2, provisioned_concurrency = 3 }
+  }
+}
+
+run "refuses_capture_on_serverless" {
+  command         = plan
+  expect_failures = [var.data_capture]
+
+  variables {
+    data_capture = { sampling_percentage = 10 }
+  }
+}
+
+run "refuses_a_vpc_on_serverless" {
+  command         = plan
+  expect_failures = [var.network]
+
+  variables {
+    network = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
+  }
+}
+
+run "refuses_an_artifact_that_is_none" {
+  command         = plan
+  expect_failures = [var.model_artifact]
+
+  variables {
+    model_artifact = "s3://bucket/model.zip"
+  }
+}
+
+run "refuses_an_artifact_from_elsewhere" {
+  command         = plan
+  expect_failures = [var.model_artifact]
+
+  variables {
+    model_artifact = "https://example.com/model.tar.gz"
+  }
+}
+
+run "refuses_artifact_and_package" {
+  command         = plan
+  expect_failures = [var.model_artifact]
+
+  variables {
+    model_artifact    = "s3://bucket/model.tar.gz"
+    model_package_arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package/egress-sentinel/3"
+  }
+}
+
+run "refuses_more_at_least_than_at_most" {
+  command         = plan
+  expect_failures = [var.realtime]
+
+  variables {
+    serverless = null
+    realtime   = { instance_count = 3, max_instance_count = 2 }
+  }
+}
+
+run "refuses_an_unknown_deployment" {
+  command         = plan
+  expect_failures = [var.realtime]
+
+  variables {
+    serverless = null
+    realtime   = { deployment = { type = "big_bang" } }
+  }
+}
+
+run "refuses_falling_severities" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { severity_usd_per_day = [500, 50, 5000] }
+  }
+}
+
+run "refuses_a_gap_shorter_than_gathering" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { incident_gap_hours = 12 }
+  }
+}
+
+run "refuses_plain_http" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { https_urls = ["http://example.com/hook"] }
+  }
+}
+
+run "refuses_a_name_that_aws_would" {
+  command         = plan
+  expect_failures = [var.name]
+
+  variables {
+    name = "Egress_Sentinel"
+  }
+}

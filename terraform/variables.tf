@@ -1,0 +1,342 @@
+variable "name" {
+  description = "Prefix of every name, and the endpoint's name."
+  type        = string
+  default     = "egress-sentinel"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,29}[a-z0-9]$", var.name))
+    error_message = "name is 3 to 31 lower-case letters, digits and hyphens, starting with a letter and not ending with a hyphen."
+  }
+}
+
+variable "build_dir" {
+  description = "Folder that `make package` wrote: anomaly_detector.zip, pyarrow_layer.zip, model.tar.gz. Default: build/ beside this module."
+  type        = string
+  default     = null
+}
+
+variable "model_artifact" {
+  description = "Model artifact to serve: s3://BUCKET/KEY.tar.gz, or a .tar.gz on this machine that is uploaded. Default: the starting model of `make package`."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_artifact == null || can(regex("^s3://[a-z0-9.-]+/.+\\.tar\\.gz$", var.model_artifact)) || can(regex("^[^:]+\\.tar\\.gz$", var.model_artifact))
+    error_message = "model_artifact is s3://BUCKET/KEY.tar.gz or the path of a .tar.gz on this machine."
+  }
+
+  validation {
+    condition     = var.model_artifact == null || var.model_package_arn == null
+    error_message = "model_artifact and model_package_arn exclude each other."
+  }
+}
+
+variable "model_package_arn" {
+  description = "ARN of an approved model package to serve in place of model_artifact."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_package_arn == null || can(regex("^arn:[^:]+:sagemaker:[^:]+:[0-9]{12}:model-package/.+$", var.model_package_arn))
+    error_message = "model_package_arn is arn:aws:sagemaker:REGION:ACCOUNT:model-package/GROUP/VERSION."
+  }
+}
+
+variable "image_version" {
+  description = "Version of SageMaker's scikit-learn image; the model must have been trained with the same scikit-learn major.minor."
+  type        = string
+  default     = "1.9-0"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[0-9]+\\.[0-9]+-[0-9]+$", var.image_version))
+    error_message = "image_version is a scikit-learn image's version such as 1.9-0."
+  }
+}
+
+variable "image_uri" {
+  description = "An image of one's own in ECR, in place of image_version; it keeps the contract of SageMaker's containers."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image_uri == null || can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.[^/]+/[^:@]+[:@].+$", var.image_uri))
+    error_message = "image_uri is ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the model's container, over the defaults."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "serverless" {
+  description = "Serverless endpoint: memory_mb (1024 to 6144 in steps of 1024), max_concurrency (1 to 200), provisioned_concurrency. Null with realtime."
+  type = object({
+    memory_mb               = optional(number, 2048)
+    max_concurrency         = optional(number, 5)
+    provisioned_concurrency = optional(number)
+  })
+  default = {}
+
+  validation {
+    condition     = (var.serverless == null) != (var.realtime == null)
+    error_message = "Exactly one of serverless and realtime is given; for a real-time endpoint set serverless = null."
+  }
+
+  validation {
+    condition     = var.serverless == null || contains([1024, 2048, 3072, 4096, 5120, 6144], try(var.serverless.memory_mb, 0))
+    error_message = "serverless.memory_mb is 1024, 2048, 3072, 4096, 5120 or 6144."
+  }
+
+  validation {
+    condition     = var.serverless == null || try(var.serverless.max_concurrency >= 1 && var.serverless.max_concurrency <= 200, false)
+    error_message = "serverless.max_concurrency is 1 to 200."
+  }
+
+  validation {
+    condition     = try(var.serverless.provisioned_concurrency, null) == null || try(var.serverless.provisioned_concurrency >= 1 && var.serverless.provisioned_concurrency <= var.serverless.max_concurrency, false)
+    error_message = "serverless.provisioned_concurrency is 1 to max_concurrency."
+  }
+}
+
+variable "realtime" {
+  description = "Real-time endpoint: instance_type, instance_count, max_instance_count (autoscaling where given), invocations_per_instance a minute, and how a new model takes over (deployment: canary or linear)."
+  type = object({
+    instance_type            = optional(string, "ml.m5.large")
+    instance_count           = optional(number, 1)
+    max_instance_count       = optional(number)
+    invocations_per_instance = optional(number, 600)
+    deployment = optional(object({
+      type         = optional(string, "canary")
+      step_percent = optional(number, 50)
+      bake_seconds = optional(number, 300)
+    }), {})
+  })
+  default = null
+
+  validation {
+    condition     = var.realtime == null || can(regex("^ml\\.[a-z0-9-]+\\.[a-z0-9]+$", try(var.realtime.instance_type, "")))
+    error_message = "realtime.instance_type is a SageMaker instance type such as ml.m5.large."
+  }
+
+  validation {
+    condition     = var.realtime == null || try(var.realtime.instance_count >= 1 && coalesce(var.realtime.max_instance_count, var.realtime.instance_count) >= var.realtime.instance_count, false)
+    error_message = "realtime.instance_count is at least 1 and at most max_instance_count."
+  }
+
+  validation {
+    condition     = var.realtime == null || contains(["canary", "linear"], try(var.realtime.deployment.type, ""))
+    error_message = "realtime.deployment.type is canary or linear."
+  }
+
+  validation {
+    condition     = var.realtime == null || try(var.realtime.deployment.step_percent >= 10 && var.realtime.deployment.step_percent <= 50, false)
+    error_message = "realtime.deployment.step_percent is 10 to 50."
+  }
+}
+
+variable "network" {
+  description = "Subnets and security groups for the model of a real-time endpoint, and whether its container is cut off from the network."
+  type = object({
+    subnet_ids               = list(string)
+    security_group_ids       = list(string)
+    enable_network_isolation = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.network == null || var.serverless == null
+    error_message = "Serverless endpoints have neither a VPC nor network isolation; set serverless = null and realtime."
+  }
+
+  validation {
+    condition     = var.network == null || try(length(var.network.subnet_ids) > 0 && length(var.network.security_group_ids) > 0, false)
+    error_message = "network has at least one subnet and one security group."
+  }
+}
+
+variable "data_capture" {
+  description = "Share of a real-time endpoint's requests and answers, in percent, to keep under capture/ in the bucket."
+  type        = object({ sampling_percentage = number })
+  default     = null
+
+  validation {
+    condition     = var.data_capture == null || var.serverless == null
+    error_message = "Serverless endpoints have no data capture; set serverless = null and realtime."
+  }
+
+  validation {
+    condition     = var.data_capture == null || try(var.data_capture.sampling_percentage >= 1 && var.data_capture.sampling_percentage <= 100, false)
+    error_message = "data_capture.sampling_percentage is 1 to 100."
+  }
+}
+
+variable "alert_policy" {
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical."
+  type = object({
+    min_excess_usd       = optional(number, 5)
+    min_excess_gb        = optional(number, 1)
+    min_excess_percent   = optional(number, 50)
+    incident_gap_hours   = optional(number, 24)
+    sibling_hours        = optional(number, 3)
+    severity_usd_per_day = optional(list(number), [50, 500, 5000])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.sibling_hours) >= 0
+    error_message = "The floors of alert_policy and sibling_hours are at least 0."
+  }
+
+  validation {
+    condition     = var.alert_policy.incident_gap_hours >= 24
+    error_message = "alert_policy.incident_gap_hours is at least 24, the hours in which an incident gathers its floor."
+  }
+
+  validation {
+    condition = length(var.alert_policy.severity_usd_per_day) == 3 && try(
+      0 < var.alert_policy.severity_usd_per_day[0] &&
+      var.alert_policy.severity_usd_per_day[0] < var.alert_policy.severity_usd_per_day[1] &&
+      var.alert_policy.severity_usd_per_day[1] < var.alert_policy.severity_usd_per_day[2], false
+    )
+    error_message = "alert_policy.severity_usd_per_day is three rising dollars a day, such as [50, 500, 5000]."
+  }
+}
+
+variable "subscriptions" {
+  description = "Who is told: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
+  type = object({
+    emails     = optional(list(string), [])
+    https_urls = optional(list(string), [])
+    slack      = optional(object({ team_id = string, channel_id = string }))
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for address in var.subscriptions.emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
+    error_message = "subscriptions.emails are e-mail addresses."
+  }
+
+  validation {
+    condition     = alltrue([for url in var.subscriptions.https_urls : startswith(url, "https://")])
+    error_message = "subscriptions.https_urls start with https://."
+  }
+}
+
+variable "schedule_expression" {
+  description = "When the last 48 hours are scored again, besides whenever a file of features arrives."
+  type        = string
+  default     = "rate(1 hour)"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(rate|cron)\\(.+\\)$", var.schedule_expression))
+    error_message = "schedule_expression is rate(...) or cron(...)."
+  }
+}
+
+variable "detector_memory_mb" {
+  description = "Memory of the Lambda function in MB."
+  type        = number
+  default     = 1024
+  nullable    = false
+
+  validation {
+    condition     = var.detector_memory_mb >= 512 && var.detector_memory_mb <= 10240
+    error_message = "detector_memory_mb is 512 to 10240."
+  }
+}
+
+variable "alarms" {
+  description = "When alarms ring: hours without a scored row (1 to 24), dollars a day at stake, model latency in milliseconds (p90)."
+  type = object({
+    no_data_hours        = optional(number, 24)
+    usd_per_day_at_stake = optional(number, 500)
+    max_latency_ms       = optional(number, 10000)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.alarms.no_data_hours >= 1 && var.alarms.no_data_hours <= 24
+    error_message = "alarms.no_data_hours is 1 to 24: CloudWatch looks back one day at most."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept; a number that CloudWatch Logs knows."
+  type        = number
+  default     = 365
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days is 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or one of CloudWatch's longer ones."
+  }
+}
+
+variable "scored_retention_days" {
+  description = "Days that scored rows are kept."
+  type        = number
+  default     = 400
+  nullable    = false
+
+  validation {
+    condition     = var.scored_retention_days >= 30
+    error_message = "scored_retention_days is at least 30."
+  }
+}
+
+variable "max_scanned_gb" {
+  description = "GB that an Athena query may scan before it is stopped."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  validation {
+    condition     = var.max_scanned_gb >= 1
+    error_message = "max_scanned_gb is at least 1."
+  }
+}
+
+variable "data_export" {
+  description = "A CUR 2.0 export to create (hourly, with resource ids) under exports/; null where there is one already. Data Exports live in us-east-1."
+  type        = object({ name = string })
+  default     = null
+}
+
+variable "monthly_budget_usd" {
+  description = "Budget for the service's own cost, by the tag Project = name (activate it as a cost allocation tag); null for none."
+  type        = number
+  default     = null
+}
+
+variable "notebook" {
+  description = "A SageMaker notebook instance with the project installed; null for none."
+  type = object({
+    repository_url     = string
+    instance_type      = optional(string, "ml.t3.medium")
+    volume_gb          = optional(number, 20)
+    subnet_id          = optional(string)
+    security_group_ids = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.notebook == null || can(regex("^https://.+", try(var.notebook.repository_url, "")))
+    error_message = "notebook.repository_url is the https:// address of a git repository."
+  }
+}
+
+variable "force_destroy" {
+  description = "Whether destroying may remove the alerts table and a bucket that still holds objects."
+  type        = bool
+  default     = false
+  nullable    = false
+}

@@ -1,0 +1,80 @@
+"""Runs the real Terraform with the real AWS provider, and reads the configuration."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import hcl2
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TERRAFORM = ROOT / "terraform"
+EXAMPLES = sorted(path.parent.name for path in (TERRAFORM / "examples").glob("*/main.tf"))
+MIRROR = ROOT.parent / "shared" / "bin" / "terraform-mirror"
+
+
+def require_terraform() -> None:
+    """Skip where there is no Terraform; in CI that is a failure."""
+    if shutil.which("terraform"):
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail("terraform is not on the path")
+    pytest.skip("terraform is not on the path")
+
+
+def environment() -> dict[str, str]:
+    variables = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "-no-color"}
+    if MIRROR.exists():
+        config = subprocess.run([MIRROR], capture_output=True, text=True, check=True).stdout.strip()
+        variables |= {"TF_CLI_CONFIG_FILE": config} if config else {}
+    return {**os.environ, **variables}
+
+
+def terraform(folder: Path, *arguments: str, env: dict[str, str] | None = None, accept: tuple[int, ...] = (0,)) -> str:
+    """Run a command and return what it printed; anything else than an accepted status fails the test."""
+    command = ["terraform", *arguments]
+    done = subprocess.run(command, cwd=folder, env=env or environment(), capture_output=True, text=True, check=False)
+    assert done.returncode in accept, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def checkout(folder: Path) -> Path:
+    """Copy the configuration into a folder of its own, so that no test leaves a state behind; return terraform/."""
+    ignore = shutil.ignore_patterns(".terraform", "*.tfstate*")
+    return Path(shutil.copytree(TERRAFORM, folder / "terraform", ignore=ignore))
+
+
+def blocks(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
+    """Return variables or outputs of a module by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(folder.glob("*.tf")):
+        for block in hcl2.loads(path.read_text(encoding="utf-8")).get(kind, []):
+            found |= {name.strip('"'): body for name, body in block.items()}
+    return found
+
+
+def tables() -> str:
+    """Return the inputs and outputs as the README's tables."""
+    inputs = ["| input | default | what it is |", "|---|---|---|"]
+    for name, body in sorted(blocks(TERRAFORM, "variable").items()):
+        inputs.append(f"| `{name}` | {_default(body)} | {_text(body)} |")
+    outputs = ["| output | what it is |", "|---|---|"]
+    outputs += [f"| `{name}` | {_text(body)} |" for name, body in sorted(blocks(TERRAFORM, "output").items())]
+    return "\n".join(inputs) + "\n\n" + "\n".join(outputs) + "\n"
+
+
+def _text(body: dict[str, Any]) -> str:
+    return re.sub(r"\s+", " ", str(body["description"]).strip('"')).replace("|", "\\|")
+
+
+def _default(body: dict[str, Any]) -> str:
+    if "default" not in body:
+        return "required"
+    value = body["default"]
+    value = {k: v for k, v in value.items() if not k.startswith("__")} if isinstance(value, dict) else value
+    value = value.strip('"') if isinstance(value, str) else value
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
