@@ -1,7 +1,8 @@
 """Builds what the Lambda deploys: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
 
 `anomaly_detector.zip` holds the function with Powertools for AWS Lambda and what that needs; `pyarrow_layer.zip` is a
-layer with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 is in the runtime.
+layer with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 comes with the
+runtime.
 """
 
 from __future__ import annotations
