@@ -60,7 +60,7 @@ def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
 
 def _predict(request: Request, model: Model) -> Prediction:
     scores = model.score(matrix_of(request, model))
-    return Prediction(request, request.names or model.feature_names, model.feature_names, scores)
+    return Prediction(request, request.names or model.feature_names, model.feature_names, scores, model.manifest)
 
 
 def _or_error(work: Callable[[], T]) -> T | RequestError:

@@ -42,11 +42,14 @@ class Model:
         In the forest's order.
     may_be_missing : frozenset of str
         The features that had missing values in training, so that NaN means something to the forest.
+    manifest : dict
+        manifest.json, by which a caller can tell which model it is that answers.
     """
 
     forest: Any
     feature_names: list[str]
     may_be_missing: frozenset[str]
+    manifest: dict[str, Any]
 
     def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Give the anomaly scores: scikit-learn's decision function, lower is more anomalous.
@@ -84,7 +87,7 @@ def load(model_dir: Path) -> Model:
     forest = _load_forest(model_dir, manifest, schema)
     features = _read_json(model_dir, BASELINE_FILE)["features"]
     missing = frozenset(name for name in schema.feature_names if features[name]["missing_count"])
-    return Model(forest, schema.feature_names, missing)
+    return Model(forest, schema.feature_names, missing, manifest)
 
 
 def _read_json(model_dir: Path, name: str) -> dict[str, Any]:

@@ -37,12 +37,15 @@ class Prediction:
     features : list of str
         The columns that are numbers, though CSV wrote them as texts.
     scores : ndarray of shape (n_rows,), float64
+    manifest : dict
+        The model's manifest.json.
     """
 
     request: Request
     names: list[str]
     features: list[str]
     scores: NDArray[np.float64]
+    manifest: dict[str, Any]
 
 
 def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
@@ -53,7 +56,8 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     prediction : Prediction
     accept : str or None
         application/json (the default; it has the request's own shape), text/csv (with a header) or
-        application/jsonlines; with the parameter `output=scores` the two score columns alone.
+        application/jsonlines; with the parameter `output=scores` the two score columns alone, and with
+        `output=manifest` (as JSON) the manifest of the model that answers, in place of scores.
 
     Returns
     -------
@@ -65,7 +69,10 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     RequestError
         406: none of what Accept names can be written.
     """
-    content_type, scores_only = _negotiate(accept)
+    content_type, parameters = _negotiate(accept)
+    if "output=manifest" in parameters:
+        return _json(prediction.manifest), JSON
+    scores_only = "output=scores" in parameters
     scores = prediction.scores.tolist()
     flags = [int(score < 0) for score in scores]
     names = [] if scores_only else [name for name in prediction.names if name not in ADDED]
@@ -90,12 +97,12 @@ def error_body(error: RequestError) -> str:
     )
 
 
-def _negotiate(accept: str | None) -> tuple[str, bool]:
+def _negotiate(accept: str | None) -> tuple[str, list[str]]:
     for media_range in sorted((accept or "*/*").split(","), key=_quality, reverse=True):
         media_type, *parameters = (part.strip().lower() for part in media_range.split(";"))
         content_type = _RANGES.get(media_type, media_type)
         if content_type in {JSON, CSV, JSON_LINES} and _quality(media_range) > 0:
-            return content_type, "output=scores" in parameters
+            return content_type, parameters
     raise RequestError(406, f"{accept!r} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from egress_sentinel import cli_aws
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -242,6 +243,10 @@ def demo(
     for line in outcome_lines(compare(result.alerts, labels)):
         _say(line)
     _say(f"report: {(output_dir / REPORT_FILE).absolute()}")
+
+
+app.command()(cli_aws.verify)
+app.add_typer(cli_aws.local)
 
 
 def main() -> None:

@@ -98,6 +98,9 @@ class LambdaProcess:
         Told to the handler, not enforced.
     timeout_seconds : float
         After which an invocation is cut off and the process ended.
+    only_from : sequence of Path, optional
+        Folders from which alone, beside Python's own library, the process imports; by default it imports whatever
+        this one can.
     """
 
     def __init__(
@@ -109,16 +112,12 @@ class LambdaProcess:
         function_name: str = "anomaly-detector",
         memory_limit_mb: int = 512,
         timeout_seconds: float = MAX_TIMEOUT_SECONDS,
+        only_from: Sequence[Path] | None = None,
     ) -> None:
-        self._command = [
-            sys.executable,
-            "-P",
-            "-m",
-            __name__,
-            handler,
-            "--timeout-seconds",
-            str(timeout_seconds),
-        ]
+        isolated = only_from is not None
+        program = ["-I", "-S", __file__] if isolated else ["-P", "-m", __name__]
+        self._command = [sys.executable, *program, handler, "--timeout-seconds", str(timeout_seconds)]
+        self._command += [word for folder in only_from or () for word in ("--import-from", str(folder))]
         self._environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")} | {
             "AWS_LAMBDA_FUNCTION_NAME": function_name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_limit_mb),
@@ -211,7 +210,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m egress_sentinel.lambda_runner", description=__doc__)
     parser.add_argument("handler", help="module.function")
     parser.add_argument("--timeout-seconds", type=float, default=MAX_TIMEOUT_SECONDS)
+    parser.add_argument("--import-from", action="append", default=[], help="a folder to import from; repeatable")
     arguments = parser.parse_args(argv)
+    sys.path[:0] = arguments.import_from
     events, answers = _private_pipes()
     load_error: LambdaError | None = None
     try:

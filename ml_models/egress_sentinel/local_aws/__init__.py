@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from egress_sentinel.server_process import (
-    LOOPBACK,
-    STOP_WITH_STDIN,
-    ServerProcess,
-    ServerStartError,
-    announce,
-    stop_on_signals,
-)
+from egress_sentinel.server_process import LOOPBACK, ServerProcess, ServerStartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from types import TracebackType
 
 REGION = "us-east-1"
@@ -33,8 +23,8 @@ class LocalAws:
     Parameters
     ----------
     sagemaker_runtime_url : str, optional
-        A local endpoint to which the environment points `sagemaker-runtime`; moto answers that only with
-        fixed bytes.
+        A local endpoint to which the environment points `sagemaker-runtime`; the local AWS serves only
+        endpoints that it has made itself.
 
     Attributes
     ----------
@@ -70,18 +60,7 @@ class LocalAws:
 
     def environment(self) -> dict[str, str]:
         """Return the variables by which any boto3, AWS CLI or Terraform process uses this AWS alone."""
-        variables = {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": _CREDENTIAL,
-            "AWS_SECRET_ACCESS_KEY": _CREDENTIAL,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            # A person's own profile must neither be used nor be needed.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": f"{LOOPBACK},localhost",
-        }
+        variables = environment_of(self.url)
         if self._sagemaker_runtime_url is not None:
             variables["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = self._sagemaker_runtime_url
         return variables
@@ -102,6 +81,22 @@ class LocalAws:
                 config=Config(proxies={}),
             )
         return self._clients[service]
+
+
+def environment_of(url: str) -> dict[str, str]:
+    """Return the variables by which a process uses the local AWS at this address alone."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": _CREDENTIAL,
+        "AWS_SECRET_ACCESS_KEY": _CREDENTIAL,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        # A person's own profile must neither be used nor be needed.
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": f"{LOOPBACK},localhost",
+    }
 
 
 @dataclass(frozen=True)
@@ -206,30 +201,3 @@ def _create_topic(local_aws: LocalAws, name: str) -> tuple[str, str]:
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=attributes["QueueArn"])
     return topic_arn, queue_url
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run moto's server on a free port until SIGTERM or SIGINT; print its URL as one line of JSON."""
-    from moto.moto_server.werkzeug_app import (
-        DomainDispatcherApplication,
-        MotoRequestHandler,
-        create_backend_app,
-    )
-    from werkzeug.serving import make_server
-
-    class Quiet(MotoRequestHandler):
-        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Leave requests out of the log; errors stay in."""
-
-    arguments = sys.argv[1:] if argv is None else argv
-    stop_on_signals(with_stdin=STOP_WITH_STDIN in arguments)
-    with contextlib.suppress(KeyboardInterrupt):
-        app = DomainDispatcherApplication(create_backend_app)
-        server = make_server(LOOPBACK, 0, app, threaded=True, request_handler=Quiet)
-        announce(url=f"http://{LOOPBACK}:{server.server_port}")
-        server.serve_forever()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

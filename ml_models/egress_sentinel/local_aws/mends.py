@@ -1,0 +1,89 @@
+"""Small gaps of moto 5.2, each closed beside a line that names it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from werkzeug.wrappers import Request, Response
+
+ACCOUNT_ID = "123456789012"
+
+
+def apply() -> None:
+    """Mend moto's own classes; once, before it serves."""
+    _tls_only_is_met()
+
+
+def _tls_only_is_met() -> None:
+    """Let a policy that denies plain HTTP deny nobody here: moto ignores its condition and denies everyone."""
+    from moto.s3.models import FakeBucket
+
+    permission = FakeBucket.get_permission
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        policy = self.policy
+        if policy is None:
+            return permission(self, action, resource)
+        document = json.loads(policy)
+        document["Statement"] = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
+        self.policy = json.dumps(document).encode() if document["Statement"] else None
+        try:
+            return permission(self, action, resource)
+        finally:
+            self.policy = policy
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
+    """Let rules reach functions, which they do not; a schedule matches no event; each event has an id of its own."""
+    from moto.events.models import Rule
+
+    send = Rule.send_to_targets
+
+    def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
+        if self.scheduled_expression or not self.event_pattern.matches_event(original_event):
+            return
+        event = {**original_event, "id": str(uuid.uuid4()), "time": iso_time(original_event.get("time"))}
+        for target in self.targets:
+            if ":function:" in target["Arn"]:
+                invoke_later(target["Arn"].rpartition(":")[2], event)
+        send(self, event, transform_input)  # type: ignore[arg-type]
+
+    Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+def iso_time(moment: Any) -> str:
+    """Write an event's time as EventBridge does; moto gives seconds since 1970."""
+    when = datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else datetime.now(UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def mended(request: Request, response: Response) -> Response:
+    """Return moto's answer with what it left out: that a bucket tells EventBridge what happens to it."""
+    if request.method == "GET" and "notification" in request.args and response.status_code == 200:
+        bucket = _bucket(request.path.strip("/"))
+        if bucket is not None and getattr(bucket.notification_configuration, "event_bridge", None) is not None:
+            text = response.get_data(as_text=True)
+            if "EventBridgeConfiguration" not in text:
+                response.set_data(_with_event_bridge(text))
+    return response
+
+
+def _bucket(name: str) -> Any:
+    from moto.s3.models import s3_backends
+
+    return s3_backends[ACCOUNT_ID]["aws"].buckets.get(name)
+
+
+def _with_event_bridge(text: str) -> str:
+    flag = "<EventBridgeConfiguration/>"
+    if text.rstrip().endswith("/>"):
+        return text.rstrip()[:-2] + f">{flag}</NotificationConfiguration>"
+    return text.replace("</NotificationConfiguration>", f"{flag}</NotificationConfiguration>")

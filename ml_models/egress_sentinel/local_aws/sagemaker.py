@@ -1,0 +1,222 @@
+"""Models, endpoint configurations and endpoints of SageMaker, and their invocation.
+
+Closes these gaps of moto 5.2: DescribeModel adds an empty VpcConfig and drops network isolation, configurations grow an
+empty DataCaptureConfig, DeploymentConfig is not echoed, UpdateEndpoint and ListTags of most kinds answer 500, and
+InvokeEndpoint answers fixed bytes for any name. Here an endpoint serves the artifact of its model, and, as in AWS, an
+update whose model does not come up leaves the endpoint as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import requests
+from werkzeug.wrappers import Request, Response
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.local_aws.client import REGION, client
+from egress_sentinel.local_endpoint import LocalEndpoint
+
+ACCOUNT_ID = "123456789012"
+_KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
+_ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
+
+
+class ApiError(Exception):
+    """An error of SageMaker's API."""
+
+    def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    def response(self) -> Response:
+        """Return it as SageMaker words it."""
+        body = json.dumps({"__type": self.code, "message": str(self)})
+        return Response(body, self.status, {"x-amzn-errortype": self.code}, mimetype="application/x-amz-json-1.1")
+
+
+class SageMaker:
+    """The control plane for what is served; notebooks and the rest stay moto's."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
+        self._tags: dict[str, list[dict[str, str]]] = {}
+        self._serving: dict[str, LocalEndpoint] = {}
+        self._lock = threading.RLock()
+
+    def answer(self, request: Request, body: bytes) -> Response | None:
+        """Answer a call of the control plane, or return None where it is moto's."""
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        handler = getattr(self, f"_{action}", None)
+        if handler is None:
+            return None
+        try:
+            with self._lock:
+                result = handler(json.loads(body or b"{}"))
+        except ApiError as error:
+            return error.response()
+        return Response(json.dumps(result), mimetype="application/x-amz-json-1.1")
+
+    def invoke(self, name: str, request: Request, body: bytes) -> Response:
+        """Let an endpoint answer, as SageMaker Runtime does."""
+        serving = self._serving.get(name)
+        if serving is None:
+            message = f"Endpoint {name} of account {ACCOUNT_ID} not found."
+            return ApiError(message, "ValidationError").response()
+        headers = {key: value for key, value in request.headers.items() if key not in {"Host", "Content-Length"}}
+        url = f"{serving.url}/endpoints/{name}/invocations"
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.post(url, data=body, headers=headers, timeout=70)
+        echoed = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ECHOED)}
+        echoed |= {key: value for key, value in answer.headers.items() if key.lower().startswith("x-amzn-")}
+        return Response(answer.content, answer.status_code, echoed)
+
+    def learn_tags(self, body: bytes, response: Response) -> None:
+        """Remember the tags of what moto has made, since it cannot list them."""
+        if response.status_code != 200 or not response.get_data():
+            return
+        tags = json.loads(body or b"{}").get("Tags")
+        arns = [value for name, value in json.loads(response.get_data()).items() if name.endswith("Arn")]
+        if tags and arns:
+            self._tags[arns[0]] = tags
+
+    def close(self) -> None:
+        """Stop every endpoint."""
+        for name in list(self._serving):
+            self._stop(name)
+
+    def _CreateModel(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
+        return self._create("Model", given)
+
+    def _CreateEndpointConfig(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        for variant in given["ProductionVariants"]:
+            self._get("Model", variant["ModelName"])
+        return self._create("EndpointConfig", given)
+
+    def _CreateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        created = self._create("Endpoint", given)
+        endpoint = self._get("Endpoint", given["EndpointName"])
+        reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        endpoint |= {"EndpointStatus": "InService"} if reason is None else _failed(reason)
+        return created
+
+    def _UpdateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        endpoint = self._get("Endpoint", given["EndpointName"])
+        reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        # What does not come up is rolled back, and the endpoint is in service with what it had.
+        endpoint |= {"LastModifiedTime": time.time(), "EndpointStatus": "InService"}
+        endpoint |= {"FailureReason": reason} if reason else {"EndpointConfigName": given["EndpointConfigName"]}
+        if "DeploymentConfig" in given:
+            endpoint["DeploymentConfig"] = given["DeploymentConfig"]
+        return {"EndpointArn": endpoint["EndpointArn"]}
+
+    def _DescribeModel(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._get("Model", given["ModelName"])
+
+    def _DescribeEndpointConfig(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._get("EndpointConfig", given["EndpointConfigName"])
+
+    def _DescribeEndpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        endpoint = dict(self._get("Endpoint", given["EndpointName"]))
+        configuration = self._get("EndpointConfig", endpoint["EndpointConfigName"])
+        variants = [{"VariantName": variant["VariantName"]} for variant in configuration["ProductionVariants"]]
+        deployment = endpoint.pop("DeploymentConfig", None)
+        last = {"LastDeploymentConfig": deployment} if deployment else {}
+        return {**endpoint, **last, "ProductionVariants": variants}
+
+    def _DeleteModel(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._delete("Model", given["ModelName"])
+
+    def _DeleteEndpointConfig(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._delete("EndpointConfig", given["EndpointConfigName"])
+
+    def _DeleteEndpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._stop(given["EndpointName"])
+        return self._delete("Endpoint", given["EndpointName"])
+
+    def _ListModels(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Models": list(self._objects["Model"].values())}
+
+    def _ListEndpointConfigs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"EndpointConfigs": list(self._objects["EndpointConfig"].values())}
+
+    def _ListEndpoints(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Endpoints": list(self._objects["Endpoint"].values())}
+
+    def _ListTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Tags": self._tags.get(given["ResourceArn"], [])}
+
+    def _AddTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        kept = {tag["Key"]: tag for tag in [*self._tags.get(given["ResourceArn"], []), *given["Tags"]]}
+        self._tags[given["ResourceArn"]] = list(kept.values())
+        return {"Tags": self._tags[given["ResourceArn"]]}
+
+    def _DeleteTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        tags = self._tags.get(given["ResourceArn"], [])
+        self._tags[given["ResourceArn"]] = [tag for tag in tags if tag["Key"] not in given["TagKeys"]]
+        return {}
+
+    def _create(self, kind: str, given: dict[str, Any]) -> dict[str, str]:
+        name = given[f"{kind}Name"]
+        if name in self._objects[kind]:
+            raise ApiError(f"Cannot create already existing {_KINDS[kind]} {name!r}.")
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{_KINDS[kind]}/{name}"
+        self._tags[arn] = given.pop("Tags", [])
+        now = time.time()
+        self._objects[kind][name] = given | {f"{kind}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+        return {f"{kind}Arn": arn}
+
+    def _get(self, kind: str, name: str) -> dict[str, Any]:
+        if name not in self._objects[kind]:
+            raise ApiError(f"Could not find {_KINDS[kind]} {name!r}.")
+        return self._objects[kind][name]
+
+    def _delete(self, kind: str, name: str) -> dict[str, Any]:
+        gone = self._get(kind, name)
+        del self._objects[kind][name]
+        self._tags.pop(gone[f"{kind}Arn"], None)
+        return {}
+
+    def _serve(self, endpoint: str, configuration: str) -> str | None:
+        """Serve a configuration's model in place of what the endpoint serves; return why that did not work."""
+        variant = self._get("EndpointConfig", configuration)["ProductionVariants"][0]
+        container = self._get("Model", variant["ModelName"])["PrimaryContainer"]
+        limit_mb = 4 if "ServerlessConfig" in variant else 6
+        with tempfile.TemporaryDirectory() as folder:
+            artifact = Path(folder) / "model.tar.gz"
+            try:
+                _download(container.get("ModelDataUrl", ""), artifact)
+                serving = LocalEndpoint(artifact, endpoint_name=endpoint, body_limit_mb=limit_mb)
+                serving.__enter__()
+            except UserError as error:
+                return str(error)
+        self._stop(endpoint)
+        self._serving[endpoint] = serving
+        return None
+
+    def _stop(self, endpoint: str) -> None:
+        serving = self._serving.pop(endpoint, None)
+        if serving is not None:
+            serving.__exit__(None, None, None)
+
+
+def _failed(reason: str) -> dict[str, str]:
+    return {"EndpointStatus": "Failed", "FailureReason": reason}
+
+
+def _download(url: str, target: Path) -> None:
+    from botocore.exceptions import ClientError
+
+    address = urlparse(url)
+    try:
+        client("s3").download_file(address.netloc, address.path.lstrip("/"), str(target))
+    except ClientError as error:
+        raise UserError(f"Could not access model data at {url}: {error}") from error

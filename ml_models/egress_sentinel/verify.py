@@ -1,0 +1,152 @@
+"""Compares what an endpoint serves with what Terraform asked for.
+
+After an update that did not come up SageMaker rolls back and says InService, and the provider calls that success. So
+the chain is followed to its end: endpoint, configuration, model, artifact, and the model that really answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlparse
+
+from egress_sentinel.errors import UserError
+
+MANIFEST = "manifest.json"
+
+
+class Check(NamedTuple):
+    """One comparison: what it is about, what was asked for and what is there."""
+
+    what: str
+    expected: Any
+    found: Any
+
+    @property
+    def is_met(self) -> bool:
+        """Say whether both are the same."""
+        return bool(self.expected == self.found)
+
+
+def read_outputs(text: str) -> dict[str, Any]:
+    """Read `terraform output -json`: of the module itself, or of a configuration that passes it on as one output.
+
+    Raises
+    ------
+    UserError
+        It is no such JSON, or has no endpoint_name.
+    """
+    try:
+        values = {name: output["value"] for name, output in json.loads(text).items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError("the outputs are not what `terraform output -json` prints") from error
+    for candidate in (values, *values.values()):
+        if isinstance(candidate, dict) and "endpoint_name" in candidate:
+            return candidate
+    raise UserError("the outputs have no endpoint_name; pass on the module's outputs as one output, as the examples do")
+
+
+def terraform_outputs(folder: Path) -> str:
+    """Return what `terraform output -json` prints in a folder.
+
+    Raises
+    ------
+    UserError
+        Terraform is not there or fails.
+    """
+    try:
+        done = subprocess.run(["terraform", "output", "-json"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
+    except OSError as error:
+        raise UserError(f"cannot run terraform in {folder}: {error.strerror}") from error
+    if done.returncode:
+        raise UserError(f"terraform output failed in {folder}: {done.stderr.strip().splitlines()[0]}")
+    return done.stdout
+
+
+def verify(outputs: dict[str, Any]) -> list[Check]:
+    """Compare, with boto3's own credentials and addresses.
+
+    Parameters
+    ----------
+    outputs : dict
+        As `read_outputs` returns them.
+
+    Returns
+    -------
+    list of Check
+
+    Raises
+    ------
+    UserError
+        AWS refuses to say what is there.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    session = boto3.session.Session(region_name=outputs.get("region"))
+    try:
+        return [*_described(session.client("sagemaker"), outputs), *_answered(session, outputs)]
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"AWS does not say what endpoint {outputs['endpoint_name']} serves: {error}") from error
+
+
+def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:
+    endpoint = sagemaker.describe_endpoint(EndpointName=outputs["endpoint_name"])
+    name = endpoint["EndpointConfigName"]
+    variant = sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"][0]
+    container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+    checks = [
+        Check("endpoint status", "InService", endpoint["EndpointStatus"]),
+        Check("endpoint configuration", outputs["endpoint_config_name"], name),
+        Check("model", outputs["model_name"], variant["ModelName"]),
+    ]
+    if outputs.get("model_artifact"):
+        checks.append(Check("image", outputs["model_image"], container.get("Image")))
+        checks.append(Check("artifact", outputs["model_artifact"], container.get("ModelDataUrl")))
+    return checks
+
+
+def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:
+    """Compare the artifact's bytes with what was uploaded, and its manifest with that of the model that answers."""
+    if not outputs.get("model_artifact"):
+        return []
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-verify-") as folder:
+        artifact = Path(folder) / "model.tar.gz"
+        address = urlparse(outputs["model_artifact"])
+        session.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(artifact))
+        sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
+        manifest = _manifest(artifact)
+    checks = []
+    if outputs.get("model_artifact_sha256"):
+        checks.append(Check("artifact's sha256", outputs["model_artifact_sha256"], sha256))
+    served = _served_manifest(session, outputs["endpoint_name"], manifest["feature_names"])
+    return [*checks, Check("files of the model that answers", manifest["files"], served.get("files"))]
+
+
+def _manifest(artifact: Path) -> dict[str, Any]:
+    try:
+        with tarfile.open(artifact) as archive:
+            names = {name.removeprefix("./"): name for name in archive.getnames()}
+            member = archive.extractfile(names[MANIFEST])
+            document: dict[str, Any] = json.loads(member.read() if member else b"")
+    except (tarfile.TarError, KeyError, ValueError) as error:
+        raise UserError(
+            f"the artifact has no readable {MANIFEST}; verify knows artifacts of anomaly_detection.training_script"
+        ) from error
+    return document
+
+
+def _served_manifest(session: Any, endpoint: str, feature_names: list[str]) -> dict[str, Any]:
+    answer = session.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=endpoint,
+        ContentType="application/json",
+        Accept="application/json;output=manifest",
+        Body=json.dumps(dict.fromkeys(feature_names, 0.0)),
+    )
+    document = json.loads(answer["Body"].read())
+    return document if isinstance(document, dict) else {}

@@ -1,0 +1,297 @@
+"""The configuration applied for real: Terraform, the real provider, the local AWS, and then used.
+
+The tests of this file build on each other, from apply to destroy.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import requests
+
+from egress_features import build_features
+from egress_sentinel.demo import write_demo_bill
+from egress_sentinel.training import train
+from tests.support.stack import Stack, applied, broken_copy, package
+from tests.support.terraform import EXAMPLES, require_terraform
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    require_terraform()
+    return package(tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    folder = tmp_path_factory.mktemp("bill")
+    bill = write_demo_bill(folder)
+    build_features(bill.files, folder / "features.parquet")
+    return folder / "features.parquet", json.loads(bill.labels.read_text())
+
+
+@pytest.fixture(scope="module")
+def stacks(build: Path) -> Iterator[dict[str, Stack]]:
+    """Every example, applied; most of the time Terraform waits, so they wait together."""
+    variables = {
+        "serverless": {"emails": '["someone@example.com"]'},
+        "bring_your_own_model": {"model_artifact": str(build / "model.tar.gz")},
+        "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
+    }
+    with ExitStack() as stack:
+
+        def enter(name: str) -> Stack:
+            return stack.enter_context(applied(name, build, variables.get(name, {})))
+
+        with ThreadPoolExecutor(len(EXAMPLES)) as pool:
+            found = dict(zip(EXAMPLES, pool.map(enter, EXAMPLES), strict=True))
+        yield found
+
+
+def together(stacks: dict[str, Stack], work: Callable[[Stack], Any]) -> dict[str, Any]:
+    with ThreadPoolExecutor(len(stacks)) as pool:
+        return dict(zip(stacks, pool.map(work, stacks.values()), strict=True))
+
+
+def put_day(stack: Stack, features: Path, day: datetime) -> None:
+    table = pq.read_table(features)
+    hours = table["hour_utc"]
+    end = pa.scalar(day + timedelta(days=1))
+    wanted = table.filter(pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, end)))
+    body = io.BytesIO()
+    pq.write_table(wanted, body)
+    key = f"features/day={day:%Y-%m-%d}/features.parquet"
+    stack.aws.client("s3").put_object(Bucket=stack.outputs()["bucket"], Key=key, Body=body.getvalue())
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 60) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.2)
+    return value
+
+
+def scored(stack: Stack, day: datetime) -> list[Any]:
+    prefix = f"scored/day={day:%Y-%m-%d}/"
+    listed = stack.aws.client("s3").list_object_versions(Bucket=stack.outputs()["bucket"], Prefix=prefix)
+    return listed.get("Versions", [])  # type: ignore[no-any-return]
+
+
+def requests_of(stack: Stack) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = requests.get(f"{stack.aws.url}/local/requests", timeout=30).json()
+    return found
+
+
+def test_a_second_plan_is_empty(stacks: dict[str, Stack]) -> None:
+    for name, printed in together(stacks, Stack.plan).items():
+        assert "No changes." in printed, f"{name}: {printed}"
+
+
+def test_the_endpoint_serves_what_was_asked_for(stacks: dict[str, Stack]) -> None:
+    for name, done in together(stacks, Stack.verify).items():
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        assert {"endpoint configuration", "image", "artifact's sha256", "files of the model that answers"} <= {
+            check["what"] for check in json.loads(done.stdout)
+        }
+
+
+def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
+    runtime = stacks["serverless"].aws.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ClientError, match="Endpoint nobody of account 123456789012 not found"):
+        runtime.invoke_endpoint(EndpointName="nobody", Body=b"0", ContentType="text/csv")
+
+
+def test_a_file_of_features_becomes_one_alert(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    """The bucket, EventBridge, the Lambda, the endpoint, DynamoDB and SNS all take part."""
+    stack, (path, labels) = stacks["serverless"], features
+    label = next(label for label in labels if label["name"] == "exfiltration")
+    day = datetime.fromisoformat(label["start_hour_utc"]).replace(hour=0)
+    sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
+    queue = sqs.create_queue(QueueName="somebody-reads")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=stack.outputs()["topic_arn"], Protocol="sqs", Endpoint=arn)
+
+    def alerts() -> list[Any]:
+        items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["alerts_table"])["Items"]
+        return [item for item in items if item["resource_id"]["S"] == label["resource_id"]]
+
+    put_day(stack, path, day)
+    wait_for(lambda: [item for item in alerts() if item["notified_severity"]["S"]])
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=5)["Messages"]
+    assert len(messages) == 1
+    assert label["resource_id"] in json.loads(messages[0]["Body"])["Message"]
+    (alert,) = alerts()
+    excess = float(alert["cost_usd"]["N"]) - float(alert["expected_cost_usd"]["N"])
+    assert excess == pytest.approx(label["excess_usd"], rel=0.05)
+
+    versions = len(scored(stack, day))
+    put_day(stack, path, day)
+    wait_for(lambda: len(scored(stack, day)) > versions)
+    invocations = [r for r in requests_of(stack) if r["service"] == "sns" and r["action"] == "Publish"]
+    assert [item["alert_id"] for item in alerts()] == [alert["alert_id"]]
+    assert len(invocations) == 1
+
+
+def test_an_event_that_cannot_be_done_becomes_a_dead_letter(stacks: dict[str, Stack]) -> None:
+    stack = stacks["serverless"]
+    function = stack.outputs()["detector_function_name"]
+    event = {"start": "2001-01-01T00:00Z", "end": "2001-01-02T00:00Z"}
+    aws = stack.aws
+    answer = aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+    assert answer["FunctionError"] == "Unhandled"
+    assert "there are no features" in json.loads(answer["Payload"].read())["errorMessage"]
+    aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), InvocationType="Event")
+    queue = aws.client("sqs").get_queue_url(QueueName=f"{function}-dead-letters")["QueueUrl"]
+    received = wait_for(lambda: aws.client("sqs").receive_message(QueueUrl=queue).get("Messages"))
+    assert json.loads(received[0]["Body"]) == event
+
+
+ACTIONS = {
+    ("s3", "GET", "list"): "s3:ListBucket",
+    ("s3", "GET", "object"): "s3:GetObject",
+    ("s3", "PUT", "object"): "s3:PutObject",
+}
+
+
+def called(request: dict[str, str], account: str) -> tuple[str, str]:
+    """Return action and resource of a recorded request, as a policy names them."""
+    service, path = request["service"], request["path"].partition("?")[0].strip("/")
+    body = json.loads(request["body"]) if request["body"].startswith("{") else {}
+    region = f"us-east-1:{account}"
+    if service == "s3":
+        kind = "object" if "/" in path else "list"
+        return ACTIONS[service, request["method"], kind], f"arn:aws:s3:::{path}"
+    if service == "sagemaker":
+        return "sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{region}:endpoint/{path.split('/')[1]}"
+    if service == "dynamodb":
+        index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
+        return f"dynamodb:{request['action']}", f"arn:aws:dynamodb:{region}:table/{body['TableName']}{index}"
+    assert service == "sns", request
+    return "sns:Publish", f"arn:aws:sns:{region}:egress-sentinel-alerts"
+
+
+def statements(stack: Stack, role: str) -> list[dict[str, Any]]:
+    iam = stack.aws.client("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def pairs(statement: dict[str, Any]) -> list[tuple[str, str]]:
+    actions, resources = (
+        [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
+    )
+    return [(action, resource) for action in actions for resource in resources]
+
+
+def is_covered(call: tuple[str, str], granted: tuple[str, str]) -> bool:
+    from fnmatch import fnmatchcase
+
+    return call[0] == granted[0] and fnmatchcase(call[1], granted[1])
+
+
+# What AWS does on the function's behalf, or what only a fault makes it call.
+BY_AWS_ITSELF = {"logs", "kms", "sqs", "xray"}
+ON_A_FAULT = {"dynamodb:DeleteItem", "dynamodb:GetItem"}
+
+
+def test_the_function_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack]) -> None:
+    stack = stacks["serverless"]
+    own = f"function-{stack.outputs()['detector_function_name']}"
+    calls = {called(r, "123456789012") for r in requests_of(stack) if r["access_key"] == own}
+    granted = [pair for statement in statements(stack, "egress-sentinel-detector") for pair in pairs(statement)]
+    assert len(calls) >= 8
+    for call in calls:
+        assert any(is_covered(call, pair) for pair in granted), f"{call} is not allowed"
+    for pair in granted:
+        if pair[0].split(":")[0] not in BY_AWS_ITSELF and pair[0] not in ON_A_FAULT:
+            assert any(is_covered(call, pair) for call in calls), f"{pair} is allowed and never used"
+
+
+# Actions that AWS knows on no resource.
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+
+
+def test_no_role_has_a_wildcard_that_is_not_argued(stacks: dict[str, Stack]) -> None:
+    for stack in stacks.values():
+        for role in stack.aws.client("iam").list_roles()["Roles"]:
+            for statement in statements(stack, role["RoleName"]):
+                for action, resource in pairs(statement):
+                    assert "*" not in action, f"{role['RoleName']}: {action}"
+                    assert resource != "*" or action in WITHOUT_RESOURCE, f"{role['RoleName']}: {action} on *"
+
+
+def test_a_new_model_updates_the_endpoint_in_place(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    model = tmp_path / "model.tar.gz"
+    train(features[0], model, until=datetime(2026, 10, 17, tzinfo=UTC), hyperparameters={"random_state": "7"})
+    before = together(stacks, Stack.outputs)
+    together(stacks, lambda stack: stack.apply(model_artifact=str(model)))
+    for name, after in together(stacks, Stack.outputs).items():
+        assert after["endpoint_arn"] == before[name]["endpoint_arn"]
+        assert after["model_name"] != before[name]["model_name"]
+        described = stacks[name].aws.client("sagemaker").describe_endpoint(EndpointName=after["endpoint_name"])
+        assert described["LastModifiedTime"] > described["CreationTime"]
+    for name, done in together(stacks, Stack.verify).items():
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+
+
+def test_verify_tells_of_a_silent_rollback(stacks: dict[str, Stack], build: Path, tmp_path: Path) -> None:
+    stack = stacks["serverless"]
+    good = stack.variables.get("model_artifact", "")
+    printed = stack.apply(model_artifact=str(broken_copy(build / "model.tar.gz", tmp_path / "model.tar.gz")))
+    assert "Apply complete!" in printed
+    done = stack.verify()
+    assert done.returncode == 1
+    differing = {check["what"] for check in json.loads(done.stdout) if not check["is_met"]}
+    assert {"endpoint configuration", "model", "artifact"} <= differing
+    assert "does not serve what was asked for" in done.stderr
+    stack.apply(model_artifact=good)
+    assert stack.verify().returncode == 0
+
+
+def left(stack: Stack) -> dict[str, list[Any]]:
+    """Return what there still is in an AWS."""
+    client = stack.aws.client
+    keys = client("kms").list_keys()["Keys"]
+    states = [client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] for key in keys]
+    return {
+        "buckets": client("s3").list_buckets()["Buckets"],
+        "functions": client("lambda").list_functions()["Functions"],
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "topics": client("sns").list_topics()["Topics"],
+        "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if "somebody-reads" not in url],
+        "rules": client("events").list_rules()["Rules"],
+        "roles": client("iam").list_roles()["Roles"],
+        "log groups": client("logs").describe_log_groups()["logGroups"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "models": client("sagemaker").list_models()["Models"],
+        "configurations": client("sagemaker").list_endpoint_configs()["EndpointConfigs"],
+        "endpoints": client("sagemaker").list_endpoints()["Endpoints"],
+        "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
+        "databases": client("glue").get_databases()["DatabaseList"],
+        "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
+        "keys": [state for state in states if state != "PendingDeletion"],
+    }
+
+
+def test_destroy_leaves_nothing(stacks: dict[str, Stack]) -> None:
+    together(stacks, Stack.destroy)
+    for name, found in together(stacks, left).items():
+        assert {kind: things for kind, things in found.items() if things} == {}, name
