@@ -7,10 +7,10 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from werkzeug.wrappers import Request, Response
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from werkzeug.wrappers import Request, Response
 
 ACCOUNT_ID = "123456789012"
 
@@ -57,6 +57,27 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
         send(self, event, transform_input)  # type: ignore[arg-type]
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+class ScalingTags:
+    """Tags of scalable targets, which moto cannot list."""
+
+    def __init__(self) -> None:
+        self._tags: dict[str, dict[str, str]] = {}
+
+    def learn(self, body: bytes, response: Response) -> None:
+        """Remember the tags of a target that was registered."""
+        given = json.loads(body or b"{}")
+        answer = json.loads(response.get_data() or b"{}") if response.status_code == 200 else {}
+        if "ScalableTargetARN" in answer and "Tags" in given:
+            self._tags[answer["ScalableTargetARN"]] = given["Tags"]
+
+    def answer(self, request: Request, body: bytes) -> Response | None:
+        """List them."""
+        if not request.headers.get("X-Amz-Target", "").endswith(".ListTagsForResource"):
+            return None
+        tags = self._tags.get(json.loads(body)["ResourceARN"], {})
+        return Response(json.dumps({"Tags": tags}), mimetype="application/x-amz-json-1.1")
 
 
 def iso_time(moment: Any) -> str:

@@ -25,6 +25,7 @@ from egress_sentinel.local_endpoint import LocalEndpoint
 
 ACCOUNT_ID = "123456789012"
 _KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
+_OF_NOTEBOOKS = ("PlatformIdentifier", "InstanceMetadataServiceConfiguration")
 _ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
 
 
@@ -48,6 +49,7 @@ class SageMaker:
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
         self._tags: dict[str, list[dict[str, str]]] = {}
+        self._notebooks: dict[str, dict[str, Any]] = {}
         self._serving: dict[str, LocalEndpoint] = {}
         self._lock = threading.RLock()
 
@@ -73,20 +75,25 @@ class SageMaker:
         headers = {key: value for key, value in request.headers.items() if key not in {"Host", "Content-Length"}}
         url = f"{serving.url}/endpoints/{name}/invocations"
         with requests.Session() as session:
-            session.trust_env = False
+            session.trust_env = False  # a proxy of this machine is none of its own
             answer = session.post(url, data=body, headers=headers, timeout=70)
         echoed = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ECHOED)}
         echoed |= {key: value for key, value in answer.headers.items() if key.lower().startswith("x-amzn-")}
         return Response(answer.content, answer.status_code, echoed)
 
-    def learn_tags(self, body: bytes, response: Response) -> None:
-        """Remember the tags of what moto has made, since it cannot list them."""
+    def complete(self, request: Request, body: bytes, response: Response) -> None:
+        """Remember of what moto has made what it forgets: tags, and how a notebook instance was asked for."""
         if response.status_code != 200 or not response.get_data():
             return
-        tags = json.loads(body or b"{}").get("Tags")
-        arns = [value for name, value in json.loads(response.get_data()).items() if name.endswith("Arn")]
-        if tags and arns:
-            self._tags[arns[0]] = tags
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        given, answer = json.loads(body or b"{}"), json.loads(response.get_data())
+        arns = [value for name, value in answer.items() if name.endswith("Arn")]
+        if given.get("Tags") and arns:
+            self._tags[arns[0]] = given["Tags"]
+        if action == "CreateNotebookInstance":
+            self._notebooks[given["NotebookInstanceName"]] = {key: given[key] for key in _OF_NOTEBOOKS if key in given}
+        if action == "DescribeNotebookInstance":
+            response.set_data(json.dumps(answer | self._notebooks.get(given["NotebookInstanceName"], {})))
 
     def close(self) -> None:
         """Stop every endpoint."""
@@ -198,6 +205,9 @@ class SageMaker:
                 serving.__enter__()
             except UserError as error:
                 return str(error)
+        if _get(f"{serving.url}/ping").status_code != 200:
+            serving.__exit__(None, None, None)
+            return f"The primary container for variant {variant['VariantName']} did not pass the ping health check."
         self._stop(endpoint)
         self._serving[endpoint] = serving
         return None
@@ -206,6 +216,12 @@ class SageMaker:
         serving = self._serving.pop(endpoint, None)
         if serving is not None:
             serving.__exit__(None, None, None)
+
+
+def _get(url: str) -> requests.Response:
+    with requests.Session() as session:
+        session.trust_env = False
+        return session.get(url, timeout=70)
 
 
 def _failed(reason: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ from egress_sentinel.server_process import LOOPBACK, STOP_WITH_STDIN, announce, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+SCALING = "application-autoscaling"
 REQUESTS_PATH = "/local/requests"
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _INVOCATION = re.compile(r"^/endpoints/([^/]+)/invocations$")
@@ -39,6 +40,7 @@ class Server:
         self._requests: list[dict[str, str]] = []
         self.sagemaker = SageMaker()
         self.functions = Functions()
+        self.scaling_tags = mends.ScalingTags()
         mends.send_events_to_functions(self.functions.invoke_later)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -77,14 +79,18 @@ class Server:
             return self.functions.invoke(invocation[1], request, body)
         if service == "sagemaker":
             return self.sagemaker.answer(request, body)
+        if service == SCALING:
+            return self.scaling_tags.answer(request, body)
         return None
 
     def _of_moto(self, environ: dict[str, Any], service: str, request: Request, body: bytes) -> Response:
         response = Response.from_app(self._moto, environ)
         if service == "sagemaker":
-            self.sagemaker.learn_tags(body, response)
+            self.sagemaker.complete(request, body, response)
         if service == "lambda":
             self.functions.complete(request, body, response)
+        if service == SCALING:
+            self.scaling_tags.learn(body, response)
         return mends.mended(request, response)
 
 
