@@ -98,17 +98,29 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
 def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:
     endpoint = sagemaker.describe_endpoint(EndpointName=outputs["endpoint_name"])
     name = endpoint["EndpointConfigName"]
-    variant = sagemaker.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"][0]
-    container = sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+    model, container = _served(sagemaker, name)
     checks = [
         Check("endpoint status", "InService", endpoint["EndpointStatus"]),
         Check("endpoint configuration", outputs["endpoint_config_name"], name),
-        Check("model", outputs["model_name"], variant["ModelName"]),
+        Check("model", outputs["model_name"], model),
     ]
     if outputs.get("model_artifact"):
         checks.append(Check("image", outputs["model_image"], container.get("Image")))
         checks.append(Check("artifact", outputs["model_artifact"], container.get("ModelDataUrl")))
     return checks
+
+
+def _served(sagemaker: Any, configuration: str) -> tuple[str | None, dict[str, Any]]:
+    """Return a configuration's model and its container; after a rollback Terraform may have deleted either."""
+    from botocore.exceptions import ClientError
+
+    try:
+        variant = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)["ProductionVariants"][0]
+        return variant["ModelName"], sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+    except ClientError as error:
+        if "Could not find" not in str(error):
+            raise
+        return None, {}
 
 
 def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:

@@ -112,6 +112,9 @@ class SageMaker:
         created = self._create("Endpoint", given)
         endpoint = self._get("Endpoint", given["EndpointName"])
         reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        # A configuration may be deleted while its endpoint serves on.
+        variants = self._get("EndpointConfig", given["EndpointConfigName"])["ProductionVariants"]
+        endpoint["ProductionVariants"] = [{"VariantName": variant["VariantName"]} for variant in variants]
         endpoint |= {"EndpointStatus": "InService"} if reason is None else _failed(reason)
         return created
 
@@ -133,11 +136,8 @@ class SageMaker:
 
     def _DescribeEndpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         endpoint = dict(self._get("Endpoint", given["EndpointName"]))
-        configuration = self._get("EndpointConfig", endpoint["EndpointConfigName"])
-        variants = [{"VariantName": variant["VariantName"]} for variant in configuration["ProductionVariants"]]
         deployment = endpoint.pop("DeploymentConfig", None)
-        last = {"LastDeploymentConfig": deployment} if deployment else {}
-        return {**endpoint, **last, "ProductionVariants": variants}
+        return {**endpoint, "LastDeploymentConfig": deployment} if deployment else endpoint
 
     def _DeleteModel(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return self._delete("Model", given["ModelName"])
