@@ -81,6 +81,8 @@ class Server:
             return self.sagemaker.answer(request, body)
         if service == SCALING:
             return self.scaling_tags.answer(request, body)
+        if service == "athena":
+            return mends.delete_named_query(request, body)
         return None
 
     def _of_moto(self, environ: dict[str, Any], service: str, request: Request, body: bytes) -> Response:
