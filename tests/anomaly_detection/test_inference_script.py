@@ -226,3 +226,9 @@ def test_an_artifact_that_does_not_fit_is_refused(model_dir: Path, tmp_path: Pat
     (tmp_path / "manifest.json").write_text(json.dumps(damage(manifest)))
     with pytest.raises(ArtifactError, match=sentence):
         model_fn(str(tmp_path))
+
+
+def test_the_answer_can_say_which_model_it_comes_from(model: Model, model_dir: Path) -> None:
+    text, content_type = call(model, json.dumps(records(VALUES[:1])), None, "application/json;output=manifest")
+    assert content_type == "application/json"
+    assert json.loads(text) == json.loads((model_dir / "manifest.json").read_text())

@@ -24,21 +24,15 @@ def apply() -> None:
 
 def _tls_only_is_met() -> None:
     """Let a policy that denies plain HTTP deny nobody here: moto ignores its condition and denies everyone."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
-    permission = FakeBucket.get_permission
-
     def get_permission(self: Any, action: str, resource: str) -> Any:
-        policy = self.policy
-        if policy is None:
-            return permission(self, action, resource)
-        document = json.loads(policy)
-        document["Statement"] = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
-        self.policy = json.dumps(document).encode() if document["Statement"] else None
-        try:
-            return permission(self, action, resource)
-        finally:
-            self.policy = policy
+        document = json.loads(self.policy) if self.policy else {"Statement": []}
+        statements = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
+        if not statements:
+            return PermissionResult.NEUTRAL
+        return IAMPolicy(json.dumps({**document, "Statement": statements})).is_action_permitted(action, resource)
 
     FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
 

@@ -17,7 +17,7 @@ resource "aws_cloudwatch_log_group" "this" {
   kms_key_id        = var.kms_key_arn
 }
 
-# pyarrow and numpy as a layer: with them in the function's zip, each change of a line would upload 50 MB.
+# pyarrow and numpy as a layer: with them in the function's zip, each change of a line would upload 47 MB.
 resource "aws_s3_object" "layer" {
   bucket      = var.bucket
   key         = "code/pyarrow-layer-${substr(filesha256(var.layer_zip), 0, 16)}.zip"
