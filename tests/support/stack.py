@@ -26,7 +26,11 @@ class Stack:
     variables: dict[str, str]
 
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
-        return terraform(self.folder, *arguments, env=environment() | self.aws.environment(), accept=accept)
+        try:
+            return terraform(self.folder, *arguments, env=environment() | self.aws.environment(), accept=accept)
+        except AssertionError as error:
+            error.add_note(f"the local AWS of {self.name} said: {self.aws.log_tail()}")
+            raise
 
     def apply(self, **changed: str) -> str:
         self.variables |= changed

@@ -58,6 +58,10 @@ class LocalAws:
         self._clients.clear()
         self._process.stop()
 
+    def log_tail(self) -> str:
+        """Return the end of what its server has logged: the tracebacks behind a 500."""
+        return self._process.log_tail()
+
     def environment(self) -> dict[str, str]:
         """Return the variables by which any boto3, AWS CLI or Terraform process uses this AWS alone."""
         variables = environment_of(self.url)

@@ -20,6 +20,14 @@ ACCOUNT_ID = "123456789012"
 def apply() -> None:
     """Mend moto's own classes; once, before it serves."""
     _tls_only_is_met()
+    _delete_markers_go()
+
+
+def _delete_markers_go() -> None:
+    """Let the last version of a key be deleted where it is a delete marker; moto stumbles over it."""
+    from moto.s3.models import FakeDeleteMarker
+
+    FakeDeleteMarker.dispose = lambda _: None  # type: ignore[attr-defined]
 
 
 def _tls_only_is_met() -> None:
