@@ -59,7 +59,7 @@ output "detector_function_name" {
 }
 
 output "athena_workgroup" {
-  description = "Athena workgroup of the tables features, scored and cur_2_0."
+  description = "Athena workgroup of the tables features, scored, cur_2_0 and flow_logs."
   value       = module.features.workgroup
 }
 

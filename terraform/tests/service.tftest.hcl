@@ -146,6 +146,24 @@ run "model_package" {
   }
 }
 
+run "everything_that_is_off_by_default" {
+  variables {
+    subscriptions = {
+      emails     = ["someone@example.com"]
+      https_urls = ["https://example.com/hook"]
+      slack      = { team_id = "T0123ABCD", channel_id = "C0123ABCD" }
+    }
+    data_export        = { name = "egress" }
+    monthly_budget_usd = 20
+    notebook           = { repository_url = "https://example.com/egress-sentinel.git", subnet_id = "subnet-1", security_group_ids = ["sg-1"] }
+  }
+
+  assert {
+    condition     = output.endpoint_name == "egress-sentinel"
+    error_message = "Subscriptions, a data export, a budget and a notebook go together."
+  }
+}
+
 run "refuses_both_modes" {
   command         = plan
   expect_failures = [var.serverless]

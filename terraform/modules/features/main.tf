@@ -1,6 +1,9 @@
 # Tables over what lies in the bucket, for Athena: partitions are projected, nothing crawls.
 
 
+data "aws_caller_identity" "current" {}
+data "aws_region" "current" {}
+
 locals {
   database = replace(var.name, "-", "_")
 
@@ -19,8 +22,15 @@ locals {
     [for name in local.features : { name = name, type = "float" }],
   )
 
+  clock = {
+    year  = "2020,2099"
+    month = "1,12"
+    day   = "1,31"
+    hour  = "0,23"
+  }
+
   by_day = {
-    partition = "day"
+    partitions = ["day"]
     projection = {
       "projection.day.type"   = "date"
       "projection.day.format" = "yyyy-MM-dd"
@@ -34,10 +44,30 @@ locals {
       location = "${var.scored_prefix}day=$${day}/"
       columns  = concat(local.hours, [{ name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }])
     })
+    # VPC Flow Logs in parquet with hive-compatible prefixes, by the hour, delivered to flow-logs/ in the bucket.
+    flow_logs = {
+      partitions = ["year", "month", "day", "hour"]
+      location   = "flow-logs/AWSLogs/aws-account-id=${data.aws_caller_identity.current.account_id}/aws-service=vpcflowlogs/aws-region=${data.aws_region.current.id}/year=$${year}/month=$${month}/day=$${day}/hour=$${hour}/"
+      columns = concat(
+        [for name in ["version", "srcport", "dstport", "protocol", "tcp_flags", "traffic_path"] : { name = name, type = "int" }],
+        [for name in ["packets", "bytes", "start", "end"] : { name = name, type = "bigint" }],
+        [for name in [
+          "account_id", "interface_id", "srcaddr", "dstaddr", "action", "log_status", "vpc_id", "subnet_id", "instance_id",
+          "pkt_srcaddr", "pkt_dstaddr", "region", "az_id", "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction",
+        ] : { name = name, type = "string" }],
+      )
+      projection = merge([
+        for key, range in local.clock : {
+          "projection.${key}.type"   = "integer"
+          "projection.${key}.range"  = range
+          "projection.${key}.digits" = key == "year" ? "4" : "2"
+        }
+      ]...)
+    }
     # Data Exports writes PREFIX/NAME/data/BILLING_PERIOD=YYYY-MM/.
     cur_2_0 = {
-      partition = "billing_period"
-      location  = "exports/${var.export_name}/data/BILLING_PERIOD=$${billing_period}/"
+      partitions = ["billing_period"]
+      location   = "exports/${var.export_name}/data/BILLING_PERIOD=$${billing_period}/"
       columns = concat(
         [for name in ["line_item_usage_start_date", "line_item_usage_end_date"] : { name = name, type = "timestamp" }],
         [for name in [
@@ -76,9 +106,13 @@ resource "aws_glue_catalog_table" "this" {
     "storage.location.template" = "s3://${var.bucket}/${each.value.location}"
   })
 
-  partition_keys {
-    name = each.value.partition
-    type = "string"
+  dynamic "partition_keys" {
+    for_each = each.value.partitions
+
+    content {
+      name = partition_keys.value
+      type = "string"
+    }
   }
 
   storage_descriptor {
