@@ -159,6 +159,17 @@ def test_an_event_that_cannot_be_done_becomes_a_dead_letter(stacks: dict[str, St
     assert json.loads(received[0]["Body"]) == event
 
 
+def test_alarms_ring_for_what_matters(stacks: dict[str, Stack]) -> None:
+    states = requests.get(f"{stacks['serverless'].aws.url}/local/alarms", timeout=60).json()
+    assert states["egress-sentinel-errors"] == "ALARM"
+    assert states["egress-sentinel-dollars-at-stake"] == "OK"
+    assert states["egress-sentinel-no-data"] == "OK"
+    assert states["egress-sentinel-endpoint-5xx"] == "OK"
+    idle = requests.get(f"{stacks['realtime'].aws.url}/local/alarms", timeout=60).json()
+    assert idle["egress-sentinel-no-data"] == "ALARM"
+    assert idle["egress-sentinel-errors"] == "OK"
+
+
 ACTIONS = {
     ("s3", "GET", "list"): "s3:ListBucket",
     ("s3", "GET", "object"): "s3:GetObject",
@@ -269,7 +280,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
     """Return what there still is in an AWS."""
     client = stack.aws.client
     keys = client("kms").list_keys()["Keys"]
-    states = [client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] for key in keys]
+    described = [client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in keys]
     return {
         "buckets": client("s3").list_buckets()["Buckets"],
         "functions": client("lambda").list_functions()["Functions"],
@@ -287,7 +298,8 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
         "databases": client("glue").get_databases()["DatabaseList"],
         "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
-        "keys": [state for state in states if state != "PendingDeletion"],
+        # moto makes the default keys behind AWS's own aliases.
+        "keys": [k for k in described if k["Description"] != "Default key" and k["KeyState"] != "PendingDeletion"],
     }
 
 

@@ -15,6 +15,7 @@ import logging
 import os
 import tempfile
 import threading
+import uuid
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.lambda_runner import LambdaError, LambdaProcess
+from egress_sentinel.local_aws.alarms import publish_run
 from egress_sentinel.local_aws.client import REGION, client
 
 ACCOUNT_ID = "123456789012"
@@ -109,8 +111,8 @@ class Functions:
         found = lambda_backends[ACCOUNT_ID][REGION].get_function(function)
         folder = self._unpacked(function, found)
         environment = {**found.environment_vars, **_credentials(function)}
-        log_file = Path(self._folder.name) / f"{function}.log"
-        with LambdaProcess(
+        log_file = Path(self._folder.name) / f"{function}-{uuid.uuid4()}.log"
+        process = LambdaProcess(
             str(found.handler),
             environment=environment,
             log_file=log_file,
@@ -118,8 +120,15 @@ class Functions:
             memory_limit_mb=int(found.memory_size),
             timeout_seconds=float(found.timeout),
             only_from=[folder / "task", folder / "packages"],
-        ) as process:
-            return process.invoke(event)
+        )
+        failed = True
+        try:
+            with process:
+                result = process.invoke(event)
+            failed = False
+        finally:
+            publish_run(function, log_file.read_text(encoding="utf-8").splitlines(), failed=failed)
+        return result
 
     def _unpacked(self, function: str, found: Any) -> Path:
         """Unpack the zip, and put beside it the packages of the runtime and those that its layers hold."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from egress_sentinel.local_aws import mends
+from egress_sentinel.local_aws import alarms, mends
 from egress_sentinel.local_aws.functions import Functions
 from egress_sentinel.local_aws.sagemaker import SageMaker
 from egress_sentinel.server_process import LOOPBACK, STOP_WITH_STDIN, announce, stop_on_signals
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 SCALING = "application-autoscaling"
-REQUESTS_PATH = "/local/requests"
+REQUESTS_PATH, ALARMS_PATH = "/local/requests", "/local/alarms"
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _INVOCATION = re.compile(r"^/endpoints/([^/]+)/invocations$")
 _LAMBDA_INVOCATION = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
@@ -48,6 +48,8 @@ class Server:
         request = Request(environ)
         if request.path == REQUESTS_PATH:
             return Response(json.dumps(self._requests), mimetype="application/json")(environ, start_response)
+        if request.path == ALARMS_PATH:
+            return Response(json.dumps(alarms.evaluate()), mimetype="application/json")(environ, start_response)
         body = request.get_data(cache=False)
         environ["wsgi.input"] = io.BytesIO(body)
         service = self._remember(request, body)
