@@ -1,8 +1,7 @@
-"""Builds what the Lambda deploys: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
+"""Builds what the Lambdas deploy: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
 
-`anomaly_detector.zip` holds the function with Powertools for AWS Lambda and what that needs; `pyarrow_layer.zip` is a
-layer with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 comes with the
-runtime.
+Each function of `FUNCTIONS` becomes NAME.zip: its package with what is vendored for it. `pyarrow_layer.zip` is a layer
+with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 comes with the runtime.
 """
 
 from __future__ import annotations
@@ -17,9 +16,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PACKAGE = Path(__file__).parent / "anomaly_detector"
+LAMBDAS = Path(__file__).parent
 # Pinned: a zip that changes by itself would deploy by itself.
-VENDORED = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
+POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
+# The folder beside this file, which is its package, and what its zip carries beside it.
+FUNCTIONS = {"anomaly_detector": POWERTOOLS}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
 # Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.
 PYTHON = ("--python-version", "3.12", "--implementation", "cp")
@@ -32,7 +33,7 @@ _UNUSED_PARTS = ("flight", "substrait", "gandiva", "_orc", "_azurefs", "_gcsfs",
 
 
 def build(output_dir: Path) -> list[Path]:
-    """Write both zips into a folder, each beside and then renamed, and return their paths.
+    """Write the zips into a folder, each beside and then renamed, and return their paths.
 
     Raises
     ------
@@ -40,14 +41,15 @@ def build(output_dir: Path) -> list[Path]:
         pip could not get the packages.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    return [build_function(output_dir / "anomaly_detector.zip"), build_layer(output_dir / "pyarrow_layer.zip")]
+    zips = [build_function(name, output_dir / f"{name}.zip") for name in FUNCTIONS]
+    return [*zips, build_layer(output_dir / "pyarrow_layer.zip")]
 
 
-def build_function(target: Path) -> Path:
-    """Write the function's zip: its package and what is vendored, at the root."""
+def build_function(name: str, target: Path) -> Path:
+    """Write a function's zip: its package and what is vendored, at the root."""
     with tempfile.TemporaryDirectory() as folder:
-        vendored = _install(Path(folder), VENDORED)
-        members = {f"anomaly_detector/{path.name}": path for path in PACKAGE.glob("*.py")}
+        vendored = _install(Path(folder), FUNCTIONS[name])
+        members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
         members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}
         return _write(target, members)
 
