@@ -5,20 +5,7 @@ data "aws_caller_identity" "current" {}
 resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
   name = "${var.name}-notebook"
 
-  on_start = base64encode(<<-BASH
-    #!/bin/bash
-    set -euo pipefail
-    sudo -u ec2-user -i <<'SETUP'
-    cd /home/ec2-user/SageMaker
-    test -d egress-sentinel || git clone ${var.repository_url} egress-sentinel
-    # The image's own Python is older than 3.11; uv brings one.
-    pip install --quiet uv
-    uv venv --allow-existing --python 3.12 .venv
-    uv pip install --quiet --python .venv -e './egress-sentinel[notebook]'
-    .venv/bin/python -m ipykernel install --user --name egress-sentinel
-    SETUP
-  BASH
-  )
+  on_start = base64encode(templatefile("${path.module}/on_start.sh.tftpl", { repository_url = var.repository_url }))
 }
 
 resource "aws_sagemaker_notebook_instance" "this" {
