@@ -1,4 +1,4 @@
-"""The model directory: model.joblib, manifest.json, baseline.json and the code that serves it; and model.tar.gz."""
+"""The model directory: model.joblib, forest.npz, manifest.json, baseline.json, the code; and model.tar.gz."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any
 
-import joblib
-
 import anomaly_detection
 from anomaly_detection.files import write_json, written_beside
+from anomaly_detection.forest import FOREST_FILE, FlatForest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +23,7 @@ MANIFEST_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.joblib"
 BASELINE_FILE = "baseline.json"
-HASHED_FILES = (MODEL_FILE, BASELINE_FILE)
+HASHED_FILES = (MODEL_FILE, FOREST_FILE, BASELINE_FILE)
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "pyarrow", "joblib")
 SCORE_CONVENTION = (
     "anomaly_score is scikit-learn's IsolationForest.decision_function: lower is more anomalous; "
@@ -78,7 +77,10 @@ def save(model_dir: Path, forest: Any, baseline: Mapping[str, Any], manifest: Ma
 
 
 def _write_files(directory: Path, forest: Any, baseline: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
+    import joblib
+
     joblib.dump(forest, directory / MODEL_FILE)
+    FlatForest.from_sklearn(forest).save(directory / FOREST_FILE)
     write_json(directory / BASELINE_FILE, baseline)
     copy_code(directory / "code")
     document = {

@@ -59,8 +59,8 @@ def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
 
 
 def _predict(request: Request, model: Model) -> Prediction:
-    scores = model.score(matrix_of(request, model))
-    return Prediction(request, request.names or model.feature_names, model.feature_names, scores, model.manifest)
+    matrix = matrix_of(request, model)
+    return Prediction(request, model, matrix, model.forest.scores(matrix))
 
 
 def _or_error(work: Callable[[], T]) -> T | RequestError:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import joblib
-
 from anomaly_detection.artifact import (
     BASELINE_FILE,
-    HASHED_FILES,
     MANIFEST_FILE,
     MANIFEST_VERSION,
     MODEL_FILE,
@@ -20,12 +17,10 @@ from anomaly_detection.artifact import (
 )
 from anomaly_detection.errors import ArtifactError
 from anomaly_detection.feature_schema import FeatureSchema
+from anomaly_detection.forest import FOREST_FILE, FlatForest
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
 
 TRAIN_AGAIN = "train again with anomaly_detection.training_script"
 
@@ -36,8 +31,8 @@ class Model:
 
     Parameters
     ----------
-    forest : sklearn.ensemble.IsolationForest
-        Scores float32 matrices whose columns are `feature_names`.
+    forest : FlatForest
+        Scores float32 matrices whose columns are `feature_names`, as scikit-learn's forest does.
     feature_names : list of str
         In the forest's order.
     may_be_missing : frozenset of str
@@ -46,24 +41,10 @@ class Model:
         manifest.json, by which a caller can tell which model it is that answers.
     """
 
-    forest: Any
+    forest: FlatForest
     feature_names: list[str]
     may_be_missing: frozenset[str]
     manifest: dict[str, Any]
-
-    def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Give the anomaly scores: scikit-learn's decision function, lower is more anomalous.
-
-        Parameters
-        ----------
-        matrix : ndarray of shape (n_rows, n_features), float32
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64
-        """
-        scores: NDArray[np.float64] = self.forest.decision_function(matrix)
-        return scores
 
 
 def load(model_dir: Path) -> Model:
@@ -105,7 +86,8 @@ def _read_json(model_dir: Path, name: str) -> dict[str, Any]:
 
 def _check_files(model_dir: Path, manifest: dict[str, Any]) -> None:
     stated = manifest.get("files") or {}
-    for name in HASHED_FILES:
+    # Artifacts from before forest.npz have none, and state none.
+    for name in sorted({MODEL_FILE, BASELINE_FILE, *stated}):
         path = model_dir / name
         if not path.is_file():
             raise ArtifactError(f"the model directory has no {name}; unpack the whole model.tar.gz, or {TRAIN_AGAIN}")
@@ -138,24 +120,35 @@ def _check_library(manifest: dict[str, Any]) -> None:
         )
 
 
-def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchema) -> Any:
+def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchema) -> FlatForest:
+    """Read forest.npz, which needs no scikit-learn; an artifact from before it gives its model.joblib."""
+    name = FOREST_FILE if FOREST_FILE in manifest["files"] else MODEL_FILE
+    try:
+        forest = FlatForest.load(model_dir / name) if name == FOREST_FILE else _flattened(model_dir / name)
+    except ValueError as error:
+        raise ArtifactError(f"{error}; {TRAIN_AGAIN}") from error
+    if forest.n_features != len(schema.feature_names):
+        raise ArtifactError(
+            f"{name} takes {forest.n_features} features, but {MANIFEST_FILE} names {len(schema.feature_names)}; "
+            f"{TRAIN_AGAIN}"
+        )
+    if forest.offset != manifest.get("threshold"):
+        raise ArtifactError(
+            f"{name} has the threshold {forest.offset}, but {MANIFEST_FILE} says {manifest.get('threshold')}; "
+            f"{TRAIN_AGAIN}"
+        )
+    return forest
+
+
+def _flattened(path: Path) -> FlatForest:
+    import joblib
     from sklearn.ensemble import IsolationForest
     from sklearn.exceptions import InconsistentVersionWarning
 
     with warnings.catch_warnings():
         # Another patch release is fine: _check_library has compared major.minor.
         warnings.simplefilter("ignore", InconsistentVersionWarning)
-        forest = joblib.load(model_dir / MODEL_FILE)
+        forest = joblib.load(path)
     if not isinstance(forest, IsolationForest):
-        raise ArtifactError(f"{MODEL_FILE} holds a {type(forest).__name__}, not an IsolationForest; {TRAIN_AGAIN}")
-    if forest.n_features_in_ != len(schema.feature_names):
-        raise ArtifactError(
-            f"{MODEL_FILE} takes {forest.n_features_in_} features, but {MANIFEST_FILE} names "
-            f"{len(schema.feature_names)}; {TRAIN_AGAIN}"
-        )
-    if float(forest.offset_) != manifest.get("threshold"):
-        raise ArtifactError(
-            f"{MODEL_FILE} has the threshold {float(forest.offset_)}, but {MANIFEST_FILE} says "
-            f"{manifest.get('threshold')}; {TRAIN_AGAIN}"
-        )
-    return forest
+        raise ArtifactError(f"{path.name} holds a {type(forest).__name__}, not an IsolationForest; {TRAIN_AGAIN}")
+    return FlatForest.from_sklearn(forest)

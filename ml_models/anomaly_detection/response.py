@@ -13,11 +13,10 @@ from anomaly_detection.errors import RequestError
 from anomaly_detection.request import ABSENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from anomaly_detection.model import Model
     from anomaly_detection.request import Request
 
 JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
@@ -32,20 +31,16 @@ class Prediction:
     Parameters
     ----------
     request : Request
-    names : list of str
-        The request's column names, or the model's where it has none.
-    features : list of str
-        The columns that are numbers, though CSV wrote them as texts.
+    model : Model
+    matrix : ndarray of shape (n_rows, n_features), float32
+        The request's features.
     scores : ndarray of shape (n_rows,), float64
-    manifest : dict
-        The model's manifest.json.
     """
 
     request: Request
-    names: list[str]
-    features: list[str]
+    model: Model
+    matrix: NDArray[np.float32]
     scores: NDArray[np.float64]
-    manifest: dict[str, Any]
 
 
 def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
@@ -56,7 +51,9 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     prediction : Prediction
     accept : str or None
         application/json (the default; it has the request's own shape), text/csv (with a header) or
-        application/jsonlines; with the parameter `output=scores` the two score columns alone, and with
+        application/jsonlines. With the parameter `output=scores` the two score columns alone; with
+        `output=attributions` these and, by each feature's name in the schema's order, how many splits sooner it
+        isolates the row (positive: it makes the row more anomalous; see `FlatForest.attributions`); with
         `output=manifest` (as JSON) the manifest of the model that answers, in place of scores.
 
     Returns
@@ -70,24 +67,35 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
         406: none of what Accept names can be written.
     """
     content_type, parameters = _negotiate(accept)
+    model = prediction.model
     if "output=manifest" in parameters:
-        return _json(prediction.manifest), JSON
-    scores_only = "output=scores" in parameters
+        return _json(model.manifest), JSON
     scores = prediction.scores.tolist()
-    flags = [int(score < 0) for score in scores]
-    names = [] if scores_only else [name for name in prediction.names if name not in ADDED]
-    places = {name: place for place, name in enumerate(prediction.names)}
-    columns = [prediction.request.columns[places[name]] for name in names] + [flags, scores]
-    names = [*names, *ADDED]
+    added = dict(zip(ADDED, ([int(score < 0) for score in scores], scores), strict=True))
+    if "output=scores" in parameters:
+        columns = added
+    elif "output=attributions" in parameters:
+        attributions = model.forest.attributions(prediction.matrix).T.tolist()
+        columns = added | dict(zip(model.feature_names, attributions, strict=True))
+    else:
+        columns = _own_columns(prediction, as_numbers=content_type != CSV) | added
     if content_type == CSV:
-        return _csv(names, columns), CSV
-    columns = [
-        _numbers(column) if name in prediction.features else column for name, column in zip(names, columns, strict=True)
-    ]
-    records = _records(names, columns)
+        return _csv(columns), CSV
+    records = _records(columns)
     if content_type == JSON_LINES:
         return "".join(f"{_json(record)}\n" for record in records), JSON_LINES
-    return _json(_shaped(prediction.request.shape, names, columns, list(records))), JSON
+    return _json(_shaped(prediction.request.shape, columns, records)), JSON
+
+
+def _own_columns(prediction: Prediction, *, as_numbers: bool) -> dict[str, list[Any]]:
+    """Return the request's columns by name; CSV wrote features as texts."""
+    request, features = prediction.request, prediction.model.feature_names
+    columns = dict(zip(request.names or features, request.columns, strict=True))
+    for name in ADDED:
+        columns.pop(name, None)
+    if as_numbers:
+        columns |= {name: _numbers(columns[name]) for name in features if name in columns}
+    return columns
 
 
 def error_body(error: RequestError) -> str:
@@ -117,11 +125,11 @@ def _quality(media_range: str) -> float:
     return 1.0
 
 
-def _csv(names: list[str], columns: list[list[Any]]) -> str:
+def _csv(columns: dict[str, list[Any]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(zip(*([_cell(value) for value in column] for column in columns), strict=True))
+    writer.writerow(columns)
+    writer.writerows(zip(*([_cell(value) for value in column] for column in columns.values()), strict=True))
     return text.getvalue()
 
 
@@ -136,18 +144,20 @@ def _numbers(column: list[Any]) -> list[Any]:
     return [(float(value) if value else None) if isinstance(value, str) else value for value in column]
 
 
-def _records(names: list[str], columns: list[list[Any]]) -> Iterator[dict[str, Any]]:
-    for values in zip(*columns, strict=True):
-        yield {name: value for name, value in zip(names, values, strict=True) if value is not ABSENT}
+def _records(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    return [
+        {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}
+        for values in zip(*columns.values(), strict=True)
+    ]
 
 
-def _shaped(shape: str, names: list[str], columns: list[list[Any]], records: list[dict[str, Any]]) -> Any:
+def _shaped(shape: str, columns: dict[str, list[Any]], records: list[dict[str, Any]]) -> Any:
     if shape == "record":
         return records[0]
     if shape == "instances":
         return {"predictions": records}
     if shape == "columns":
-        return {"columns": names, "data": [list(row) for row in zip(*columns, strict=True)]}
+        return {"columns": list(columns), "data": [list(row) for row in zip(*columns.values(), strict=True)]}
     return records
 
 

@@ -24,15 +24,20 @@ from anomaly_detection.baseline import describe_training, quantiles
 from anomaly_detection.dataset import TrainingData, read_training_data
 from anomaly_detection.errors import InputError
 from anomaly_detection.files import write_json
+from anomaly_detection.forest import FOREST_FILE, FlatForest
 from anomaly_detection.hyperparameters import NAMES, Hyperparameters, is_sagemakers_own, parse_hyperparameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
+
 BAD_INPUT = 2
 METRICS_FILE = "metrics.json"
 # scikit-learn's own meaning of max_samples="auto".
 AUTO_SAMPLES = 256
+# Training rows on which the flat forest must equal scikit-learn's.
+PROOF_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,7 @@ def train(job: Job) -> dict[str, Any]:
     started = time.perf_counter()
     forest = fit(data, job.hyperparameters)
     fit_seconds = time.perf_counter() - started
-    scores = forest.decision_function(data.matrix)
+    scores = _proven_scores(forest, data.matrix)
     metrics = {
         "rows": len(data.matrix),
         "features": data.matrix.shape[1],
@@ -197,6 +202,18 @@ def fit(data: TrainingData, hyperparameters: Hyperparameters) -> IsolationForest
     arguments = hyperparameters.as_dict() | {"max_samples": _samples(hyperparameters.max_samples, rows)}
     # Threads would add up the trees in any order, and the last bit of a score with them.
     return IsolationForest(**arguments, n_jobs=None).fit(data.matrix)
+
+
+def _proven_scores(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Score with the flat forest that serves, once it has proven itself against scikit-learn."""
+    flat = FlatForest.from_sklearn(forest)
+    proof = matrix[:: max(1, len(matrix) // PROOF_ROWS)]
+    if flat.scores(proof).tobytes() != forest.decision_function(proof).tobytes():
+        raise RuntimeError(
+            f"{FOREST_FILE} would not score as {artifact.MODEL_FILE} does with scikit-learn "
+            f"{artifact.library_versions()['scikit-learn']}; no model was saved"
+        )
+    return flat.scores(matrix)
 
 
 def _samples(max_samples: float | str, rows: int) -> int:

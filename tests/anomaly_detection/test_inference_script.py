@@ -220,7 +220,7 @@ def test_no_body_brings_it_down(model: Model, body: str | bytes, content_type: s
     ],
 )
 def test_an_artifact_that_does_not_fit_is_refused(model_dir: Path, tmp_path: Path, damage: Any, sentence: str) -> None:
-    for name in ("model.joblib", "baseline.json", "manifest.json"):
+    for name in ("model.joblib", "forest.npz", "baseline.json", "manifest.json"):
         (tmp_path / name).write_bytes((model_dir / name).read_bytes())
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps(damage(manifest)))
@@ -232,3 +232,33 @@ def test_the_answer_can_say_which_model_it_comes_from(model: Model, model_dir: P
     text, content_type = call(model, json.dumps(records(VALUES[:1])), None, "application/json;output=manifest")
     assert content_type == "application/json"
     assert json.loads(text) == json.loads((model_dir / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/json", "application/jsonlines"])
+@pytest.mark.parametrize("body", BODIES)
+def test_attributions_in_the_schemas_order_add_up(model: Model, model_dir: Path, body: str, accept: str) -> None:
+    text, content_type = call(model, *BODIES[body](VALUES), f"{accept};output=attributions")
+    rows = rows_of(text, content_type)
+    assert_exact(model_dir, VALUES, rows)
+    assert all(list(row) == ["is_anomaly", "anomaly_score", *NAMES] for row in rows)
+    usual = model.forest.expected_path_length
+    expected = usual - model.forest.mean_path_length(VALUES)
+    assert [sum(row[name] for name in NAMES) for row in rows] == pytest.approx(expected.tolist(), abs=1e-9)
+
+
+def test_attributions_name_what_is_odd(model: Model) -> None:
+    odd = np.zeros((len(NAMES), len(NAMES)), np.float32)
+    np.fill_diagonal(odd, 9)
+    text, _ = call(model, csv_text(odd, NAMES), "text/csv", "text/csv;output=attributions")
+    rows = rows_of(text, "text/csv")
+    assert [max(NAMES, key=row.__getitem__) for row in rows] == NAMES
+
+
+def test_an_artifact_from_before_the_flat_forest_is_served(model_dir: Path, tmp_path: Path) -> None:
+    manifest = json.loads((model_dir / "manifest.json").read_text())
+    for name in ("model.joblib", "baseline.json"):
+        (tmp_path / name).write_bytes((model_dir / name).read_bytes())
+    del manifest["files"]["forest.npz"]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    old, new = model_fn(str(tmp_path)), model_fn(str(model_dir))
+    assert old.forest.scores(VALUES).tobytes() == new.forest.scores(VALUES).tobytes()

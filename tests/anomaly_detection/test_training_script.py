@@ -1,5 +1,6 @@
 """The training script as SageMaker runs it."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from anomaly_detection.artifact import pack
+from anomaly_detection.forest import FlatForest
+from anomaly_detection.training_script import main
 from tests.support.models import NAMES, matrix, run_training_script, write_part
 
 
@@ -113,3 +116,17 @@ def test_scores_do_not_depend_on_how_rows_are_split_into_files(tmp_path: Path) -
         scores.append(joblib.load(tmp_path / f"{name}-model" / "model.joblib").decision_function(values))
     assert np.array_equal(scores[0], scores[1])
     assert pq.read_metadata(tmp_path / "one" / "a.parquet").num_rows == 400
+
+
+def test_a_forest_that_would_serve_other_scores_is_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300))
+    honest = FlatForest.from_sklearn
+
+    def wrong(forest: object) -> FlatForest:
+        flat = honest(forest)
+        return dataclasses.replace(flat, path_length=flat.path_length + 1e-9)
+
+    monkeypatch.setattr(FlatForest, "from_sklearn", wrong)
+    with pytest.raises(RuntimeError, match="no model was saved"):
+        main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")])
+    assert not (tmp_path / "model").exists()
