@@ -52,6 +52,10 @@ package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds
 	@$(BIN)/python benchmarks/tutorial_forest.py
 
+.PHONY: bench-incidents
+bench-incidents: $(VENV)/.installed ## labelled incidents in generated bills: Egress Sentinel and its rivals, tuned alike
+	@$(BIN)/python -m benchmarks.incidents
+
 .PHONY: clean
 clean: ## remove what the other commands made
 	@rm -rf $(VENV) $(BUILD) dist demo-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,55 @@
+"""An alert as the benchmark sees it, whoever raised it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert.
+
+    Attributes
+    ----------
+    account : str
+    regions, resources, usage_types : tuple of str
+        What it names, the most important first. An empty resource stands for lines that name none.
+    start, end : int
+        First and last hour that it speaks of, inclusive, counted from the start of the bill.
+    course : tuple of (int, float)
+        Hours from the detection on, and the alert's rank as of that hour: the higher the more it deserves a person's
+        attention; non-decreasing. A budget of false alerts is kept by a threshold on the rank, and an alert counts as
+        raised in the first hour in which it reaches the threshold, so nothing is known sooner than it was.
+    kind : str
+        The kind of incident that it looks like, in the truth's words; may be empty.
+    """
+
+    account: str
+    regions: tuple[str, ...]
+    resources: tuple[str, ...]
+    usage_types: tuple[str, ...]
+    start: int
+    end: int
+    course: tuple[tuple[int, float], ...]
+    kind: str = ""
+
+    @property
+    def detected(self) -> int:
+        """The hour in which it was raised."""
+        return self.course[0][0]
+
+    @property
+    def rank(self) -> float:
+        """The highest rank that it ever had."""
+        return self.course[-1][1]
+
+    def raised_at(self, threshold: float) -> Alert | None:
+        """Return the alert as a threshold lets it through, or None where it never reaches it."""
+        reached = [step for step in self.course if step[1] >= threshold]
+        return replace(self, course=tuple(reached)) if reached else None
+
+
+def above(alerts: list[Alert], threshold: float) -> list[Alert]:
+    """Return the alerts that a threshold lets through, in order of detection."""
+    kept = [alert for one in alerts if (alert := one.raised_at(threshold)) is not None]
+    return sorted(kept, key=lambda alert: (alert.detected, alert.account, alert.resources))

@@ -1,0 +1,1 @@
+"""Egress Sentinel and its rivals, each as a function from a case to alerts."""

@@ -1,0 +1,114 @@
+"""What is true of a bill: the incidents that were injected, and what looks like one and is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from benchmarks.incidents.bill import Floats
+
+# An incident can be caught by somebody who wants to hear of this much in any 24 hours; where the bill prices all of it
+# at $0, of that many GB. Defined before any result was looked at.
+CATCHABLE_USD_PER_DAY = 5.0
+CATCHABLE_UNPRICED_GB_PER_DAY = 50.0
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One injected incident.
+
+    Attributes
+    ----------
+    number : int
+        From 1, in its bill.
+    kind, size : str
+        Such as `hot_link` and `small`.
+    account : str
+    regions, resources, usage_types : tuple of str
+        All that it touched.
+    start, end : int
+        First and last hour with injected bytes, inclusive, counted from the start of the bill.
+    usd, gb : ndarray of shape (hours,)
+        Injected dollars and GB by the hour. A byte that is metered twice counts once in each line.
+    ratio : float
+        Injected GB an hour against what the same lines carried before, while it lasts; infinite for new ones.
+    """
+
+    number: int
+    kind: str
+    size: str
+    account: str
+    regions: tuple[str, ...]
+    resources: tuple[str, ...]
+    usage_types: tuple[str, ...]
+    start: int
+    end: int
+    usd: Floats = field(repr=False)
+    gb: Floats = field(repr=False)
+    ratio: float
+
+    @property
+    def catchable(self) -> bool:
+        """Whether any floor that a person would set could see it."""
+        if self.usd.sum() == 0:
+            return bool(_most_in_a_day(self.gb) >= CATCHABLE_UNPRICED_GB_PER_DAY)
+        return bool(_most_in_a_day(self.usd) >= CATCHABLE_USD_PER_DAY)
+
+    @property
+    def half_done(self) -> int:
+        """The first hour at whose end half of the damage is done (of the GB where there is no price)."""
+        damage = np.cumsum(self.usd if self.usd.sum() > 0 else self.gb)
+        return int(np.searchsorted(damage, damage[-1] / 2))
+
+
+def _most_in_a_day(course: Floats) -> float:
+    total = np.concatenate([[0.0], np.cumsum(course)])
+    return float((total[24:] - total[:-24]).max())
+
+
+@dataclass(frozen=True)
+class Ordinary:
+    """What looks like an incident and is none; `is_announced` where it stands in the calendar of planned events."""
+
+    kind: str
+    account: str
+    regions: tuple[str, ...]
+    resources: tuple[str, ...]
+    start: int
+    end: int
+    is_announced: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A bill as a detector gets it, and the truth that it does not get.
+
+    `arrival` says of each hour, when the export that holds it was delivered: hours from the start of the bill, int64
+    of shape (hours,). `planned` is the calendar that every detector may read.
+    """
+
+    name: str
+    exports: tuple[Path, ...]
+    start: datetime
+    hours: int
+    train_hours: int
+    accounts: tuple[str, ...]
+    arrival: np.ndarray
+    incidents: tuple[Incident, ...]
+    ordinary: tuple[Ordinary, ...]
+
+    @property
+    def planned(self) -> list[Ordinary]:
+        """The announced events."""
+        return [event for event in self.ordinary if event.is_announced]
+
+    @property
+    def account_months(self) -> float:
+        """Accounts times scored months."""
+        return len(self.accounts) * (self.hours - self.train_hours) / (24 * 365.25 / 12)
