@@ -1,6 +1,6 @@
 """The fitted forest as flat numpy arrays: scikit-learn's scores to the bit, without scikit-learn, and what makes them.
 
-scikit-learn asks one tree after another; here every tree takes a block of rows one level down in the same few numpy
+scikit-learn asks one tree after another; here all trees take a block of rows one level down in the same few numpy
 calls. A row's path length is added up in the order of the trees, as scikit-learn does, so that no bit differs.
 """
 
@@ -10,9 +10,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from functools import cached_property
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from anomaly_detection.full_trees import FULL_LEVELS, FullTrees, Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOREST_FILE = "forest.npz"
-# Every array of a block of this many rows and a hundred trees stays in a core's second-level cache.
-BLOCK_ROWS = 128
+# Rows times trees of a block: its arrays stay in a core's second-level cache.
+BLOCK_CELLS = 2**15
+# With fewer rows, compiling numba's kernel takes longer than it saves.
+KERNEL_ROWS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,10 +142,12 @@ class FlatForest:
         ndarray of shape (n_rows,), float64
         """
         sums = np.empty(len(matrix), np.float64)
-        self._in_parts(lambda rows: self._add_path_lengths(matrix[rows], sums[rows]), len(matrix), threads)
-        usual = len(self.root) * np.full(1, self.usual_path_length)
-        # scikit-learn's own expression: a forest of single rows has no usual length, and its scores are -1/2.
-        shares = np.divide(sums, usual, out=np.ones_like(sums), where=usual != 0)
+        add = self._add_path_lengths
+        if len(matrix) >= KERNEL_ROWS and find_spec("numba") and not np.isnan(matrix).any():
+            add = self._add_path_lengths_by_kernel
+        self._in_parts(lambda rows: add(matrix[rows], sums[rows]), len(matrix), threads)
+        # scikit-learn's own expressions: a forest of single rows has no usual length, and shares of 1.
+        shares = sums / self._usual_sum if self._usual_sum else np.ones_like(sums)
         scores: NDArray[np.float64] = -(2 ** (-shares)) - self.offset
         return scores
 
@@ -162,7 +169,7 @@ class FlatForest:
             In splits, the mean over the trees.
         """
         falls = np.empty((len(matrix), int(self.n_features)), np.float64)
-        for rows in _blocks(len(matrix), BLOCK_ROWS):
+        for rows in _blocks(len(matrix), self._block_rows):
             self._credit(matrix[rows], falls[rows])
         falls /= len(self.root)
         return falls
@@ -179,7 +186,7 @@ class FlatForest:
         return sums / len(self.root)
 
     def _in_parts(self, work: Callable[[slice], None], rows: int, threads: int) -> None:
-        parts = _blocks(rows, max(-(-rows // threads), BLOCK_ROWS))
+        parts = _blocks(rows, max(-(-rows // threads), self._block_rows))
         if len(parts) <= 1:
             for part in parts:
                 work(part)
@@ -188,13 +195,40 @@ class FlatForest:
             list(pool.map(work, parts))
 
     def _add_path_lengths(self, matrix: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
-        for rows in _blocks(len(matrix), BLOCK_ROWS):
-            walk = _Walk(self, matrix[rows])
-            for _ in range(int(self.levels)):
-                walk.go_down()
-            lengths = self.path_length[walk.node]
+        full = self._full_trees
+        room: Room | None = None
+        for rows in _blocks(len(matrix), self._block_rows):
+            block = np.ascontiguousarray(matrix[rows], np.float32)
+            if full is None:
+                walk = _Walk(self, block)
+                for _ in range(int(self.levels)):
+                    walk.go_down()
+                lengths = self.path_length[walk.node]
+            else:
+                if room is None or room.place.shape[1] != len(block):
+                    room = Room(len(self.root), *block.shape)
+                lengths = full.path_lengths(block, room)
             # numpy adds up the columns in the order of the rows, but a lone column pairwise.
-            sums[rows] = np.add.reduce(lengths, axis=0)[: len(sums[rows])]
+            sums[rows] = np.add.reduce(lengths, axis=0) if len(block) > 1 else np.add.accumulate(lengths[:, 0])[-1]
+
+    def _add_path_lengths_by_kernel(self, matrix: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+        from anomaly_detection import batch_kernel
+
+        even = len(matrix) // batch_kernel.LANES * batch_kernel.LANES
+        batch_kernel.add_path_lengths(self, matrix[:even], sums[:even])
+        self._add_path_lengths(matrix[even:], sums[even:])
+
+    @cached_property
+    def _block_rows(self) -> int:
+        return max(BLOCK_CELLS // len(self.root), 1)
+
+    @cached_property
+    def _usual_sum(self) -> float:
+        return float(len(self.root) * self.usual_path_length)
+
+    @cached_property
+    def _full_trees(self) -> FullTrees | None:
+        return FullTrees(self) if self.levels <= FULL_LEVELS else None
 
     def _credit(self, matrix: NDArray[np.float32], falls: NDArray[np.float64]) -> None:
         walk = _Walk(self, matrix)
@@ -206,7 +240,7 @@ class FlatForest:
             place = self.feature[before] + np.arange(walk.rows) * width
             fall = self._expected[before] - self._expected[walk.node]
             cells += np.bincount(place.ravel(), fall.ravel(), minlength=cells.size)
-        falls[:] = cells.reshape(-1, width)[: len(falls)]
+        falls[:] = cells.reshape(-1, width)
 
     @cached_property
     def _expected(self) -> NDArray[np.float64]:
@@ -235,10 +269,9 @@ class FlatForest:
 
 
 class _Walk:
-    """A block of rows on its way down all trees; a lone row gets a companion."""
+    """A block of rows on its way down all trees, node by node."""
 
-    def __init__(self, forest: FlatForest, matrix: NDArray[np.float32]) -> None:
-        block = matrix if len(matrix) > 1 else np.repeat(matrix, 2, axis=0)
+    def __init__(self, forest: FlatForest, block: NDArray[np.float32]) -> None:
         self.rows = len(block)
         self._forest = forest
         self._values = np.ascontiguousarray(block.T, np.float32).ravel()

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.ensemble import IsolationForest
 
+from anomaly_detection import batch_kernel
+from anomaly_detection import forest as forest_module
 from anomaly_detection.forest import FlatForest
 
 FLOATS = st.one_of(
@@ -67,6 +69,25 @@ def test_many_rows_in_blocks_and_on_threads(threads: int) -> None:
     assert flat.scores(values, threads).tobytes() == forest.decision_function(values).tobytes()
     assert flat.scores(values[:0], threads).shape == (0,)
     assert np.array_equal(np.concatenate([flat.scores(row[None]) for row in values[:20]]), flat.scores(values[:20]))
+
+
+def test_large_batches_by_the_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest_module, "KERNEL_ROWS", 1000)
+    calls = []
+    compiled = batch_kernel.add_path_lengths
+    monkeypatch.setattr(
+        batch_kernel, "add_path_lengths", lambda *given: (calls.append(len(given[1])), compiled(*given))
+    )
+    values = np.random.default_rng(0).exponential(size=(4003, 3)).astype(np.float32)
+    for max_samples in (64, 4000):
+        forest = IsolationForest(n_estimators=40, max_samples=max_samples, random_state=1).fit(values)
+        flat = FlatForest.from_sklearn(forest)
+        for threads in (1, 2):
+            assert flat.scores(values, threads).tobytes() == forest.decision_function(values).tobytes()
+    assert sorted(calls) == [2000] * 4 + [4000] * 2
+    values[5, 1] = np.nan
+    assert flat.scores(values).tobytes() == forest.decision_function(values).tobytes()
+    assert len(calls) == 6
 
 
 def test_deep_trees() -> None:
