@@ -47,6 +47,11 @@ def stacks(build: Path) -> Iterator[dict[str, Stack]]:
         "serverless": {"emails": '["someone@example.com"]'},
         "bring_your_own_model": {"model_artifact": str(build / "model.tar.gz")},
         "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
+        "complete": {
+            "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
+            "emails": '["someone@example.com"]',
+            "slack": '{team_id="T012345678A",channel_id="C012345678A"}',
+        },
     }
     with ExitStack() as stack:
 
@@ -235,6 +240,9 @@ def test_the_function_may_do_what_it_does_and_nothing_else(stacks: dict[str, Sta
 
 # Actions that AWS knows on no resource.
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+WITHOUT_RESOURCE |= {
+    f"ec2:Describe{what}" for what in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+}
 
 
 def test_no_role_has_a_wildcard_that_is_not_argued(stacks: dict[str, Stack]) -> None:
@@ -296,6 +304,8 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "configurations": client("sagemaker").list_endpoint_configs()["EndpointConfigs"],
         "endpoints": client("sagemaker").list_endpoints()["Endpoints"],
         "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
+        "budgets": client("budgets").describe_budgets(AccountId="123456789012")["Budgets"],
+        "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],
         "databases": client("glue").get_databases()["DatabaseList"],
         "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
         # moto makes the default keys behind AWS's own aliases.

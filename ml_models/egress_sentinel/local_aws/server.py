@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.local_aws import alarms, mends
+from egress_sentinel.local_aws.account_services import SERVICES, AccountServices
 from egress_sentinel.local_aws.functions import Functions
 from egress_sentinel.local_aws.sagemaker import SageMaker
 from egress_sentinel.server_process import LOOPBACK, STOP_WITH_STDIN, announce, stop_on_signals
@@ -41,6 +42,7 @@ class Server:
         self.sagemaker = SageMaker()
         self.functions = Functions()
         self.scaling_tags = mends.ScalingTags()
+        self.account_services = AccountServices()
         mends.send_events_to_functions(self.functions.invoke_later)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -83,6 +85,8 @@ class Server:
             return self.sagemaker.answer(request, body)
         if service == SCALING:
             return self.scaling_tags.answer(request, body)
+        if service in SERVICES:
+            return self.account_services.answer(service, request, body)
         if service == "athena":
             return mends.delete_named_query(request, body)
         return None

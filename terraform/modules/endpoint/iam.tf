@@ -2,6 +2,8 @@ locals {
   # A prebuilt image lives in an AWS account of its own; one's own image wherever its address says.
   registry = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
 
+  ec2_arn = "arn:${local.partition}:ec2:${local.region}:${local.account_id}"
+
   capture_arn = try("arn:${local.partition}:s3:::${trimprefix(var.data_capture.destination_s3_uri, "s3://")}", null)
 }
 
@@ -69,15 +71,28 @@ resource "aws_iam_role_policy" "this" {
         Resource = "${local.capture_arn}/*"
       }],
       var.network == null ? [] : [{
-        # EC2 has no resource for what describes, and network interfaces have no name before they exist.
+        # EC2 has no resource for what describes.
+        Sid    = "LookAtTheNetwork"
+        Effect = "Allow"
+        Action = [
+          "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets",
+          "ec2:DescribeVpcs",
+        ]
+        Resource = "*"
+      }],
+      var.network == null ? [] : [{
+        # A network interface has no name before it exists; it may exist in these subnets and groups alone.
         Sid    = "NetworkInterfaces"
         Effect = "Allow"
         Action = [
           "ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface",
-          "ec2:DeleteNetworkInterfacePermission", "ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces",
-          "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs",
+          "ec2:DeleteNetworkInterfacePermission",
         ]
-        Resource = "*"
+        Resource = concat(
+          ["${local.ec2_arn}:network-interface/*"],
+          [for id in var.network.subnet_ids : "${local.ec2_arn}:subnet/${id}"],
+          [for id in var.network.security_group_ids : "${local.ec2_arn}:security-group/${id}"],
+        )
       }],
     )
   })

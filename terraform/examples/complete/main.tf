@@ -1,0 +1,23 @@
+provider "aws" {
+  region = var.region
+
+  default_tags {
+    tags = { Project = "egress-sentinel" }
+  }
+}
+
+# All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC.
+module "egress_sentinel" {
+  source = "../../"
+
+  serverless = null
+  realtime   = { instance_type = "ml.c6i.large", deployment = { type = "linear", step_percent = 25 } }
+  network    = var.network
+
+  data_export        = { name = "egress-sentinel" }
+  subscriptions      = { emails = var.emails, slack = var.slack }
+  monthly_budget_usd = 100
+  alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
+  model_artifact     = var.model_artifact
+  force_destroy      = var.force_destroy
+}

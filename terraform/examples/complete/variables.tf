@@ -1,0 +1,32 @@
+variable "region" {
+  description = "AWS region. Data Exports live in us-east-1."
+  type        = string
+  default     = "us-east-1"
+}
+
+variable "network" {
+  description = "Subnets and security groups for the model's container; it needs a route to S3 and to PyPI."
+  type        = object({ subnet_ids = list(string), security_group_ids = list(string) })
+}
+
+variable "emails" {
+  description = "Who gets alerts by e-mail."
+  type        = list(string)
+}
+
+variable "slack" {
+  description = "The Slack workspace (authorised once in the console of Amazon Q Developer in chat applications) and channel."
+  type        = object({ team_id = string, channel_id = string })
+}
+
+variable "model_artifact" {
+  description = "Another model than the starting one: s3://BUCKET/KEY.tar.gz or a .tar.gz on this machine."
+  type        = string
+  default     = null
+}
+
+variable "force_destroy" {
+  description = "Whether `terraform destroy` may remove alerts and a bucket that holds objects."
+  type        = bool
+  default     = false
+}
