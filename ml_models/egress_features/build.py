@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from egress_features.checks import (
-    check_currency,
     check_duplicates,
     check_granularity,
     check_history,
@@ -20,9 +19,8 @@ from egress_features.checks import (
 )
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
+from egress_features.reading import KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
-from egress_features.sources import line_items_sql
-from egress_features.usage_types import classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from egress_features.engines import Engine
 
 MIN_HISTORY_DAYS = 8
-KEPT_LINE_ITEM_TYPES = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
 
 
 @dataclass(frozen=True)
@@ -84,8 +81,13 @@ def build_features(
         beside = stack.enter_context(_written_beside(output))
         progress("reading the exports")
         paths = sorted(exports)
-        input_lines = _read_lines(runner, paths)
-        excluded, notes = excluded_lines(runner, KEPT_LINE_ITEM_TYPES)
+        _, notes = read_lines(runner, paths)
+        if _count(runner, "kept_lines") == 0:
+            raise BadInputError(
+                f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
+            )
+        excluded, sentences = excluded_lines(runner, KEPT_LINE_ITEM_TYPES)
+        notes += sentences
         check_duplicates(runner, paths)
         check_granularity(runner, paths)
         start, end = check_history(runner, MIN_HISTORY_DAYS)
@@ -99,7 +101,7 @@ def build_features(
             {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()},
         )
         return FeaturesSummary(
-            input_lines=input_lines,
+            input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]),
             egress_lines=_count(runner, "kept_lines"),
             series=_count(runner, "series"),
             rows=pq.read_metadata(beside).num_rows,
@@ -109,49 +111,6 @@ def build_features(
             excluded=excluded,
             notes=notes,
         )
-
-
-def _read_lines(runner: Engine, paths: Sequence[Path]) -> int:
-    """Make the tables egress_lines (every line item type) and kept_lines (those that bill usage)."""
-    scans = [line_items_sql(path, number) for number, path in enumerate(paths)]
-    runner.run("CREATE VIEW line_items AS " + " UNION ALL ".join(scans))
-    check_currency(runner)
-    _make_usage_types(runner)
-    runner.run(
-        """
-        CREATE TABLE egress_lines AS
-        SELECT l.*, t.region, t.egress_class, t.is_processing_fee,
-          DATE_TRUNC('hour', l.start_utc) AS hour_utc,
-          CASE WHEN l.has_invoice THEN 0 ELSE 1 END AS is_provisional
-        FROM line_items AS l
-        JOIN usage_types AS t
-          ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
-        """
-    )
-    kept = ", ".join(f"'{name}'" for name in KEPT_LINE_ITEM_TYPES)
-    runner.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({kept})")  # noqa: S608
-    if _count(runner, "kept_lines") == 0:
-        raise BadInputError(
-            f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
-        )
-    runner.run(
-        "CREATE TABLE data_hours AS SELECT MIN(DATE_TRUNC('hour', start_utc)) AS first_hour, "  # noqa: S608
-        f"MAX(DATE_TRUNC('hour', start_utc)) AS last_hour FROM line_items WHERE line_item_type IN ({kept})"
-    )
-    return _count(runner, "line_items")
-
-
-def _make_usage_types(runner: Engine) -> None:
-    """Classify each distinct usage type once, for SQL to join with."""
-    runner.run(
-        "CREATE TABLE usage_types (usage_type VARCHAR, service VARCHAR, operation VARCHAR, "
-        "region VARCHAR, egress_class VARCHAR, is_processing_fee BOOLEAN)"
-    )
-    triples = runner.rows("SELECT DISTINCT usage_type, service, operation FROM line_items")
-    known = [(triple, classify(*triple)) for triple in triples]
-    rows = [(*triple, *meaning) for triple, meaning in known if meaning is not None]
-    if rows:
-        runner.insert("usage_types", rows)
 
 
 def _make_hours(runner: Engine, start: datetime, end: datetime) -> None:

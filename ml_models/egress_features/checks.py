@@ -15,14 +15,16 @@ if TYPE_CHECKING:
 
 
 def check_currency(engine: Engine) -> None:
-    """Refuse line items in anything but US dollars.
+    """Refuse AWS's line items in anything but US dollars.
 
     Raises
     ------
     BadInputError
         Another currency, or several.
     """
-    rows = engine.rows("SELECT DISTINCT currency FROM line_items WHERE currency <> '' ORDER BY currency")
+    rows = engine.rows(
+        "SELECT DISTINCT currency FROM line_groups WHERE currency <> '' AND provider = 'AWS' ORDER BY currency"
+    )
     currencies = [row[0] for row in rows]
     if len(currencies) > 1:
         raise BadInputError(
@@ -34,12 +36,15 @@ def check_currency(engine: Engine) -> None:
 
 
 def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
-    """Refuse the same line item given twice: (line item id, time interval) is unique in a bill.
+    """Refuse the same line item given twice: (line item id, time interval) is unique in a delivery.
+
+    FOCUS has no line item id: its lines are taken as they stand, and `restatement` keeps a billing period that is
+    given twice from counting twice.
 
     Raises
     ------
     BadInputError
-        Names the two files, such as a restated export and the one that it replaces.
+        Names the two files, or the one.
     """
     twice = engine.rows(
         """
@@ -60,19 +65,22 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     )[0]
     where = f"in {paths[first]}" if first == other else f"in {paths[first]} and again in {paths[other]}"
     raise BadInputError(
-        f"{twice[0][2]:,} data-transfer lines stand {where}: a restated export replaces the earlier one, "
-        "so give each billing period once"
+        f"{twice[0][2]:,} data-transfer lines stand {where}, with the same line item id and time: "
+        "give each file of a bill once"
     )
 
 
 def check_granularity(engine: Engine, paths: Sequence[Path]) -> None:
-    """Refuse lines that span more than an hour.
+    """Refuse lines that span more than an hour, or that have no time.
 
     Raises
     ------
     BadInputError
         Names the first file with such lines.
     """
+    timeless, first = engine.rows("SELECT COUNT(*), MIN(file_number) FROM kept_lines WHERE hour_utc IS NULL")[0]
+    if timeless:
+        raise BadInputError(f"{paths[first]} has {timeless:,} data-transfer lines without the time of the usage")
     count, longest, number = engine.rows(
         "SELECT COUNT(*), MAX(DATE_DIFF('hour', start_utc, end_utc)), MIN(file_number) FROM kept_lines "
         "WHERE DATE_DIFF('hour', start_utc, end_utc) > 1"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
+from egress_features.manifests import newest_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,12 +22,13 @@ def find_exports(arguments: Sequence[str | Path]) -> list[Path]:
     ----------
     arguments : sequence of str or Path
         Files, globs, or folders. Folders are searched to the bottom for `.parquet`, `.csv` and `.csv.gz`; hidden
-        files and others such as manifests and `_SUCCESS` are passed over.
+        files and others such as `_SUCCESS` are passed over. Where a folder has the manifests of AWS's exports, the
+        files that the newest manifest of each billing period names are taken, and no others of that period.
 
     Raises
     ------
     BadInputError
-        An argument that names nothing, or a file of another kind.
+        An argument that names nothing, or a file of another kind; a manifest whose files are not all there.
     """
     found: set[Path] = set()
     for argument in arguments:
@@ -56,10 +58,12 @@ def _expand(argument: str | Path) -> Iterable[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
+    named, bills = newest_files(folder)
     return [
         path
         for path in folder.rglob("*")
         if path.is_file()
         and path.name.endswith(SUFFIXES)
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
+        and (path in named or not bills.intersection(path.parents))
     ]

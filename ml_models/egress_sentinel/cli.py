@@ -27,8 +27,8 @@ Exports = Annotated[
     list[str],
     typer.Argument(
         metavar="EXPORT...",
-        help="Files, globs or folders of a legacy Cost and Usage Report with hourly lines and resource ids "
-        "(.parquet, .csv, .csv.gz).",
+        help="Files, globs or folders of billing exports with hourly lines and resource ids: legacy CUR, CUR 2.0, "
+        "FOCUS 1.0 to 1.2, also mixed (.parquet, .csv, .csv.gz). In a folder of AWS's, its manifests say which files.",
     ),
 ]
 Features = Annotated[Path, typer.Argument(metavar="FEATURES", help="A processed_features.parquet.")]

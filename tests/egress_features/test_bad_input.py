@@ -1,5 +1,6 @@
 """What cannot be used gets one sentence, and what was there before stays."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,21 @@ def truncated(folder: Path) -> list[Path]:
     return [path]
 
 
-def restated(folder: Path) -> list[Path]:
-    return [write_parquet(folder / f"{name}.parquet", steady()) for name in ("first", "second")]
+def half_restated(folder: Path) -> list[Path]:
+    return [write_parquet(folder / f"{n}.parquet", steady(260)[n * 200 :][: 220 - n * 160]) for n in range(2)]
+
+
+def of_one_age(folder: Path) -> list[Path]:
+    paths = [write_parquet(folder / f"{gb}.parquet", steady(gb=gb)) for gb in (1.0, 2.0)]
+    for path in paths:
+        os.utime(path, (1_800_000_000, 1_800_000_000))
+    return paths
+
+
+def without_an_account(folder: Path) -> list[Path]:
+    lines = steady()
+    both = write_parquet(folder / "both.parquet", [*lines[:100], line(3, 1, usage_account_id="555566667777")])
+    return [both, write_parquet(folder / "newer.parquet", lines)]
 
 
 def text_file(name: str, text: str) -> Make:
@@ -46,7 +60,11 @@ CASES: dict[str, tuple[Make, str]] = {
     "truncated": (truncated, "no complete parquet file"),
     "mixed currencies": (bill([*steady(), line(3, 1, currency_code="EUR", resource_id="x")]), "EUR, USD"),
     "other currency": (bill([line(h, 1, currency_code="CNY") for h in range(240)]), "are in CNY"),
-    "restated": (restated, r"240 data-transfer lines stand in .*first\.parquet and again in .*second\.parquet"),
+    "a line twice": (bill([*steady(), line(7, 2.0)]), r"1 data-transfer lines stand in .*bill\.parquet, with the same"),
+    "half restated": (half_restated, "20 of 60 hours .* neither two parts of a bill nor"),
+    "of one age": (of_one_age, "nothing says which of them is newer"),
+    "without an account": (without_an_account, "lacks account 555566667777"),
+    "without a time": (bill([*steady(), line(3, 1, usage_start_date=None)]), "1 data-transfer lines without the time"),
     "daily": (bill([line(24 * d, 1) | {"line_item_usage_end_date": line(24 * d + 24, 0)["line_item_usage_start_date"]}
                     for d in range(20)]), "span up to 24 hours"),
     "missing": (bill(without("line_item_usage_amount")), "without the column line_item_usage_amount"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -14,9 +15,38 @@ from egress_features.errors import BadInputError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from egress_features.sources.maps import MapEncoding
 
-def column_names(path: Path) -> list[str]:
-    """Return the column names of a parquet or CSV file.
+
+@dataclass(frozen=True)
+class ExportFile:
+    """A file and its column names; `types` of a parquet file's columns, empty for CSV, where every cell is a text."""
+
+    path: Path
+    names: tuple[str, ...]
+    types: dict[str, pa.DataType] = field(default_factory=dict)
+
+    def map_encoding(self, name: str) -> MapEncoding:
+        """Say how the file encodes a map column."""
+        kind = self.types.get(name)
+        if kind is not None and pa.types.is_map(kind):
+            return "map"
+        return "pairs" if kind is not None and pa.types.is_nested(kind) else "json"
+
+    def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
+        """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
+        quoted = _quoted(str(self.path))
+        if self.path.name.endswith(".parquet"):
+            return f"read_parquet({quoted})"
+        nulls = ", ".join(_quoted(text) for text in ("", *null_texts))
+        return (
+            f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
+            f"nullstr = [{nulls}])"
+        )
+
+
+def open_export(path: Path) -> ExportFile:
+    """Read the column names of a parquet or CSV file.
 
     Raises
     ------
@@ -24,7 +54,10 @@ def column_names(path: Path) -> list[str]:
         A file that cannot be opened, is empty, truncated, or not of the kind that its name says.
     """
     try:
-        return list(pq.read_schema(path).names) if path.name.endswith(".parquet") else _csv_header(path)
+        if path.name.endswith(".parquet"):
+            schema = pq.read_schema(path)
+            return ExportFile(path, tuple(schema.names), {column.name: column.type for column in schema})
+        return ExportFile(path, tuple(_csv_header(path)))
     except (pa.ArrowException, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
         kind = "parquet" if path.name.endswith(".parquet") else "CSV"
         raise BadInputError(
@@ -34,14 +67,6 @@ def column_names(path: Path) -> list[str]:
         raise BadInputError(f"cannot read {path}: {error.strerror or _first_line(error)}") from error
 
 
-def scan_sql(path: Path) -> str:
-    """Return the SQL table function that scans the file; CSV cells stay texts."""
-    quoted = "'" + str(path).replace("'", "''") + "'"
-    if path.name.endswith(".parquet"):
-        return f"read_parquet({quoted})"
-    return f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"')"
-
-
 def _csv_header(path: Path) -> list[str]:
     opener = gzip.open if path.name.endswith(".gz") else open
     with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
@@ -49,6 +74,10 @@ def _csv_header(path: Path) -> list[str]:
     if not header:
         raise BadInputError(f"{path} is empty; a billing export has a header line with column names")
     return header
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _first_line(error: Exception) -> str:

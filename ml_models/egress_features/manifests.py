@@ -1,0 +1,103 @@
+"""What the manifests of AWS's exports say: which files are the newest delivery of a billing period.
+
+Data Exports write `PREFIX/EXPORT/metadata/BILLING_PERIOD=YYYY-MM/[EXECUTION/]EXPORT-Manifest.json` (`dataFiles`),
+legacy reports `PREFIX/REPORT/YYYYMMDD-YYYYMMDD/[ASSEMBLY_ID/]REPORT-Manifest.json` (`reportKeys`), each after its data
+files. Overwriting exports keep one delivery, create-new ones a folder for each, and files of an earlier delivery stay
+where a later one had fewer: so the manifest's list counts, not the folder's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from egress_features.errors import BadInputError
+from egress_features.restatement import execution_time, is_execution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The data files of a delivery, as keys in the bucket."""
+
+    path: Path
+    keys: tuple[PurePosixPath, ...]
+
+    @property
+    def bill(self) -> PurePosixPath:
+        """The folder of the billing period in the bucket: what deliveries of one bill have in common."""
+        folder = self.keys[0].parent
+        return folder.parent if is_execution(folder.name) else folder
+
+    @property
+    def age(self) -> tuple[datetime, bool, float]:
+        """What tells which of two manifests of a bill is newer.
+
+        The execution's time; without one, the manifest beside the executions' folders, which AWS rewrites each time;
+        then the time of the file.
+        """
+        folders = (self.keys[0].parent.name, self.path.parent.name)
+        times = [time for time in map(execution_time, folders) if time is not None]
+        return max(times, default=_NEVER), not is_execution(self.path.parent.name), self.path.stat().st_mtime
+
+
+def newest_files(folder: Path) -> tuple[set[Path], set[Path]]:
+    """Find manifests in a folder and what they say about the files in it.
+
+    Returns
+    -------
+    tuple of (set of Path, set of Path)
+        The files of the newest delivery of each bill, and the folders of these bills: any other file in there is of
+        an older delivery. Both empty without manifests.
+
+    Raises
+    ------
+    BadInputError
+        A manifest that cannot be read, or one that names a file which is not there.
+    """
+    newest: dict[PurePosixPath, Manifest] = {}
+    for manifest in _manifests(folder):
+        rival = newest.get(manifest.bill)
+        if rival is None or manifest.age > rival.age:
+            newest[manifest.bill] = manifest
+    files: set[Path] = set()
+    folders: set[Path] = set()
+    for manifest in newest.values():
+        found = {_local(folder, manifest, key) for key in manifest.keys}
+        files |= found
+        folders |= {path.parent.parent if is_execution(path.parent.name) else path.parent for path in found}
+    return files, folders
+
+
+def _manifests(folder: Path) -> Iterator[Manifest]:
+    for path in sorted(folder.rglob("*Manifest.json")):
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise BadInputError(f"{path} is no readable manifest of an export: {error}") from error
+        names = (content.get("dataFiles") or content.get("reportKeys") or []) if isinstance(content, dict) else []
+        keys = tuple(PurePosixPath(urlsplit(str(name)).path.lstrip("/")) for name in names)
+        if keys:
+            yield Manifest(path, keys)
+
+
+def _local(folder: Path, manifest: Manifest, key: PurePosixPath) -> Path:
+    """Find a key's file: the longest end of the key that stands in the folder, near the manifest first."""
+    parents = [parent for parent in manifest.path.parents if parent == folder or folder in parent.parents]
+    for start in range(len(key.parts)):
+        for parent in parents:
+            path = parent.joinpath(*key.parts[start:])
+            if path.is_file():
+                return path
+    raise BadInputError(
+        f"{manifest.path} names {key}, which is not in {folder}: download the export as a whole, or give its files"
+    )

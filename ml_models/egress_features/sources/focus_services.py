@@ -1,0 +1,38 @@
+"""Product codes of AWS services, by what FOCUS calls them (`ServiceName`)."""
+
+from __future__ import annotations
+
+# For files without x_ServiceCode. The codes are those of `line_item_product_code`; a name that is not here stays.
+PRODUCT_CODES = {
+    "AWS Direct Connect": "AWSDirectConnect",
+    "AWS Global Accelerator": "AWSGlobalAccelerator",
+    "AWS Lambda": "AWSLambda",
+    "AWS Step Functions": "AmazonStates",
+    "Amazon API Gateway": "AmazonApiGateway",
+    "Amazon CloudFront": "AmazonCloudFront",
+    "Amazon DynamoDB": "AmazonDynamoDB",
+    "Amazon EC2 Container Registry (ECR)": "AmazonECR",
+    "Amazon ElastiCache": "AmazonElastiCache",
+    "Amazon Elastic Compute Cloud": "AmazonEC2",
+    "Amazon Elastic Container Service": "AmazonECS",
+    "Amazon Elastic File System": "AmazonEFS",
+    "Amazon Lightsail": "AmazonLightsail",
+    "Amazon QuickSight": "AmazonQuickSight",
+    "Amazon Redshift": "AmazonRedshift",
+    "Amazon Relational Database Service": "AmazonRDS",
+    "Amazon Route 53": "AmazonRoute53",
+    "Amazon Simple Notification Service": "AmazonSNS",
+    "Amazon Simple Queue Service": "AWSQueueService",
+    "Amazon Simple Storage Service": "AmazonS3",
+    "Amazon Virtual Private Cloud": "AmazonVPC",
+    "AmazonCloudWatch": "AmazonCloudWatch",
+    "Elastic Load Balancing": "AWSELB",
+}
+
+
+def service_sql(*, has_code: bool) -> str:
+    """Return the SQL of the product code; `{column}` stands for ServiceName."""
+    cases = " ".join(f"WHEN '{name}' THEN '{code}'" for name, code in PRODUCT_CODES.items())
+    by_name = f"CASE {{column}} {cases} ELSE COALESCE(CAST({{column}} AS VARCHAR), '') END"
+    # AWSDataTransfer is what is metered, and not whose traffic it is.
+    return f"COALESCE(NULLIF(NULLIF(\"x_ServiceCode\", ''), 'AWSDataTransfer'), {by_name})" if has_code else by_name
