@@ -1,6 +1,6 @@
 # The whole service: what rests (storage), what scores (endpoint), what decides (detection), what watches (monitoring),
-# what queries (features) and, on request, a notebook. Batch scoring, the registry, retraining and drift get modules of
-# their own beside these.
+# what scores files (batch), what queries (features) and, on request, a notebook. The registry, retraining and drift get
+# modules of their own beside these.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -16,6 +16,11 @@ locals {
   model_data_url = (
     var.model_package_arn != null ? null :
     local.artifact_is_s3 ? local.artifact : "s3://${aws_s3_object.model[0].bucket}/${aws_s3_object.model[0].key}"
+  )
+
+  model_object_arns = concat(
+    ["${module.storage.bucket_arn}/models/*"],
+    local.artifact_is_s3 ? ["arn:${data.aws_partition.current.partition}:s3:::${trimprefix(local.artifact, "s3://")}"] : [],
   )
 
   image = coalesce(var.image_uri, data.aws_sagemaker_prebuilt_ecr_image.this.registry_path)
@@ -67,14 +72,12 @@ module "endpoint" {
   image             = local.image
   model_data_url    = local.model_data_url
   model_package_arn = var.model_package_arn
-  model_object_arns = concat(
-    ["${module.storage.bucket_arn}/models/*"],
-    local.artifact_is_s3 ? ["arn:${data.aws_partition.current.partition}:s3:::${trimprefix(local.artifact, "s3://")}"] : [],
-  )
-  environment = local.environment
-  serverless  = var.serverless
-  realtime    = var.realtime
-  network     = var.network
+  model_object_arns = local.model_object_arns
+  bucket_arn        = module.storage.bucket_arn
+  environment       = local.environment
+  serverless        = var.serverless
+  realtime          = var.realtime
+  network           = var.network
   data_capture = var.data_capture == null ? null : {
     sampling_percentage = var.data_capture.sampling_percentage
     destination_s3_uri  = "s3://${module.storage.bucket}/capture"
@@ -105,6 +108,21 @@ module "detection" {
   alert_policy        = var.alert_policy
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
+}
+
+module "batch" {
+  source = "./modules/batch"
+
+  name               = var.name
+  function_zip       = "${local.build}/batch_scorer.zip"
+  layer_arn          = module.detection.layer_arn
+  bucket             = module.storage.bucket
+  bucket_arn         = module.storage.bucket_arn
+  model_object_arns  = local.model_object_arns
+  endpoint_name      = var.name
+  topic_arn          = module.detection.topic_arn
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
 }
 
 module "features" {

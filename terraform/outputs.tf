@@ -58,6 +58,16 @@ output "detector_function_name" {
   value       = module.detection.function_name
 }
 
+output "batch_function_name" {
+  description = "The Lambda function that scores files dropped under batch/input/ in the bucket."
+  value       = module.batch.function_name
+}
+
+output "batch_jobs_table" {
+  description = "DynamoDB table of the batch jobs."
+  value       = module.batch.jobs_table
+}
+
 output "athena_workgroup" {
   description = "Athena workgroup of the tables features, scored, cur_2_0 and flow_logs."
   value       = module.features.workgroup

@@ -11,7 +11,7 @@ variable "name" {
 }
 
 variable "build_dir" {
-  description = "Folder that `make package` wrote: anomaly_detector.zip, pyarrow_layer.zip, model.tar.gz. Default: build/ beside this module."
+  description = "Folder that `make package` wrote: the functions' zips, pyarrow_layer.zip, model.tar.gz. Default: build/ beside this module."
   type        = string
   default     = null
 }

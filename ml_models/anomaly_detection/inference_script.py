@@ -9,6 +9,7 @@ status and a JSON body, `{"error": {"status": ..., "message": ..., "row": ..., "
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -56,6 +57,15 @@ def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
     """
     answer = prediction if isinstance(prediction, RequestError) else _or_error(lambda: render(prediction, accept))
     return _error_response(answer) if isinstance(answer, RequestError) else answer
+
+
+def execution_parameters_fn() -> dict[str, Any]:
+    """Say how a batch transform job asks best, where it is not told: a request for each worker, many lines in each."""
+    return {
+        "MaxConcurrentTransforms": min(os.cpu_count() or 1, 16),
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxPayloadInMB": 6,
+    }
 
 
 def _predict(request: Request, model: Model) -> Prediction:

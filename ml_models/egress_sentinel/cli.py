@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws
+from egress_sentinel import cli_aws, cli_batch
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -245,6 +245,7 @@ def demo(
     _say(f"report: {(output_dir / REPORT_FILE).absolute()}")
 
 
+app.command()(cli_batch.batch)
 app.command()(cli_aws.verify)
 app.add_typer(cli_aws.local)
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,19 @@ def require_terraform() -> None:
 
 def environment() -> dict[str, str]:
     variables = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "-no-color"}
-    if MIRROR.exists():
-        config = subprocess.run([MIRROR], capture_output=True, text=True, check=True).stdout.strip()
-        variables |= {"TF_CLI_CONFIG_FILE": config} if config else {}
+    config = _mirror_config()
+    variables |= {"TF_CLI_CONFIG_FILE": config} if config else {}
     return {**os.environ, **variables}
+
+
+@cache
+def _mirror_config() -> str:
+    """Ask once: the script looks through the whole disk, and stumbles where files vanish meanwhile."""
+    for _ in range(3 if MIRROR.exists() else 0):
+        done = subprocess.run([MIRROR], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return done.stdout.strip()
+    return ""
 
 
 def terraform(folder: Path, *arguments: str, env: dict[str, str] | None = None, accept: tuple[int, ...] = (0,)) -> str:

@@ -3,8 +3,12 @@
 The tests of this file build on each other, from apply to destroy.
 """
 
+import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,10 +179,54 @@ def test_alarms_ring_for_what_matters(stacks: dict[str, Stack]) -> None:
     assert idle["egress-sentinel-errors"] == "OK"
 
 
+def run_batch(stack: Stack, *files: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "egress_sentinel.cli", "batch", *map(str, files)]
+    command += ["--bucket", stack.outputs()["bucket"], "--json", "-o", str(output)]
+    return subprocess.run(
+        command, env=os.environ | stack.aws.environment(), capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_a_dropped_file_is_scored_by_a_transform_job(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """The bucket, EventBridge, the Lambda, the model that the endpoint serves, and the event of the job's end."""
+    stack = stacks["serverless"]
+    table = pq.read_table(features[0]).slice(0, 500)
+    pq.write_table(table, tmp_path / "history.parquet")
+    done = run_batch(stack, tmp_path / "history.parquet", output=tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)
+    with Path(result).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["resource_id"] for row in rows] == table["resource_id"].to_pylist()
+    assert all((float(row["anomaly_score"]) < 0) == (row["is_anomaly"] == "1") for row in rows)
+    items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["batch_jobs_table"])["Items"]
+    assert [item["model_name"]["S"] for item in items] == [stack.outputs()["model_name"]]
+
+
+def test_a_dropped_file_that_cannot_be_scored_is_moved(stacks: dict[str, Stack], tmp_path: Path) -> None:
+    (tmp_path / "wrong.csv").write_text("a,b\n1,2\n")
+    done = run_batch(stacks["serverless"], tmp_path / "wrong.csv", output=tmp_path / "out")
+    assert done.returncode == 2
+    assert "wrong.csv was not scored: the column " in done.stderr
+    assert "/batch/failed/wrong.csv" in done.stderr
+
+
 ACTIONS = {
-    ("s3", "GET", "list"): "s3:ListBucket",
-    ("s3", "GET", "object"): "s3:GetObject",
-    ("s3", "PUT", "object"): "s3:PutObject",
+    ("GET", "list"): "s3:ListBucket",
+    ("GET", "object"): "s3:GetObject",
+    ("HEAD", "object"): "s3:GetObject",
+    ("PUT", "object"): "s3:PutObject",
+    ("POST", "object"): "s3:PutObject",
+    ("DELETE", "object"): "s3:DeleteObject",
+}
+# The field of a SageMaker request that names its resource, and how ARNs name its kind.
+RESOURCES = {
+    "DescribeEndpoint": ("EndpointName", "endpoint"),
+    "DescribeEndpointConfig": ("EndpointConfigName", "endpoint-config"),
+    "DescribeModel": ("ModelName", "model"),
+    "CreateTransformJob": ("TransformJobName", "transform-job"),
 }
 
 
@@ -188,8 +236,10 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
     body = json.loads(request["body"]) if request["body"].startswith("{") else {}
     region = f"us-east-1:{account}"
     if service == "s3":
-        kind = "object" if "/" in path else "list"
-        return ACTIONS[service, request["method"], kind], f"arn:aws:s3:::{path}"
+        return ACTIONS[request["method"], "object" if "/" in path else "list"], f"arn:aws:s3:::{path}"
+    if service == "sagemaker" and request["action"]:
+        field, kind = RESOURCES[request["action"]]
+        return f"sagemaker:{request['action']}", f"arn:aws:sagemaker:{region}:{kind}/{body[field]}"
     if service == "sagemaker":
         return "sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{region}:endpoint/{path.split('/')[1]}"
     if service == "dynamodb":
@@ -220,21 +270,27 @@ def is_covered(call: tuple[str, str], granted: tuple[str, str]) -> bool:
     return call[0] == granted[0] and fnmatchcase(call[1], granted[1])
 
 
-# What AWS does on the function's behalf, or what only a fault makes it call.
+# What AWS does on a function's behalf.
 BY_AWS_ITSELF = {"logs", "kms", "sqs", "xray"}
-ON_A_FAULT = {"dynamodb:DeleteItem", "dynamodb:GetItem"}
+# The output that names each function, and what only a fault makes it call.
+FUNCTIONS = {
+    "detector_function_name": {"dynamodb:DeleteItem", "dynamodb:GetItem"},
+    "batch_function_name": {"s3:ListBucket"},
+}
 
 
-def test_the_function_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack]) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack], function: str) -> None:
     stack = stacks["serverless"]
-    own = f"function-{stack.outputs()['detector_function_name']}"
-    calls = {called(r, "123456789012") for r in requests_of(stack) if r["access_key"] == own}
-    granted = [pair for statement in statements(stack, "egress-sentinel-detector") for pair in pairs(statement)]
+    name = stack.outputs()[function]
+    calls = {called(r, "123456789012") for r in requests_of(stack) if r["access_key"] == f"function-{name}"}
+    role = stack.aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
+    granted = [pair for statement in statements(stack, role) for pair in pairs(statement)]
     assert len(calls) >= 8
     for call in calls:
         assert any(is_covered(call, pair) for pair in granted), f"{call} is not allowed"
     for pair in granted:
-        if pair[0].split(":")[0] not in BY_AWS_ITSELF and pair[0] not in ON_A_FAULT:
+        if pair[0].split(":")[0] not in BY_AWS_ITSELF and pair[0] not in FUNCTIONS[function]:
             assert any(is_covered(call, pair) for call in calls), f"{pair} is allowed and never used"
 
 

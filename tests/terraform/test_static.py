@@ -36,7 +36,7 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     """terraform/tests/*.tftest.hcl, with a mocked provider."""
     build = configuration / "tests" / "build"
     build.mkdir()
-    for name in ("anomaly_detector.zip", "pyarrow_layer.zip", "model.tar.gz", "other.tar.gz"):
+    for name in ("anomaly_detector.zip", "batch_scorer.zip", "pyarrow_layer.zip", "model.tar.gz", "other.tar.gz"):
         (build / name).write_text(name)
     terraform(configuration, "init", "-backend=false", "-input=false")
     printed = terraform(configuration, "test")

@@ -55,12 +55,21 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
         if self.scheduled_expression or not self.event_pattern.matches_event(original_event):
             return
         event = {**original_event, "id": str(uuid.uuid4()), "time": iso_time(original_event.get("time"))}
+        event["detail"] = _as_s3_names_it(event["detail"])
         for target in self.targets:
             if ":function:" in target["Arn"]:
                 invoke_later(target["Arn"].rpartition(":")[2], event)
         send(self, event, transform_input)  # type: ignore[arg-type]
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+def _as_s3_names_it(detail: dict[str, Any]) -> dict[str, Any]:
+    """Name an object's ETag as S3 does in an event."""
+    entry = detail.get("object", {})
+    if "eTag" not in entry:
+        return detail
+    return {**detail, "object": {**entry, "etag": entry["eTag"]}}
 
 
 class ScalingTags:

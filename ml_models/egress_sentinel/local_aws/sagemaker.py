@@ -14,33 +14,21 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 import requests
 from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.local_aws.client import REGION, client
+from egress_sentinel.local_aws.errors import ApiError
+from egress_sentinel.local_aws.objects import download
+from egress_sentinel.local_aws.transform import TransformJobs
 from egress_sentinel.local_endpoint import LocalEndpoint
 
 ACCOUNT_ID = "123456789012"
 _KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
 _OF_NOTEBOOKS = ("PlatformIdentifier", "InstanceMetadataServiceConfiguration")
 _ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
-
-
-class ApiError(Exception):
-    """An error of SageMaker's API."""
-
-    def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
-        self.status = status
-
-    def response(self) -> Response:
-        """Return it as SageMaker words it."""
-        body = json.dumps({"__type": self.code, "message": str(self)})
-        return Response(body, self.status, {"x-amzn-errortype": self.code}, mimetype="application/x-amz-json-1.1")
 
 
 class SageMaker:
@@ -52,11 +40,13 @@ class SageMaker:
         self._notebooks: dict[str, dict[str, Any]] = {}
         self._serving: dict[str, LocalEndpoint] = {}
         self._lock = threading.RLock()
+        self._parts = (self, TransformJobs(self._artifact_url))
 
     def answer(self, request: Request, body: bytes) -> Response | None:
         """Answer a call of the control plane, or return None where it is moto's."""
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        handler = getattr(self, f"_{action}", None)
+        handlers = (getattr(part, f"_{action}", None) for part in self._parts)
+        handler = next(filter(None, handlers), None)
         if handler is None:
             return None
         try:
@@ -195,12 +185,11 @@ class SageMaker:
     def _serve(self, endpoint: str, configuration: str) -> str | None:
         """Serve a configuration's model in place of what the endpoint serves; return why that did not work."""
         variant = self._get("EndpointConfig", configuration)["ProductionVariants"][0]
-        container = self._get("Model", variant["ModelName"])["PrimaryContainer"]
         limit_mb = 4 if "ServerlessConfig" in variant else 6
         with tempfile.TemporaryDirectory() as folder:
             artifact = Path(folder) / "model.tar.gz"
             try:
-                _download(container.get("ModelDataUrl", ""), artifact)
+                download(self._artifact_url(variant["ModelName"]), artifact)
                 serving = LocalEndpoint(artifact, endpoint_name=endpoint, body_limit_mb=limit_mb)
                 serving.__enter__()
             except UserError as error:
@@ -211,6 +200,14 @@ class SageMaker:
         self._stop(endpoint)
         self._serving[endpoint] = serving
         return None
+
+    def _artifact_url(self, model: str) -> str:
+        """Return where a model's artifact lies: as it says itself, or as its model package does."""
+        container = self._get("Model", model)["PrimaryContainer"]
+        if package := container.get("ModelPackageName"):
+            described = client("sagemaker").describe_model_package(ModelPackageName=package)
+            container = described["InferenceSpecification"]["Containers"][0]
+        return str(container.get("ModelDataUrl", ""))
 
     def _stop(self, endpoint: str) -> None:
         serving = self._serving.pop(endpoint, None)
@@ -226,13 +223,3 @@ def _get(url: str) -> requests.Response:
 
 def _failed(reason: str) -> dict[str, str]:
     return {"EndpointStatus": "Failed", "FailureReason": reason}
-
-
-def _download(url: str, target: Path) -> None:
-    from botocore.exceptions import ClientError
-
-    address = urlparse(url)
-    try:
-        client("s3").download_file(address.netloc, address.path.lstrip("/"), str(target))
-    except ClientError as error:
-        raise UserError(f"Could not access model data at {url}: {error}") from error

@@ -27,3 +27,8 @@ output "log_group" {
   description = "The function's log group."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "layer_arn" {
+  description = "The layer with pyarrow and numpy, for other functions."
+  value       = aws_lambda_layer_version.this.arn
+}

@@ -39,9 +39,35 @@ resource "aws_iam_role_policy" "this" {
           Resource = var.model_object_arns
         },
         {
-          Sid      = "DecryptModel"
+          # A batch transform job runs under this role too.
+          Sid      = "ReadBatch"
           Effect   = "Allow"
-          Action   = concat(["kms:Decrypt"], var.realtime == null ? [] : ["kms:CreateGrant", "kms:GenerateDataKey"])
+          Action   = "s3:GetObject"
+          Resource = "${var.bucket_arn}/batch/jobs/*"
+        },
+        {
+          Sid      = "WriteBatch"
+          Effect   = "Allow"
+          Action   = "s3:PutObject"
+          Resource = "${var.bucket_arn}/batch/jobs/*"
+        },
+        {
+          Sid       = "ListBatch"
+          Effect    = "Allow"
+          Action    = "s3:ListBucket"
+          Resource  = var.bucket_arn
+          Condition = { StringLike = { "s3:prefix" = "batch/jobs/*" } }
+        },
+        {
+          Sid      = "LogBatch"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+          Resource = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/sagemaker/TransformJobs:*"
+        },
+        {
+          Sid      = "Encryption"
+          Effect   = "Allow"
+          Action   = concat(["kms:Decrypt", "kms:GenerateDataKey"], var.realtime == null ? [] : ["kms:CreateGrant"])
           Resource = var.kms_key_arn
         },
         {

@@ -18,6 +18,11 @@ variable "model_object_arns" {
   type        = list(string)
 }
 
+variable "bucket_arn" {
+  description = "Bucket under whose batch/jobs/ batch transform jobs of the model read and write."
+  type        = string
+}
+
 variable "model_package_arn" {
   description = "A registered model package to serve in place of image and artifact."
   type        = string

@@ -1,4 +1,4 @@
-# One bucket, with prefixes: exports/, features/, scored/, models/. One customer-managed key for all that rests.
+# One bucket, with prefixes: exports/, features/, scored/, models/, batch/. One customer-managed key for all that rests.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -124,6 +124,19 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
+    }
+  }
+
+  rule {
+    id     = "batch-jobs"
+    status = "Enabled"
+
+    filter {
+      prefix = "batch/jobs/"
+    }
+
+    expiration {
+      days = 7
     }
   }
 

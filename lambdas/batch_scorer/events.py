@@ -1,0 +1,80 @@
+"""What the function is told: a file was dropped, or a transform job has ended. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from batch_scorer.settings import Settings
+
+JOB_CHANGED = "SageMaker Transform Job State Change"
+ENDED = ("Completed", "Failed", "Stopped")
+
+
+class EventError(ValueError):
+    """An event of another kind."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A file under the input prefix.
+
+    `job_id` is the same for the same upload however often it is told of, and another one for another upload.
+    """
+
+    key: str
+    etag: str
+    time_utc: str
+    job_id: str
+    size_bytes: int = 0
+
+    @property
+    def suffix(self) -> str:
+        """The file's ending, such as ".csv"."""
+        return PurePosixPath(self.key).suffix.lower()
+
+
+@dataclass(frozen=True)
+class Change:
+    """A transform job that has ended: Completed, Failed or Stopped, and why."""
+
+    job_name: str
+    status: str
+    reason: str
+
+
+def event_of(event: dict[str, Any], settings: Settings) -> Drop | Change | None:
+    """Read an event of EventBridge; None for a folder that was made and for a job that still runs.
+
+    Raises
+    ------
+    EventError
+        Neither an object under the input prefix nor a job of this function.
+    """
+    detail = event.get("detail", {})
+    if event.get("detail-type") == JOB_CHANGED:
+        name = detail["TransformJobName"]
+        if not name.startswith(f"{settings.job_name_prefix}-"):
+            raise EventError(f"the transform job {name} is not one of {settings.job_name_prefix}-*")
+        change = Change(name, detail["TransformJobStatus"], detail.get("FailureReason", ""))
+        return change if change.status in ENDED else None
+    key = detail.get("object", {}).get("key", "")
+    if not key.startswith(settings.input_prefix):
+        raise EventError(f"neither an object under {settings.input_prefix} nor a {JOB_CHANGED!r}: {str(event)[:200]}")
+    return None if key.endswith("/") else _drop(key, detail["object"], event["time"])
+
+
+def _drop(key: str, entry: dict[str, Any], time_utc: str) -> Drop:
+    upload = entry.get("version-id") or f"{entry['etag']} {entry.get('sequencer', time_utc)}"
+    job_id = hashlib.sha256(f"{key}\n{upload}".encode()).hexdigest()[:16]
+    return Drop(key, entry["etag"], time_utc, job_id, int(entry.get("size", 0)))
+
+
+def output_name(key: str, input_prefix: str, time_utc: str) -> str:
+    """Return TIMESTAMP-NAME.csv for a dropped file; folders below the prefix become part of the name."""
+    name = PurePosixPath(key.removeprefix(input_prefix))
+    stamp = time_utc.replace("-", "").replace(":", "")
+    return f"{stamp}-{'-'.join(name.with_suffix('').parts)}.csv"

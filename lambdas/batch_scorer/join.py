@@ -1,0 +1,75 @@
+"""Scores joined to the lines that they were asked for, in order."""
+
+from __future__ import annotations
+
+import csv
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from batch_scorer.table import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from batch_scorer.table import Table
+
+
+class JoinError(RuntimeError):
+    """The job wrote another number of scores than it was given lines."""
+
+
+def join(table: Table, names: list[str] | None, answers: Iterable[Path], target: Path) -> int:
+    """Write a CSV file with a header: the table's columns, then the scores'.
+
+    Parameters
+    ----------
+    table : Table
+        What was scored; its columns of the scores' names are left out.
+    names : list of str or None
+        Of the columns of a table that has none: the model's, or None for column_1, column_2, ...
+    answers : iterable of Path
+        What the job wrote for each part, in order. A container that answers a header line does so once a request; these
+        lines are no scores.
+    target : Path
+        Where it goes.
+
+    Returns
+    -------
+    int
+        Lines with scores.
+
+    Raises
+    ------
+    JoinError
+    """
+    columns = table.names or names or [f"column_{place + 1}" for place in range(table.width)]
+    score_names, scores = _scores(chain.from_iterable(map(_lines, answers)))
+    kept = [place for place, name in enumerate(columns) if name not in score_names]
+    rows = 0
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*(columns[place] for place in kept), *score_names])
+        for line in table.lines:
+            score = next(scores, None)
+            if score is None:
+                raise JoinError(f"the job wrote {rows} scores, fewer than there are lines")
+            writer.writerow([*(line.cells[place] for place in kept), *score])
+            rows += 1
+    if next(scores, None) is not None:
+        raise JoinError(f"the job wrote more scores than the {rows} lines that it was given")
+    return rows
+
+
+def _scores(lines: Iterator[list[str]]) -> tuple[list[str], Iterator[list[str]]]:
+    """Tell the scores' names from the scores."""
+    first = next(lines, [])
+    if first and not any(is_number(cell) for cell in first):
+        return first, (cells for cells in lines if cells != first)
+    names = ["prediction", *(f"prediction_{place}" for place in range(2, len(first) + 1))]
+    return names, chain([first] if first else [], lines)
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        yield from (cells for cells in csv.reader(file) if cells)

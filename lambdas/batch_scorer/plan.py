@@ -1,0 +1,71 @@
+"""How a transform job is run, from the size of what it scores. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# SageMaker's limits: MaxPayloadInMB is at most 100, and so is MaxPayloadInMB x MaxConcurrentTransforms.
+MAX_PAYLOAD_MB = 100
+MEGABYTE = 1_000_000
+MAX_PAYLOAD_BYTES = MAX_PAYLOAD_MB * MEGABYTE
+# A request of this size is scored in seconds, far below the container's timeout of 60.
+USUAL_PAYLOAD_MB = 6
+MAX_INSTANCES = 4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What CreateTransformJob is told."""
+
+    instance_type: str
+    instance_count: int
+    max_payload_mb: int
+    max_concurrent_transforms: int
+    strategy: str
+
+
+@dataclass(frozen=True)
+class _Size:
+    up_to_bytes: float
+    instance_type: str
+    cpus: int
+
+
+SIZES = (
+    _Size(100 * MEGABYTE, "ml.m5.large", 2),
+    _Size(1000 * MEGABYTE, "ml.m5.xlarge", 4),
+    _Size(float("inf"), "ml.m5.2xlarge", 8),
+)
+
+
+def plan_for(size_bytes: int, longest_line_bytes: int, parts: int) -> Plan:
+    """Choose instances, payload and strategy.
+
+    Parameters
+    ----------
+    size_bytes : int
+        Of all lines, headerless.
+    longest_line_bytes : int
+        At most `MAX_PAYLOAD_BYTES`.
+    parts : int
+        Files that they stand in: an instance takes whole files.
+
+    Returns
+    -------
+    Plan
+        A worker of the container for each CPU; several lines a request, unless one alone fills it.
+    """
+    size = next(size for size in SIZES if size_bytes <= size.up_to_bytes)
+    payload_mb = max(min(_megabytes(size_bytes), USUAL_PAYLOAD_MB), _megabytes(longest_line_bytes))
+    is_filled_by_one = longest_line_bytes > USUAL_PAYLOAD_MB * MEGABYTE
+    return Plan(
+        instance_type=size.instance_type,
+        instance_count=min(parts, MAX_INSTANCES),
+        max_payload_mb=payload_mb,
+        max_concurrent_transforms=min(size.cpus, MAX_PAYLOAD_MB // payload_mb),
+        strategy="SingleRecord" if is_filled_by_one else "MultiRecord",
+    )
+
+
+def _megabytes(size_bytes: int) -> int:
+    return max(1, -(-size_bytes // MEGABYTE))

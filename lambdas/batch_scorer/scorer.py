@@ -1,0 +1,220 @@
+"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from batch_scorer import jobs
+from batch_scorer.errors import InputError
+from batch_scorer.events import output_name
+from batch_scorer.join import JoinError, join
+from batch_scorer.models import contract_of, current_model
+from batch_scorer.plan import plan_for
+from batch_scorer.prepare import Prepared, prepare
+from batch_scorer.table import read_table
+
+if TYPE_CHECKING:
+    from batch_scorer.contract import Contract
+    from batch_scorer.events import Change, Drop
+    from batch_scorer.jobs import Jobs
+    from batch_scorer.settings import Settings
+
+MAX_FILE_BYTES = 2_000_000_000  # what the function's disk and its 15 minutes have room for
+MAX_REASON = 900  # an object's metadata are 2 KB at most
+_GONE = {"NoSuchKey", "404", "PreconditionFailed", "412"}
+
+
+class JobError(RuntimeError):
+    """A transform job that nobody knows of."""
+
+
+class BatchScorer:
+    """Everything an invocation needs, made once for a function instance."""
+
+    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any) -> None:
+        self._settings = settings
+        self._s3 = s3
+        self._sagemaker = sagemaker
+        self._jobs = table
+        self._sns = sns
+
+    def start(self, drop: Drop) -> dict[str, Any]:
+        """Check a file and start its transform job; a file that was told of before is left alone.
+
+        Returns
+        -------
+        dict
+            `job_id`, `status` and, where it failed, `reason`.
+
+        Raises
+        ------
+        ClientError, ModelError
+            Something did not work; a retry begins again.
+        """
+        name = output_name(drop.key, self._settings.input_prefix, drop.time_utc)
+        known = self._jobs.begin(
+            drop.job_id, input_key=drop.key, etag=drop.etag, output_key=self._settings.output_prefix + name
+        )
+        if known is not None:
+            return _summary(known)
+        try:
+            with tempfile.TemporaryDirectory() as temporary:
+                started = self._start(drop, Path(temporary))
+        except InputError as error:
+            return self._fail(drop.job_id, drop.key, drop.etag, str(error))
+        except Exception as error:
+            # It is raised for Lambda to try again; until then the table says what is in the way.
+            self._jobs.update(drop.job_id, reason=str(error)[:MAX_REASON])
+            raise
+        self._jobs.update(drop.job_id, status=jobs.RUNNING, reason="", **started)
+        return {"job_id": drop.job_id, "status": jobs.RUNNING}
+
+    def finish(self, change: Change) -> dict[str, Any]:
+        """Join a job's scores to its file, or say why there are none.
+
+        Raises
+        ------
+        JobError
+            The table has no such job.
+        ClientError
+            Something did not work; a retry begins again.
+        """
+        job_id = change.job_name.rpartition("-")[2]
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise JobError(f"the job table has no {job_id}, of transform job {change.job_name}")
+        if job["status"] in {jobs.DONE, jobs.FAILED}:
+            return _summary(job)
+        if change.status != "Completed":
+            reason = f"transform job {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            return self._fail(job_id, job["input_key"], job["etag"], reason)
+        try:
+            with tempfile.TemporaryDirectory() as temporary:
+                self._join(job, Path(temporary))
+        except (InputError, JoinError) as error:
+            return self._fail(job_id, job["input_key"], job["etag"], str(error))
+        self._jobs.update(job_id, status=jobs.DONE, reason="")
+        return {"job_id": job_id, "status": jobs.DONE}
+
+    def _start(self, drop: Drop, folder: Path) -> dict[str, Any]:
+        if drop.size_bytes > MAX_FILE_BYTES:
+            raise InputError(f"it is {drop.size_bytes:,} bytes long; {MAX_FILE_BYTES:,} are accepted: split it")
+        source = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
+        model_name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
+        contract = contract_of(self._sagemaker, self._s3, model_name, folder)
+        prepared = prepare(read_table(source), contract, folder)
+        work = f"{self._settings.jobs_prefix}{drop.job_id}"
+        for part in prepared.parts:
+            self._s3.upload_file(str(part), self._settings.bucket, f"{work}/input/{part.name}")
+        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        self._create_job(job_name, model_name, work, prepared, contract)
+        return {
+            "model_name": model_name,
+            "transform_job_name": job_name,
+            "rows": prepared.rows,
+            "parts": len(prepared.parts),
+            "feature_names": contract.features or [],
+        }
+
+    def _create_job(self, job_name: str, model_name: str, work: str, prepared: Prepared, contract: Contract) -> None:
+        plan = plan_for(prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts))
+        where = f"s3://{self._settings.bucket}/{work}"
+        source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"{where}/input/"}}
+        resources = {"InstanceType": plan.instance_type, "InstanceCount": plan.instance_count}
+        if self._settings.kms_key_arn:
+            resources["VolumeKmsKeyId"] = self._settings.kms_key_arn
+        try:
+            self._sagemaker.create_transform_job(
+                TransformJobName=job_name,
+                ModelName=model_name,
+                BatchStrategy=plan.strategy,
+                MaxPayloadInMB=plan.max_payload_mb,
+                MaxConcurrentTransforms=plan.max_concurrent_transforms,
+                TransformInput={"DataSource": source, "ContentType": "text/csv", "SplitType": "Line"},
+                TransformOutput={
+                    "S3OutputPath": f"{where}/output/",
+                    "Accept": contract.accept,
+                    "AssembleWith": "Line",
+                },
+                TransformResources=resources,
+            )
+        except ClientError as error:
+            # An attempt before this one got that far.
+            if error.response["Error"]["Code"] != "ResourceInUse":
+                raise
+
+    def _join(self, job: dict[str, Any], folder: Path) -> None:
+        source = self._fetch(job["input_key"], job["etag"], folder / Path(job["input_key"]).name)
+        answers = []
+        for part in range(int(job["parts"])):
+            name = f"part-{part:05d}.csv.out"
+            key = f"{self._settings.jobs_prefix}{job['job_id']}/output/{name}"
+            self._s3.download_file(self._settings.bucket, key, str(folder / name))
+            answers.append(folder / name)
+        target = folder / "joined.csv"
+        join(read_table(source), job["feature_names"] or None, answers, target)
+        metadata = {"job-id": job["job_id"], "input-etag": job["etag"], "model-name": job["model_name"]}
+        extra = {"Metadata": metadata, "ContentType": "text/csv"}
+        self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
+
+    def _fetch(self, key: str, etag: str, target: Path) -> Path:
+        """Download the very upload that an event told of."""
+        try:
+            answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                raise InputError("it was removed or replaced while it was being scored") from error
+            raise
+        with target.open("wb") as file:
+            shutil.copyfileobj(answer["Body"], file, 1 << 20)
+        return target
+
+    def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
+        """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""
+        reason = " ".join(reason.split())[:MAX_REASON]
+        moved = self._copy_aside(job_id, key, etag, reason)
+        where = f"It is now {moved}." if moved else "There is nothing to move."
+        self._sns.publish(
+            TopicArn=self._settings.topic_arn,
+            Subject=f"Batch scoring failed: {Path(key).name}".encode("ascii", "replace").decode()[:100],
+            Message=f"s3://{self._settings.bucket}/{key} was not scored: {reason}\n{where}\nJob {job_id}",
+        )
+        self._jobs.update(job_id, status=jobs.FAILED, reason=reason)
+        if moved:
+            self._s3.delete_object(Bucket=self._settings.bucket, Key=key)
+        return {"job_id": job_id, "status": jobs.FAILED, "reason": reason}
+
+    def _copy_aside(self, job_id: str, key: str, etag: str, reason: str) -> str:
+        bucket = self._settings.bucket
+        target = self._settings.failed_prefix + key.removeprefix(self._settings.input_prefix)
+        if not self._is_there(key, etag):
+            return ""
+        metadata = {"job-id": job_id, "input-etag": etag, "reason": reason.encode("ascii", "replace").decode()}
+        self._s3.copy_object(
+            Bucket=bucket,
+            Key=target,
+            CopySource={"Bucket": bucket, "Key": key},
+            CopySourceIfMatch=etag,
+            MetadataDirective="REPLACE",
+            Metadata=metadata,
+        )
+        return f"s3://{bucket}/{target}"
+
+    def _is_there(self, key: str, etag: str) -> bool:
+        try:
+            head = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return False
+            raise
+        return bool(head["ETag"].strip('"') == etag)
+
+
+def _summary(job: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: job[name] for name in ("job_id", "status")}
+    return kept | ({"reason": job["reason"]} if job.get("reason") else {})

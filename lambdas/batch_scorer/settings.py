@@ -1,0 +1,63 @@
+"""The function's environment variables, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(ValueError):
+    """A variable is missing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are.
+
+    `model_name` is the model to score with; where it is empty, the one that the endpoint's configuration names.
+    """
+
+    bucket: str
+    input_prefix: str
+    output_prefix: str
+    failed_prefix: str
+    jobs_prefix: str
+    endpoint_name: str
+    model_name: str
+    jobs_table: str
+    topic_arn: str
+    job_name_prefix: str
+    kms_key_arn: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        SettingsError
+            Names the variable that is not set.
+        """
+        return cls(
+            bucket=_required(environment, "BUCKET"),
+            input_prefix=environment.get("INPUT_PREFIX", "batch/input/"),
+            output_prefix=environment.get("OUTPUT_PREFIX", "batch/output/"),
+            failed_prefix=environment.get("FAILED_PREFIX", "batch/failed/"),
+            jobs_prefix=environment.get("JOBS_PREFIX", "batch/jobs/"),
+            endpoint_name=_required(environment, "ENDPOINT_NAME"),
+            model_name=environment.get("MODEL_NAME", ""),
+            jobs_table=_required(environment, "JOBS_TABLE"),
+            topic_arn=_required(environment, "TOPIC_ARN"),
+            job_name_prefix=environment.get("JOB_NAME_PREFIX", "egress-sentinel-batch"),
+            kms_key_arn=environment.get("KMS_KEY_ARN", ""),
+        )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return value

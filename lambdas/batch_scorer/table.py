@@ -1,0 +1,171 @@
+"""Dropped files as lines of cells: CSV with a header line or without one, and parquet."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from batch_scorer.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ENDINGS = (".csv", ".parquet")
+_BATCH_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line's cells, as texts, and where it stands: the line of a CSV file, the row (from 1) of a parquet file."""
+
+    number: int
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file's column names (None: it has no header line), their count, and its lines, which can be read once."""
+
+    names: list[str] | None
+    width: int
+    lines: Iterator[Line]
+
+
+def read_table(path: Path) -> Table:
+    """Read a file.
+
+    Parameters
+    ----------
+    path : Path
+        Ends with .csv or .parquet; CSV is UTF-8 with commas.
+
+    Raises
+    ------
+    InputError
+        At once or while its lines are read: another ending, no lines, a broken file, lines of several widths, a first
+        line that is neither a header nor data.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"its name does not end with one of {', '.join(ENDINGS)}")
+    return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
+
+
+def is_number(cell: str) -> bool:
+    """Say whether a cell is a number or empty."""
+    try:
+        float(cell or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _read_csv(path: Path) -> Table:
+    lines = _csv_lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise InputError("it is empty")
+    if not first.cells:
+        raise InputError(f"line {first.number} is empty")
+    width = len(first.cells)
+    numbers = [is_number(cell) for cell in first.cells]
+    if all(numbers):
+        return Table(None, width, _of_width(_chained(first, lines), width))
+    # An id beside numbers is data; a header has no numbers in it. Without names nothing tells which is which.
+    if any(number and cell for number, cell in zip(numbers, first.cells, strict=True)):
+        text = first.cells[numbers.index(False)]
+        raise InputError(
+            f"line {first.number} mixes numbers and texts such as {text!r}: give a header line with the columns' "
+            "names, or numbers alone"
+        )
+    return Table(_distinct(first.cells), width, _of_width(lines, width))
+
+
+def _csv_lines(path: Path) -> Iterator[Line]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        number = 1
+        try:
+            for cells in reader:
+                yield Line(number, cells)
+                number = reader.line_num + 1
+        except csv.Error as error:
+            raise InputError(f"line {number} is not CSV: {error}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"line {_undecodable(path)} is not UTF-8") from error
+
+
+def _undecodable(path: Path) -> int:
+    """Find the line by itself: the file was decoded in blocks."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 0
+
+
+def _chained(first: Line, lines: Iterator[Line]) -> Iterator[Line]:
+    yield first
+    yield from lines
+
+
+def _of_width(lines: Iterator[Line], width: int) -> Iterator[Line]:
+    """Pass on lines of one width; empty lines at the end are no lines."""
+    empty = 0
+    for line in lines:
+        if not line.cells:
+            empty = empty or line.number
+            continue
+        if empty:
+            raise InputError(f"line {empty} is empty")
+        if len(line.cells) != width:
+            raise InputError(f"line {line.number} has {len(line.cells)} values, where the first line has {width}")
+        yield line
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        file = pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"it is no complete parquet file: {str(error).splitlines()[0]}") from error
+    names = _distinct(file.schema_arrow.names)
+    return Table(names, len(names), _parquet_lines(file))
+
+
+def _parquet_lines(file: Any) -> Iterator[Line]:
+    number = 0
+    try:
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
+            columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
+            for cells in zip(*columns, strict=True):
+                number += 1
+                yield Line(number, list(cells))
+    except (pa.ArrowException, OSError) as error:
+        message = str(error).splitlines()[0]
+        raise InputError(f"it is no complete parquet file after row {number}: {message}") from error
+    finally:
+        file.close()
+
+
+def _cell(value: Any) -> str:
+    """Write a value so that a number reads back to the same bits."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, float):
+        return repr(value)
+    return str(value.isoformat() if hasattr(value, "isoformat") else value)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise InputError(f"the column {name!r} is there twice")
+    return list(names)

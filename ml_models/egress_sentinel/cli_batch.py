@@ -1,0 +1,46 @@
+"""The command `batch`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from egress_sentinel.errors import UserError
+
+
+def batch(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Tables to score: .csv with a header line or numbers alone, .parquet; a processed_features.parquet "
+            "scores a whole history.",
+        ),
+    ],
+    model: Annotated[Path | None, typer.Option(help="A model.tar.gz, to score on this machine.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="The bucket of a deployment, to score there.")] = None,
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Where results go; replaced as a whole, on success.")
+    ] = Path("batch-output"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+) -> None:
+    """Score files by batch transform jobs: a line for each input line, in order, with is_anomaly and anomaly_score."""
+    from egress_sentinel.batch import score_in_bucket, score_locally
+    from egress_sentinel.output_files import replaced_directory
+    from egress_sentinel.progress import Reporter
+
+    reporter = Reporter(Console(stderr=True))
+    with replaced_directory(output_dir) as directory, reporter.step("batch") as step:
+        if model is not None and bucket is None:
+            results = score_locally(files, model, directory, track=reporter.track)
+        elif bucket is not None and model is None:
+            results = score_in_bucket(files, bucket, directory, track=reporter.track)
+        else:
+            raise UserError("batch takes either --model or --bucket")
+        step.result = f"{len(results)} files in {output_dir}"
+    paths = [str(output_dir / path.name) for path in results]
+    print(json.dumps(paths, indent=2) if as_json else "\n".join(paths))

@@ -1,0 +1,39 @@
+"""Objects of the local S3, by their addresses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlparse
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.local_aws.client import client
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def download(url: str, target: Path) -> None:
+    """Download one object.
+
+    Raises
+    ------
+    UserError
+        It is not there.
+    """
+    from botocore.exceptions import ClientError
+
+    address = urlparse(url)
+    try:
+        client("s3").download_file(address.netloc, address.path.lstrip("/"), str(target))
+    except ClientError as error:
+        raise UserError(f"Could not access model data at {url}: {error}") from error
+
+
+def objects_under(url: str) -> list[str]:
+    """Return the keys under a prefix, sorted; folders that somebody made are none."""
+    address = urlparse(url)
+    pages = (
+        client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=address.path.lstrip("/"))
+    )
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+    return sorted(key for key in keys if not key.endswith("/"))

@@ -1,0 +1,9 @@
+output "function_name" {
+  description = "Name of the Lambda function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "jobs_table" {
+  description = "Name of the job table."
+  value       = aws_dynamodb_table.jobs.name
+}

@@ -1,0 +1,49 @@
+variable "name" {
+  description = "Prefix of every name, models and configurations included."
+  type        = string
+}
+
+variable "function_zip" {
+  description = "The function's zip on this machine."
+  type        = string
+}
+
+variable "layer_arn" {
+  description = "The layer with pyarrow and numpy."
+  type        = string
+}
+
+variable "bucket" {
+  description = "Bucket of batch/input/, batch/output/, batch/failed/ and batch/jobs/."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "model_object_arns" {
+  description = "S3 objects that may be a model's artifact."
+  type        = list(string)
+}
+
+variable "endpoint_name" {
+  description = "Endpoint whose model scores."
+  type        = string
+}
+
+variable "topic_arn" {
+  description = "Who is told of a failure."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Key of table, queue, environment, logs and the jobs' volumes."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}

@@ -1,0 +1,238 @@
+"""Batch scoring as it runs: the handler in its process, a transform job that really runs, the command line."""
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from egress_sentinel.batch import HANDLER, local_environment
+from egress_sentinel.lambda_runner import LambdaProcess
+from egress_sentinel.local_aws import DetectorResources, LocalAws, create_detector_resources
+from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
+
+ROWS = 1500
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fraud_model(tmp_path_factory.mktemp("fraud"))
+
+
+@pytest.fixture(scope="module")
+def expected(model: Path) -> tuple[np.ndarray, np.ndarray]:
+    values = fraud_matrix(ROWS, seed=1)
+    forest = joblib.load(model.parent / "model" / "model.joblib")
+    return values, forest.decision_function(values.astype(np.float32))
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "egress_sentinel.cli", "batch", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def write_csv(path: Path, values: np.ndarray, *, header: bool = True, extra: bool = False) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        if header:
+            writer.writerow([*(["Time"] if extra else []), *COLUMNS, *(["Class"] if extra else [])])
+        for number, row in enumerate(values.tolist()):
+            cells = [*([f"2026-01-01 row {number}"] if extra else []), *map(repr, row), *(["?"] if extra else [])]
+            writer.writerow(cells)
+    return path
+
+
+def test_the_command_line_scores_files_of_every_kind(
+    model: Path, expected: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    values, scores = expected
+    table = pa.table({name: values[:, place] for place, name in enumerate(COLUMNS)})
+    pq.write_table(table, tmp_path / "columns.parquet")
+    files = [
+        write_csv(tmp_path / "named.csv", values, extra=True),
+        write_csv(tmp_path / "bare.csv", values, header=False),
+        tmp_path / "columns.parquet",
+    ]
+    done = run(*files, "--model", model, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [Path(result).name.partition("-")[2] for result in results] == ["named.csv", "bare.csv", "columns.csv"]
+    for result in results:
+        with Path(result).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [float(row["anomaly_score"]) for row in rows] == scores.tolist()
+        assert [[float(row[name]) for name in COLUMNS] for row in rows] == values.tolist()
+        assert [int(row["is_anomaly"]) for row in rows] == (scores < 0).astype(int).tolist()
+    flagged = scores < 0
+    assert flagged[-FRAUDS:].all()
+    assert flagged[:-FRAUDS].mean() < 0.05
+
+
+def test_the_command_line_names_the_line_that_was_wrong(model: Path, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "f.csv", fraud_matrix(30))
+    path.write_text(path.read_text() + ",".join(["oops"] * 29) + "\n")
+    done = run(path, "--model", model, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "egress-sentinel: f.csv was not scored: line 32: V1 is 'oops', not a number"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--model", "m.tar.gz", "--bucket", "b"), ("--model", "nowhere.tar.gz")])
+def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    path = write_csv(tmp_path / "f.csv", fraud_matrix(30))
+    done = run(path, *arguments, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert "batch takes either --model or --bucket" in done.stderr or "there is no model nowhere.tar.gz" in done.stderr
+
+
+class World:
+    """A bucket, a table, a topic and a model of its own, and the function."""
+
+    def __init__(self, aws: LocalAws, resources: DetectorResources, scorer: LambdaProcess, table: str) -> None:
+        self.aws, self.resources, self.scorer, self.table = aws, resources, scorer, table
+        self.s3 = aws.client("s3")
+
+    def drop(self, name: str, body: bytes) -> dict[str, Any]:
+        etag = self.s3.put_object(Bucket=self.resources.bucket, Key=f"batch/input/{name}", Body=body)["ETag"].strip('"')
+        entry = {"key": f"batch/input/{name}", "etag": etag, "sequencer": str(time.monotonic_ns())}
+        return {"detail-type": "Object Created", "time": "2026-11-25T13:30:05Z", "detail": {"object": entry}}
+
+    def ended(self, job_id: str) -> dict[str, Any]:
+        sagemaker = self.aws.client("sagemaker")
+        name = f"egress-sentinel-batch-{job_id}"
+        while (job := sagemaker.describe_transform_job(TransformJobName=name))["TransformJobStatus"] == "InProgress":
+            time.sleep(0.2)
+        return self.change(name, job["TransformJobStatus"], job.get("FailureReason", ""))
+
+    @staticmethod
+    def change(name: str, status: str, reason: str = "") -> dict[str, Any]:
+        detail = {"TransformJobName": name, "TransformJobStatus": status, "FailureReason": reason}
+        return {"detail-type": "SageMaker Transform Job State Change", "detail": detail}
+
+    def keys(self, prefix: str) -> list[str]:
+        listed = self.s3.list_objects_v2(Bucket=self.resources.bucket, Prefix=f"batch/{prefix}")
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        key = {"job_id": {"S": job_id}}
+        item = self.aws.client("dynamodb").get_item(TableName=self.table, Key=key, ConsistentRead=True)["Item"]
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+
+@pytest.fixture(scope="module")
+def world(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with LocalAws() as aws:
+        resources = create_detector_resources(aws)
+        environment = local_environment(aws, resources, model)
+        log = tmp_path_factory.mktemp("log") / "log"
+        with LambdaProcess(HANDLER, environment=environment, log_file=log) as scorer:
+            yield World(aws, resources, scorer, environment["JOBS_TABLE"])
+
+
+def body(tmp_path: Path, rows: int = 40) -> bytes:
+    return write_csv(tmp_path / "f.csv", fraud_matrix(rows)).read_bytes()
+
+
+def test_the_same_event_twice_is_one_job(world: World, tmp_path: Path) -> None:
+    event = world.drop("twice.csv", body(tmp_path))
+    first, second = world.scorer.invoke(event), world.scorer.invoke(event)
+    assert first == second
+    assert first["status"] == "running"
+    ended = world.ended(first["job_id"])
+    assert world.scorer.invoke(ended) == world.scorer.invoke(ended) == {"job_id": first["job_id"], "status": "done"}
+    assert world.keys("output/") == ["batch/output/20261125T133005Z-twice.csv"]
+    job = world.job(first["job_id"])
+    assert (job["status"], job["rows"], job["model_name"]) == ("done", "40", "egress-sentinel")
+    names = [
+        summary["TransformJobName"]
+        for summary in world.aws.client("sagemaker").list_transform_jobs()["TransformJobSummaries"]
+    ]
+    assert names.count(f"egress-sentinel-batch-{first['job_id']}") == 1
+
+
+def test_an_attempt_that_died_half_way_is_taken_up_again(world: World, tmp_path: Path) -> None:
+    event = world.drop("again.csv", body(tmp_path))
+    first = world.scorer.invoke(event)
+    world.aws.client("dynamodb").update_item(
+        TableName=world.table,
+        Key={"job_id": {"S": first["job_id"]}},
+        UpdateExpression="SET #s = :s",
+        ExpressionAttributeNames={"#s": "status"},
+        ExpressionAttributeValues={":s": {"S": "preparing"}},
+    )
+    assert world.scorer.invoke(event) == first
+    assert world.scorer.invoke(world.ended(first["job_id"]))["status"] == "done"
+
+
+def test_a_file_that_cannot_be_scored_is_moved_with_a_message(world: World, tmp_path: Path) -> None:
+    event = world.drop("bad.csv", body(tmp_path) + b"1,2\n")
+    world.resources.messages()
+    result = world.scorer.invoke(event)
+    reason = "line 42 has 2 values, where the first line has 29"
+    assert (result["status"], result["reason"]) == ("failed", reason)
+    assert world.scorer.invoke(event) == result
+    (message,) = world.resources.messages()
+    bucket = world.resources.bucket
+    assert message.splitlines()[:3] == [
+        "Batch scoring failed: bad.csv",
+        f"s3://{bucket}/batch/input/bad.csv was not scored: {reason}",
+        f"It is now s3://{bucket}/batch/failed/bad.csv.",
+    ]
+    assert "batch/input/bad.csv" not in world.keys("input/")
+    assert world.keys("failed/bad.csv") == ["batch/failed/bad.csv"]
+    assert world.job(result["job_id"])["status"] == "failed"
+
+
+def test_a_transform_job_that_fails_ends_in_a_message(world: World, tmp_path: Path) -> None:
+    event = world.drop("down.csv", body(tmp_path))
+    started = world.scorer.invoke(event)
+    world.ended(started["job_id"])
+    name = f"egress-sentinel-batch-{started['job_id']}"
+    world.resources.messages()
+    result = world.scorer.invoke(world.change(name, "Failed", "AlgorithmError: See job logs for more information"))
+    assert (
+        result["reason"] == f"transform job {name} ended as Failed: AlgorithmError: See job logs for more information"
+    )
+    (message,) = world.resources.messages()
+    assert "AlgorithmError" in message
+    assert world.keys("failed/down.csv")
+
+
+def test_a_file_that_was_replaced_meanwhile_is_not_mixed_up(world: World, tmp_path: Path) -> None:
+    started = world.scorer.invoke(world.drop("new.csv", body(tmp_path)))
+    world.drop("new.csv", body(tmp_path, 50))
+    result = world.scorer.invoke(world.ended(started["job_id"]))
+    assert result["reason"] == "it was removed or replaced while it was being scored"
+    assert world.keys("input/new.csv") == ["batch/input/new.csv"]
+
+
+def test_the_local_transform_job_keeps_sagemakers_rules(world: World) -> None:
+    sagemaker = world.aws.client("sagemaker")
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{world.resources.bucket}/nothing/"}}
+    job = {
+        "TransformJobName": "by-hand",
+        "ModelName": "egress-sentinel",
+        "TransformInput": {"DataSource": source},
+        "TransformOutput": {"S3OutputPath": f"s3://{world.resources.bucket}/out/"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+    }
+    with pytest.raises(sagemaker.exceptions.ClientError, match="must not exceed 100 MB"):
+        sagemaker.create_transform_job(**job, MaxPayloadInMB=26, MaxConcurrentTransforms=4)
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Could not find model"):
+        sagemaker.create_transform_job(**job | {"ModelName": "nobody"})
+    sagemaker.create_transform_job(**job)
+    with pytest.raises(sagemaker.exceptions.ResourceInUse):
+        sagemaker.create_transform_job(**job)
+    while (seen := sagemaker.describe_transform_job(TransformJobName="by-hand"))["TransformJobStatus"] == "InProgress":
+        time.sleep(0.2)
+    assert seen["TransformJobStatus"] == "Failed"
+    assert "No objects were found" in seen["FailureReason"]
