@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws, cli_batch
+from egress_sentinel import cli_aws, cli_batch, cli_cost
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -247,6 +247,7 @@ def demo(
 
 app.command()(cli_batch.batch)
 app.command()(cli_aws.verify)
+app.command()(cli_cost.cost)
 app.add_typer(cli_aws.local)
 
 

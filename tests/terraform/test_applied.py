@@ -115,6 +115,15 @@ def test_the_endpoint_serves_what_was_asked_for(stacks: dict[str, Stack]) -> Non
         }
 
 
+def test_what_it_costs_is_read_from_the_state(stacks: dict[str, Stack]) -> None:
+    for name, item in (("serverless", "endpoint: serverless"), ("realtime", "endpoint: instances")):
+        (stacks[name].folder / "show.json").write_text(stacks[name].run("show", "-json"))
+        command = [sys.executable, "-m", "egress_sentinel.cli", "cost", "--json", "--show", "show.json"]
+        done = subprocess.run(command, cwd=stacks[name].folder, capture_output=True, text=True, check=True)
+        found = {line["item"]: line["usd"] for line in json.loads(done.stdout)["lines"]}
+        assert {item, "encryption key", "alarms", "function egress-sentinel-detector"} <= set(found)
+
+
 def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
     runtime = stacks["serverless"].aws.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="Endpoint nobody of account 123456789012 not found"):
