@@ -7,6 +7,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from anomaly_detection.errors import RequestError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
 _RANGES = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
+_ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 ADDED = ("is_anomaly", "anomaly_score")
 
 
@@ -70,10 +72,12 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     model = prediction.model
     if "output=manifest" in parameters:
         return _json(model.manifest), JSON
-    scores = prediction.scores.tolist()
-    added = dict(zip(ADDED, ([int(score < 0) for score in scores], scores), strict=True))
+    scores = prediction.scores
+    added = dict(zip(ADDED, ((scores < 0).astype(int).tolist(), scores.tolist()), strict=True))
     if "output=scores" in parameters:
         columns = added
+        if content_type == CSV:
+            return _csv_of_numbers(columns), CSV
     elif "output=attributions" in parameters:
         attributions = model.forest.attributions(prediction.matrix).T.tolist()
         columns = added | dict(zip(model.feature_names, attributions, strict=True))
@@ -105,6 +109,7 @@ def error_body(error: RequestError) -> str:
     )
 
 
+@lru_cache(maxsize=256)
 def _negotiate(accept: str | None) -> tuple[str, list[str]]:
     for media_range in sorted((accept or "*/*").split(","), key=_quality, reverse=True):
         media_type, *parameters = (part.strip().lower() for part in media_range.split(";"))
@@ -131,6 +136,13 @@ def _csv(columns: dict[str, list[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows(zip(*([_cell(value) for value in column] for column in columns.values()), strict=True))
     return text.getvalue()
+
+
+def _csv_of_numbers(columns: dict[str, list[Any]]) -> str:
+    """Write what needs no quoting, several times as fast."""
+    line = ",".join(["%r"] * len(columns))
+    lines = [line % row for row in zip(*columns.values(), strict=True)]
+    return "\n".join([",".join(columns), *lines, ""])
 
 
 def _cell(value: Any) -> Any:
@@ -163,10 +175,10 @@ def _shaped(shape: str, columns: dict[str, list[Any]], records: list[dict[str, A
 
 def _json(document: Any) -> str:
     try:
-        return json.dumps(document, default=str, allow_nan=False)
+        return _ENCODER.encode(document)
     except ValueError:
         # A column that the model does not read may hold what JSON cannot say.
-        return json.dumps(_without_nan(document), default=str, allow_nan=False)
+        return _ENCODER.encode(_without_nan(document))
 
 
 def _without_nan(value: Any) -> Any:
