@@ -200,8 +200,7 @@ def _bytes(body: str | bytes) -> bytes:
 
 def _read_csv(body: str | bytes) -> Request:
     text = _text(body)
-    large = _read_large_csv(text) if len(text) > LARGE_BODY and '"' not in text else None
-    if large:
+    if len(text) > LARGE_BODY and (large := _read_large_csv(text)):
         return large
     names, rows = _csv_rows(text)
     return _of_lists("table", names, [list(column) for column in zip(*rows, strict=True)], len(rows))
@@ -221,12 +220,12 @@ def _csv_rows(text: str) -> tuple[list[str] | None, list[list[str]]]:
 
 
 def _read_large_csv(text: str) -> Request | None:
-    """Read CSV without quotes in Arrow; None where it cannot, and Python's reader says why or can."""
+    """Read plain CSV in Arrow; None where it cannot, and Python's reader says why or can."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
     cells = text.partition("\n")[0].rstrip("\r").split(",")
-    if len(cells) < 2 or "\r" in cells[-1]:
+    if len(cells) < 2 or '"' in text or text.count("\r") != text.count("\r\n"):
         return None
     names = _header(cells)
     try:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from anomaly_detection import request
 from anomaly_detection.artifact import pack
 from anomaly_detection.errors import ArtifactError
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
@@ -262,3 +265,49 @@ def test_an_artifact_from_before_the_flat_forest_is_served(model_dir: Path, tmp_
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     old, new = model_fn(str(tmp_path)), model_fn(str(model_dir))
     assert old.forest.scores(VALUES).tobytes() == new.forest.scores(VALUES).tobytes()
+
+
+ODD_CELLS = ["1_0", " 2", "+3", "nan", "inf", "1e39", "", "NULL", "0x1", "-0.0", "007", "true", "9" * 30, "2018-01-01"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 39), st.integers(0, len(NAMES)), st.sampled_from(ODD_CELLS)), max_size=3),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.sampled_from(["", "\n", "\n\n", " ", "1,2\n"]),
+    st.booleans(),
+)
+def test_large_csv_is_read_as_small_csv_is(
+    model: Model, cells: list[tuple[int, int, str]], end: str, tail: str, header: bool
+) -> None:
+    lines = [["0042", *map(repr, row)] for row in doubles(VALUES)]
+    for row, column, text in cells:
+        lines[row][column] = text
+    body = end.join(",".join(line) for line in ([["id", *NAMES]] if header else []) + lines) + tail
+
+    def answers() -> list[tuple[Any, ...]]:
+        accepts = ("text/csv", "text/csv;output=scores")
+        found = [output_fn(predict_fn(input_fn(body, "text/csv"), model), accept) for accept in accepts]
+        return [each if isinstance(each, tuple) else (each.status_code, each.get_data()) for each in found]
+
+    with pytest.MonkeyPatch.context() as patch:
+        small = answers()
+        patch.setattr(request, "LARGE_BODY", 0)
+        assert answers() == small
+
+
+def test_small_requests_load_neither_pandas_nor_scikit_learn(model_dir: Path) -> None:
+    code = """
+import json, sys
+from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
+model = model_fn(sys.argv[1])
+record = dict.fromkeys(model.feature_names, 0.5)
+table = ",".join(record) + "\\n" + ",".join(["0.5"] * len(record))
+bodies = [(json.dumps(record), "application/json"), (table, "text/csv")]
+for body, kind in bodies:
+    for accept in ("application/json", "text/csv;output=scores", "text/csv;output=attributions"):
+        assert isinstance(output_fn(predict_fn(input_fn(body, kind), model), accept), tuple)
+print(sorted({"pandas", "sklearn", "scipy", "joblib", "pyarrow", "numba"} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(model_dir)], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
