@@ -62,6 +62,7 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
         "contributors": contributors[:MAX_CONTRIBUTORS],
         "anomalous_hours": len({hour.hour for hour in hours}),
         "is_provisional": any(hour.is_provisional for hour in hours),
+        "is_estimated": any(hour.is_estimated for hour in hours),
         "first_look": first_look(lead["egress_class"], lead["service"]),
     }
 
@@ -120,6 +121,10 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     reasons = [f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'])}, {lasting}", model_reason]
     if amounts["cost_usd"] == 0:
         reasons.append("billed at $0 so far: a free tier, or not priced yet")
+    estimated = len({hour.hour for hour in incident.hours if hour.is_estimated})
+    if estimated:
+        some = "" if estimated == hours else f"{estimated} of {hours} hours are "
+        reasons.append(f"{some}estimated from flow logs at list prices, not billed yet")
     if any(hour.is_provisional for hour in incident.hours):
         reasons.append("the bill for these hours is provisional and may still grow")
     return [reason for reason in reasons if reason]

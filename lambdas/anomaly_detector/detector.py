@@ -177,6 +177,7 @@ def _hour(row: dict[str, Any]) -> Hour:
         usage_type=row["usage_type"],
         operation=row["operation"],
         is_provisional=row["is_provisional"],
+        is_estimated=bool(row["is_estimated"]),
     )
 
 

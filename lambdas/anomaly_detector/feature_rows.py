@@ -25,6 +25,7 @@ MEASURES = (
     "expected_cost_usd",
     "expected_spread_gb",
     "is_provisional",
+    "is_estimated",
 )
 
 

@@ -49,6 +49,8 @@ class Hour(NamedTuple):
     usage_type: str
     operation: str
     is_provisional: bool
+    # Taken from flow logs and priced by list price, since the bill has not reached the hour.
+    is_estimated: bool = False
 
     @property
     def excess_usd(self) -> float:

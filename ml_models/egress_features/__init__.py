@@ -6,6 +6,7 @@ The door is `build_features`; what it writes is described by `schema`.
 from egress_features.build import MIN_HISTORY_DAYS, FeaturesSummary, build_features
 from egress_features.errors import BadInputError
 from egress_features.exports import find_exports
+from egress_features.flow_logs import FlowLogs, find_flow_logs, write_flow_hours
 from egress_features.schema import FEATURES, KEYS, MEASURES, schema_hash, schema_json
 
 __all__ = [
@@ -15,8 +16,11 @@ __all__ = [
     "MIN_HISTORY_DAYS",
     "BadInputError",
     "FeaturesSummary",
+    "FlowLogs",
     "build_features",
     "find_exports",
+    "find_flow_logs",
     "schema_hash",
     "schema_json",
+    "write_flow_hours",
 ]

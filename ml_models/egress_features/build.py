@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -19,14 +18,17 @@ from egress_features.checks import (
 )
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
+from egress_features.flow_logs.estimate import estimate_hours
+from egress_features.output import written_beside
 from egress_features.reading import KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egress_features.engines import Engine
+    from egress_features.flow_logs.options import FlowLogs
 
 MIN_HISTORY_DAYS = 8
 
@@ -54,6 +56,7 @@ def build_features(
     exports: Sequence[Path],
     output: Path,
     *,
+    flow_logs: FlowLogs | None = None,
     engine: Engine | None = None,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> FeaturesSummary:
@@ -62,10 +65,12 @@ def build_features(
     Parameters
     ----------
     exports : sequence of Path
-        Files as `find_exports` lists them; their order does not matter.
+        Files as `find_exports` lists them; their order does not matter. Empty where flow logs stand alone.
     output : Path
         The parquet file to write. Rows run over every hour from a series' first line to the last hour of the data;
         hours without a line are zeros. The columns are those of `schema`, whose JSON and hash are in its metadata.
+    flow_logs : FlowLogs, optional
+        Fill the hours that the bill has not reached, estimated at list prices: `is_estimated` says which.
     engine : Engine, optional
         A `DuckDBEngine` by default.
     progress : callable
@@ -78,11 +83,11 @@ def build_features(
     """
     with ExitStack() as stack:
         runner = engine or stack.enter_context(DuckDBEngine())
-        beside = stack.enter_context(_written_beside(output))
+        beside = stack.enter_context(written_beside(output))
         progress("reading the exports")
         paths = sorted(exports)
         _, notes = read_lines(runner, paths)
-        if _count(runner, "kept_lines") == 0:
+        if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):
             raise BadInputError(
                 f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
             )
@@ -90,6 +95,11 @@ def build_features(
         notes += sentences
         check_duplicates(runner, paths)
         check_granularity(runner, paths)
+        records = 0
+        if flow_logs is not None:
+            progress("reading the flow logs")
+            records, sentences = estimate_hours(runner, flow_logs)
+            notes += sentences
         start, end = check_history(runner, MIN_HISTORY_DAYS)
         progress("adding up series and hours")
         _make_hours(runner, start, end)
@@ -101,7 +111,7 @@ def build_features(
             {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()},
         )
         return FeaturesSummary(
-            input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]),
+            input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]) + records,
             egress_lines=_count(runner, "kept_lines"),
             series=_count(runner, "series"),
             rows=pq.read_metadata(beside).num_rows,
@@ -131,22 +141,3 @@ def _sql(name: str) -> str:
 
 def _named(paths: Sequence[Path]) -> str:
     return str(paths[0]) if len(paths) == 1 else f"none of the {len(paths)} exports, {paths[0]} first,"
-
-
-@contextmanager
-def _written_beside(output: Path) -> Iterator[Path]:
-    """Give a file beside `output` that takes its place if all goes well."""
-    beside = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        beside.touch()
-    except OSError as error:
-        raise BadInputError(f"cannot write {output}: {error.strerror}; give another output folder") from error
-    try:
-        yield beside
-        try:
-            beside.replace(output)
-        except OSError as error:
-            raise BadInputError(f"cannot replace {output}: {error.strerror}; it is as it was") from error
-    finally:
-        beside.unlink(missing_ok=True)

@@ -136,7 +136,8 @@ def _make_egress_lines(engine: Engine) -> None:
         )
     engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")  # noqa: S608
     engine.run(
-        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "  # noqa: S608
+        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour, "  # noqa: S608
+        "MAX(hour_utc) AS bill_last_hour "
         f"FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )
 

@@ -31,6 +31,7 @@ MEASURES = (
     "expected_cost_usd",
     "expected_spread_gb",
     "is_provisional",
+    "is_estimated",
 )
 
 FEATURES = (

@@ -40,6 +40,7 @@ FIELDS = (
     "contributors",
     "anomalous_hours",
     "is_provisional",
+    "is_estimated",
     "first_look",
 )
 SEVERITIES = ("critical", "high", "medium", "low")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws, cli_batch, cli_cost
+from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 
 Exports = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="EXPORT...",
         help="Files, globs or folders of billing exports with hourly lines and resource ids: legacy CUR, CUR 2.0, "
@@ -66,7 +66,7 @@ DEFAULT_SEED = 42
 
 @app.command()
 def run(
-    exports: Exports,
+    exports: Exports = None,
     output_dir: OutputDir = Path("egress-sentinel-output"),
     train_until: TrainUntil = None,
     min_excess_usd: MinExcessUsd = 5,
@@ -75,6 +75,10 @@ def run(
     n_estimators: Trees = DEFAULT_TREES,
     contamination: Contamination = DEFAULT_CONTAMINATION,
     random_state: Seed = DEFAULT_SEED,
+    flow_logs: cli_flow_logs.Paths = None,
+    network: cli_flow_logs.Network = None,
+    prices: cli_flow_logs.Prices = None,
+    bill_complete_until: cli_flow_logs.CompleteUntil = None,
     as_json: AsJson = False,
 ) -> None:
     """Do the whole job on a bill: features, training, scoring hour by hour, alerts, report."""
@@ -84,11 +88,13 @@ def run(
     from egress_sentinel.time_range import parse_hour
 
     until = parse_hour(train_until, "--train-until") if train_until else None
+    seen = cli_flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     with replaced_directory(output_dir) as directory:
         result = run_job(
-            find_exports(exports),
+            find_exports(exports or []),
             directory,
             _reporter(),
+            flow_logs=seen,
             train_until=until,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
             policy=_policy(min_excess_usd, min_excess_gb, min_excess_percent),
@@ -99,18 +105,23 @@ def run(
 
 @app.command()
 def features(
-    exports: Exports,
+    exports: Exports = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
         "processed_features.parquet"
     ),
+    flow_logs: cli_flow_logs.Paths = None,
+    network: cli_flow_logs.Network = None,
+    prices: cli_flow_logs.Prices = None,
+    bill_complete_until: cli_flow_logs.CompleteUntil = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, find_exports
 
+    seen = cli_flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     reporter = _reporter()
     with reporter.step("features") as step:
-        summary = build_features(find_exports(exports), output)
+        summary = build_features(find_exports(exports or []), output, flow_logs=seen)
         step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
     for note in summary.notes:
         reporter.note(note)
@@ -248,6 +259,7 @@ def demo(
 app.command()(cli_batch.batch)
 app.command()(cli_aws.verify)
 app.command()(cli_cost.cost)
+app.command()(cli_flow_logs.flow_hours)
 app.add_typer(cli_aws.local)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from egress_features import FlowLogs
     from egress_sentinel.progress import Reporter
 
 FEATURES_FILE = "processed_features.parquet"
@@ -36,6 +37,7 @@ def run_job(
     output_dir: Path,
     reporter: Reporter,
     *,
+    flow_logs: FlowLogs | None = None,
     train_until: datetime | None = None,
     hyperparameters: Mapping[str, str] | None = None,
     policy: Mapping[str, str] | None = None,
@@ -52,6 +54,8 @@ def run_job(
         `messages.txt` and `report.html`.
     reporter : Reporter
         Says how far it is.
+    flow_logs : FlowLogs, optional
+        For the hours that the bill has not reached, or instead of a bill.
     train_until : datetime, optional
         The first hour to score; see `time_range.split`.
     hyperparameters, policy : mapping, optional
@@ -66,7 +70,7 @@ def run_job(
     """
     features = output_dir / FEATURES_FILE
     with reporter.step("features") as step:
-        summary = build_features(exports, features)
+        summary = build_features(exports, features, flow_logs=flow_logs)
         step.result = (
             f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
             f"are {summary.rows:,} hours of {summary.series:,} series"

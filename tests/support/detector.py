@@ -106,6 +106,7 @@ def row(
             "expected_cost_usd": expected * price,
             "expected_spread_gb": 0.1,
             "is_provisional": False,
+            "is_estimated": False,
         }
         | other
         | {"ratio": gb / max(expected, 0.1)}

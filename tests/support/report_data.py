@@ -153,6 +153,7 @@ def _table(keys: list[tuple[str, ...]], usage: np.ndarray, expected: np.ndarray,
         "expected_cost_usd": flat_expected * price,
         "expected_spread_gb": spread.ravel(),
         "is_provisional": np.tile(np.arange(hours) >= hours - 48, count),
+        "is_estimated": np.tile(np.arange(hours) >= hours - 6, count),
     }
     columns |= {name: column.astype(np.float32).ravel() for name, column in _features(usage, expected, spread).items()}
     schema = {
@@ -254,6 +255,7 @@ def _alert(features: pa.Table, keys: list[tuple[str, ...]], incident: Incident, 
         ],
         "anomalous_hours": incident.hours,
         "is_provisional": last >= hours - 48,
+        "is_estimated": last >= hours - 6,
         "first_look": "Look at the bucket's access log by key; then put a CDN or signed URLs in front.",
     }
 

@@ -1,14 +1,23 @@
 -- egress_lines -> series, hours, series_hours: one row for each series and hour that has a line.
 -- A price tier splits a key's hour into two lines: they are added up here, before anything else sees them.
+CREATE TABLE IF NOT EXISTS covered_series (account_id VARCHAR, region VARCHAR, service VARCHAR, egress_class VARCHAR,
+  resource_id VARCHAR, estimated_from_utc TIMESTAMP);
+
+-- A series that flow logs see goes on to their last hour, the others end with the bill.
 CREATE TABLE series AS
 SELECT
-  ROW_NUMBER() OVER (ORDER BY account_id, region, service, egress_class, resource_id) AS series_id,
-  account_id, region, service, egress_class, resource_id, is_processing_fee, first_hour_utc
+  ROW_NUMBER() OVER (ORDER BY s.account_id, s.region, s.service, s.egress_class, s.resource_id) AS series_id,
+  s.*, c.estimated_from_utc,
+  CASE WHEN c.estimated_from_utc IS NULL THEN d.bill_last_hour ELSE d.last_hour END AS last_hour_utc
 FROM (
   SELECT account_id, region, service, egress_class, resource_id, is_processing_fee, MIN(hour_utc) AS first_hour_utc
   FROM kept_lines
   GROUP BY account_id, region, service, egress_class, resource_id, is_processing_fee
-) AS distinct_series;
+) AS s
+CROSS JOIN data_hours AS d
+LEFT JOIN covered_series AS c
+  ON c.account_id = s.account_id AND c.region = s.region AND c.service = s.service
+  AND c.egress_class = s.egress_class AND c.resource_id = s.resource_id;
 
 CREATE TABLE series_hours AS
 WITH by_usage_type AS (

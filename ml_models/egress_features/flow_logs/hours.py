@@ -1,0 +1,150 @@
+"""Flow logs into tables: records to sums, interfaces, sides, and hours with the shape of their destinations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from egress_features.engines import DuckDBEngine
+from egress_features.errors import BadInputError
+from egress_features.flow_logs.files import scans_sql
+from egress_features.flow_logs.network import read_network
+from egress_features.flow_logs.notes import notes_of
+from egress_features.output import written_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from egress_features.engines import Engine
+    from egress_features.flow_logs.network import Network
+    from egress_features.flow_logs.options import FlowLogs
+
+
+@dataclass(frozen=True)
+class FlowHoursSummary:
+    """What went in and what came out; `notes` are sentences on what cannot be known from these logs."""
+
+    records: int
+    rows: int
+    start_hour_utc: datetime
+    end_hour_utc: datetime
+    notes: list[str] = field(default_factory=list)
+
+
+def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
+    """Write traffic by hour, interface, destination class and path, beside `output`, then rename.
+
+    Columns: hour_utc, account_id, region, resource_id, interface_id, destination_class, traffic_path (null where
+    unknown), out_gb, in_gb, packets, flows, out_in_ratio, destinations, top_destination_share, top_destination,
+    concentration (Herfindahl-Hirschman, 1 = one destination), new_destinations and new_destination_share (null in the
+    first 24 hours, which nothing precedes).
+
+    Raises
+    ------
+    BadInputError
+        What the input can be refused for; `output` is then as it was.
+    """
+    with DuckDBEngine() as engine, written_beside(output) as beside:
+        records = load_flow_logs(engine, flow_logs)
+        engine.write_parquet(sql("flow_hours"), beside, {})
+        first, last = flow_span(engine)
+        return FlowHoursSummary(records, pq.read_metadata(beside).num_rows, first, last, notes_of(engine))
+
+
+def load_flow_logs(engine: Engine, flow_logs: FlowLogs) -> int:
+    """Make the tables flow_sums, own_addresses, interfaces and peer_hours, and return the number of records.
+
+    Raises
+    ------
+    BadInputError
+        No flow logs, a record that cannot be read, or no traffic in them.
+    """
+    if not flow_logs.paths:
+        raise BadInputError("no flow log files were given")
+    paths = sorted(flow_logs.paths)
+    network = read_network(flow_logs.network)
+    engine.run(f"CREATE VIEW flow_texts AS {scans_sql(paths)}")
+    _add_up(engine, paths)
+    _check_numbers(engine)
+    _check_places(engine)
+    _name_interfaces(engine, network)
+    engine.run(sql("interfaces"))
+    _place_peers(engine, network)
+    engine.run(sql("peer_hours"))
+    return int(engine.rows("SELECT SUM(flows) FROM flow_read")[0][0])
+
+
+def flow_span(engine: Engine) -> tuple[datetime, datetime]:
+    """Return the first and the last hour (UTC) with traffic."""
+    first, last = engine.rows("SELECT MIN(hour_utc), MAX(hour_utc) FROM peer_hours")[0]
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
+
+
+def sql(name: str) -> str:
+    """Return the text of a query of this package."""
+    return files("egress_features").joinpath("flow_logs", "sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _add_up(engine: Engine, paths: Sequence[Path]) -> None:
+    try:
+        engine.run(sql("flow_sums"))
+    except BadInputError as error:
+        # DuckDB reads many files as one and does not say in all cases which one stopped it.
+        for path in paths:
+            try:
+                engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path])})")  # noqa: S608 - a quoted path
+            except BadInputError as culprit:
+                raise BadInputError(f"{path} has a line that is no record of its format: {culprit}") from error
+        raise
+
+
+def _check_numbers(engine: Engine) -> None:
+    bad = engine.rows("SELECT MIN(no_number) FROM flow_read")[0][0]
+    if bad:
+        file, value, name = bad
+        raise BadInputError(f"{file} has {value!r} in the field {name}, where a whole number from 0 is expected")
+
+
+def _check_places(engine: Engine) -> None:
+    if engine.rows("SELECT COUNT(*) FROM flow_sums")[0][0] == 0:
+        raise BadInputError("the flow logs have no accepted traffic (action ACCEPT, log-status OK): nothing to add up")
+    for column in ("account_id", "region"):
+        without = engine.rows(f"SELECT COUNT(*) FROM flow_sums WHERE {column} IS NULL")[0][0]  # noqa: S608 - our names
+        if without:
+            raise BadInputError(
+                f"the flow logs do not say of all records which {column.replace('_id', '')} they are of: add the field "
+                f"{column.replace('_', '-')} to the format, or keep the folders or file names that S3 gets them under "
+                "(AWSLogs/ACCOUNT/vpcflowlogs/REGION/..., ACCOUNT_vpcflowlogs_REGION_fl-...)"
+            )
+
+
+def _name_interfaces(engine: Engine, network: Network) -> None:
+    engine.run(
+        "CREATE TABLE named_interfaces (interface_id VARCHAR, name VARCHAR, az_id VARCHAR, is_nat BOOLEAN); "
+        "CREATE TABLE named_addresses (interface_id VARCHAR, address VARCHAR)"
+    )
+    by_id = {interface.interface_id: interface for interface in network.interfaces}
+    _insert(engine, "named_interfaces", (interface[:4] for interface in by_id.values()))
+    _insert(engine, "named_addresses", ((i.interface_id, address) for i in by_id.values() for address in i.addresses))
+
+
+def _place_peers(engine: Engine, network: Network) -> None:
+    """Look the zones of addresses up in the subnets that the user gave."""
+    engine.run("CREATE TABLE subnet_zones (vpc_id VARCHAR, address VARCHAR, az_id VARCHAR)")
+    if network.subnets:
+        ends = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
+        every = " UNION ".join(f"SELECT vpc_id, {end} AS address FROM flow_sums" for end in ends)  # noqa: S608
+        pairs = engine.rows(f"SELECT vpc_id, address FROM ({every}) WHERE is_private(address)")  # noqa: S608
+        zones = ((vpc_id, address, network.zone(vpc_id, address)) for vpc_id, address in pairs)
+        _insert(engine, "subnet_zones", (row for row in zones if row[2] is not None))
+
+
+def _insert(engine: Engine, table: str, rows: Iterable[tuple[object, ...]]) -> None:
+    listed = list(rows)
+    if listed:
+        engine.insert(table, listed)
