@@ -27,6 +27,10 @@ $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "installing Egress Sentinel, its tests and its linters (about a minute, once)"
 	@$(PIP) --editable '.[test,lint]' && touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
+	@echo "installing the rivals of the benchmark (once)"
+	@$(PIP) --editable '.[bench]' && touch $@
+
 .PHONY: demo
 demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to alerts and an HTML report
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
@@ -53,7 +57,7 @@ bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation
 	@$(BIN)/python benchmarks/tutorial_forest.py
 
 .PHONY: bench-incidents
-bench-incidents: $(VENV)/.installed ## labelled incidents in generated bills: Egress Sentinel and its rivals, tuned alike
+bench-incidents: $(VENV)/.installed-bench ## labelled incidents in generated bills: Egress Sentinel and its rivals, tuned alike
 	@$(BIN)/python -m benchmarks.incidents
 
 .PHONY: clean

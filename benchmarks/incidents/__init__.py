@@ -2,20 +2,22 @@
 
     python -m benchmarks.incidents                       # the table: tuned on dev seeds, measured on reported seeds
     python -m benchmarks.incidents --seeds dev --detector "Egress Sentinel" --cases 3    # quick, while tuning
+    python -m benchmarks.incidents --base generated      # without the half whose base traffic is a real bill
     python -m benchmarks.incidents --quick               # two seeds of each, to see that it runs
-    python -m benchmarks.incidents --json results.json
+    python -m benchmarks.incidents --json results.json   # and then, to put the tables into the page:
+    python -m benchmarks.incidents.report results.json docs/benchmark.md
 
 To evaluate a changed detector quickly::
 
     from pathlib import Path
     from benchmarks.incidents.cases import SEEDS, generated_case
     from benchmarks.incidents.detectors import ours
-    from benchmarks.incidents.evaluation import OURS, alerts_by_setting, apply, tune
+    from benchmarks.incidents.evaluation import BUDGET, OURS, alerts_by_setting, apply, tuned
     from benchmarks.incidents.score import total
 
     cache = Path("bench-cache")
     found = [(c, alerts_by_setting(OURS, c, cache)) for c in (generated_case(s, cache) for s in SEEDS["dev"])]
-    choice = tune(found)                                   # threshold on the alerts' rank within the budget
+    choice = tuned(found)[BUDGET]                          # threshold on the alerts' rank within the budget
     result = total(apply(choice, found))
     print(result.figures(), result.false_by, result.by)    # what was missed by kind and size, what was false
 
@@ -24,6 +26,6 @@ Features, models and alerts are kept in the cache by a hash of the bill and of t
 `ours.POLICY` and `ours.HYPERPARAMETERS` are the Lambda's and the training script's variables. An alert's rank, by
 which a budget is kept, is made in `ours._alert`; its kind is read from the alert record's `incident_class`.
 
-Never look at `SEEDS["reported"]` while tuning. The generator (bill, traffic, injection, ordinary, truth, cases) imports
+Never look at `SEEDS["reported"]` while tuning. The generator (`cases.GENERATOR`) imports
 nothing of the product; a test holds that.
 """

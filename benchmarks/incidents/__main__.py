@@ -7,21 +7,21 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.incidents.cases import SEEDS, generated_case
-from benchmarks.incidents.evaluation import BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tune
+from benchmarks.incidents.cases import SEEDS, generated_case, real_case
+from benchmarks.incidents.evaluation import BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tuned
+from benchmarks.incidents.report import text_tables
 from benchmarks.incidents.score import Score, total
 
-BUDGETS = (0.5, 1.0, 2.0, 4.0, 8.0)
-COLUMNS = {
-    "f1": "F1", "precision": "precision", "recall": "recall", "false_per_account_month": "false/acct/mo",
-    "in_time": "$ in time", "in_time_by_arrival": "by arrival", "delay_hours": "delay h",
-    "delay_after_arrival_hours": "after arrival", "right_resource": "resource", "right_class": "class",
-    "right_kind": "kind",
-}  # fmt: skip
+if TYPE_CHECKING:
+    from benchmarks.incidents.evaluation import Found
+    from benchmarks.incidents.truth import Case
+
+BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+REAL_BILLS = Path(__file__).resolve().parents[3] / "shared" / "data" / "cur_legacy"
 
 
 def main() -> int:
@@ -29,33 +29,67 @@ def main() -> int:
     options = _options()
     cache = options.cache or Path(tempfile.gettempdir()) / "egress-sentinel-incidents"
     cache.mkdir(parents=True, exist_ok=True)
+    cases = _cases(options, cache)
     results: dict[str, Any] = {}
     for detector in options.detector or DETECTORS:
+        print(f"{detector} ...", file=sys.stderr, flush=True)
         found = {
-            name: [
-                (case, alerts_by_setting(detector, case, cache))
-                for case in (generated_case(seed, cache) for seed in SEEDS[name][: options.cases])
-            ]
-            for name in {"dev", options.seeds}
+            case.name: (case, alerts_by_setting(detector, case, cache)) for group in cases.values() for case in group
         }
-        choice = tune(found["dev"])
-        scores = apply(choice, found[options.seeds])
-        frontier = {budget: total(apply(tune(found["dev"], budget), found[options.seeds])) for budget in BUDGETS}
-        results[detector] = _result(choice, scores, frontier)
-        _print(detector, results[detector], header=len(results) == 1)
+        results[detector] = measured(
+            [found[case.name] for (_, seeds), group in cases.items() if seeds == "dev" for case in group],
+            {
+                base: [found[case.name] for case in group]
+                for (base, seeds), group in cases.items()
+                if seeds == options.seeds
+            },
+        )
+    print(text_tables(results))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps({"seeds": options.seeds, "detectors": results}, indent=1) + "\n")
     return 0
 
 
+def measured(dev: Found, groups: dict[str, Found]) -> dict[str, Any]:
+    """Tune on `dev` (all base traffic together: one product, one setting) and return the figures of each group."""
+    choices = tuned(dev, BUDGETS)
+    return {
+        base: _result(
+            choices[BUDGET],
+            apply(choices[BUDGET], found),
+            {budget: total(apply(choice, found)) for budget, choice in choices.items()},
+        )
+        for base, found in groups.items()
+    }
+
+
+def _cases(options: argparse.Namespace, cache: Path) -> dict[tuple[str, str], list[Case]]:
+    """Return the cases by base traffic and seeds; development seeds are always among them."""
+    kinds = [seeds for seeds in SEEDS if seeds in {"dev", options.seeds}]
+    cases = {
+        ("generated", seeds): [generated_case(seed, cache) for seed in SEEDS[seeds][: options.cases]] for seeds in kinds
+    }
+    if options.base == "generated":
+        return cases
+    if not any(options.real.glob("*.parquet")):
+        print(f"the half with real base traffic is skipped: there is no legacy CUR in {options.real}", file=sys.stderr)
+        return cases
+    for seeds in kinds:
+        chosen = SEEDS[seeds][: options.cases]
+        cases["real, rescaled", seeds] = [real_case(seed, cache, options.real) for seed in chosen]
+    return cases
+
+
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.incidents", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.incidents", description="Labelled incidents, found.")
     parser.add_argument("--seeds", choices=sorted(SEEDS), default="reported", help="what to measure on")
     parser.add_argument("--cases", type=int, help="take that many seeds of each kind only")
     parser.add_argument("--quick", action="store_const", const=2, dest="cases", help="two seeds of each kind")
+    parser.add_argument("--base", choices=("all", "generated"), default="all", help="which base traffic")
+    parser.add_argument("--real", type=Path, default=REAL_BILLS, help="a folder with a legacy CUR in parquet")
     parser.add_argument("--detector", action="append", choices=DETECTORS, help="this one only; may be repeated")
     parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--cache", type=Path, help="where bills, features and models are kept")
+    parser.add_argument("--cache", type=Path, help="where bills, features, models and scores are kept")
     return parser.parse_args()
 
 
@@ -67,19 +101,13 @@ def _result(choice: Choice, scores: list[Score], frontier: dict[float, Score]) -
         "threshold": choice.threshold if np.isfinite(choice.threshold) else None,
         "cases": len(scores),
         "incidents": whole.incidents,
+        "account_months": whole.account_months,
         **whole.figures(),
         "f1_by_case": [score.f1 for score in scores],
         "false_by": whole.false_by,
         "by_kind_and_size": {f"{kind} {size}": counts for (kind, size), counts in sorted(whole.by.items())},
         "frontier": {str(budget): score.figures() for budget, score in frontier.items()},
     }
-
-
-def _print(detector: str, result: dict[str, Any], *, header: bool) -> None:
-    if header:
-        print(f"{'':18}" + "".join(f"{title:>14}" for title in COLUMNS.values()) + f"{'F1 spread':>14}")
-    values = ["-" if result[name] is None else f"{result[name]:.2f}" for name in COLUMNS]
-    print(f"{detector:18}" + "".join(f"{value:>14}" for value in values) + f"{np.std(result['f1_by_case']):>14.2f}")
 
 
 if __name__ == "__main__":

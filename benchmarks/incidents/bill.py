@@ -25,7 +25,8 @@ PREFIXES = {
     "us-east-1": "", "us-east-2": "USE2", "us-west-1": "USW1", "us-west-2": "USW2", "eu-west-1": "EU",
     "eu-west-2": "EUW2", "eu-central-1": "EUC1", "ap-southeast-1": "APS1", "ap-southeast-2": "APS2",
     "ap-northeast-1": "APN1", "ap-northeast-2": "APN2", "ap-south-1": "APS3", "sa-east-1": "SAE1",
-    "ca-central-1": "CAN1",
+    "ca-central-1": "CAN1", "eu-north-1": "EUN1", "eu-west-3": "EUW3", "ap-northeast-3": "APN3", "ap-east-1": "APE1",
+    "me-south-1": "MES1", "af-south-1": "AFS1", "eu-south-1": "EUS1",
 }  # fmt: skip
 # Tariff to (GB in a payer's month up to which the rate holds, dollars a GB).
 TARIFFS: dict[str, tuple[tuple[float, float], ...]] = {

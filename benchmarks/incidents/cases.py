@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.incidents import traffic
+from benchmarks.incidents import real, traffic
 from benchmarks.incidents.bill import priced, write_legacy_cur
-from benchmarks.incidents.injection import KINDS, SIZES, Scene, inject, truth
+from benchmarks.incidents.injection import KINDS, Scene, inject, truth
 from benchmarks.incidents.ordinary import add_ordinary, finish_bill
 from benchmarks.incidents.truth import Case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from benchmarks.incidents.bill import Bill
 
-SEEDS = {"dev": tuple(range(1, 7)), "reported": tuple(range(101, 109))}
+SEEDS = {"dev": tuple(range(1, 6)), "reported": tuple(range(101, 107))}
 # How often each size comes; every kind comes at least once in a bill.
 SIZE_SHARES = {"large": 0.2, "medium": 0.35, "small": 0.35, "faint": 0.1}
 # Bills come a few times a day, and an hour's lines are in the first one that is made this long after it.
 REFRESHES_A_DAY = (1, 2, 3)
 LINE_LAG_HOURS = (4, 12)
+REAL_INCIDENTS = 6
+GENERATOR = ("bill", "traffic", "real", "injection", "ordinary", "truth", "cases")
 
 
 def generated_case(seed: int, folder: Path) -> Case:
     """Return the case of a seed; the same seed gives the same bytes."""
-    return _kept(folder / f"generated-{seed}", lambda home: _generate(seed, home))
+    return _kept(folder / f"generated-{seed}-{_source()}", lambda home: _generate(seed, home))
+
+
+def real_case(seed: int, folder: Path, real_bills: Path) -> Case:
+    """Return the case of a seed that is made of the real bills in a folder (legacy CUR in parquet)."""
+    return _kept(folder / f"real-{seed}-{_source()}", lambda home: _from_real(seed, home, real_bills))
+
+
+def _source() -> str:
+    """Return a hash of the generator: a case is kept for as long as what made it is the same."""
+    digest = hashlib.sha256()
+    for name in GENERATOR:
+        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
+    return digest.hexdigest()[:10]
 
 
 def _kept(home: Path, make: Callable[[Path], Case]) -> Case:
@@ -49,10 +65,18 @@ def _kept(home: Path, make: Callable[[Path], Case]) -> Case:
 def _generate(seed: int, home: Path) -> Case:
     bill, rng, _ = traffic.new_bill(seed)
     scene = Scene(bill, rng, traffic.TRAINING_DAYS * 24)
-    return finished_case(f"generated {seed}", scene, home)
+    return finished_case(f"generated {seed}", scene, home, list(KINDS))
 
 
-def finished_case(name: str, scene: Scene, home: Path) -> Case:
+def _from_real(seed: int, home: Path, real_bills: Path) -> Case:
+    bill, rng = real.real_bill(real.read_series(real_bills), seed)
+    scene = Scene(bill, rng, real.TRAINING_DAYS * 24)
+    # Two accounts and four weeks: as many incidents as in the generated bills would leave no quiet day.
+    kinds = [str(kind) for kind in rng.choice(list(KINDS), REAL_INCIDENTS, replace=False)]
+    return finished_case(f"real {seed}", scene, home, kinds)
+
+
+def finished_case(name: str, scene: Scene, home: Path, kinds: list[str]) -> Case:
     """Inject incidents and hard negatives into a scene's bill, price it and write it."""
     bill = scene.bill
     # Each stage draws from its own stream, so that a bill without its incidents is the same bill for the rest.
@@ -60,7 +84,7 @@ def finished_case(name: str, scene: Scene, home: Path) -> Case:
     ordinary = add_ordinary(scene)
     scene.rng = for_incidents
     placed: list[tuple[str, str]] = []
-    for kind in scene.rng.permutation(list(KINDS)):
+    for kind in scene.rng.permutation(kinds):
         size = str(scene.rng.choice(list(SIZE_SHARES), p=list(SIZE_SHARES.values())))
         try:
             inject(scene, str(kind), size, len(placed) + 1)
@@ -90,6 +114,3 @@ def _arrival(bill: Bill, rng: np.random.Generator) -> NDArray[np.int64]:
     first, lag = int(rng.integers(every)), int(rng.integers(*LINE_LAG_HOURS))
     ready = np.arange(bill.hours) + 1 + lag
     return np.asarray(first + np.ceil((ready - first) / every) * every, dtype=np.int64)
-
-
-__all__ = ["SEEDS", "SIZES", "finished_case", "generated_case"]

@@ -27,15 +27,17 @@ if TYPE_CHECKING:
     from benchmarks.incidents.alert import Alert
     from benchmarks.incidents.truth import Case
 
-OURS = "Egress Sentinel"
-DETECTORS = (OURS, *rivals.RIVALS)
-BUDGET = 2.0  # false alerts an account and month
-QUANTILES = (0.9, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
-FLOORS_USD = (1.0, 5.0, 15.0)
-GAPS_HOURS = (24, 72, 168)
-RANK_STEPS = 40
+    Setting = tuple[float, ...]
+    Found = Sequence[tuple[Case, dict[Setting, list[Alert]]]]
 
-Setting = tuple[float, ...]
+OURS = "Egress Sentinel"
+NO_FOREST = "ours, no forest"
+DETECTORS = (OURS, NO_FOREST, *rivals.RIVALS)
+BUDGET = 2.0  # false alerts an account and month
+QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
+FLOORS_USD = (1.0, 5.0, 15.0)
+GAPS_HOURS = (24, 72)
+RANK_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Choice:
 
 def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, list[Alert]]:
     """Return a detector's alerts on a case for each of its settings."""
-    if detector == OURS:
-        return {(): ours.alerts(case, cache)}
+    if detector in {OURS, NO_FOREST}:
+        return {(): ours.alerts(case, cache, forest=detector == OURS)}
     panel = panel_of(case, ours.features_of(case, cache))
     points, excess = _kept_scores(detector, case, cache)
     learned = points[:, WARM_UP_HOURS : case.train_hours]
@@ -76,23 +78,26 @@ def _kept_scores(detector: str, case: Case, cache: Path) -> tuple[np.ndarray, np
     return stored["points"], stored["excess"]
 
 
-def tune(found: Sequence[tuple[Case, dict[Setting, list[Alert]]]], budget: float = BUDGET) -> Choice:
-    """Choose a detector's setting and rank threshold on cases, of which `found` holds the alerts."""
-    best: tuple[tuple[bool, float, float], Choice] | None = None
+def tuned(found: Found, budgets: Sequence[float] = (BUDGET,)) -> dict[float, Choice]:
+    """Choose a detector's setting and rank threshold for each budget on cases, of which `found` holds the alerts."""
+    tried = [(choice, total(apply(choice, found))) for choice in _choices(found)]
+    return {budget: max(tried, key=lambda one: _worth(one[1], budget))[0] for budget in budgets}
+
+
+def _worth(result: Score, budget: float) -> tuple[bool, float]:
+    within = result.false_per_account_month <= budget
+    return within, result.f1 if within else -result.false_per_account_month
+
+
+def _choices(found: Found) -> list[Choice]:
+    choices = []
     for setting in found[0][1]:
-        ranks = np.array([step[1] for _, by in found for alert in by[setting] for step in (alert.course[-1],)])
-        steps = np.unique(np.quantile(ranks, np.linspace(0, 1, RANK_STEPS))) if len(ranks) else np.zeros(1)
-        for threshold in (-np.inf, *steps):
-            result = total(score(case, above(by[setting], threshold)) for case, by in found)
-            within = result.false_per_account_month <= budget
-            key = (within, result.f1 if within else -result.false_per_account_month, -float(threshold))
-            if best is None or key > best[0]:
-                best = (key, Choice(setting, float(threshold)))
-    if best is None:
-        raise ValueError("there is nothing to tune on")
-    return best[1]
+        ranks = [alert.rank for _, by in found for alert in by[setting]]
+        steps = np.unique(np.quantile(ranks, np.linspace(0, 1, RANK_STEPS))) if ranks else []
+        choices += [Choice(setting, float(threshold)) for threshold in (-np.inf, *steps)]
+    return choices
 
 
-def apply(choice: Choice, found: Sequence[tuple[Case, dict[Setting, list[Alert]]]]) -> list[Score]:
+def apply(choice: Choice, found: Found) -> list[Score]:
     """Score each case with what was chosen."""
     return [score(case, above(by[choice.setting], choice.threshold)) for case, by in found]

@@ -55,6 +55,7 @@ class Scene:
             if flow.usage_type.endswith(name)
             and flow.product.startswith(product)
             and id(flow) not in self.used
+            and flow.resource
             and self.normal(flow) > 0
         ]
 
@@ -82,6 +83,11 @@ class Scene:
             raise LookupError(f"no free hour in {account} {region}")
         taken.append(int(self.rng.choice(free)))
         return taken[-1]
+
+    def unused_region(self, account: str) -> str:
+        """Return a region in which the account is not billed for anything."""
+        known = {flow.region for flow in self.bill.flows if flow.account == account and flow.tariff != "free"}
+        return str(self.rng.choice([name for name in PREFIXES if name not in known]))
 
     def weekday(self, hour: int) -> int:
         """Return 0 for Monday."""
@@ -127,7 +133,11 @@ def inject(scene: Scene, kind: str, size: str, number: int) -> None:
 
 
 def _chosen(scene: Scene, wish: Wish, name: str, product: str = "") -> Flow:
-    flows = scene.candidates(name, product)
+    """Pick a line of a kind; where the bill has none of the product, of any; where it has no NAT gateway, a new one."""
+    flows = scene.candidates(name, product) or scene.candidates(name)
+    if not flows and name.startswith("Nat"):
+        like = scene.candidates("DataTransfer-Out-Bytes", "AmazonEC2")[0]
+        return traffic.nat_gateway(scene.bill, like.account, like.region, np.zeros(scene.bill.hours), scene.rng)
     if not flows:
         raise LookupError(f"no line of {name} is left")
     return scene.pick(flows, wish.usd_per_day, wish.ratio)
@@ -252,8 +262,7 @@ def _leaked_key(scene: Scene, wish: Wish, number: int) -> None:
     """Start new instances in a region that the account never used, from a Friday night or a weekend on."""
     rng, bill = scene.rng, scene.bill
     account = str(rng.choice(sorted({flow.account for flow in bill.flows})))
-    known = {flow.region for flow in bill.flows}
-    region = str(rng.choice([name for name in PREFIXES if name not in known]))
+    region = scene.unused_region(account)
     start = scene.hour(
         account, region, lambda h: scene.weekday(h) == 5 or (scene.weekday(h) == 4 and bill.at(h).hour > 18)
     )

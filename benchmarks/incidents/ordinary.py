@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.incidents import traffic
-from benchmarks.incidents.bill import PREFIXES, Flow, usage_type
+from benchmarks.incidents.bill import Flow, usage_type
 from benchmarks.incidents.truth import Ordinary
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def _quiet_region(scene: Scene) -> list[Ordinary]:
     """Let an account start to use another region, with next to nothing."""
     rng, bill = scene.rng, scene.bill
     account = str(rng.choice(sorted({flow.account for flow in bill.flows})))
-    known = {flow.region for flow in bill.flows}
-    region = str(rng.choice([name for name in PREFIXES if name not in known]))
+    region = scene.unused_region(account)
     start = scene.hour(account, region)
     rest = bill.hours - start
     flow = traffic.instance(bill, account, region, scene.course(start, rng.gamma(0.3, 0.08, rest)), rng)

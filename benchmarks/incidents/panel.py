@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,8 @@ KEYS = ["account_id", "region", "service", "egress_class", "resource_id"]
 class Panel:
     """GB and dollars of shape (series, hours); an hour without a line is 0.
 
-    `rows` holds the feature file's rows with their place (`series`, `hour`) in the matrices.
+    `rows` holds the feature file's rows with their place (`series`, `hour`) in the matrices; `features` names the
+    columns that are the model's.
     """
 
     start_weekday: int
@@ -33,6 +35,7 @@ class Panel:
     gb: Floats
     usd: Floats
     rows: pd.DataFrame
+    features: list[str]
 
     @property
     def price(self) -> Floats:
@@ -49,7 +52,9 @@ class Panel:
 
 def panel_of(case: Case, features: Path) -> Panel:
     """Read a case's feature file."""
-    rows = pq.read_table(features).to_pandas()
+    table = pq.read_table(features)
+    schema = json.loads(table.schema.metadata[b"egress_sentinel.schema"])
+    rows = table.to_pandas()
     rows["hour"] = ((rows["hour_utc"] - pd.Timestamp(case.start)) // pd.Timedelta(hours=1)).astype(int)
     rows["series"] = rows.groupby(KEYS, sort=True).ngroup()
     largest = rows.loc[rows.groupby("series")["usage_gb"].idxmax()].set_index("series")
@@ -57,4 +62,6 @@ def panel_of(case: Case, features: Path) -> Panel:
     usd = np.zeros_like(gb)
     gb[rows["series"], rows["hour"]] = rows["usage_gb"]
     usd[rows["series"], rows["hour"]] = rows["cost_usd"]
-    return Panel(case.start.weekday(), case.train_hours, largest[[*KEYS, "usage_type"]].sort_index(), gb, usd, rows)
+    names = [feature["name"] for feature in schema["features"]]
+    series = largest[[*KEYS, "usage_type"]].sort_index()
+    return Panel(case.start.weekday(), case.train_hours, series, gb, usd, rows, names)

@@ -2,8 +2,10 @@
 
 import ast
 import hashlib
+import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +14,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.incidents import cases, traffic
+from benchmarks.incidents import cases, real, report, traffic
+from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
-from benchmarks.incidents.cases import generated_case
+from benchmarks.incidents.cases import generated_case, real_case
+from benchmarks.incidents.detectors import ours, rivals
+from benchmarks.incidents.evaluation import NO_FOREST, OURS, WARM_UP_HOURS, alerts_by_setting
+from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
+from tests.support.sample_data import sample
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATOR = ("bill", "traffic", "injection", "ordinary", "truth", "cases")
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return generated_case(3, tmp_path_factory.mktemp("cases"))
 
 
-@pytest.mark.parametrize("module", GENERATOR)
+@pytest.mark.parametrize("module", cases.GENERATOR)
 def test_the_generator_knows_nothing_of_the_product(module: str) -> None:
     tree = ast.parse((ROOT / "benchmarks" / "incidents" / f"{module}.py").read_text())
     imported = {
@@ -173,3 +179,99 @@ def test_scores_add_up() -> None:
     both = total([score(CASE, PERFECT), score(CASE, [])])
     assert both.recall == 0.5
     assert both.by == {("hot_link", "small"): [4, 2]}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """One account over a month."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(traffic, "DAYS", 30)
+        patch.setattr(traffic, "TRAINING_DAYS", 18)
+        patch.setattr(traffic, "ACCOUNT_SIZES", (3.0,))
+        yield generated_case(4, tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_the_short_way_gives_the_alerts_of_the_whole_way(small: Case, cache: Path) -> None:
+    short = ours.alert_records(small, cache)
+    whole = ours.alert_records(small, cache, whole_way=True)
+    assert short
+    by_id = {record["alert_id"]: record for record in whole}
+    for record in short:
+        hours = record.pop("hours")
+        assert len({hour for hour, _, _ in hours}) == record["anomalous_hours"]
+    assert {record["alert_id"]: record for record in short} == by_id
+
+
+def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path) -> None:
+    for alert, record in zip(ours.alerts(small, cache), ours.alert_records(small, cache), strict=True):
+        ranks = [rank for _, rank in alert.course]
+        assert ranks == sorted(ranks)
+        assert small.train_hours <= alert.detected
+        assert alert.rank >= sum(usd for _, usd, _ in record["hours"]) - 1e-6
+
+
+def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: Path, tmp_path: Path) -> None:
+    names = (OURS, NO_FOREST, "tutorial forest", "robust z", "mean x (1 + t)")
+    results = {}
+    for name in names:
+        found = [(small, alerts_by_setting(name, small, cache))]
+        results[name] = measured(found, {"generated": found})
+    for result in results.values():
+        assert result["generated"]["incidents"] == sum(incident.catchable for incident in small.incidents)
+        assert result["generated"]["false_per_account_month"] <= 2
+    assert all(name in report.text_tables(results) for name in names)
+    page, source = tmp_path / "page.md", tmp_path / "results.json"
+    page.write_text(f"before {report.BEGIN} old {report.END} after")
+    source.write_text(json.dumps({"detectors": results}))
+    for _ in range(2):
+        report.main([str(source), str(page)])
+    text = page.read_text()
+    assert text.startswith("before")
+    assert text.endswith("after")
+    assert "| robust z |" in text
+    assert "old" not in text
+
+
+@pytest.mark.parametrize("name", ["STL", "ECOD", "HBOS", "random cut forest"])
+def test_rivals_of_other_libraries_see_a_flood(
+    name: str, small: Case, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip({"STL": "statsmodels", "random cut forest": "rrcf"}.get(name, "pyod"))
+    monkeypatch.setattr(rivals, "TREES", 2)
+    panel = panel_of(small, ours.features_of(small, cache))
+    busiest = int(panel.usd.sum(axis=1).argmax())
+    only = replace(
+        panel,
+        gb=panel.gb[[busiest]].copy(),
+        usd=panel.usd[[busiest]].copy(),
+        rows=panel.rows[panel.rows["series"] == busiest].assign(series=0),
+    )
+    flood = small.train_hours + 100
+    only.gb[0, flood : flood + 6] *= 30
+    only.usd[0, flood : flood + 6] *= 30
+    rows = only.rows["hour"].between(flood, flood + 5)
+    only.rows.loc[rows, only.features] += 5
+    points, excess = rivals.RIVALS[name](only)
+    usual = points[0, WARM_UP_HOURS : small.train_hours]
+    assert points[0, flood : flood + 6].max() > np.quantile(usual[np.isfinite(usual)], 0.99)
+    assert points.shape == excess.shape == only.gb.shape
+
+
+def test_real_series_keep_their_hours_and_get_other_names(tmp_path: Path) -> None:
+    bills = sample("cur_legacy")
+    series = real.read_series(bills)
+    bill, _ = real.real_bill(series, 5)
+    assert len(bill.flows) == len(series)
+    before = sorted((series.to_numpy() > 0).sum(axis=1))
+    assert sorted(int((flow.gb > 0).sum()) for flow in bill.flows) == before
+    assert not {flow.resource for flow in bill.flows} & set(series.index.get_level_values("line_item_resource_id")) - {
+        ""
+    }
+    case = real_case(5, tmp_path, bills)
+    assert len(case.incidents) >= 3
+    assert all(incident.usd.sum() > 0 for incident in case.incidents)
