@@ -1,0 +1,77 @@
+"""The commands for any `timestamp,value` series."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from egress_sentinel.series import Series
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns timestamp and value.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+Plot = Annotated[
+    Path | None, typer.Option(help="Draw the series with its anomaly scores below: an .html or a .png file.")
+]
+
+
+def series(
+    file: File,
+    plot: Plot = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Calibrated score from which a row is an alert (default 0.32).")
+    ] = None,
+    learning_rows: Annotated[
+        int | None,
+        typer.Option(min=2, help="Rows at the start that raise no alert (default 15 % of them, at most 750)."),
+    ] = None,
+    n_estimators: Annotated[int, typer.Option(min=1, help="Trees of each Isolation Forest.")] = 300,
+    random_state: Annotated[int, typer.Option(min=0, help="random_state of each Isolation Forest.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Find the incidents in any series of times and values (sensors, metrics), one alert for each."""
+    from anomaly_detection.series_detector import SeriesSettings
+    from egress_sentinel.series import alert_records, detect
+    from egress_sentinel.series_plot import check_kind, write_plot
+
+    if plot:
+        check_kind(plot)
+    given = _read(file)
+    settings = SeriesSettings(
+        n_estimators=n_estimators,
+        random_state=random_state,
+        learning_rows=learning_rows,
+        threshold=SeriesSettings.threshold if threshold is None else threshold,
+    )
+    scores = detect(file, given, settings)
+    alerts = alert_records(given, scores)
+    if plot:
+        rows = [alert.row for alert in scores.alerts]
+        write_plot(plot, file.name, given, scores.calibrated, rows, settings.threshold)
+    if as_json:
+        print(json.dumps({"rows": len(given.values), "threshold": settings.threshold, "alerts": alerts}, indent=2))
+        return
+    if not alerts:
+        print(f"no alerts in {len(given.values):,} rows")
+        return
+    table = Table("timestamp", "value", "score", "seen before", "what isolates it")
+    for alert in alerts:
+        reasons = ", ".join(reason["feature"] for reason in alert["reasons"])
+        rarity = f"1 in {1 / alert['tail_probability']:,.0f} rows"
+        table.add_row(alert["timestamp"], f"{alert['value']:g}", f"{alert['score']:.3f}", rarity, reasons)
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _read(file: Path) -> Series:
+    from egress_sentinel.series import read_series
+
+    found = read_series(file)
+    for note in found.notes:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(note, markup=False)
+    return found

@@ -1,0 +1,140 @@
+"""Features and detector of a `timestamp,value` series: nothing looks ahead, pieces give what the whole gives."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anomaly_detection.errors import InputError
+from anomaly_detection.series_detector import (
+    SeriesSettings,
+    calibrate,
+    find_incidents,
+    seconds_of,
+    without_repeats,
+)
+from anomaly_detection.series_features import SERIES_FEATURE_NAMES, SeriesState, advance, features_of
+
+HOUR = 3600
+
+
+@st.composite
+def series(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """A series with daily course, repeats, gaps in time and equal times, of up to ten days."""
+    rows = draw(st.integers(2, 400))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    steps = rng.choice(
+        [0, 300, HOUR, 40 * HOUR], rows, p=draw(st.sampled_from([(0.0, 0.0, 1.0, 0.0), (0.1, 0.4, 0.4, 0.1)]))
+    )
+    seconds = 1_400_000_000 + np.cumsum(steps)
+    values = np.sin(seconds / 86_400 * 2 * np.pi) + rng.normal(0, draw(st.sampled_from([0.0, 0.3])), rows)
+    values = np.where(rng.random(rows) < draw(st.sampled_from([0.0, 0.3])), 1.0, values)
+    return seconds, values * draw(st.sampled_from([1.0, 1e-9, 1e30]))
+
+
+@settings(max_examples=40, deadline=None)
+@given(series(), st.data())
+def test_what_comes_later_changes_no_feature(given: tuple[np.ndarray, np.ndarray], data: st.DataObject) -> None:
+    seconds, values = given
+    cut = data.draw(st.integers(1, len(values) - 1))
+    other = values.copy()
+    other[cut:] = data.draw(st.sampled_from([0.0, 1e6, -1e6]))
+    assert features_of(seconds, other)[:cut].tobytes() == features_of(seconds, values)[:cut].tobytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(series(), st.data())
+def test_pieces_give_the_features_of_the_whole_to_the_bit(
+    given: tuple[np.ndarray, np.ndarray], data: st.DataObject
+) -> None:
+    seconds, values = given
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=6)))
+    state, pieces = SeriesState.empty(), []
+    for first, last in zip([0, *cuts], [*cuts, len(values)], strict=True):
+        piece, state = advance(state, seconds[first:last], values[first:last])
+        pieces.append(piece)
+    whole = features_of(seconds, values)
+    assert np.isfinite(whole).all()
+    assert np.concatenate(pieces).tobytes() == whole.tobytes()
+
+
+def test_features_are_what_they_say() -> None:
+    hours = np.arange(24 * 20)
+    rng = np.random.default_rng(1)
+    values = 10 + 5 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(0, 0.1, len(hours))
+    values[-1] += 20
+    found = dict(zip(SERIES_FEATURE_NAMES, features_of(hours * HOUR, values).T, strict=True))
+    last = len(values) - 1
+    assert found["mean_12"][last] == pytest.approx(values[-12:].mean(), rel=1e-6)
+    assert found["spread_48"][last] == pytest.approx(values[-48:].std(), rel=1e-6)
+    assert found["max_24"][last - 1] == pytest.approx(values[-25:-1].max(), rel=1e-6)
+    assert found["mean_48_change"][last] == pytest.approx(values[-48:].mean() - values[-96:-48].mean(), rel=1e-4)
+    usual = np.median(values[last - 24 * np.arange(1, 8)])
+    gaps = [abs(values[row] - np.median(values[row - 24 * np.arange(1, 8)[: row // 24]])) for row in range(24, last)]
+    assert found["residual"][last] == pytest.approx((values[last] - usual) / np.mean(gaps), rel=1e-5)
+    assert found["residual"][last] > 20 * np.abs(found["residual"][24 * 8 : last]).max() / 5
+    assert 0 < found["outside_range"][last] < 1
+    assert found["position_in_range"][last] == 1
+
+
+def test_repeats_and_flat_series() -> None:
+    values = np.array([1.0, 1, 1, 2, 2, 1, 1, 1, 1])
+    found = dict(zip(SERIES_FEATURE_NAMES, features_of(np.arange(9) * HOUR, values).T, strict=True))
+    assert found["repeats"].tolist() == pytest.approx([1, 1, 1, 1 / 3, 2 / 3, 1 / 3, 2 / 3, 1, 1])
+    assert found["outside_range"].tolist() == [0, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+def incident_series() -> tuple[np.ndarray, np.ndarray]:
+    hours = np.arange(24 * 40)
+    rng = np.random.default_rng(0)
+    values = 100 + 30 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(0, 3, len(hours))
+    values[700:712] += 200
+    return hours * HOUR, values
+
+
+QUICK = SeriesSettings(n_estimators=50)
+
+
+def test_an_incident_is_one_alert_with_its_reasons() -> None:
+    scores = find_incidents(*incident_series(), QUICK)
+    (alert,) = scores.alerts
+    assert 700 <= alert.row <= 702
+    assert alert.tail_probability < 0.005
+    assert {name for name, _ in alert.reasons} & {"outside_range", "residual", "value", "max_24", "residual_change"}
+
+
+def test_what_comes_later_changes_no_score() -> None:
+    """But for how many rows are for learning, which the caller says here."""
+    seconds, values = incident_series()
+    setting = SeriesSettings(n_estimators=20, learning_rows=144)
+    whole = find_incidents(seconds, values, setting)
+    part = find_incidents(seconds[:705], values[:705], setting)
+    assert whole.alerting[:705].tobytes() == part.alerting.tobytes()
+    assert [alert for alert in whole.alerts if alert.row < 705] == part.alerts
+
+
+def test_too_short_a_series_is_refused() -> None:
+    with pytest.raises(InputError, match="the series has 5 rows, and 2 are for learning alone"):
+        find_incidents(np.arange(5), np.arange(5.0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 20), max_size=60), st.integers(0, 12), st.integers(0, 5))
+def test_a_kept_score_beats_every_kept_one_of_the_rows_before(heights: list[int], quiet: int, margin: int) -> None:
+    kept = without_repeats(np.array(heights, float), quiet, margin)
+    speaks: list[bool] = []
+    for row, height in enumerate(heights):
+        before = [kept[past] for past in range(max(row - quiet, 0), row) if speaks[past]]
+        may_speak = not before or height > max(before) + margin
+        speaks.append(may_speak)
+        assert kept[row] == (height if may_speak else 0)
+
+
+def test_calibration_takes_half_of_the_past_peak_off() -> None:
+    scores = np.array([0.4, 0.6, 0.5, 0.7])
+    past = [0.0, 0.4, np.quantile([0.4, 0.6], 0.995), np.quantile([0.4, 0.6, 0.5], 0.995)]
+    assert calibrate(scores) == pytest.approx(scores - np.array(past) / 2)
+
+
+def test_times_without_a_zone_are_utc() -> None:
+    assert seconds_of(["1970-01-01 00:01:00", "1970-01-01T02:01:00+02:00"]).tolist() == [60, 60]
