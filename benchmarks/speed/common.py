@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NAMES = [feature.name for feature in FEATURES]
 RIVAL_MODULE = "tutorial"
+# The kernel's figure for this process alone: that of getrusage begins with the parent's.
+PEAK = """
+import time
+print(time.process_time())
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def rows(count: int, seed: int = 0, width: int = len(NAMES)) -> np.ndarray:
@@ -61,10 +69,34 @@ def best(work: Callable[[], T], repeats: int, clock: Callable[[], float] = time.
     return min(seconds), result
 
 
-def report(what: str, rival_seconds: float, our_seconds: float, target: float) -> None:
-    """Print one line."""
-    ratio = rival_seconds / our_seconds
-    line = f"tutorial {_shown(rival_seconds)}, Egress Sentinel {_shown(our_seconds)}: {ratio:.1f}x (target {target:g}x)"
+@dataclass(frozen=True)
+class Finished:
+    """A process that has ended: CPU seconds of user and system, peak resident memory, what it printed."""
+
+    cpu_seconds: float
+    peak_bytes: int
+    output: str
+
+
+def measured_process(code: str, arguments: list[str]) -> Finished:
+    """Run Python code in a process of its own, from the repository's root.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        It failed.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code + PEAK, *arguments], stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT
+    )
+    *output, seconds, kilobytes = done.stdout.splitlines()
+    return Finished(float(seconds), int(kilobytes) * 1024, "\n".join(output))
+
+
+def report(what: str, rival: float, ours: float, target: float, unit: str = "s") -> None:
+    """Print one line: of seconds, or of bytes shown as MB."""
+    shown = _seconds if unit == "s" else _megabytes
+    line = f"tutorial {shown(rival)}, Egress Sentinel {shown(ours)}: {rival / ours:.1f}x (target {target:g}x)"
     print(f"{what:<44} {line}", flush=True)
 
 
@@ -89,7 +121,11 @@ def check_equal(ours: object, theirs: object) -> None:
         raise ValueError("the two gave different scores")
 
 
-def _shown(seconds: float) -> str:
+def _megabytes(count: float) -> str:
+    return f"{count / 1e6:,.0f} MB"
+
+
+def _seconds(seconds: float) -> str:
     if seconds >= 1:
         return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.3g} ms"

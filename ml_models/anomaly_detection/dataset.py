@@ -1,4 +1,4 @@
-"""Reads the training channel: every parquet part of it, as one float32 matrix."""
+"""Reads the training channel, row group by row group: all rows, or as many as asked for, drawn from all alike."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 
 from anomaly_detection.errors import InputError
 from anomaly_detection.feature_schema import FeatureSchema
+from anomaly_detection.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,8 +30,10 @@ class TrainingData:
 
     Parameters
     ----------
-    matrix : ndarray of shape (n_rows, n_features), float32
-        NaN where the data have no value; never infinite.
+    matrix : ndarray of shape (n_sampled, n_features), float32
+        NaN where the data have no value; never infinite. In the order of the parts, which is mostly that of time.
+    rows : int
+        Of all parts; more than `matrix` has where it is a sample.
     schema : FeatureSchema
         Names the columns of `matrix`, in order.
     files : int
@@ -40,6 +43,7 @@ class TrainingData:
     """
 
     matrix: NDArray[np.float32]
+    rows: int
     schema: FeatureSchema
     files: int
     start_hour_utc: str | None
@@ -53,31 +57,55 @@ class _Part:
     schema: FeatureSchema
 
 
-def read_training_data(channel: Path) -> TrainingData:
+def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -> TrainingData:
     """Read all parts below a directory (or one file), in the order of their paths.
 
     Parts without rows, zero-byte files, hidden files, and what starts with `_` or ends with `.crc` are passed over.
     The features are those that the schema in the parquet metadata names; where the parts carry none, their numeric
-    columns.
+    columns. Only one row group is in memory at a time, and of it only the features and `hour_utc`.
 
     Parameters
     ----------
     channel : Path
         SageMaker's `SM_CHANNEL_TRAIN`.
+    sample : callable
+        Takes the number of rows that there are, returns how many to keep. Each row has the same chance: parts are
+        ordered by time, and the first million rows would be another season.
+    seed : int
+        Of the draw; the same seed keeps the same rows, however they are split into parts.
 
     Raises
     ------
     InputError
-        Nothing to read, a part that is not parquet, parts that disagree on the features, or an infinite value.
+        Nothing to read, a part that is not parquet, parts that disagree on the features, or an infinite value, be it
+        in a row that is not kept.
     """
     parts = [part for path, name in _paths(channel) if (part := _open(path, name)) is not None]
     if not parts:
         raise InputError(f"no training data: {channel} has no parquet part with rows")
     schema = _agreed_schema(parts)
-    matrix = np.concatenate([_part_matrix(part, schema.feature_names) for part in parts])
-    hours = [hour for part in parts for hour in _hour_range(part)]
-    start, end = (_iso(min(hours)), _iso(max(hours))) if hours else (None, None)
-    return TrainingData(matrix, schema, len(parts), start, end)
+    rows = sum(part.file.metadata.num_rows for part in parts)
+    kept = _drawn(rows, sample(rows), seed)
+    matrix = np.empty((len(kept), len(schema.feature_names)), np.float32)
+    progress = Progress("read", rows)
+    hours: list[datetime] = []
+    first = 0
+    for count, columns, group_hours in _row_groups(parts, schema.feature_names):
+        past = first + count
+        start, end = np.searchsorted(kept, (first, past))
+        for index, values in enumerate(columns):
+            matrix[start:end, index] = values[kept[start:end] - first]
+        hours += group_hours
+        first = past
+        progress.at(first)
+    earliest, latest = (_iso(min(hours)), _iso(max(hours))) if hours else (None, None)
+    return TrainingData(matrix, rows, schema, len(parts), earliest, latest)
+
+
+def _drawn(rows: int, count: int, seed: int) -> NDArray[np.int64]:
+    if count >= rows:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, count, replace=False, shuffle=False))
 
 
 def _paths(channel: Path) -> Iterator[tuple[Path, str]]:
@@ -138,30 +166,42 @@ def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
     return first.schema
 
 
-def _part_matrix(part: _Part, names: list[str]) -> NDArray[np.float32]:
-    try:
-        table = part.file.read(columns=names)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{part.name} cannot be read: {error}") from error
-    matrix = np.empty((table.num_rows, len(names)), np.float32)
-    for index, name in enumerate(names):
-        # Beyond float32 is infinity, which the next lines refuse by name.
-        with np.errstate(over="ignore"):
-            matrix[:, index] = table[name].cast(pa.float64(), safe=False).to_numpy()
-        infinite = np.flatnonzero(np.isinf(matrix[:, index]))
-        if infinite.size:
-            raise InputError(
-                f"column {name!r} of {part.name} is infinite, or too large for float32, in row {infinite[0]}; "
-                "features must be finite"
-            )
-    return matrix
+def _row_groups(
+    parts: list[_Part], names: list[str]
+) -> Iterator[tuple[int, list[NDArray[np.float32]], list[datetime]]]:
+    """Give each row group's number of rows, its features, and its first and last hour."""
+    for part in parts:
+        has_hours = HOUR in part.file.schema_arrow.names and pa.types.is_timestamp(
+            part.file.schema_arrow.field(HOUR).type
+        )
+        first = 0
+        for number in range(part.file.num_row_groups):
+            try:
+                table = part.file.read_row_group(number, columns=[*names, HOUR] if has_hours else names)
+            except (pa.ArrowException, OSError) as error:
+                raise InputError(f"{part.name} cannot be read: {error}") from error
+            columns = [_singles(table[name], name, part.name, first) for name in names]
+            yield table.num_rows, columns, _hour_range(table) if has_hours else []
+            first += table.num_rows
 
 
-def _hour_range(part: _Part) -> list[datetime]:
-    names = part.file.schema_arrow.names
-    if HOUR not in names or not pa.types.is_timestamp(part.file.schema_arrow.field(HOUR).type):
-        return []
-    hours = part.file.read(columns=[HOUR])[HOUR].cast(pa.timestamp("us", "UTC"), safe=False)
+def _singles(column: Any, name: str, part: str, first: int) -> NDArray[np.float32]:
+    is_single = column.type == pa.float32()
+    # Beyond float32 is infinity, which the next lines refuse by name.
+    with np.errstate(over="ignore"):
+        values: NDArray[np.float32] = (column if is_single else column.cast(pa.float64(), safe=False)).to_numpy()
+        values = values.astype(np.float32, copy=False)
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise InputError(
+            f"column {name!r} of {part} is infinite, or too large for float32, in row {first + infinite.argmax()}; "
+            "features must be finite"
+        )
+    return values
+
+
+def _hour_range(table: Any) -> list[datetime]:
+    hours = table[HOUR].cast(pa.timestamp("us", "UTC"), safe=False)
     return [hour for hour in pc.min_max(hours).as_py().values() if hour is not None]
 
 

@@ -141,6 +141,11 @@ class FlatForest:
         -------
         ndarray of shape (n_rows,), float64
         """
+        scores: NDArray[np.float64] = self.score_samples(matrix, threads) - self.offset
+        return scores
+
+    def score_samples(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
+        """Give scikit-learn's `score_samples`, bit for bit: the scores before the threshold is taken off."""
         sums = np.empty(len(matrix), np.float64)
         add = self._add_path_lengths
         if len(matrix) >= KERNEL_ROWS and find_spec("numba") and not np.isnan(matrix).any():
@@ -148,8 +153,8 @@ class FlatForest:
         self._in_parts(lambda rows: add(matrix[rows], sums[rows]), len(matrix), threads)
         # scikit-learn's own expressions: a forest of single rows has no usual length, and shares of 1.
         shares = sums / self._usual_sum if self._usual_sum else np.ones_like(sums)
-        scores: NDArray[np.float64] = -(2 ** (-shares)) - self.offset
-        return scores
+        samples: NDArray[np.float64] = -(2 ** (-shares))
+        return samples
 
     def attributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Say how many splits sooner each feature isolates a row: positive makes it more anomalous.

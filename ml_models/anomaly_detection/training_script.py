@@ -26,6 +26,7 @@ from anomaly_detection.errors import InputError
 from anomaly_detection.files import write_json
 from anomaly_detection.forest import FOREST_FILE, FlatForest
 from anomaly_detection.hyperparameters import NAMES, Hyperparameters, is_sagemakers_own, parse_hyperparameters
+from anomaly_detection.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
 
 BAD_INPUT = 2
 METRICS_FILE = "metrics.json"
-# scikit-learn's own meaning of max_samples="auto".
-AUTO_SAMPLES = 256
 # Training rows on which the flat forest must equal scikit-learn's.
 PROOF_ROWS = 2000
+SCORED_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def _parse_options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--model_dir", metavar="DIR", help="gets the artifact; default $SM_MODEL_DIR")
     parser.add_argument("--output_data_dir", metavar="DIR", help="gets metrics.json; default $SM_OUTPUT_DATA_DIR")
     for name in NAMES:
-        parser.add_argument(f"--{name}", help=f"default {getattr(Hyperparameters, name)}")
+        bare: dict[str, Any] = {"nargs": "?", "const": "true"} if name == "exact" else {}
+        parser.add_argument(f"--{name}", help=f"default {getattr(Hyperparameters, name)}", **bare)
     options, others = parser.parse_known_args([_underscored(word) for word in argv])
     _refuse_unknown(others)
     return options
@@ -154,20 +155,22 @@ def train(job: Job) -> dict[str, Any]:
     Returns
     -------
     dict
-        What metrics.json holds: `rows`, `features`, `share_flagged`, `threshold`, `score_quantiles`, `fit_seconds`.
+        What metrics.json holds: `rows`, `rows_sampled`, `features`, `share_flagged`, `threshold`, `score_quantiles`,
+        `fit_seconds`.
 
     Raises
     ------
     InputError
         The data or the hyperparameters cannot be used, or the directories not be written.
     """
-    data = read_training_data(job.channel)
+    hyperparameters = job.hyperparameters
+    data = read_training_data(job.channel, hyperparameters.kept_rows, hyperparameters.random_state)
     started = time.perf_counter()
-    forest = fit(data, job.hyperparameters)
+    forest, scores = fit(data, hyperparameters)
     fit_seconds = time.perf_counter() - started
-    scores = _proven_scores(forest, data.matrix)
     metrics = {
-        "rows": len(data.matrix),
+        "rows": data.rows,
+        "rows_sampled": len(data.matrix),
         "features": data.matrix.shape[1],
         "share_flagged": float(np.mean(scores < 0)),
         "threshold": float(forest.offset_),
@@ -184,13 +187,22 @@ def train(job: Job) -> dict[str, Any]:
     return metrics
 
 
-def fit(data: TrainingData, hyperparameters: Hyperparameters) -> IsolationForest:
+def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[IsolationForest, NDArray[np.float64]]:
     """Fit an Isolation Forest (Liu, Ting and Zhou 2008, as scikit-learn implements it).
+
+    Returns
+    -------
+    forest : IsolationForest
+        To the bit what scikit-learn fits on the matrix, threshold included.
+    scores : ndarray of shape (n_sampled,), float64
+        The matrix's anomaly scores.
 
     Raises
     ------
     InputError
         Fewer than two rows, or more features per tree than there are.
+    RuntimeError
+        The flat forest that serves does not score as scikit-learn does.
     """
     rows, features = data.matrix.shape
     if rows < 2:
@@ -199,27 +211,38 @@ def fit(data: TrainingData, hyperparameters: Hyperparameters) -> IsolationForest
         raise InputError(
             f"hyperparameter max_features is {hyperparameters.max_features}, but the data have {features} features"
         )
-    arguments = hyperparameters.as_dict() | {"max_samples": _samples(hyperparameters.max_samples, rows)}
-    # Threads would add up the trees in any order, and the last bit of a score with them.
-    return IsolationForest(**arguments, n_jobs=None).fit(data.matrix)
+    forest = IsolationForest(
+        n_estimators=hyperparameters.n_estimators,
+        max_samples=min(hyperparameters.rows_per_tree(data.rows), rows),
+        max_features=hyperparameters.max_features,
+        random_state=hyperparameters.random_state,
+        # Threads would add up the trees in any order, and the last bit of a score with them.
+        n_jobs=None,
+    ).fit(data.matrix)
+    samples = _proven(forest, data.matrix)
+    if hyperparameters.contamination != "auto":
+        # What fit would do: it scores as slowly as scikit-learn does.
+        forest.set_params(contamination=hyperparameters.contamination)
+        forest.offset_ = np.percentile(samples, 100.0 * hyperparameters.contamination)
+    return forest, samples - forest.offset_
 
 
-def _proven_scores(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+def _proven(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score with the flat forest that serves, once it has proven itself against scikit-learn."""
     flat = FlatForest.from_sklearn(forest)
     proof = matrix[:: max(1, len(matrix) // PROOF_ROWS)]
-    if flat.scores(proof).tobytes() != forest.decision_function(proof).tobytes():
+    if flat.score_samples(proof).tobytes() != forest.score_samples(proof).tobytes():
         raise RuntimeError(
             f"{FOREST_FILE} would not score as {artifact.MODEL_FILE} does with scikit-learn "
             f"{artifact.library_versions()['scikit-learn']}; no model was saved"
         )
-    return flat.scores(matrix)
-
-
-def _samples(max_samples: float | str, rows: int) -> int:
-    if isinstance(max_samples, float):
-        return max(1, int(max_samples * rows))
-    return min(max_samples if isinstance(max_samples, int) else AUTO_SAMPLES, rows)
+    progress = Progress("scored", len(matrix))
+    samples = np.empty(len(matrix), np.float64)
+    for start in range(0, len(matrix), SCORED_AT_ONCE):
+        part = slice(start, start + SCORED_AT_ONCE)
+        samples[part] = flat.score_samples(matrix[part])
+        progress.at(min(start + SCORED_AT_ONCE, len(matrix)))
+    return samples
 
 
 def _manifest(job: Job, data: TrainingData, metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,7 +251,8 @@ def _manifest(job: Job, data: TrainingData, metrics: Mapping[str, Any]) -> dict[
         "schema": data.schema.document,
         "schema_hash": data.schema.hash,
         "training": {
-            "rows": len(data.matrix),
+            "rows": data.rows,
+            "rows_sampled": len(data.matrix),
             "files": data.files,
             "start_hour_utc": data.start_hour_utc,
             "end_hour_utc": data.end_hour_utc,

@@ -8,6 +8,7 @@ import joblib
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.ensemble import IsolationForest
 
 from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
@@ -130,3 +131,66 @@ def test_a_forest_that_would_serve_other_scores_is_not_saved(tmp_path: Path, mon
     with pytest.raises(RuntimeError, match="no model was saved"):
         main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")])
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("contamination", [0.03, "auto"])
+def test_the_forest_is_what_scikit_learn_fits(tmp_path: Path, contamination: float | str) -> None:
+    values = matrix(700)
+    write_part(tmp_path / "train" / "a.parquet", values)
+    done = run_training_script(
+        tmp_path / "train", tmp_path / "model", "--n_estimators", "15", "--contamination", str(contamination)
+    )
+    assert done.returncode == 0, done.stderr
+    theirs = IsolationForest(n_estimators=15, max_samples=256, contamination=contamination, random_state=42).fit(values)
+    ours = joblib.load(tmp_path / "model" / "model.joblib")
+    assert ours.offset_ == theirs.offset_
+    assert ours.get_params() == theirs.get_params()
+    assert ours.decision_function(values).tobytes() == theirs.decision_function(values).tobytes()
+
+
+@pytest.fixture(scope="module")
+def long_channel(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    """Parts in the order of time, with a trend: the first rows are unlike the last."""
+    folder = tmp_path_factory.mktemp("long")
+    values = matrix(260_000) + np.linspace(0, 8, 260_000, dtype=np.float32)[:, None]
+    for number, part in enumerate(np.array_split(values, 3)):
+        write_part(folder / f"{number}.parquet", part)
+    return folder, values
+
+
+def test_many_rows_are_represented_by_a_uniform_sample(
+    long_channel: tuple[Path, np.ndarray], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel, values = long_channel
+    arguments = ["--train", str(channel), "--n_estimators", "25", "--model-dir"]
+    assert main([*arguments, str(tmp_path / "model")]) == 0
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert (manifest["training"]["rows"], manifest["training"]["rows_sampled"]) == (260_000, 200_000)
+    flat = FlatForest.load(tmp_path / "model" / "forest.npz")
+    assert np.mean(flat.scores(values) < 0) == pytest.approx(0.01, abs=0.0005)
+    baseline = json.loads((tmp_path / "model" / "baseline.json").read_text())
+    for share, name in enumerate(NAMES[:3]):
+        assert baseline["features"][name]["mean"] == pytest.approx(values[:, share].mean(), abs=0.01)
+    assert main([*arguments, str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "model.joblib").read_bytes() == (tmp_path / "model" / "model.joblib").read_bytes()
+
+
+def test_exact_uses_every_row(long_channel: tuple[Path, np.ndarray], tmp_path: Path) -> None:
+    channel, values = long_channel
+    arguments = ["--train", str(channel), "--n_estimators", "3", "--exact", "--model-dir", str(tmp_path / "model")]
+    assert main(arguments) == 0
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert manifest["training"]["rows_sampled"] == 260_000
+    theirs = IsolationForest(n_estimators=3, max_samples=256, contamination=0.01, random_state=42).fit(values)
+    assert joblib.load(tmp_path / "model" / "model.joblib").offset_ == theirs.offset_
+
+
+def test_a_long_training_says_how_far_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anomaly_detection.progress.SECONDS", 0.0)
+    for name in "ab":
+        write_part(tmp_path / "train" / f"{name}.parquet", matrix(150))
+    assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "m"), "--n_estimators", "3"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["read 150 of 300 rows (50 %)", "read 300 of 300 rows (100 %)", "scored 300 of 300 rows (100 %)"]
