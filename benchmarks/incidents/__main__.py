@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.incidents.alert import above
 from benchmarks.incidents.cases import SEEDS, generated_case, real_case
 from benchmarks.incidents.evaluation import BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tuned
 from benchmarks.incidents.report import text_tables
-from benchmarks.incidents.score import Score, total
+from benchmarks.incidents.score import Score, explain, total
 
 if TYPE_CHECKING:
     from benchmarks.incidents.evaluation import Found
@@ -36,14 +37,17 @@ def main() -> int:
         found = {
             case.name: (case, alerts_by_setting(detector, case, cache)) for group in cases.values() for case in group
         }
-        results[detector] = measured(
-            [found[case.name] for (_, seeds), group in cases.items() if seeds == "dev" for case in group],
-            {
-                base: [found[case.name] for case in group]
-                for (base, seeds), group in cases.items()
-                if seeds == options.seeds
-            },
-        )
+        dev = [found[case.name] for (_, seeds), group in cases.items() if seeds == "dev" for case in group]
+        groups = {
+            base: [found[case.name] for case in group]
+            for (base, seeds), group in cases.items()
+            if seeds == options.seeds
+        }
+        results[detector] = measured(dev, groups)
+        if options.explain:
+            choice = tuned(dev)[BUDGET]
+            for case, by in (one for group in groups.values() for one in group):
+                print("\n".join(explain(case, above(by[choice.setting], choice.threshold))))
     print(text_tables(results))
     if options.json:
         options.json.write_text(json.dumps({"seeds": options.seeds, "detectors": results}, indent=1) + "\n")
@@ -88,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--base", choices=("all", "generated"), default="all", help="which base traffic")
     parser.add_argument("--real", type=Path, default=REAL_BILLS, help="a folder with a legacy CUR in parquet")
     parser.add_argument("--detector", action="append", choices=DETECTORS, help="this one only; may be repeated")
+    parser.add_argument("--explain", action="store_true", help="name each incident and each false alert")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--cache", type=Path, help="where bills, features, models and scores are kept")
     return parser.parse_args()

@@ -1,4 +1,4 @@
-"""A bill in the making: flows of GB by the hour, what was injected into them, and the legacy CUR that prices them.
+"""A bill in the making: flows of GB by the hour, what was injected into them, and the export that prices them.
 
 Prices are those of https://aws.amazon.com/ec2/pricing/on-demand/ and https://aws.amazon.com/vpc/pricing/ as of 2026,
 rounded to one list for all regions.
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,7 +46,7 @@ class Flow:
     """One line of the bill that comes again each hour: who, what, and the GB of each hour.
 
     `gb` has the shape (hours,) and holds everything; `injected` holds the part of it that an incident put there, by
-    the incident's number.
+    the incident's number. `job` names a job that the line belongs to, such as "irregular job".
     """
 
     account: str
@@ -56,6 +58,7 @@ class Flow:
     tariff: str
     gb: Floats
     injected: dict[int, Floats] = field(default_factory=dict)
+    job: str = ""
 
     def inject(self, number: int, gb: Floats) -> None:
         """Add an incident's GB."""
@@ -142,8 +145,8 @@ def injected_usd(bill: Bill, lines: pd.DataFrame, number: int) -> Floats:
     return dollars
 
 
-def write_legacy_cur(bill: Bill, lines: pd.DataFrame, folder: Path) -> list[Path]:
-    """Write a legacy CUR in parquet, a file for each billing month; the last month has no invoice yet."""
+def write_exports(bill: Bill, lines: pd.DataFrame, folder: Path, kind: str) -> list[Path]:
+    """Write "legacy CUR" or "CUR 2.0" in parquet, a file for each billing month; the last month has no invoice yet."""
     table = _columns(bill, pd.concat([lines, _adjusted(bill)], ignore_index=True))
     months = bill.months()[table.pop("hour").to_numpy()]
     files = []
@@ -151,7 +154,11 @@ def write_legacy_cur(bill: Bill, lines: pd.DataFrame, folder: Path) -> list[Path
         part = table[months == month].assign(bill_invoice_id="" if month == months.max() else str(70_000_000 + month))
         file = folder / f"{month // 12}-{month % 12 + 1:02d}.snappy.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
-        part.to_parquet(file, index=False)
+        arrow = pa.Table.from_pandas(part, preserve_index=False)
+        if kind == "CUR 2.0":
+            product = pa.array([[("product_name", "AWS Data Transfer")]] * len(part), pa.map_(pa.string(), pa.string()))
+            arrow = arrow.append_column("product", product)
+        pq.write_table(arrow, file)
         files.append(file)
     return files
 

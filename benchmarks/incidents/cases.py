@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.incidents import real, traffic
-from benchmarks.incidents.bill import priced, write_legacy_cur
+from benchmarks.incidents.bill import priced, write_exports
 from benchmarks.incidents.injection import KINDS, Scene, inject, truth
-from benchmarks.incidents.ordinary import add_ordinary, finish_bill
+from benchmarks.incidents.ordinary import add_ordinary, finish_bill, what_goes_on
 from benchmarks.incidents.truth import Case
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SIZE_SHARES = {"large": 0.2, "medium": 0.35, "small": 0.35, "faint": 0.1}
 REFRESHES_A_DAY = (1, 2, 3)
 LINE_LAG_HOURS = (4, 12)
 REAL_INCIDENTS = 6
+EXPORTS = ("legacy CUR", "CUR 2.0")  # in turn, by seed
 GENERATOR = ("bill", "traffic", "real", "injection", "ordinary", "truth", "cases")
 
 
@@ -65,7 +66,7 @@ def _kept(home: Path, make: Callable[[Path], Case]) -> Case:
 def _generate(seed: int, home: Path) -> Case:
     bill, rng, _ = traffic.new_bill(seed)
     scene = Scene(bill, rng, traffic.TRAINING_DAYS * 24)
-    return finished_case(f"generated {seed}", scene, home, list(KINDS))
+    return _finished("generated", seed, scene, home, list(KINDS))
 
 
 def _from_real(seed: int, home: Path, real_bills: Path) -> Case:
@@ -73,10 +74,10 @@ def _from_real(seed: int, home: Path, real_bills: Path) -> Case:
     scene = Scene(bill, rng, real.TRAINING_DAYS * 24)
     # Two accounts and four weeks: as many incidents as in the generated bills would leave no quiet day.
     kinds = [str(kind) for kind in rng.choice(list(KINDS), REAL_INCIDENTS, replace=False)]
-    return finished_case(f"real {seed}", scene, home, kinds)
+    return _finished("real", seed, scene, home, kinds)
 
 
-def finished_case(name: str, scene: Scene, home: Path, kinds: list[str]) -> Case:
+def _finished(base: str, seed: int, scene: Scene, home: Path, kinds: list[str]) -> Case:
     """Inject incidents and hard negatives into a scene's bill, price it and write it."""
     bill = scene.bill
     # Each stage draws from its own stream, so that a bill without its incidents is the same bill for the rest.
@@ -92,12 +93,12 @@ def finished_case(name: str, scene: Scene, home: Path, kinds: list[str]) -> Case
             continue  # a small account has no line of this kind left
         placed.append((str(kind), size))
     scene.rng = for_the_end
-    ordinary += finish_bill(scene)
+    ordinary += [*finish_bill(scene), *what_goes_on(scene)]
     lines = priced(bill)
-    files = write_legacy_cur(bill, lines, home)
+    files = write_exports(bill, lines, home, EXPORTS[seed % len(EXPORTS)])
     incidents = [truth(scene, lines, number, kind, size) for number, (kind, size) in enumerate(placed, start=1)]
     return Case(
-        name=name,
+        name=f"{base} {seed}",
         exports=tuple(files),
         start=bill.start,
         hours=bill.hours,

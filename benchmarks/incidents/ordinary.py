@@ -178,9 +178,18 @@ def _partial_last_day(scene: Scene) -> list[Ordinary]:
             injected[-cut:] = 0.0
             injected[-cut - 6 : -cut] *= late
     accounts = sorted({flow.account for flow in scene.bill.flows})
+    last = scene.bill.hours - cut - 6
+    return [Ordinary("partial last day", account, (), (), last, scene.bill.hours) for account in accounts]
+
+
+def what_goes_on(scene: Scene) -> list[Ordinary]:
+    """Name what every bill has anyway: jobs, and the first days of a month, in which tiers begin anew."""
+    hours = range(scene.bill.hours)
+    starts = [hour for hour in hours if (scene.bill.at(hour).day, scene.bill.at(hour).hour) == (1, 0)]
+    accounts = sorted({flow.account for flow in scene.bill.flows})
     return [
-        Ordinary("partial last day", account, (), (), scene.bill.hours - cut - 6, scene.bill.hours)
-        for account in accounts
+        *(_event(flow.job, [flow], 0, scene.bill.hours) for flow in scene.bill.flows if flow.job),
+        *(Ordinary("new month", account, (), (), at, at + 72) for at in starts for account in accounts),
     ]
 
 

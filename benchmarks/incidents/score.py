@@ -156,6 +156,28 @@ def score(case: Case, alerts: Sequence[Alert]) -> Score:
     return result
 
 
+def explain(case: Case, alerts: Sequence[Alert]) -> list[str]:
+    """Say of each incident when it was found or that it was missed, and of each false alert what it fell on."""
+    lines = []
+    for incident in case.incidents:
+        own = [alert for alert in alerts if belongs(alert, incident)]
+        found = f"found after {min(a.detected for a in own) - incident.start} h" if own else "missed"
+        needless = "" if incident.catchable else " (not catchable)"
+        lines.append(
+            f"{case.name}  {found}{needless}: {incident.size} {incident.kind}, ${incident.usd.sum():,.0f} in "
+            f"{incident.end - incident.start + 1} h from hour {incident.start}, {incident.ratio:.1f} times the usual, "
+            f"{incident.usage_types[0]} of {incident.resources[0]}"
+        )
+    for alert in alerts:
+        if not any(belongs(alert, incident) for incident in case.incidents):
+            verdict = "dropped, planned" if any(_is_about(alert, event) for event in case.planned) else "false"
+            lines.append(
+                f"{case.name}  {verdict}: {_looks_like(case, alert)}, raised at hour "
+                f"{alert.detected}, rank {alert.rank:.4g}, {alert.usage_types[0]} of {alert.resources[0]}"
+            )
+    return lines
+
+
 def belongs(alert: Alert, incident: Incident) -> bool:
     """Say whether an alert is about an incident."""
     return (
@@ -172,6 +194,7 @@ def _is_about(alert: Alert, event: Ordinary) -> bool:
 
 
 def _looks_like(case: Case, alert: Alert) -> str:
+    # Those that name a resource and a time come first, what goes on anyway comes last.
     for event in case.ordinary:
         in_place = not event.resources or not set(alert.resources).isdisjoint(event.resources)
         if alert.account == event.account and in_place and event.start <= alert.detected <= event.end:

@@ -119,15 +119,15 @@ def _batch_jobs(bill: Bill, shaper: Shaper, account: str, region: str, scale: fl
     rng = shaper.rng
     other = str(rng.choice([name for name in HOMES if name != region]))
     nightly = shaper.batch(region, scale * rng.uniform(20, 150), tuple(range(7)), int(rng.integers(0, 6)), 2)
-    replication(bill, account, region, other, nightly, rng)
+    replication(bill, account, region, other, nightly, rng).job = "nightly job"
     weekly = shaper.batch(region, scale * rng.uniform(40, 200), (int(rng.integers(7)),), int(rng.integers(0, 24)), 4)
-    instance(bill, account, region, weekly, rng)
+    instance(bill, account, region, weekly, rng).job = "weekly job"
     # Jobs that somebody starts about once a week, at no particular time, since always.
     irregular = shaper.irregular(scale * rng.uniform(15, 120), float(rng.uniform(0.5, 2.5)))
-    bucket(bill, account, region, irregular, rng)
+    bucket(bill, account, region, irregular, rng).job = "irregular job"
     # People who fetch things when they need them: no rhythm, a few dollars at most.
     at_hand = shaper.sparse(rng.uniform(8, 40), min(scale * rng.uniform(1, 8), 12.0))
-    instance(bill, account, region, at_hand, rng)
+    instance(bill, account, region, at_hand, rng).job = "fetched by hand"
 
 
 def _sparse_flow(bill: Bill, shaper: Shaper, account: str, homes: list[str]) -> None:

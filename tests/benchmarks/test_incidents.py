@@ -21,8 +21,9 @@ from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import ours, rivals
 from benchmarks.incidents.evaluation import NO_FOREST, OURS, WARM_UP_HOURS, alerts_by_setting
 from benchmarks.incidents.panel import panel_of
-from benchmarks.incidents.score import score, total
+from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
+from egress_features.sources import read_export
 from tests.support.sample_data import sample
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,6 +174,22 @@ def test_a_threshold_on_the_rank_takes_its_time() -> None:
     slow = replace(_alert(300, "a"), course=((300, 1.0), (304, 5.0), (309, 9.0)))
     assert [a.detected for a in above([slow], 5.0)] == [304]
     assert above([slow], 10.0) == []
+
+
+def test_misses_and_false_alerts_are_named() -> None:
+    lines = explain(CASE, [_alert(304, "a"), _alert(400, "z"), _alert(605, "m")])
+    assert [line.split("  ")[1].split(":")[0] for line in lines] == [
+        "found after 4 h",
+        "missed",
+        "missed (not catchable)",
+        "false",
+        "dropped, planned",
+    ]
+
+
+def test_bills_come_as_legacy_cur_and_as_cur_2_0(generated: Case, small: Case) -> None:
+    kinds = [{read_export(file).kind for file in case.exports} for case in (generated, small)]
+    assert kinds == [{"CUR 2.0"}, {"legacy CUR"}]
 
 
 def test_scores_add_up() -> None:
