@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from anomaly_detector.first_look import first_look
 from anomaly_detector.hours import iso_hour
+from anomaly_detector.incidents import Series
+from anomaly_detector.likely import likely
 from anomaly_detector.settings import SEVERITIES
 
 if TYPE_CHECKING:
-    from anomaly_detector.incidents import Hour, Incident, Series
+    from anomaly_detector.incidents import Hour, Incident
     from anomaly_detector.settings import Policy
 
 MAX_CONTRIBUTORS = 5
@@ -35,6 +36,8 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
     lead = contributors[0]
     same_class = [h for h in hours if h.series.egress_class == lead["egress_class"]]
     per_day = excess_usd_per_day(incident)
+    account_id = hours[0].series.account_id
+    guess = likely(incident, Series(account_id, *(lead[name] for name in Series._fields[1:])))
     amounts = {
         "cost_usd": _total(hours, "cost_usd"),
         "expected_cost_usd": _total(hours, "expected_cost_usd"),
@@ -45,7 +48,7 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
     }
     return {
         "alert_id": incident.alert_id,
-        "account_id": hours[0].series.account_id,
+        "account_id": account_id,
         "region": lead["region"],
         "service": lead["service"],
         "egress_class": lead["egress_class"],
@@ -63,7 +66,9 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
         "anomalous_hours": len({hour.hour for hour in hours}),
         "is_provisional": any(hour.is_provisional for hour in hours),
         "is_estimated": any(hour.is_estimated for hour in hours),
-        "first_look": first_look(lead["egress_class"], lead["service"]),
+        "incident_class": guess.kind,
+        "looks_like": guess.looks_like,
+        "first_look": guess.first_look,
     }
 
 

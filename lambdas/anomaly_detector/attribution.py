@@ -1,7 +1,7 @@
-"""Why the model calls an hour anomalous: what its score would be had one feature been as usual.
+"""Why the model calls an hour anomalous: the features that make the forest isolate it sooner, by their shares.
 
-Each feature in turn is set to 0, which the schema defines as "as usual", and the endpoint scores again. It is simple
-and true of the model that serves, and says nothing of features that only matter together.
+The endpoint gives exact credits along the trees' paths, in splits; they add up to how much sooner than usual the forest
+isolates the hour. What counts here is their share among those that speak for an anomaly.
 """
 
 from __future__ import annotations
@@ -11,18 +11,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from anomaly_detector.endpoint import NotOfferedError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from anomaly_detector.endpoint import Endpoint
 
 NAMED_FEATURES = 2
+WORTH_NAMING = 0.1
 
 
 def model_reasons(
     endpoint: Endpoint, rows: Sequence[Mapping[str, float]], descriptions: Mapping[str, str]
 ) -> list[str]:
     """Return a sentence for each row of features (name to value), all asked for in one go.
+
+    An endpoint that does not offer attributions gives "" for each: an alert does not wait for its reasons.
 
     Raises
     ------
@@ -31,19 +36,20 @@ def model_reasons(
     if not rows:
         return []
     names = list(rows[0])
-    values = np.array([[row[name] for name in names] for row in rows], dtype=np.float32)
-    variants = np.repeat(values, len(names) + 1, axis=0)
-    for number in range(len(names)):
-        variants[number + 1 :: len(names) + 1, number] = 0
-    _, scores = endpoint.score(pa.table({name: variants[:, i] for i, name in enumerate(names)}))
-    by_row = scores.reshape(len(rows), len(names) + 1)
-    return [_sentence(row, names, descriptions) for row in by_row]
+    table = pa.table({name: np.array([row[name] for row in rows], dtype=np.float32) for name in names})
+    try:
+        scores, by_name = endpoint.attributions(table)
+    except NotOfferedError:
+        return [""] * len(rows)
+    credited = np.column_stack([by_name[name] for name in names])
+    return [_sentence(score, row, names, descriptions) for score, row in zip(scores, credited, strict=True)]
 
 
-def _sentence(scores: np.ndarray, names: list[str], descriptions: Mapping[str, str]) -> str:
-    rise = scores[1:] - scores[0]
-    best = [i for i in np.argsort(-rise, kind="stable")[:NAMED_FEATURES] if rise[i] > 0]
+def _sentence(score: float, row: np.ndarray, names: list[str], descriptions: Mapping[str, str]) -> str:
+    positive = np.maximum(row, 0)
+    shares = positive / positive.sum() if positive.any() else positive
+    best = [i for i in np.argsort(-shares, kind="stable")[:NAMED_FEATURES] if shares[i] >= WORTH_NAMING]
     if not best:
-        return f"the model's score is {scores[0]:+.3f}, and no single feature makes it: they do together"
-    parts = [f"{scores[i + 1]:+.3f} if {names[i]} were as usual ({descriptions.get(names[i], names[i])})" for i in best]
-    return f"the model's score is {scores[0]:+.3f}; it would be {', or '.join(parts)}"
+        return f"the model's score is {score:+.3f}, and no feature stands out: many do a little"
+    parts = [f"{descriptions.get(names[i], names[i])} ({shares[i]:.0%})" for i in best]
+    return f"the model's score is {score:+.3f} (below 0 is anomalous), most by {' and '.join(parts)}"

@@ -25,6 +25,10 @@ class EndpointError(RuntimeError):
     """The endpoint refused the rows, or gave no answer after every attempt."""
 
 
+class NotOfferedError(EndpointError):
+    """The endpoint cannot answer in the form that was asked for, such as one with an image of one's own."""
+
+
 class Endpoint:
     """A SageMaker endpoint that takes CSV with a header and answers `is_anomaly,anomaly_score`.
 
@@ -66,21 +70,48 @@ class Endpoint:
         ------
         EndpointError
         """
-        # As doubles, float32 values are written with digits that read back to the same bits.
-        doubles = pa.table({name: features[name].cast(pa.float64()) for name in features.column_names})
-        answers = [self._score_chunk(body, rows) for body, rows in self._chunks(doubles)]
+        answers = [self._score_chunk(body, rows) for body, rows in self._chunks(features)]
         flags, scores = zip(*answers, strict=True) if answers else ((), ())
         return (
             np.concatenate([np.empty(0, np.int8), *flags]).astype(np.int8),
             np.concatenate([np.empty(0, np.float64), *scores]),
         )
 
+    def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Ask what makes rows anomalous, feature by feature.
+
+        Parameters
+        ----------
+        features : pa.Table
+            As for `score`, few rows: they go in one request.
+
+        Returns
+        -------
+        anomaly_score : ndarray of float64, shape (n,)
+        attributions : dict of str to ndarray of float64, shape (n,)
+            By feature, how many splits sooner the forest isolates the row because of it; positive makes it more
+            anomalous.
+
+        Raises
+        ------
+        NotOfferedError
+            The endpoint answers scores alone.
+        EndpointError
+        """
+        body = _csv(features)
+        answer = pa_csv.read_csv(io.BytesIO(self._invoke(body, "text/csv;output=attributions")))
+        names = features.column_names
+        if answer.num_rows != features.num_rows or not {"anomaly_score", *names} <= set(answer.column_names):
+            raise EndpointError(
+                f"endpoint {self._name} answered {answer.num_rows} rows of {', '.join(answer.column_names)} when asked "
+                f"for attributions of {features.num_rows} rows; anomaly_score and every feature are expected"
+            )
+        return _floats(answer, "anomaly_score"), {name: _floats(answer, name) for name in names}
+
     def _chunks(self, table: pa.Table) -> list[tuple[bytes, int]]:
         if table.num_rows == 0:
             return []
-        buffer = io.BytesIO()
-        pa_csv.write_csv(table, buffer)
-        body = buffer.getvalue()
+        body = _csv(table)
         if len(body) <= self._max_body_bytes:
             return [(body, table.num_rows)]
         if table.num_rows == 1:
@@ -89,26 +120,28 @@ class Endpoint:
         return self._chunks(table.slice(0, half)) + self._chunks(table.slice(half))
 
     def _score_chunk(self, body: bytes, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        answer = pa_csv.read_csv(io.BytesIO(self._invoke(body)))
+        answer = pa_csv.read_csv(io.BytesIO(self._invoke(body, "text/csv;output=scores")))
         if answer.column_names != ["is_anomaly", "anomaly_score"] or answer.num_rows != rows:
             raise EndpointError(
                 f"endpoint {self._name} answered {answer.num_rows} rows of {', '.join(answer.column_names)} "
                 f"to a request of {rows} rows; is_anomaly, anomaly_score are expected"
             )
-        return answer["is_anomaly"].to_numpy(), answer["anomaly_score"].to_numpy().astype(np.float64)
+        return answer["is_anomaly"].to_numpy(), _floats(answer, "anomaly_score")
 
-    def _invoke(self, body: bytes) -> bytes:
+    def _invoke(self, body: bytes, accept: str) -> bytes:
         reason = ""
         for attempt in range(ATTEMPTS):
             if attempt:
                 self._sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
             try:
                 answer = self._client.invoke_endpoint(
-                    EndpointName=self._name, ContentType="text/csv", Accept="text/csv;output=scores", Body=body
+                    EndpointName=self._name, ContentType="text/csv", Accept=accept, Body=body
                 )
                 return bytes(answer["Body"].read())
             except ClientError as error:
                 reason = _reason(error)
+                if _status(error) == 406:
+                    raise NotOfferedError(f"endpoint {self._name} does not answer {accept}: {reason}") from error
                 if not _is_worth_retrying(error):
                     raise EndpointError(f"endpoint {self._name} refused the request: {reason}") from error
             except (ConnectionError, HTTPClientError) as error:
@@ -117,11 +150,29 @@ class Endpoint:
 
 
 def _is_worth_retrying(error: ClientError) -> bool:
+    status = _status(error)
+    return error.response["Error"]["Code"] in _RETRIED or status == 429 or status >= 500
+
+
+def _status(error: ClientError) -> int:
+    """Return the container's own status where it answered, else the service's."""
     answer: Any = error.response
     if answer["Error"]["Code"] == "ModelError":
-        return int(answer.get("OriginalStatusCode", 500)) >= 500
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return answer["Error"]["Code"] in _RETRIED or status == 429 or status >= 500
+        return int(answer.get("OriginalStatusCode", 500))
+    return int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _csv(features: pa.Table) -> bytes:
+    # As doubles, float32 values are written with digits that read back to the same bits.
+    doubles = pa.table({name: features[name].cast(pa.float64()) for name in features.column_names})
+    buffer = io.BytesIO()
+    pa_csv.write_csv(doubles, buffer)
+    return buffer.getvalue()
+
+
+def _floats(table: pa.Table, name: str) -> np.ndarray:
+    values: np.ndarray = table[name].to_numpy().astype(np.float64)
+    return values
 
 
 def _reason(error: ClientError) -> str:

@@ -76,6 +76,7 @@ def alert_text(alert: Mapping[str, Any], raised_from: str | None = None) -> str:
         _what(alert),
         f"Who    {_who(alert)}",
         *(f"{'Why' if i == 0 else '':<6} {reason}" for i, reason in enumerate(alert["reasons"])),
+        *([f"Looks  like {alert['looks_like']}"] if alert["looks_like"] else []),
         f"First  {alert['first_look']}",
         f"Alert  {alert['alert_id']}, detected at {_time(alert['detected_hour_utc'])}",
     ]

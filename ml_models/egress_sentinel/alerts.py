@@ -41,6 +41,8 @@ FIELDS = (
     "anomalous_hours",
     "is_provisional",
     "is_estimated",
+    "incident_class",
+    "looks_like",
     "first_look",
 )
 SEVERITIES = ("critical", "high", "medium", "low")

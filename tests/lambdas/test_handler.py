@@ -107,6 +107,22 @@ def test_a_wrong_answer_is_raised_at_once(make: Make, fault: str, sentence: str)
     assert (len(world.endpoint.requests), world.messages()) == (1, [])
 
 
+def test_the_alert_names_the_features_that_drove_the_score(make: Make) -> None:
+    world = make()
+    world.put(hot_day())
+    world.invoke(event("s3_object_created"))
+    assert "most by ratio (100%)" in world.alerts()[0]["reasons"][1]
+
+
+def test_an_endpoint_that_offers_scores_alone_costs_the_reason_not_the_alert(make: Make) -> None:
+    world = make()
+    world.put(hot_day())
+    world.endpoint.faults = ["", "scores alone"]
+    world.invoke(event("s3_object_created"))
+    assert len(world.messages()) == 1
+    assert [reason for reason in world.alerts()[0]["reasons"] if "model" in reason] == []
+
+
 def test_a_crash_between_storing_and_publishing_still_publishes_once(make: Make) -> None:
     world = make()
     world.put(hot_day())

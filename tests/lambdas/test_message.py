@@ -13,7 +13,8 @@ TEXT = [
     "Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
     "media-thumbs",
     "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
-    "       the model's score is -0.100; it would be +0.050 if the last 3 hours were as usual",
+    "       the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)",
+    "Looks  like a hot-linked object",
     "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
     "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
 ]
@@ -33,7 +34,7 @@ def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
     alert = alert_of(
-        incident, Policy(), "the model's score is -0.100; it would be +0.050 if the last 3 hours were as usual"
+        incident, Policy(), "the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)"
     )
     assert message_of([alert], {}).splitlines() == TEXT
     assert subject_of([alert]) == "HIGH egress: $1,540 a day in 210012345678 eu-west-1 internet"

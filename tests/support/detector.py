@@ -40,7 +40,8 @@ class FaultyEndpoint:
                     self.close_connection = True
                     self.connection.close()
                     return
-                status, answer = endpoint.answer(body, fault)
+                accept = self.headers.get("Accept", "")
+                status, answer = endpoint.answer(body, fault, accept)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(answer)))
                 if status != 200:
@@ -65,14 +66,20 @@ class FaultyEndpoint:
         self._server.server_close()
 
     @staticmethod
-    def answer(body: bytes, fault: int | str | None) -> tuple[int, bytes]:
+    def answer(body: bytes, fault: int | str | None, accept: str = "") -> tuple[int, bytes]:
         if fault == "model error 500":
             return 424, json.dumps({"OriginalStatusCode": 500, "OriginalMessage": "worker died"}).encode()
         if fault == "model error 400":
             return 424, json.dumps({"OriginalStatusCode": 400, "OriginalMessage": "the feature x is missing"}).encode()
+        if fault == "scores alone" and "attributions" in accept:
+            return 424, json.dumps({"OriginalStatusCode": 406, "OriginalMessage": "scores alone"}).encode()
         if isinstance(fault, int):
             return fault, b'{"message": "no"}'
-        scores = [0.5 - 0.5 * float(row["ratio"]) for row in csv.DictReader(io.StringIO(body.decode()))]
+        ratios = [float(row["ratio"]) for row in csv.DictReader(io.StringIO(body.decode()))]
+        scores = [0.5 - 0.5 * ratio for ratio in ratios]
+        if "attributions" in accept:
+            lines = [f"{int(s < 0)},{s!r},{r!r}\n" for s, r in zip(scores, ratios, strict=True)]
+            return 200, "".join(["is_anomaly,anomaly_score,ratio\n", *lines]).encode()
         if fault == "short":
             scores.pop()
         return 200, "".join(["is_anomaly,anomaly_score\n", *(f"{int(s < 0)},{s!r}\n" for s in scores)]).encode()

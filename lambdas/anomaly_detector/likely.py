@@ -1,0 +1,166 @@
+"""What an incident looks like, by its kind of egress and its shape over the hours, and what to look at first. Pure.
+
+The signatures are those that teams report: a hot-linked object ramps to a plateau, a log loop grows by the hour, image
+pulls are a sawtooth, data leaves at night. A guess to start from, and worded as one.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from anomaly_detector.incidents import Hour, Incident, Series
+
+NEXT_TO_NOTHING = 0.02  # of what was sent
+LASTING_HOURS = 48
+SHORT_HOURS = 12
+BURST_HOURS = 3
+GROWTH = 3.0
+LOW_MULTIPLE = 4.0
+_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
+
+
+class Likely(NamedTuple):
+    """A kind of incident by its short name ("" where none fits), in words, and the first remedy."""
+
+    kind: str
+    looks_like: str
+    first_look: str
+
+
+_KINDS = {
+    "hot_link": (
+        "a hot-linked object",
+        "the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
+    ),
+    "cdn_miss": (
+        "a large object that the CDN does not cache",
+        "the cache hit ratio and the origin's Cache-Control headers of the largest keys",
+    ),
+    "s3_through_nat": (
+        "S3 traffic through the NAT gateway",
+        "flow logs of the NAT gateway's interface: S3 and DynamoDB belong on a gateway endpoint, which is free",
+    ),
+    "image_pulls": (
+        "images pulled through the NAT gateway again and again",
+        "what restarts: crash loops and deploys; then interface endpoints for ECR and a pull-through cache",
+    ),
+    "zone_chatter": (
+        "clients that call another availability zone",
+        "the last deployment; then zone-aware routing, or chatty pairs in one zone",
+    ),
+    "log_loop": (
+        "a log or retry loop: it grows by the hour",
+        "the agent's own log on the instance, and whether what it sends is about what it sends; stop it first",
+    ),
+    "new_replica": (
+        "a replication, backup or copy to another region that was not there before",
+        "replication rules, backup plans and read replicas that were created at its start; whether it was planned",
+    ),
+    "exfiltration": (
+        "data that leaves when nobody looks",
+        "flow logs by destination; a destination nobody knows means isolate the resource first",
+    ),
+    "slow_exfiltration": (
+        "data that leaves low and slow",
+        "flow logs by destination over the whole time; a destination nobody knows means isolate the resource first",
+    ),
+    "leaked_key": (
+        "new resources that nobody announced: a leaked key",
+        "CloudTrail of the region: who created them; disable that key, then stop them",
+    ),
+}
+_BY_CLASS = {
+    "cloudfront": "the distribution's access log by URI and referrer; a large object or a scraper",
+    "direct_connect": "flow logs of the virtual interface's VPC by destination; a backup or migration over the link",
+    "vpn": "flow logs by destination behind the VPN; a backup or migration over the tunnel",
+    "transit_gateway": "transit gateway flow logs by attachment pair; a route that takes a detour",
+    "vpc_endpoint": "flow logs of the endpoint's interfaces by source; for S3 and DynamoDB a gateway endpoint is free",
+    "vpc_peering": "flow logs with the peered VPC's range as destination; what was deployed there lately",
+    "s3_acceleration": "the bucket's access log; whether the clients need transfer acceleration",
+    "s3_replication_time_control": "the bucket's replication rules and when they were changed",
+}
+_ELSE = "flow logs by destination, and what was deployed in the hours before the start"
+
+
+def likely(incident: Incident, lead: Series) -> Likely:
+    """Return what an incident looks like, judged by the series that leads it."""
+    kind = _kind(incident, lead)
+    if not kind:
+        return Likely("", "", _BY_CLASS.get(lead.egress_class, _ELSE))
+    return Likely(kind, *_KINDS[kind])
+
+
+def _kind(incident: Incident, lead: Series) -> str:
+    hours = [incident.members[lead][hour] for hour in sorted(incident.members[lead])]
+    if lead.egress_class == "inter_region":
+        return "new_replica"
+    if lead.egress_class == "inter_az":
+        return "zone_chatter"
+    if lead.egress_class == "cloudfront_origin":
+        return "cdn_miss"
+    if lead.egress_class == "nat_gateway":
+        return _through_nat(incident, hours)
+    if lead.egress_class == "internet":
+        return _to_the_internet(incident, lead, hours)
+    return ""
+
+
+def _through_nat(incident: Incident, hours: list[Hour]) -> str:
+    sends = any(series.egress_class == "internet" for series in incident.members)
+    if sends and _grows(hours):
+        return "log_loop"
+    return "image_pulls" if _comes_in_bursts(hours) else "s3_through_nat"
+
+
+def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str:
+    unseen = {series.resource_id for series, member in incident.members.items() if _is_new(list(member.values()))}
+    if lead.service == "AmazonEC2" and lead.resource_id in unseen:
+        return "leaked_key"
+    if _grows(hours):
+        return "log_loop" if lead.service != "AmazonS3" else "hot_link"
+    if len(hours) <= SHORT_HOURS and all(_nobody_looks(hour.hour) for hour in hours):
+        return "exfiltration"
+    if lead.service == "AmazonS3":
+        return "cdn_miss" if _comes_in_bursts(hours) else "hot_link"
+    if lead.service == "AmazonEC2":
+        return "slow_exfiltration" if _is_low_and_slow(hours) else "exfiltration"
+    return ""
+
+
+def _is_new(hours: list[Hour]) -> bool:
+    return sum(hour.expected_usage_gb for hour in hours) < NEXT_TO_NOTHING * sum(hour.usage_gb for hour in hours)
+
+
+def _grows(hours: list[Hour]) -> bool:
+    """Tell whether the excess rises by a factor from the first third to the second and again to the last."""
+    third = len(hours) // 3
+    if third < 2:
+        return False
+    first, middle, last = (
+        sum(hour.excess_gb for hour in part) / len(part)
+        for part in (hours[:third], hours[third:-third], hours[-third:])
+    )
+    return middle >= GROWTH**0.5 * first and last >= GROWTH * first and last >= middle
+
+
+def _comes_in_bursts(hours: list[Hour]) -> bool:
+    runs = [1]
+    for before, after in pairwise(hours):
+        if after.hour == before.hour + 1:
+            runs[-1] += 1
+        else:
+            runs.append(1)
+    return len(runs) >= 3 and sorted(runs)[len(runs) // 2] <= BURST_HOURS
+
+
+def _is_low_and_slow(hours: list[Hour]) -> bool:
+    span = hours[-1].hour - hours[0].hour + 1
+    sent, expected = sum(hour.usage_gb for hour in hours), sum(hour.expected_usage_gb for hour in hours)
+    return span >= LASTING_HOURS and sent < LOW_MULTIPLE * expected
+
+
+def _nobody_looks(hour: int) -> bool:
+    # 1970-01-01 was a Thursday.
+    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5
