@@ -1,12 +1,13 @@
 """Turns AWS billing exports into hourly egress features for an Isolation Forest.
 
-The door is `build_features`; what it writes is described by `schema`.
+The doors are `build_features` and `reconcile`; what it writes is described by `schema`.
 """
 
 from egress_features.build import MIN_HISTORY_DAYS, FeaturesSummary, build_features
 from egress_features.errors import BadInputError
 from egress_features.exports import find_exports
 from egress_features.flow_logs import FlowLogs, find_flow_logs, write_flow_hours
+from egress_features.reconciliation import FileReconciliation, Reconciliation, reconcile
 from egress_features.schema import FEATURES, KEYS, MEASURES, schema_hash, schema_json
 
 __all__ = [
@@ -16,10 +17,13 @@ __all__ = [
     "MIN_HISTORY_DAYS",
     "BadInputError",
     "FeaturesSummary",
+    "FileReconciliation",
     "FlowLogs",
+    "Reconciliation",
     "build_features",
     "find_exports",
     "find_flow_logs",
+    "reconcile",
     "schema_hash",
     "schema_json",
     "write_flow_hours",

@@ -20,8 +20,9 @@ from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
 from egress_features.flow_logs.estimate import estimate_hours
 from egress_features.output import written_beside
-from egress_features.reading import KEPT_LINE_ITEM_TYPES, read_lines
+from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
+from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,8 @@ class FeaturesSummary:
     """What went in and what came out.
 
     `excluded` is the number of egress lines and their dollars by line item type; `notes` are sentences for a person.
-    Hours are the first and the last one of the data, both inclusive.
+    Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
+    the lines of a service can be taken as complete.
     """
 
     input_lines: int
@@ -48,6 +50,7 @@ class FeaturesSummary:
     start_hour_utc: datetime
     end_hour_utc: datetime
     accounts: list[str]
+    complete_until_utc: dict[str, datetime] = field(default_factory=dict)
     excluded: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -67,8 +70,9 @@ def build_features(
     exports : sequence of Path
         Files as `find_exports` lists them; their order does not matter. Empty where flow logs stand alone.
     output : Path
-        The parquet file to write. Rows run over every hour from a series' first line to the last hour of the data;
-        hours without a line are zeros. The columns are those of `schema`, whose JSON and hash are in its metadata.
+        The parquet file to write. Rows run over every hour from a series' first line to the last hour for which its
+        service's lines are complete, or to its own last line where that is later (`is_complete` is false then); hours
+        without a line are zeros. The columns are those of `schema`, whose JSON and hash are in its metadata.
     flow_logs : FlowLogs, optional
         Fill the hours that the bill has not reached, estimated at list prices: `is_estimated` says which.
     engine : Engine, optional
@@ -95,6 +99,8 @@ def build_features(
         notes += sentences
         check_duplicates(runner, paths)
         check_granularity(runner, paths)
+        complete = make_watermarks(runner, KEPT)
+        notes += late_services(runner, complete)
         records = 0
         if flow_logs is not None:
             progress("reading the flow logs")
@@ -118,6 +124,7 @@ def build_features(
             start_hour_utc=start,
             end_hour_utc=end,
             accounts=[row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series ORDER BY account_id")],
+            complete_until_utc=complete,
             excluded=excluded,
             notes=notes,
         )

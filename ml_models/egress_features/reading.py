@@ -30,6 +30,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     - line_groups: every line, added up by file, payer, billing period, hour and what it is for
     - usage_types: what each distinct kind of line means, egress alone
     - replaced: the billing periods of files that another delivery replaces
+    - counted_groups: the line_groups that are not replaced
     - egress_lines: the data-transfer lines of every line item type; kept_lines: those that bill usage
     - data_hours: first and last hour of the usage lines, egress or not
 
@@ -136,8 +137,7 @@ def _make_egress_lines(engine: Engine) -> None:
         )
     engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")  # noqa: S608
     engine.run(
-        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour, "  # noqa: S608
-        "MAX(hour_utc) AS bill_last_hour "
+        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "  # noqa: S608
         f"FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )
 

@@ -32,6 +32,7 @@ MEASURES = (
     "expected_spread_gb",
     "is_provisional",
     "is_estimated",
+    "is_complete",
 )
 
 FEATURES = (
@@ -60,7 +61,7 @@ FEATURES = (
 def schema_json() -> str:
     """Return the schema as canonical JSON (sorted keys, no blanks, ASCII)."""
     schema = {
-        "version": 1,
+        "version": 2,
         "keys": KEYS,
         "measures": MEASURES,
         "features": [{**feature._asdict(), "dtype": "float32"} for feature in FEATURES],

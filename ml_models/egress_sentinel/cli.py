@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs, cli_series
+from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs, cli_series, cli_sources
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -257,6 +257,7 @@ def demo(
 
 
 app.command()(cli_batch.batch)
+app.command()(cli_sources.sources)
 app.command()(cli_aws.verify)
 app.command()(cli_cost.cost)
 app.command()(cli_flow_logs.flow_hours)

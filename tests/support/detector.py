@@ -114,6 +114,7 @@ def row(
             "expected_spread_gb": 0.1,
             "is_provisional": False,
             "is_estimated": False,
+            "is_complete": True,
         }
         | other
         | {"ratio": gb / max(expected, 0.1)}

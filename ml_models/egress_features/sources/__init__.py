@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egress_features.errors import BadInputError
 from egress_features.sources import cur_2_0, focus, legacy_cur
 from egress_features.sources.columns import open_export
-from egress_features.sources.line_items import NO_LINE_ITEMS, select_sql
+from egress_features.sources.line_items import NO_LINE_ITEMS, name_in_file, select_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,12 +45,17 @@ class Source(NamedTuple):
 
 
 class Export(NamedTuple):
-    """A recognised file: its kind, such as "CUR 2.0", and the SQL that reads it as line items."""
+    """A recognised file.
+
+    Its kind, such as "CUR 2.0"; the SQL that reads it as line items; the SQL table function that scans it as it is,
+    and what it calls the column of dollars.
+    """
 
     path: Path
     kind: str
     line_items_sql: str
     scan_sql: str
+    cost_column: str
 
 
 # CUR 2.0 comes first: it has the columns of a legacy CUR, and others.
@@ -74,7 +79,9 @@ def read_export(path: Path) -> Export:
         kind = source.kind_of(file)
         if kind is not None:
             scan = file.scan_sql(null_texts=source.null_texts)
-            return Export(path, kind, select_sql(path, scan, source.columns(file), file.names, kind), scan)
+            columns = source.columns(file)
+            sql = select_sql(path, scan, columns, file.names, kind)
+            return Export(path, kind, sql, scan, name_in_file(columns, "cost_usd", file.names))
     raise BadInputError(
         f"{path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and Usage "
         f"Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 to 1.2 "

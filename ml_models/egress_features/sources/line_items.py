@@ -94,6 +94,12 @@ def share_known(columns: Sequence[Column], names: Collection[str]) -> float:
     return sum(bool(set(column.names) & set(names)) for column in needed) / len(needed)
 
 
+def name_in_file(columns: Sequence[Column], target: str, present: Collection[str]) -> str:
+    """Return what a file with these names, which has the column, calls it."""
+    names = next(column.names for column in columns if column.target == target)
+    return next(name for name in names if name in present)
+
+
 def _value(path: Path, column: Column, present: Collection[str], kind: str) -> str:
     found = next((name for name in column.names if name in present), None)
     if found is not None:

@@ -10,7 +10,8 @@ WITH dense AS (
     CAST(COALESCE(x.cost_usd, 0) AS DECIMAL(18, 9)) AS c_exact,
     COALESCE(x.usage_type, '') AS usage_type, COALESCE(x.operation, '') AS operation,
     COALESCE(x.is_provisional, 0) AS is_provisional,
-    COALESCE(h.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated
+    COALESCE(h.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
+    COALESCE(h.hour_utc <= s.complete_until_utc, FALSE) AS is_complete
   FROM series AS s
   JOIN hours AS h ON h.hour_utc >= s.first_hour_utc AND h.hour_utc <= s.last_hour_utc
   LEFT JOIN series_hours AS x ON x.series_id = s.series_id AND x.hour_utc = h.hour_utc
@@ -101,6 +102,7 @@ SELECT
   r.spread AS expected_spread_gb,
   r.is_provisional = 1 AS is_provisional,
   r.is_estimated,
+  r.is_complete,
   CAST(SIGN(r.z) * LN(1 + ABS(r.z)) AS FLOAT) AS residual_spread,
   CAST(r.ratio_week AS FLOAT) AS ratio_week_log,
   CAST(r.ratio_day AS FLOAT) AS ratio_day_log,

@@ -1,20 +1,28 @@
 -- egress_lines -> series, hours, series_hours: one row for each series and hour that has a line.
+-- Beyond its service's watermark a series goes on as far as it has lines: what is silent there may be yet to come.
 -- A price tier splits a key's hour into two lines: they are added up here, before anything else sees them.
 CREATE TABLE IF NOT EXISTS covered_series (account_id VARCHAR, region VARCHAR, service VARCHAR, egress_class VARCHAR,
   resource_id VARCHAR, estimated_from_utc TIMESTAMP);
 
--- A series that flow logs see goes on to their last hour, the others end with the bill.
+-- A series that flow logs see goes on to their last hour.
 CREATE TABLE series AS
 SELECT
   ROW_NUMBER() OVER (ORDER BY s.account_id, s.region, s.service, s.egress_class, s.resource_id) AS series_id,
-  s.*, c.estimated_from_utc,
-  CASE WHEN c.estimated_from_utc IS NULL THEN d.bill_last_hour ELSE d.last_hour END AS last_hour_utc
+  s.account_id, s.region, s.service, s.egress_class, s.resource_id, s.is_processing_fee, s.first_hour_utc,
+  c.estimated_from_utc,
+  CASE WHEN c.estimated_from_utc <= w.complete_until_utc THEN c.estimated_from_utc - INTERVAL 1 HOUR
+    ELSE w.complete_until_utc END AS complete_until_utc,
+  CASE WHEN c.estimated_from_utc IS NOT NULL THEN d.last_hour
+    WHEN s.own_last_hour_utc > w.complete_until_utc THEN s.own_last_hour_utc
+    ELSE w.complete_until_utc END AS last_hour_utc
 FROM (
-  SELECT account_id, region, service, egress_class, resource_id, is_processing_fee, MIN(hour_utc) AS first_hour_utc
+  SELECT account_id, region, service, egress_class, resource_id, is_processing_fee,
+    MIN(hour_utc) AS first_hour_utc, MAX(hour_utc) AS own_last_hour_utc
   FROM kept_lines
   GROUP BY account_id, region, service, egress_class, resource_id, is_processing_fee
 ) AS s
 CROSS JOIN data_hours AS d
+LEFT JOIN watermarks AS w ON w.service = s.service
 LEFT JOIN covered_series AS c
   ON c.account_id = s.account_id AND c.region = s.region AND c.service = s.service
   AND c.egress_class = s.egress_class AND c.resource_id = s.resource_id;

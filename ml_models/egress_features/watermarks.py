@@ -1,0 +1,103 @@
+"""Until when each service's lines can be taken as complete.
+
+Services report to a bill at different lags, so a bill's last hours lack some of them: an hour without a line of a
+service may be silence or may be yet to come. What tells is how many lines of any kind, egress or not, a service usually
+has: a service that has lines in nearly every hour is complete until the last hour with at least half of the usual
+number for that hour of the day. Services that are seldom there do not say it of themselves; they are taken to be as
+late as the latest of the others. After `SETTLED_HOURS` silence is silence, and a closed bill is complete.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egress_features.engines import Engine
+
+SETTLED_HOURS = 48
+USUAL_HOURS = 168
+# A service says it of itself if it has lines in this share of the usual hours ...
+PRESENT_SHARE = 0.9
+# ... and an hour is complete with this share of the usual number of lines.
+ENOUGH_SHARE = 0.5
+_DAYS = 7
+
+
+def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
+    """Make the table watermarks (service, complete_until_utc); return it (UTC) for the services with egress.
+
+    Parameters
+    ----------
+    engine : Engine
+        With the views counted_groups and kept_lines, and the table data_hours.
+    kept : str
+        SQL list of the line item types that bill usage.
+    """
+    first, last = engine.rows("SELECT first_hour, last_hour FROM data_hours")[0]
+    engine.run("CREATE TABLE watermarks (service VARCHAR, complete_until_utc TIMESTAMP)")
+    if last is None:
+        return {}
+    rows = engine.rows(
+        "SELECT service, hour_utc, SUM(lines), MAX(has_invoice) FROM counted_groups "  # noqa: S608 - our own constants
+        f"WHERE line_item_type IN ({kept}) AND provider = 'AWS' GROUP BY service, hour_utc"
+    )
+    lines: dict[str, dict[datetime, int]] = defaultdict(dict)
+    for service, hour, count, _ in rows:
+        if hour is not None:
+            lines[service][hour] = int(count)
+    is_closed = any(has_invoice for _, hour, _, has_invoice in rows if hour == last)
+    complete = dict.fromkeys(lines, last) if is_closed else complete_until(lines, first, last)
+    engine.insert("watermarks", sorted(complete.items()))
+    egress = {row[0] for row in engine.rows("SELECT DISTINCT service FROM kept_lines")}
+    return {service: hour.replace(tzinfo=UTC) for service, hour in sorted(complete.items()) if service in egress}
+
+
+def late_services(engine: Engine, complete: Mapping[str, datetime]) -> list[str]:
+    """Say which services' lines end before the bill does."""
+    last = max(
+        (row[0].replace(tzinfo=UTC) for row in engine.rows("SELECT last_hour FROM data_hours") if row[0]), default=None
+    )
+    late = [f"{service} until {hour:%Y-%m-%d %H:%M}" for service, hour in complete.items() if last and hour < last]
+    if not late:
+        return []
+    return [f"lines are complete for {', '.join(late)} UTC; what is silent after that is left out, not taken as zero"]
+
+
+def complete_until(lines: Mapping[str, Mapping[datetime, int]], first: datetime, last: datetime) -> dict[str, datetime]:
+    """Return the last complete hour of each service.
+
+    Parameters
+    ----------
+    lines : mapping
+        Number of lines by service and hour.
+    first, last : datetime
+        First and last hour of the data.
+    """
+    own = {service: _own(counts, first, last) for service, counts in lines.items()}
+    others = min((hour for hour in own.values() if hour is not None), default=last)
+    return {service: hour if hour is not None else others for service, hour in own.items()}
+
+
+def _own(counts: Mapping[datetime, int], first: datetime, last: datetime) -> datetime | None:
+    """Return the last complete hour of a service by its own lines; None where they do not say it."""
+    settled = last - timedelta(hours=SETTLED_HOURS)
+    usual = [settled - timedelta(hours=back) for back in range(USUAL_HOURS)]
+    usual = [hour for hour in usual if hour >= first]
+    if sum(hour in counts for hour in usual) < max(PRESENT_SHARE * len(usual), 1):
+        return None
+    for back in range(SETTLED_HOURS):
+        hour = last - timedelta(hours=back)
+        if counts.get(hour, 0) >= max(ENOUGH_SHARE * _usual_lines(counts, hour, first, settled), 1):
+            return hour
+    return settled
+
+
+def _usual_lines(counts: Mapping[datetime, int], hour: datetime, first: datetime, settled: datetime) -> float:
+    days = (hour - timedelta(days=back) for back in range(1, _DAYS + SETTLED_HOURS // 24 + 1))
+    known = [counts.get(day, 0) for day in days if first <= day <= settled][:_DAYS]
+    return median(known) if known else 0.0

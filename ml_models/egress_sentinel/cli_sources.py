@@ -1,0 +1,109 @@
+"""The command `sources`: what billing exports hold, and whether every line and cent of it is accounted for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from egress_features.reconciliation import FileReconciliation, Reconciliation
+
+
+def sources(
+    exports: Annotated[
+        list[str], typer.Argument(metavar="EXPORT...", help="Files, globs or folders of billing exports.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+) -> None:
+    """Say what each export is, and reconcile its lines and dollars to the cent; exit status 2 where they differ."""
+    from egress_features import find_exports, reconcile
+
+    result = reconcile(find_exports(exports))
+    if as_json:
+        print(json.dumps(_record(result), indent=2, allow_nan=False))
+    else:
+        _print(result)
+    unmet = [str(file.path) for file in result.files if not file.is_met]
+    if unmet:
+        raise UserError(f"not every line and cent of {', '.join(unmet)} is accounted for: see the differences")
+
+
+def _print(result: Reconciliation) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=False)
+    table = Table()
+    for name in ("file", "kind", "billing periods"):
+        table.add_column(name, overflow="fold")
+    columns = ("lines", "egress lines", "dollars", "egress", "left out", "not egress", "other providers", "replaced")
+    for name in (*columns, "difference"):
+        table.add_column(name, justify="right")
+    for file in result.files:
+        table.add_row(*_row(file))
+    console.print(table)
+    if result.complete_until_utc:
+        lag = Table("service", "complete until (UTC)")
+        for service, hour in result.complete_until_utc.items():
+            lag.add_row(service, f"{hour:%Y-%m-%d %H:%M}")
+        console.print(lag)
+    for note in result.notes:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(note, markup=False)
+
+
+def _row(file: FileReconciliation) -> list[str]:
+    excluded = "\n".join(f"{_dollars(usd)} {name or '(no type)'}" for name, (_, usd) in file.excluded.items())
+    is_met = "" if file.is_met else f" ({file.difference_lines:+,} lines)"
+    return [
+        str(file.path),
+        file.kind,
+        ", ".join(period or "(none)" for period in file.billing_periods),
+        f"{file.input_lines:,}",
+        f"{file.egress[0]:,}",
+        _dollars(file.input_usd),
+        _dollars(file.egress[1]),
+        excluded or _dollars(0),
+        _dollars(file.not_egress[1]),
+        _dollars(file.other_providers[1]),
+        _dollars(file.replaced[1]),
+        _dollars(file.difference_usd) + is_met,
+    ]
+
+
+def _record(result: Reconciliation) -> dict[str, Any]:
+    return {
+        "is_met": result.is_met,
+        "files": [_file_record(file) for file in result.files],
+        "complete_until_utc": {
+            service: f"{hour:%Y-%m-%dT%H:%M:%SZ}" for service, hour in result.complete_until_utc.items()
+        },
+        "notes": list(result.notes),
+    }
+
+
+def _file_record(file: FileReconciliation) -> dict[str, Any]:
+    def part(lines_and_usd: tuple[int, Any]) -> dict[str, Any]:
+        return {"lines": lines_and_usd[0], "cost_usd": float(lines_and_usd[1])}
+
+    return {
+        "file": str(file.path),
+        "kind": file.kind,
+        "billing_periods": list(file.billing_periods),
+        "input": part((file.input_lines, file.input_usd)),
+        "egress": part(file.egress),
+        "excluded": {name: part(value) for name, value in file.excluded.items()},
+        "not_egress": part(file.not_egress),
+        "other_providers": part(file.other_providers),
+        "replaced": part(file.replaced),
+        "difference": part((file.difference_lines, file.difference_usd)),
+        "is_met": file.is_met,
+    }
+
+
+def _dollars(usd: Any) -> str:
+    rounded = round(usd, 2) + 0
+    return f"{'-' if rounded < 0 else ''}${abs(rounded):,.2f}"
