@@ -8,6 +8,7 @@ false alerts keep within the budget; where none does, the one with the fewest.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.incidents.alert import Alert
+    from benchmarks.incidents.panel import Panel
     from benchmarks.incidents.truth import Case
 
     Setting = tuple[float, ...]
@@ -38,6 +40,7 @@ QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 FLOORS_USD = (1.0, 5.0, 15.0)
 GAPS_HOURS = (24, 72)
 RANK_STEPS = 40
+WARM_UP_HOURS = 14 * 24  # before that a rival that looks back has seen too little for its scores to count
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,9 @@ def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, l
     """Return a detector's alerts on a case for each of its settings."""
     if detector in {OURS, NO_FOREST}:
         return {(): ours.alerts(case, cache, forest=detector == OURS)}
-    panel = panel_of(case, ours.features_of(case, cache))
-    points, excess = _kept_scores(detector, case, cache)
+    features = ours.features_of(case, cache)
+    panel = panel_of(case, features)
+    points, excess = _kept_scores(detector, panel, features, cache)
     learned = points[:, WARM_UP_HOURS : case.train_hours]
     levels = np.quantile(learned[np.isfinite(learned)], QUANTILES)
     found = {}
@@ -63,17 +67,15 @@ def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, l
     return found
 
 
-WARM_UP_HOURS = 14 * 24  # before that a rival that looks back has seen too little for its scores to count
-
-
-def _kept_scores(detector: str, case: Case, cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    features = ours.features_of(case, cache)
+def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> tuple[np.ndarray, np.ndarray]:
     source = Path(rivals.__file__).read_bytes() + detector.encode() + features.name.encode()
     kept = cache / f"rival-{hashlib.sha256(source).hexdigest()[:16]}.npz"
     if not kept.exists():
-        points, excess = rivals.RIVALS[detector](panel_of(case, features))
-        with kept.open("wb") as file:
+        points, excess = rivals.RIVALS[detector](panel)
+        beside = kept.with_suffix(f".{os.getpid()}.part")
+        with beside.open("wb") as file:
             np.savez(file, points=points.astype(np.float32), excess=excess.astype(np.float32))
+        beside.replace(kept)
     stored = np.load(kept)
     return stored["points"], stored["excess"]
 

@@ -83,7 +83,9 @@ def alert_records(case: Case, cache: Path, *, whole_way: bool = False, forest: b
     )
     path = cache / f"alerts-{key}.json"
     if not path.exists():
-        path.write_text(json.dumps(_in_process(case, features, model, forest=forest)), encoding="utf-8")
+        beside = path.with_suffix(f".{os.getpid()}.part")
+        beside.write_text(json.dumps(_in_process(case, features, model, forest=forest)), encoding="utf-8")
+        beside.replace(path)
     records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return records
 
