@@ -60,6 +60,10 @@ bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation
 bench-incidents: $(VENV)/.installed-bench ## labelled incidents in generated bills: Egress Sentinel and its rivals, tuned alike
 	@$(BIN)/python -m benchmarks.incidents
 
+.PHONY: bench-speed
+bench-speed: $(VENV)/.installed ## requests, scoring and cold start against a tutorial's handler, in their quick sizes
+	@for part in serving scoring cold_start; do $(BIN)/python -m benchmarks.speed.$$part --quick || exit; done
+
 .PHONY: clean
 clean: ## remove what the other commands made
 	@rm -rf $(VENV) $(BUILD) dist demo-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
