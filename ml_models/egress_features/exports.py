@@ -28,7 +28,8 @@ def find_exports(arguments: Sequence[str | Path]) -> list[Path]:
     Raises
     ------
     BadInputError
-        An argument that names nothing, or a file of another kind; a manifest whose files are not all there.
+        An argument that names nothing, or a file of another kind; a manifest whose files are not all there
+        or of another kind.
     """
     found: set[Path] = set()
     for argument in arguments:
@@ -59,6 +60,12 @@ def _expand(argument: str | Path) -> Iterable[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     named, bills = newest_files(folder)
+    unread = [path for path in sorted(named) if not path.name.endswith(SUFFIXES)]
+    if unread:
+        raise BadInputError(
+            f"{unread[0]} is what a manifest names, and only {', '.join(SUFFIXES)} files are read: let AWS compress "
+            "the report as Parquet or GZIP"
+        )
     return [
         path
         for path in folder.rglob("*")

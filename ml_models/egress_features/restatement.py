@@ -226,10 +226,11 @@ def _refuse_unclear(
 
 def _note(deliveries: Sequence[Delivery], newest: int, older: list[int], payer: str, period: str) -> str:
     times = f"{len(older) + 1} times" if len(older) > 1 else "twice"
+    others = f" and {len(older) - 1} others" if len(older) > 1 else ""
     whose = f" of payer {payer}" if payer else ""
     return (
         f"billing period {period}{whose} was delivered {times}; {_place(deliveries[newest])} is the newest and "
-        f"replaces {', '.join(_place(deliveries[number]) for number in older)}"
+        f"replaces {_place(deliveries[older[0]])}{others}"
     )
 
 

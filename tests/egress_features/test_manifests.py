@@ -88,6 +88,12 @@ def test_an_incomplete_download_is_refused(tmp_path: Path) -> None:
         find_exports([tmp_path])
 
 
+def test_a_compression_that_is_not_read_is_refused(tmp_path: Path) -> None:
+    data_export(tmp_path, "", ["report-1.csv.zip"])
+    with pytest.raises(BadInputError, match="as Parquet or GZIP"):
+        find_exports([tmp_path])
+
+
 def test_a_broken_manifest_is_refused_and_a_foreign_one_passed_over(tmp_path: Path) -> None:
     file = touch(tmp_path / "cur.parquet")
     manifest(tmp_path / "npm-Manifest.json", name="something else")

@@ -40,6 +40,15 @@ def test_the_later_execution_wins_whatever_the_files_times(tmp_path: Path) -> No
     assert note.index(str(new)) < note.index(str(old))
 
 
+def test_many_deliveries_are_one_sentence(tmp_path: Path) -> None:
+    days = [f"202609{day:02}T010000Z" for day in range(11, 16)]
+    exports = [delivered(tmp_path, name, steady(240, gb=float(n))) for n, name in enumerate(days)]
+    summary, usage = built(exports[::-1], tmp_path)
+    assert usage == [4.0] * 240
+    (note,) = [note for note in summary.notes if "was delivered 5 times" in note]
+    assert note.endswith("and 3 others")
+
+
 def test_parts_of_an_execution_are_added_up(tmp_path: Path) -> None:
     lines = steady()
     (tmp_path / EXECUTIONS[0]).mkdir()

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from egress_features.sources.maps import MapEncoding
 
+_PAIR = ("key", "value")
+
 
 @dataclass(frozen=True)
 class ExportFile:
@@ -26,18 +28,23 @@ class ExportFile:
     names: tuple[str, ...]
     types: dict[str, pa.DataType] = field(default_factory=dict)
 
-    def map_encoding(self, name: str) -> MapEncoding:
-        """Say how the file encodes a map column."""
+    def map_encoding(self, name: str) -> MapEncoding | None:
+        """Say how the file encodes a map column; None where it has none, or in a way that is not known."""
         kind = self.types.get(name)
-        if kind is not None and pa.types.is_map(kind):
+        if kind is None:
+            return "json" if name in self.names else None
+        if pa.types.is_map(kind):
             return "map"
-        return "pairs" if kind is not None and pa.types.is_nested(kind) else "json"
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            return "pairs" if kind.value_type.num_fields == len(_PAIR) else None
+        return "json" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
 
     def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
         """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
         quoted = _quoted(str(self.path))
         if self.path.name.endswith(".parquet"):
-            return f"read_parquet({quoted})"
+            # A folder such as BILLING_PERIOD=2026-11 adds no column.
+            return f"read_parquet({quoted}, hive_partitioning = false)"
         nulls = ", ".join(_quoted(text) for text in ("", *null_texts))
         return (
             f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "

@@ -27,9 +27,10 @@ def kind_of(file: ExportFile) -> str | None:
 
 def columns(file: ExportFile) -> tuple[Column, ...]:
     """Return the mapping of the file's columns; the region also from the map `product`."""
-    if "product" not in file.names:
+    encoding = file.map_encoding("product")
+    if encoding is None:
         return COLUMNS
-    entry = entry_sql('"product"', file.map_encoding("product"), "region")
+    entry = entry_sql('"product"', encoding, "region")
     code = f"""NULLIF(CAST("{_CODE}" AS VARCHAR), ''), """ if _CODE in file.names else ""
     region = Column("region_id", ("product",), f"COALESCE({code}{entry}, '')")
     return tuple(region if column.target == "region_id" else column for column in COLUMNS)

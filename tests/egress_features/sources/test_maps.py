@@ -19,7 +19,9 @@ PAIR = pa.struct([("key", pa.string()), ("value", pa.string())])
 
 def read(file: Path) -> list[str | None]:
     export = open_export(file)
-    sql = entry_sql('"product"', export.map_encoding("product"), "region")
+    encoding = export.map_encoding("product")
+    assert encoding is not None
+    sql = entry_sql('"product"', encoding, "region")
     with duckdb.connect() as connection:
         return [row[0] for row in connection.execute(f"SELECT {sql} FROM {export.scan_sql()} ORDER BY n").fetchall()]
 
@@ -39,6 +41,15 @@ def test_every_encoding_gives_the_entry(maps: list[dict[str, str]], tmp_path_fac
     for name, column in encodings.items():
         pq.write_table(pa.table({"n": numbers, "product": column}), folder / f"{name}.parquet")
         assert read(folder / f"{name}.parquet") == expected, name
+
+
+def test_a_map_in_an_unknown_form_is_not_read(tmp_path: Path) -> None:
+    forms = [pa.array([{"region": "eu-west-1"}]), pa.array([["eu-west-1"]]), pa.array([1])]
+    for number, column in enumerate(forms):
+        path = tmp_path / f"{number}.parquet"
+        pq.write_table(pa.table({"product": column}), path)
+        assert open_export(path).map_encoding("product") is None
+    assert open_export(path).map_encoding("resource_tags") is None
 
 
 def test_json_that_is_none_has_no_entry(tmp_path: Path) -> None:
