@@ -100,8 +100,26 @@ class Detector:
             _hours(scored),
         )
         by_id = {stored.incident.alert_id: stored for stored in known}
+        self._keep_ids(found, known, window)
         merged = [self._merged(incident, by_id.get(incident.alert_id), window) for incident in found]
         return [stored for stored in merged if stored is not None]
+
+    def _keep_ids(self, found: list[Incident], known: list[Stored], window: Window) -> None:
+        """Let an incident that begins at another hour since the window was scored last keep the id that people know.
+
+        An estimate and the bill, or a bill and its restatement, may differ on which hour is the first one.
+        """
+        ids = {incident.alert_id for incident in found}
+        lost = [s.incident for s in known if s.incident.detected >= window.start and s.incident.alert_id not in ids]
+        stored_ids = {stored.incident.alert_id for stored in known}
+        gap = self._settings.policy.incident_gap_hours
+        for incident in found:
+            if incident.alert_id in stored_ids:
+                continue
+            same = next((other for other in lost if _is_same(incident, other, gap)), None)
+            if same is not None:
+                lost.remove(same)
+                incident.alert_id = same.alert_id
 
     def _merged(self, incident: Incident, stored: Stored | None, window: Window) -> Stored | None:
         if stored is None:
@@ -153,6 +171,11 @@ class Detector:
         )
         for stored in due:
             self._store.mark_notified(stored)
+
+
+def _is_same(one: Incident, other: Incident, gap: int) -> bool:
+    is_near = one.start - other.end <= gap and other.start - one.end <= gap
+    return is_near and not one.members.keys().isdisjoint(other.members.keys())
 
 
 def _rank(severity: str) -> int:
