@@ -89,9 +89,15 @@ def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime)
             f"the bill ends at {bill_last:%Y-%m-%d %H:%M} UTC and the flow logs begin at {first:%Y-%m-%d %H:%M} UTC: "
             "the hours between would look like silence, so give flow logs that begin earlier"
         )
-    complete_until = flow_logs.bill_complete_until or bill_last - timedelta(hours=UNSETTLED_HOURS - 1)
-    start = max(complete_until, first)
+    start = max(flow_logs.bill_complete_until or _unsettled(engine, bill_last), first)
     return start if start <= last else None
+
+
+def _unsettled(engine: Engine, bill_last: datetime) -> datetime:
+    """Return the first hour that may still grow: in the bill's last day, or behind a service's watermark."""
+    complete = engine.rows(f"SELECT MIN(complete_until_utc) FROM watermarks WHERE service IN {_SERVICES}")[0][0]  # noqa: S608
+    last_day = bill_last - timedelta(hours=UNSETTLED_HOURS - 1)
+    return min(last_day, complete.replace(tzinfo=UTC) + timedelta(hours=1)) if complete else last_day
 
 
 def _replace(engine: Engine, start: datetime, last: datetime) -> None:
