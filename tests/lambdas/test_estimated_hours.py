@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from egress_features import FlowLogs, build_features, find_flow_logs
+from egress_features import KEYS, MEASURES, FlowLogs, build_features, find_flow_logs
 from egress_sentinel.demo.flow_logs import write_flow_logs
 from egress_sentinel.local_aws import LocalAws
 from tests.support.bill import START, line, write_parquet
@@ -42,9 +42,9 @@ def bill(folder: Path, hours: int) -> Path:
 
 
 def rows_of(folder: Path, exports: list[Path], flow_logs: FlowLogs | None = None) -> list[dict[str, Any]]:
-    """Return the last day's features, with the column that the endpoint's rule reads."""
+    """Return the last day's keys and measures, and the one feature that the endpoint's rule reads."""
     build_features(exports, folder / "features.parquet", flow_logs=flow_logs)
-    rows = pq.read_table(folder / "features.parquet").to_pylist()
+    rows = pq.read_table(folder / "features.parquet", columns=[*KEYS, *MEASURES]).to_pylist()
     last = [row for row in rows if row["hour_utc"] >= START + timedelta(hours=216)]
     return [row | {"ratio": row["usage_gb"] / max(row["expected_usage_gb"], 0.1) / 1.01} for row in last]
 
