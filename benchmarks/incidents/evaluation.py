@@ -81,14 +81,24 @@ def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> tu
 
 
 def tuned(found: Found, budgets: Sequence[float] = (BUDGET,)) -> dict[float, Choice]:
-    """Choose a detector's setting and rank threshold for each budget on cases, of which `found` holds the alerts."""
-    tried = [(choice, total(apply(choice, found))) for choice in _choices(found)]
-    return {budget: max(tried, key=lambda one: _worth(one[1], budget))[0] for budget in budgets}
+    """Choose a detector's setting and rank threshold for each budget on cases, of which `found` holds the alerts.
+
+    The budget holds for each kind of base traffic by itself, F1 is that of all cases together.
+    """
+    bases = [case.base for case, _ in found]
+    tried = [(choice, _tally(bases, apply(choice, found))) for choice in _choices(found)]
+    return {budget: max(tried, key=lambda one: _worth(*one[1], budget))[0] for budget in budgets}
 
 
-def _worth(result: Score, budget: float) -> tuple[bool, float]:
-    within = result.false_per_account_month <= budget
-    return within, result.f1 if within else -result.false_per_account_month
+def _tally(bases: list[str], scores: list[Score]) -> tuple[float, float]:
+    """Return F1 and the false alerts an account and month of the base traffic that has the most of them."""
+    parts = [total(s for b, s in zip(bases, scores, strict=True) if b == base) for base in set(bases)]
+    return total(scores).f1, max(part.false_per_account_month for part in parts)
+
+
+def _worth(f1: float, false_per_account_month: float, budget: float) -> tuple[bool, float]:
+    within = false_per_account_month <= budget
+    return within, f1 if within else -false_per_account_month
 
 
 def _choices(found: Found) -> list[Choice]:

@@ -104,6 +104,11 @@ class Case:
     ordinary: tuple[Ordinary, ...]
 
     @property
+    def base(self) -> str:
+        """Whose base traffic it is: the first word of the name."""
+        return self.name.split()[0]
+
+    @property
     def planned(self) -> list[Ordinary]:
         """The announced events."""
         return [event for event in self.ordinary if event.is_announced]

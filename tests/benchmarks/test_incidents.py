@@ -19,7 +19,7 @@ from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
 from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import ours, rivals
-from benchmarks.incidents.evaluation import NO_FOREST, OURS, WARM_UP_HOURS, alerts_by_setting
+from benchmarks.incidents.evaluation import NO_FOREST, OURS, WARM_UP_HOURS, alerts_by_setting, apply, tuned
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
@@ -174,6 +174,16 @@ def test_a_threshold_on_the_rank_takes_its_time() -> None:
     slow = replace(_alert(300, "a"), course=((300, 1.0), (304, 5.0), (309, 9.0)))
     assert [a.detected for a in above([slow], 5.0)] == [304]
     assert above([slow], 10.0) == []
+
+
+def test_the_budget_is_kept_on_each_base_traffic() -> None:
+    """All alerts together find everything, with one false alert a month over both and two on the second alone."""
+    other = replace(CASE, name="real 1")
+    both = [_alert(300, "a", rank=9), _alert(502, "b", rank=1)]
+    found = [(CASE, {(): both}), (other, {(): [*both, _alert(400, "y", rank=1), _alert(450, "z", rank=1)]})]
+    results = {budget: total(apply(choice, found)) for budget, choice in tuned(found, (1.5, 3.0)).items()}
+    assert (results[1.5].found, results[1.5].false) == (2, 0)
+    assert (results[3.0].found, results[3.0].false) == (4, 2)
 
 
 def test_misses_and_false_alerts_are_named() -> None:
