@@ -48,14 +48,14 @@ def predict_fn(data: Request | RequestError, model: Model) -> Prediction | Reque
 
 
 def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
-    """Write the answer.
+    """Write the answer; `DEFAULT_OUTPUT` in the environment stands for an `output=` that Accept does not give.
 
     Returns
     -------
     (body, content_type)
         Or a Flask response with a 4xx status and a JSON body.
     """
-    answer = prediction if isinstance(prediction, RequestError) else _or_error(lambda: render(prediction, accept))
+    answer = prediction if isinstance(prediction, RequestError) else _or_error(lambda: _render(prediction, accept))
     return _error_response(answer) if isinstance(answer, RequestError) else answer
 
 
@@ -71,6 +71,10 @@ def execution_parameters_fn() -> dict[str, Any]:
 def _predict(request: Request, model: Model) -> Prediction:
     matrix = matrix_of(request, model)
     return Prediction(request, model, matrix, model.forest.scores(matrix))
+
+
+def _render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
+    return render(prediction, accept, os.environ.get("DEFAULT_OUTPUT"))
 
 
 def _or_error(work: Callable[[], T]) -> T | RequestError:

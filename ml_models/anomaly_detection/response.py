@@ -24,6 +24,7 @@ JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
 _RANGES = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 ADDED = ("is_anomaly", "anomaly_score")
+RANDOM_CUT_FOREST = "output=random-cut-forest"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Prediction:
     scores: NDArray[np.float64]
 
 
-def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
+def render(prediction: Prediction, accept: str | None, output: str | None = None) -> tuple[str, str]:
     """Write an answer.
 
     Parameters
@@ -56,7 +57,12 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
         application/jsonlines. With the parameter `output=scores` the two score columns alone; with
         `output=attributions` these and, by each feature's name in the schema's order, how many splits sooner it
         isolates the row (positive: it makes the row more anomalous; see `FlatForest.attributions`); with
-        `output=manifest` (as JSON) the manifest of the model that answers, in place of scores.
+        `output=manifest` (as JSON) the manifest of the model that answers, in place of scores; with
+        `output=random-cut-forest` what clients of SageMaker's Random Cut Forest expect, `{"scores": [{"score": 0.91}]}`
+        in JSON. That score alone is the paper's, 0 to 1 and higher for more anomalous: the negative of scikit-learn's
+        `score_samples`. Everything else follows scikit-learn's decision function, lower for more anomalous.
+    output : str, optional
+        Such a parameter's value for an Accept that has none.
 
     Returns
     -------
@@ -69,12 +75,16 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
         406: none of what Accept names can be written.
     """
     content_type, parameters = _negotiate(accept)
+    if output and not any(parameter.startswith("output=") for parameter in parameters):
+        parameters = [*parameters, f"output={output}"]
     model = prediction.model
     if "output=manifest" in parameters:
         return _json(model.manifest), JSON
     scores = prediction.scores
     added = dict(zip(ADDED, ((scores < 0).astype(int).tolist(), scores.tolist()), strict=True))
-    if "output=scores" in parameters:
+    if RANDOM_CUT_FOREST in parameters:
+        columns = {"score": (-(scores + model.forest.offset)).tolist()}
+    elif "output=scores" in parameters:
         columns = added
         if content_type == CSV:
             return _csv_of_numbers(columns), CSV
@@ -88,6 +98,8 @@ def render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
     records = _records(columns)
     if content_type == JSON_LINES:
         return "".join(f"{_json(record)}\n" for record in records), JSON_LINES
+    if RANDOM_CUT_FOREST in parameters:
+        return _json({"scores": records}), JSON
     return _json(_shaped(prediction.request.shape, columns, records)), JSON
 
 

@@ -11,7 +11,7 @@ scikit-learn's `decision_function`, which the rest of this package gives, is the
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,8 +23,6 @@ from anomaly_detection.forest import FlatForest
 from anomaly_detection.series_features import SERIES_FEATURE_NAMES, features_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 # The Numenta Anomaly Benchmark's own: the share of a file, and the most rows, that a detector may learn from unscored.
@@ -132,30 +130,46 @@ def find_incidents(
         The series is not longer than its learning rows, or those are fewer than 2.
     """
     settings = settings or SeriesSettings()
-    learning = learning_rows(len(values)) if settings.learning_rows is None else settings.learning_rows
-    if learning < 2 or len(values) <= learning:
-        raise InputError(
-            f"the series has {len(values)} rows, and {max(learning, 2)} are for learning alone; "
-            "give more rows, or at least 2 learning rows and fewer than there are"
-        )
+    learning = _checked_learning_rows(len(values), settings)
     matrix = features_of(seconds, values)
     forests = _Forests(settings, learning)
-    forest_scores = forests.scores(matrix)
+    found = decide(forests.scores(matrix), settings)
+    alerts = [replace(alert, reasons=forests.reasons(matrix, alert.row)) for alert in found.alerts]
+    return replace(found, alerts=alerts)
+
+
+def decide(forest_scores: NDArray[np.float64], settings: SeriesSettings) -> SeriesScores:
+    """Say where the incidents are, given the forest's scores; the alerts have no reasons.
+
+    Parameters
+    ----------
+    forest_scores : ndarray of shape (n_rows,), float64
+        0 to 1, higher is more anomalous; those of an endpoint will do.
+    settings : SeriesSettings
+
+    Raises
+    ------
+    InputError
+        The series is not longer than its learning rows, or those are fewer than 2.
+    """
+    learning = _checked_learning_rows(len(forest_scores), settings)
     calibrated = calibrate(forest_scores)
     calibrated[:learning] = 0
     quiet = learning // 2 if settings.quiet_rows is None else settings.quiet_rows
     alerting = without_repeats(calibrated, quiet, settings.margin)
-    rows = np.flatnonzero(alerting >= settings.threshold)
-    alerts = [
-        SeriesAlert(
-            int(row),
-            float(alerting[row]),
-            _tail_probability(forest_scores, int(row)),
-            forests.reasons(matrix, int(row)),
-        )
-        for row in rows
-    ]
+    rows = np.flatnonzero(alerting >= settings.threshold).tolist()
+    alerts = [SeriesAlert(row, float(alerting[row]), _tail_probability(forest_scores, row), []) for row in rows]
     return SeriesScores(forest_scores, calibrated, alerting, alerts)
+
+
+def _checked_learning_rows(rows: int, settings: SeriesSettings) -> int:
+    learning = learning_rows(rows) if settings.learning_rows is None else settings.learning_rows
+    if learning < 2 or rows <= learning:
+        raise InputError(
+            f"the series has {rows} rows, and {max(learning, 2)} are for learning alone; "
+            "give more rows, or at least 2 learning rows and fewer than there are"
+        )
+    return learning
 
 
 def learning_rows(rows: int) -> int:
@@ -245,15 +259,3 @@ def _fitting_rows(learning: int, rows: int, growth: float) -> list[int]:
 
 def _tail_probability(scores: NDArray[np.float64], row: int) -> float:
     return float((1 + np.count_nonzero(scores[:row] >= scores[row])) / (1 + row))
-
-
-def seconds_of(timestamps: Sequence[str] | pd.Series) -> NDArray[np.int64]:
-    """Return times as whole seconds since 1970; times without a zone are taken as UTC.
-
-    Raises
-    ------
-    ValueError
-        One cannot be read as a time.
-    """
-    times = pd.to_datetime(pd.Series(timestamps), utc=True, format="ISO8601")
-    return times.to_numpy("datetime64[s]").astype(np.int64)

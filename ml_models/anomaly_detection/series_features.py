@@ -184,7 +184,7 @@ def series_schema() -> FeatureSchema:
     features: list[dict[str, Any]] = [
         {"name": name, "unit": "", "description": text, "dtype": "float32"} for name, text in SERIES_FEATURES
     ]
-    return FeatureSchema({"version": 1, "keys": [TIMESTAMP], "measures": [VALUE], "features": features})
+    return FeatureSchema({"version": 1, "keys": [TIMESTAMP], "measures": [], "features": features})
 
 
 class _Windows:

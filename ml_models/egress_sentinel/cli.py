@@ -262,6 +262,7 @@ app.command()(cli_aws.verify)
 app.command()(cli_cost.cost)
 app.command()(cli_flow_logs.flow_hours)
 app.command()(cli_series.series)
+app.command()(cli_series.series_train)
 app.add_typer(cli_aws.local)
 
 

@@ -20,11 +20,12 @@ SERVERLESS_MAX_BODY_BYTES = 4 * MEBIBYTE
 MODEL_TIMEOUT_SECONDS = 60.0
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
+PRIMARY = "primary"
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 _TEXT_TYPES = ("text/csv", "application/json")
 _DEFAULT_TYPE = "application/json"
 _TIMED_OUT = (
-    "Your invocation timed out while waiting for a response from container primary. "
+    "Your invocation timed out while waiting for a response from container {}. "
     "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 
@@ -36,6 +37,7 @@ def create_app(
     *,
     max_body_bytes: int = SERVERLESS_MAX_BODY_BYTES,
     model_timeout_seconds: float = MODEL_TIMEOUT_SECONDS,
+    container_name: str = PRIMARY,
 ) -> flask.Flask:
     """Serve an inference program as its container and as a SageMaker endpoint.
 
@@ -59,6 +61,8 @@ def create_app(
         real-time endpoint's.
     model_timeout_seconds : float
         How long the runtime waits for the container.
+    container_name : str
+        What errors call it.
 
     Returns
     -------
@@ -71,7 +75,7 @@ def create_app(
     """
     app = flask.Flask(__name__, static_folder=None)
     container = _Container(program, model_dir)
-    runtime = _Runtime(app, endpoint_name, max_body_bytes, model_timeout_seconds)
+    runtime = _Runtime(app, endpoint_name, max_body_bytes, model_timeout_seconds, container_name)
     app.add_url_rule("/ping", view_func=container.ping)
     app.add_url_rule("/invocations", view_func=container.invocations, methods=["POST"])
     app.add_url_rule(
@@ -148,7 +152,10 @@ class _Runtime:
     caller can see that they arrived.
     """
 
-    def __init__(self, app: flask.Flask, name: str, max_body_bytes: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, app: flask.Flask, name: str, max_body_bytes: int, timeout_seconds: float, container_name: str
+    ) -> None:
+        self._container_name = container_name
         self._app = app
         self._name = name
         self._max_body_bytes = max_body_bytes
@@ -188,7 +195,7 @@ class _Runtime:
         attributes = flask.request.headers.get(CUSTOM_ATTRIBUTES)
         answer = self._ask_container(body, _container_headers(flask.request.headers))
         if answer is None:
-            return self._model_error(0, _TIMED_OUT)
+            return self._model_error(0, _TIMED_OUT.format(self._container_name))
         status, headers, content = answer
         if status >= 400:
             return self._model_error(status, content.decode("utf-8", errors="replace"))
@@ -221,7 +228,7 @@ class _Runtime:
             f"https://{REGION}.console.aws.amazon.com/cloudwatch/home?region={REGION}#logEventViewer:group={group}"
         )
         text = (
-            f'Received {kind} error ({status}) from primary with message "{message}". '
+            f'Received {kind} error ({status}) from {self._container_name} with message "{message}". '
             f"See {console} in account {ACCOUNT_ID} for more information."
         )
         fields = {

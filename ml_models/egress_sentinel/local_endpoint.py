@@ -26,6 +26,7 @@ from werkzeug.serving import make_server
 from egress_sentinel.endpoint_app import (
     MEBIBYTE,
     MODEL_TIMEOUT_SECONDS,
+    PRIMARY,
     SERVERLESS_MAX_BODY_BYTES,
     create_app,
 )
@@ -40,7 +41,7 @@ from egress_sentinel.server_process import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import ModuleType, TracebackType
 
 DEFAULT_PROGRAM = "anomaly_detection.inference_script"
@@ -71,6 +72,10 @@ class LocalEndpoint:
         Gets the container's log, tracebacks included.
     timeout_seconds : float
         How long to wait until it is ready.
+    environment : mapping of str to str, optional
+        The container's own variables, such as SAGEMAKER_PROGRAM.
+    container_name : str
+        What errors call the container.
 
     Attributes
     ----------
@@ -93,6 +98,8 @@ class LocalEndpoint:
         body_limit_mb: float = SERVERLESS_MAX_BODY_BYTES / MEBIBYTE,
         log_file: Path | None = None,
         timeout_seconds: float = 60.0,
+        environment: Mapping[str, str] | None = None,
+        container_name: str = PRIMARY,
     ) -> None:
         self.endpoint_name = endpoint_name
         self.url = ""
@@ -100,7 +107,8 @@ class LocalEndpoint:
         self._timeout_seconds = timeout_seconds
         arguments = ["--model", str(model), "--endpoint-name", endpoint_name]
         arguments += ["--port", str(port), "--body-limit-mb", str(body_limit_mb)]
-        self._process = ServerProcess(__name__, arguments, log_file=log_file)
+        arguments += ["--container-name", container_name]
+        self._process = ServerProcess(__name__, arguments, log_file=log_file, environment=environment)
 
     def __enter__(self) -> LocalEndpoint:
         try:
@@ -137,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--body-limit-mb", type=float, default=SERVERLESS_MAX_BODY_BYTES / MEBIBYTE)
     parser.add_argument("--model-timeout-seconds", type=float, default=MODEL_TIMEOUT_SECONDS)
+    parser.add_argument("--container-name", default=PRIMARY, help="what errors call it")
     parser.add_argument(STOP_WITH_STDIN, action="store_true", help="end when stdin does")
     return parser
 
@@ -173,6 +182,7 @@ def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
             arguments.endpoint_name,
             max_body_bytes=int(arguments.body_limit_mb * MEBIBYTE),
             model_timeout_seconds=arguments.model_timeout_seconds,
+            container_name=arguments.container_name,
         )
     except TypeError as error:
         raise LocalEndpointError(str(error)) from error

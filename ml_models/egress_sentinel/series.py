@@ -1,103 +1,61 @@
-"""Any `timestamp,value` series: reading it, and the incidents in it."""
+"""Any `timestamp,value` series: its incidents, found here or with a pipeline's scores; and training that pipeline."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
+from anomaly_detection.artifact import pack
 from anomaly_detection.errors import InputError
-from anomaly_detection.series_detector import SeriesScores, SeriesSettings, find_incidents, seconds_of
-from anomaly_detection.series_features import TIMESTAMP, VALUE
+from anomaly_detection.series_data import Series, read_series
+from anomaly_detection.series_detector import SeriesScores, SeriesSettings, decide, find_incidents
+from anomaly_detection.series_training import FEATURES_FILE
 from egress_sentinel.errors import UserError
+from egress_sentinel.local_pipeline import Container, LocalPipeline
+from egress_sentinel.training import train
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A series in the order of time.
-
-    Parameters
-    ----------
-    timestamps : list of str
-        As they stand in the file.
-    seconds : ndarray of shape (n_rows,), int64
-        Seconds since 1970 in UTC.
-    values : ndarray of shape (n_rows,), float64
-        Finite.
-    notes : list of str
-        What was left out or reordered.
-    """
-
-    timestamps: list[str]
-    seconds: NDArray[np.int64]
-    values: NDArray[np.float64]
-    notes: list[str]
+PROGRAM = "anomaly_detection.series_training"
+PREPROCESSOR_TAR, MODEL_TAR = "preprocessor.tar.gz", "model.tar.gz"
+PREPROCESSOR_ENVIRONMENT = {"SAGEMAKER_PROGRAM": "anomaly_detection.series_preprocessor"}
+FOREST_ENVIRONMENT = {
+    "SAGEMAKER_PROGRAM": "anomaly_detection.inference_script",
+    "DEFAULT_OUTPUT": "random-cut-forest",
+}
+CSV, JSON = "text/csv", "application/json"
+# Lines of a request: some 300 kB of features between the containers, answered in well under a second.
+WINDOW_ROWS = 1000
+REAL_TIME_MB = 6.0
 
 
-def read_series(path: Path) -> Series:
-    """Read a CSV file.
-
-    Parameters
-    ----------
-    path : Path
-        With a header that names `timestamp` and `value` among its columns, or with these two columns alone and no
-        header. Times are ISO 8601, in UTC where they have no zone; rows with no value are left out with a note.
+def read(path: Path) -> Series:
+    """Read a CSV file; see `series_data.read_series`.
 
     Raises
     ------
     UserError
-        It cannot be read, or a row has no such time or number.
+        It is no series.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-        if TIMESTAMP not in table.columns and len(table.columns) == 2:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, header=None)
-            table.columns = pd.Index([TIMESTAMP, VALUE])
-        texts, numbers = table[TIMESTAMP], table[VALUE]
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
-    except KeyError as error:
-        raise UserError(f"{path} has no column {error}; a header with timestamp and value is expected") from error
-    is_there = numbers.str.strip().ne("")
-    notes = [] if is_there.all() else [f"{int((~is_there).sum()):,} rows without a value are left out"]
-    texts, numbers = texts[is_there], numbers[is_there]
-    seconds, values = _seconds(path, texts), _values(path, numbers)
-    if np.any(np.diff(seconds) < 0):
-        notes.append("the rows were not in the order of time; they are taken in that order")
-    order = np.argsort(seconds, kind="stable")
-    return Series(texts.iloc[order].tolist(), seconds[order], values[order], notes)
-
-
-def _seconds(path: Path, texts: pd.Series[str]) -> NDArray[np.int64]:
-    try:
-        return seconds_of(texts)
-    except ValueError:
-        bad = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce").isna()
-        row, text = next(iter(texts[bad].items()))
-        raise UserError(
-            f"data row {int(str(row)) + 1} of {path} has the timestamp {text!r}; "
-            "an ISO 8601 time such as 2013-12-02 21:15:00 is expected"
-        ) from None
-
-
-def _values(path: Path, numbers: pd.Series[str]) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = pd.to_numeric(numbers, errors="coerce").to_numpy(np.float64)
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row, text = next(iter(numbers[bad].items()))
-        raise UserError(f"data row {int(str(row)) + 1} of {path} has the value {text!r}; a finite number is expected")
-    return values
+        return read_series(path, str(path))
+    except InputError as error:
+        raise UserError(str(error)) from error
 
 
 def detect(path: Path, series: Series, settings: SeriesSettings) -> SeriesScores:
-    """Find a series' incidents.
+    """Find a series' incidents with forests fitted here.
 
     Raises
     ------
@@ -108,6 +66,130 @@ def detect(path: Path, series: Series, settings: SeriesSettings) -> SeriesScores
         return find_incidents(series.seconds, series.values, settings)
     except InputError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def detect_with(invoke: Callable[[str], bytes], path: Path, series: Series, settings: SeriesSettings) -> SeriesScores:
+    """Find a series' incidents with the scores of a pipeline, asked for window by window.
+
+    Raises
+    ------
+    UserError
+        The series is too short, or the answer is not `{"scores": [{"score": ...}]}` with a score for each line.
+    """
+    try:
+        return decide(scores_of(invoke, series), settings)
+    except InputError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def scores_of(invoke: Callable[[str], bytes], series: Series) -> NDArray[np.float64]:
+    """Return the scores of a series' lines; each window brings the window before it along as history."""
+    lines = [
+        f"{time},{value!r}" for time, value in zip(series.timestamps, np.asarray(series.values).tolist(), strict=True)
+    ]
+    parts = []
+    for start in range(0, len(lines), WINDOW_ROWS):
+        first = max(start - WINDOW_ROWS, 0)
+        window = lines[first : start + WINDOW_ROWS]
+        answer = invoke("\n".join(window) + "\n")
+        try:
+            scores = [float(record["score"]) for record in json.loads(answer)["scores"]]
+        except (ValueError, LookupError, TypeError) as error:
+            raise UserError(
+                f"the endpoint answers {answer[:80]!r}; {{'scores': [{{'score': ...}}]}} is expected"
+            ) from error
+        if len(scores) != len(window):
+            raise UserError(f"the endpoint answers {len(scores)} scores to {len(window)} lines")
+        parts.append(scores[start - first :])
+    return np.concatenate([np.asarray(part, float) for part in parts])
+
+
+@contextmanager
+def local_pipeline(folder: Path) -> Iterator[Callable[[str], bytes]]:
+    """Serve the two artifacts of `train_pipeline` for the length of a block; give what invokes them."""
+    containers = [
+        Container(folder / PREPROCESSOR_TAR, PREPROCESSOR_ENVIRONMENT, "preprocessor"),
+        Container(folder / MODEL_TAR, FOREST_ENVIRONMENT, "forest"),
+    ]
+    with LocalPipeline(containers, endpoint_name="series", body_limit_mb=REAL_TIME_MB) as pipeline:
+
+        def invoke(lines: str) -> bytes:
+            answer = pipeline.invoke(lines.encode(), {"Content-Type": CSV, "Accept": JSON})
+            if answer.status_code != 200:
+                message = answer.json().get("OriginalMessage") or answer.text
+                raise UserError(f"the pipeline answers {answer.status_code}: {message}")
+            return answer.content
+
+        yield invoke
+
+
+def endpoint(name: str) -> Callable[[str], bytes]:
+    """Return what invokes an endpoint in AWS, with boto3's own credentials and addresses."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        runtime = boto3.client("sagemaker-runtime")
+    except BotoCoreError as error:
+        raise UserError(f"cannot invoke {name}: {error}") from error
+
+    def invoke(lines: str) -> bytes:
+        try:
+            answer = runtime.invoke_endpoint(EndpointName=name, ContentType=CSV, Accept=JSON, Body=lines)
+        except (BotoCoreError, ClientError) as error:
+            raise UserError(f"cannot invoke {name}: {error}") from error
+        return answer["Body"].read()
+
+    return invoke
+
+
+def train_pipeline(path: Path, directory: Path, hyperparameters: Mapping[str, str]) -> dict[str, Any]:
+    """Fit the preprocessor and the forest by the scripts that SageMaker runs; write both artifacts.
+
+    Parameters
+    ----------
+    path : Path
+        The series.
+    directory : Path
+        Gets preprocessor.tar.gz and model.tar.gz.
+    hyperparameters : mapping of str to str
+        Of the forest.
+
+    Returns
+    -------
+    dict
+        The forest's metrics.json.
+
+    Raises
+    ------
+    UserError
+        The series cannot be used, or the directory not be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-series-") as temporary:
+        job = Path(temporary)
+        for name in ("train", "model", "output"):
+            (job / name).mkdir()
+        try:
+            (job / "train" / "series.csv").write_bytes(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        environment = {"SM_CHANNEL_TRAIN": "train", "SM_MODEL_DIR": "model", "SM_OUTPUT_DATA_DIR": "output"}
+        done = subprocess.run(
+            [sys.executable, "-m", PROGRAM],
+            env=os.environ | {name: str(job / folder) for name, folder in environment.items()},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            lines = done.stderr.strip().splitlines() or [f"{PROGRAM} ended with status {done.returncode}"]
+            raise UserError(lines[-1].replace("series.csv", str(path)))
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            pack(job / "model", directory / PREPROCESSOR_TAR)
+        except OSError as error:
+            raise UserError(f"cannot write {directory}: {error.strerror}") from error
+        return train(job / "output" / FEATURES_FILE, directory / MODEL_TAR, hyperparameters=hyperparameters)
 
 
 def alert_records(series: Series, scores: SeriesScores) -> list[dict[str, Any]]:

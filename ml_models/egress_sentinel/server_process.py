@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -51,9 +51,19 @@ class ServerProcess:
         Its command line.
     log_file : Path, optional
         Where its stderr goes; by default a temporary file that only an error message quotes.
+    environment : mapping of str to str, optional
+        Added to this process's own.
     """
 
-    def __init__(self, module: str, arguments: Sequence[str], *, log_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        log_file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environment = dict(environment or {})
         self._command = [sys.executable, "-P", "-m", module, *arguments, STOP_WITH_STDIN]
         self._log_file = log_file
         self._log: BinaryIO | None = None
@@ -68,7 +78,13 @@ class ServerProcess:
             It ended, or said nothing in time.
         """
         self._log = tempfile.TemporaryFile() if self._log_file is None else self._log_file.open("w+b")  # noqa: SIM115
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log)
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=os.environ | self._environment,
+        )
         line, in_time = _first_line(self._process, timeout_seconds)
         if not line:
             error = self._start_error(self._process, in_time=in_time)

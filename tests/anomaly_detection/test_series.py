@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_detection.errors import InputError
+from anomaly_detection.series_data import seconds_of
 from anomaly_detection.series_detector import (
     SeriesSettings,
     calibrate,
     find_incidents,
-    seconds_of,
     without_repeats,
 )
 from anomaly_detection.series_features import SERIES_FEATURE_NAMES, SeriesState, advance, features_of

@@ -15,15 +15,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import requests
 from werkzeug.wrappers import Request, Response
 
+from egress_sentinel.endpoint_app import PRIMARY
 from egress_sentinel.errors import UserError
 from egress_sentinel.local_aws.client import REGION, client
 from egress_sentinel.local_aws.errors import ApiError
 from egress_sentinel.local_aws.objects import download
 from egress_sentinel.local_aws.transform import TransformJobs
-from egress_sentinel.local_endpoint import LocalEndpoint
+from egress_sentinel.local_pipeline import Container, LocalPipeline
 
 ACCOUNT_ID = "123456789012"
 _KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
@@ -38,7 +38,7 @@ class SageMaker:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
         self._tags: dict[str, list[dict[str, str]]] = {}
         self._notebooks: dict[str, dict[str, Any]] = {}
-        self._serving: dict[str, LocalEndpoint] = {}
+        self._serving: dict[str, LocalPipeline] = {}
         self._lock = threading.RLock()
         self._parts = (self, TransformJobs(self._artifact_url))
 
@@ -62,11 +62,7 @@ class SageMaker:
         if serving is None:
             message = f"Endpoint {name} of account {ACCOUNT_ID} not found."
             return ApiError(message, "ValidationError").response()
-        headers = {key: value for key, value in request.headers.items() if key not in {"Host", "Content-Length"}}
-        url = f"{serving.url}/endpoints/{name}/invocations"
-        with requests.Session() as session:
-            session.trust_env = False  # a proxy of this machine is none of its own
-            answer = session.post(url, data=body, headers=headers, timeout=70)
+        answer = serving.invoke(body, dict(request.headers.items()))
         echoed = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ECHOED)}
         echoed |= {key: value for key, value in answer.headers.items() if key.lower().startswith("x-amzn-")}
         return Response(answer.content, answer.status_code, echoed)
@@ -91,11 +87,15 @@ class SageMaker:
             self._stop(name)
 
     def _CreateModel(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
+        if given.get("InferenceExecutionConfig", {}).get("Mode", "Serial") != "Serial":
+            raise ApiError("The local AWS knows no other InferenceExecutionConfig than the mode Serial.")
         return self._create("Model", given)
 
     def _CreateEndpointConfig(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
         for variant in given["ProductionVariants"]:
-            self._get("Model", variant["ModelName"])
+            model = self._get("Model", variant["ModelName"])
+            if "ServerlessConfig" in variant and "Containers" in model:
+                raise ApiError("Serverless endpoints do not serve models of several containers.")
         return self._create("EndpointConfig", given)
 
     def _CreateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
@@ -187,27 +187,35 @@ class SageMaker:
         variant = self._get("EndpointConfig", configuration)["ProductionVariants"][0]
         limit_mb = 4 if "ServerlessConfig" in variant else 6
         with tempfile.TemporaryDirectory() as folder:
-            artifact = Path(folder) / "model.tar.gz"
             try:
-                download(self._artifact_url(variant["ModelName"]), artifact)
-                serving = LocalEndpoint(artifact, endpoint_name=endpoint, body_limit_mb=limit_mb)
+                containers = self._containers(variant["ModelName"], Path(folder))
+                serving = LocalPipeline(containers, endpoint_name=endpoint, body_limit_mb=limit_mb)
                 serving.__enter__()
             except UserError as error:
                 return str(error)
-        if _get(f"{serving.url}/ping").status_code != 200:
-            serving.__exit__(None, None, None)
-            return f"The primary container for variant {variant['VariantName']} did not pass the ping health check."
         self._stop(endpoint)
         self._serving[endpoint] = serving
         return None
 
+    def _containers(self, model: str, folder: Path) -> list[Container]:
+        """Download a model's artifacts and return its containers in their order."""
+        described = self._get("Model", model)
+        containers = []
+        for number, given in enumerate(described.get("Containers") or [described["PrimaryContainer"]]):
+            artifact = folder / f"model-{number}.tar.gz"
+            download(_url_of(given), artifact)
+            name = given.get("ContainerHostname") or (
+                f"container-{number + 1}" if "Containers" in described else PRIMARY
+            )
+            containers.append(Container(artifact, given.get("Environment", {}), name))
+        return containers
+
     def _artifact_url(self, model: str) -> str:
-        """Return where a model's artifact lies: as it says itself, or as its model package does."""
-        container = self._get("Model", model)["PrimaryContainer"]
-        if package := container.get("ModelPackageName"):
-            described = client("sagemaker").describe_model_package(ModelPackageName=package)
-            container = described["InferenceSpecification"]["Containers"][0]
-        return str(container.get("ModelDataUrl", ""))
+        """Return where the artifact of a model of one container lies."""
+        described = self._get("Model", model)
+        if "PrimaryContainer" not in described:
+            raise ApiError(f"The local AWS runs no transform job of {model!r}, which is an inference pipeline.")
+        return _url_of(described["PrimaryContainer"])
 
     def _stop(self, endpoint: str) -> None:
         serving = self._serving.pop(endpoint, None)
@@ -215,10 +223,12 @@ class SageMaker:
             serving.__exit__(None, None, None)
 
 
-def _get(url: str) -> requests.Response:
-    with requests.Session() as session:
-        session.trust_env = False
-        return session.get(url, timeout=70)
+def _url_of(container: dict[str, Any]) -> str:
+    """Return where a container's artifact lies: as it says itself, or as its model package does."""
+    if package := container.get("ModelPackageName"):
+        described = client("sagemaker").describe_model_package(ModelPackageName=package)
+        container = described["InferenceSpecification"]["Containers"][0]
+    return str(container.get("ModelDataUrl", ""))
 
 
 def _failed(reason: str) -> dict[str, str]:

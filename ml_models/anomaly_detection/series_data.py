@@ -1,0 +1,128 @@
+"""`timestamp,value` lines, from a file, a training channel or a request."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from anomaly_detection.errors import InputError
+from anomaly_detection.series_features import TIMESTAMP, VALUE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A series in the order of time.
+
+    Parameters
+    ----------
+    timestamps : list of str
+        As they were written.
+    seconds : ndarray of shape (n_rows,), int64
+        Seconds since 1970 in UTC.
+    values : ndarray of shape (n_rows,), float64
+        Finite.
+    notes : list of str
+        What was left out or reordered.
+    """
+
+    timestamps: list[str]
+    seconds: NDArray[np.int64]
+    values: NDArray[np.float64]
+    notes: list[str]
+
+
+def read_series(source: Path | str, name: str, *, is_strict: bool = False) -> Series:
+    """Read CSV.
+
+    Parameters
+    ----------
+    source : Path or str
+        A file, or the text itself: with a header that names `timestamp` and `value` among its columns, or these two
+        columns alone without a header. Times are ISO 8601, in UTC where they have no zone. Rows without a value are
+        left out, and rows out of order put in order, each with a note.
+    name : str
+        What error texts call it.
+    is_strict : bool
+        Refuse what would need a note: a request is answered line by line.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or a row has no such time or number.
+    """
+    table = _table(source, name)
+    texts, numbers = table[TIMESTAMP], table[VALUE]
+    is_there = numbers.str.strip().ne("")
+    notes = [] if is_there.all() else [f"{int((~is_there).sum()):,} rows without a value are left out"]
+    if is_strict and notes:
+        raise InputError(f"data row {int(is_there.argmin()) + 1} of {name} has no value; a finite number is expected")
+    texts, numbers = texts[is_there], numbers[is_there]
+    seconds, values = _seconds(name, texts), _values(name, numbers)
+    falls = np.flatnonzero(np.diff(seconds) < 0)
+    if len(falls):
+        if is_strict:
+            raise InputError(f"data row {int(falls[0]) + 2} of {name} is earlier than the row before it")
+        notes.append("the rows were not in the order of time; they are taken in that order")
+    order = np.argsort(seconds, kind="stable")
+    return Series(texts.iloc[order].tolist(), seconds[order], values[order], notes)
+
+
+def seconds_of(timestamps: Sequence[str] | pd.Series) -> NDArray[np.int64]:
+    """Return times as whole seconds since 1970; times without a zone are taken as UTC.
+
+    Raises
+    ------
+    ValueError
+        One cannot be read as a time.
+    """
+    times = pd.to_datetime(pd.Series(timestamps), utc=True, format="ISO8601")
+    return times.to_numpy("datetime64[s]").astype(np.int64)
+
+
+def _table(source: Path | str, name: str) -> pd.DataFrame:
+    def read(header: int | None) -> pd.DataFrame:
+        buffer = source if isinstance(source, Path) else io.StringIO(source)
+        return pd.read_csv(buffer, dtype=str, keep_default_na=False, skipinitialspace=True, header=header)
+
+    try:
+        table = read(0)
+        if TIMESTAMP not in table.columns and len(table.columns) == 2:
+            table = read(None)
+            table.columns = pd.Index([TIMESTAMP, VALUE])
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot read {name}: {str(error).splitlines()[0]}") from error
+    for column in (TIMESTAMP, VALUE):
+        if column not in table.columns:
+            raise InputError(f"{name} has no column {column}; a header with {TIMESTAMP} and {VALUE} is expected")
+    return table
+
+
+def _seconds(name: str, texts: pd.Series) -> NDArray[np.int64]:
+    try:
+        return seconds_of(texts)
+    except ValueError:
+        bad = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce").isna()
+        row, text = next(iter(texts[bad].items()))
+        raise InputError(
+            f"data row {int(str(row)) + 1} of {name} has the timestamp {text!r}; "
+            "an ISO 8601 time such as 2013-12-02 21:15:00 is expected"
+        ) from None
+
+
+def _values(name: str, numbers: pd.Series) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = pd.to_numeric(numbers, errors="coerce").to_numpy(np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        row, text = next(iter(numbers[bad].items()))
+        raise InputError(f"data row {int(str(row)) + 1} of {name} has the value {text!r}; a finite number is expected")
+    return values
