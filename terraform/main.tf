@@ -1,6 +1,6 @@
 # The whole service: what rests (storage), what scores (endpoint), what decides (detection), what watches (monitoring),
-# what scores files (batch), what queries (features) and, on request, a notebook. The registry, retraining and drift get
-# modules of their own beside these.
+# what scores files (batch), what keeps models (registry), what makes new ones (retraining), what queries (features) and, on
+# request, a notebook. Drift gets a module of its own beside these.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -123,6 +123,48 @@ module "batch" {
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
+}
+
+module "registry" {
+  source = "./modules/registry"
+
+  name                = var.name
+  function_zip        = "${local.build}/model_registrar.zip"
+  bucket              = module.storage.bucket
+  bucket_arn          = module.storage.bucket_arn
+  model_object_arns   = local.model_object_arns
+  endpoint_name       = var.name
+  image               = local.image
+  environment         = local.environment
+  training_job_prefix = "${var.name}-retraining"
+  kms_key_arn         = module.storage.kms_key_arn
+  log_retention_days  = var.log_retention_days
+}
+
+module "retraining" {
+  source = "./modules/retraining"
+  count  = var.retraining == null ? 0 : 1
+
+  name                 = var.name
+  schedule_expression  = var.retraining.schedule_expression
+  start_alarm_names    = var.retraining.start_alarm_names
+  source_bundle        = "${local.build}/sourcedir.tar.gz"
+  image                = local.image
+  instance_type        = var.retraining.instance_type
+  max_training_seconds = var.retraining.max_training_seconds
+  hyperparameters      = var.retraining.hyperparameters
+  holdout_share        = var.retraining.holdout_share
+  athena_workgroup     = module.features.workgroup
+  athena_database      = module.features.database
+  registrar_name       = module.registry.function_name
+  registrar_arn        = module.registry.function_arn
+  bucket               = module.storage.bucket
+  bucket_arn           = module.storage.bucket_arn
+  features_prefix      = local.features_prefix
+  model_object_arns    = local.model_object_arns
+  topic_arn            = module.detection.topic_arn
+  kms_key_arn          = module.storage.kms_key_arn
+  log_retention_days   = var.log_retention_days
 }
 
 module "features" {

@@ -68,6 +68,26 @@ output "batch_jobs_table" {
   value       = module.batch.jobs_table
 }
 
+output "model_package_arn" {
+  description = "Model package that should be served; null with an artifact."
+  value       = var.model_package_arn
+}
+
+output "model_package_group" {
+  description = "Group of the registered models."
+  value       = module.registry.group
+}
+
+output "registrar_function_name" {
+  description = "The Lambda function that registers models."
+  value       = module.registry.function_name
+}
+
+output "retraining_state_machine_arn" {
+  description = "The state machine that trains and registers a new model; null without retraining."
+  value       = one(module.retraining[*].state_machine_arn)
+}
+
 output "athena_workgroup" {
   description = "Athena workgroup of the tables features, scored, cur_2_0 and flow_logs."
   value       = module.features.workgroup

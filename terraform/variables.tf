@@ -334,6 +334,34 @@ variable "notebook" {
   }
 }
 
+variable "retraining" {
+  description = "A state machine that trains a new model on all features, judges it on the last share of their time range and registers it for approval: when it runs (null: only when asked), alarms that start it, instance, seconds at most, hyperparameters; null for none."
+  type = object({
+    schedule_expression  = optional(string, "rate(7 days)")
+    start_alarm_names    = optional(list(string), [])
+    instance_type        = optional(string, "ml.m5.large")
+    max_training_seconds = optional(number, 3600)
+    holdout_share        = optional(number, 0.2)
+    hyperparameters      = optional(map(string), {})
+  })
+  default = null
+
+  validation {
+    condition     = try(var.retraining.schedule_expression, null) == null || can(regex("^(rate|cron|at)\\(.+\\)$", var.retraining.schedule_expression))
+    error_message = "retraining.schedule_expression is rate(...), cron(...) or at(...)."
+  }
+
+  validation {
+    condition     = var.retraining == null || try(var.retraining.holdout_share > 0 && var.retraining.holdout_share <= 0.5, false)
+    error_message = "retraining.holdout_share is above 0 and at most 0.5: without held-out rows the gate passes nothing."
+  }
+
+  validation {
+    condition     = var.retraining == null || try(var.retraining.max_training_seconds >= 60 && var.retraining.max_training_seconds <= 432000, false)
+    error_message = "retraining.max_training_seconds is 60 to 432000."
+  }
+}
+
 variable "force_destroy" {
   description = "Whether destroying may remove the alerts table and a bucket that still holds objects."
   type        = bool

@@ -140,8 +140,10 @@ class Detector:
         reasons = model_reasons(self._endpoint, [row for row in rows if row], feature_descriptions(scored))
         for stored, reason in zip(explained, reasons, strict=True):
             stored.model_reason = reason
+        model_id = self._endpoint.model_id(scored.select(feature_names(scored)).slice(0, 1)) if changed else ""
         for stored in changed:
-            stored.alert = alert_of(stored.incident, self._settings.policy, stored.model_reason)
+            alert = alert_of(stored.incident, self._settings.policy, stored.model_reason)
+            stored.alert = alert | {"model_id": model_id}
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Find the features of hours among those just scored, else among those of the day before."""

@@ -40,6 +40,8 @@ class TrainingData:
         Parts that held rows.
     start_hour_utc, end_hour_utc : str or None
         First and last `hour_utc`, as "2018-11-27T16:00:00Z"; None where the parts have no such timestamps.
+    hours : ndarray of shape (n_sampled,), datetime64[us], or None
+        `hour_utc` of the matrix's rows; None where a part has none.
     """
 
     matrix: NDArray[np.float32]
@@ -48,6 +50,15 @@ class TrainingData:
     files: int
     start_hour_utc: str | None
     end_hour_utc: str | None
+    hours: NDArray[np.datetime64] | None = None
+
+    def only(self, kept: NDArray[np.bool_]) -> TrainingData:
+        """Return the rows of a mask; of a sample, `rows` becomes the same share of all rows."""
+        matrix = self.matrix[kept]
+        hours = None if self.hours is None else self.hours[kept]
+        rows = round(self.rows * len(matrix) / len(self.matrix))
+        start, end = (self.start_hour_utc, self.end_hour_utc) if hours is None else _range(hours)
+        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours)
 
 
 @dataclass(frozen=True)
@@ -88,18 +99,24 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
     kept = _drawn(rows, sample(rows), seed)
     matrix = np.empty((len(kept), len(schema.feature_names)), np.float32)
     progress = Progress("read", rows)
-    hours: list[datetime] = []
+    hours = np.full(len(kept), "NaT", "datetime64[us]")
+    ends: list[datetime] = []
+    has_hours = True
     first = 0
-    for count, columns, group_hours in _row_groups(parts, schema.feature_names):
+    for count, columns, group_hours, group_ends in _row_groups(parts, schema.feature_names):
         past = first + count
         start, end = np.searchsorted(kept, (first, past))
         for index, values in enumerate(columns):
             matrix[start:end, index] = values[kept[start:end] - first]
-        hours += group_hours
+        if group_hours is None:
+            has_hours = False
+        else:
+            hours[start:end] = group_hours[kept[start:end] - first]
+        ends += group_ends
         first = past
         progress.at(first)
-    earliest, latest = (_iso(min(hours)), _iso(max(hours))) if hours else (None, None)
-    return TrainingData(matrix, rows, schema, len(parts), earliest, latest)
+    earliest, latest = (_iso(min(ends)), _iso(max(ends))) if ends else (None, None)
+    return TrainingData(matrix, rows, schema, len(parts), earliest, latest, hours if has_hours else None)
 
 
 def _drawn(rows: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -168,8 +185,8 @@ def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
 
 def _row_groups(
     parts: list[_Part], names: list[str]
-) -> Iterator[tuple[int, list[NDArray[np.float32]], list[datetime]]]:
-    """Give each row group's number of rows, its features, and its first and last hour."""
+) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime]]]:
+    """Give each row group's number of rows, its features, its hours, and the first and last of these."""
     for part in parts:
         has_hours = HOUR in part.file.schema_arrow.names and pa.types.is_timestamp(
             part.file.schema_arrow.field(HOUR).type
@@ -181,7 +198,8 @@ def _row_groups(
             except (pa.ArrowException, OSError) as error:
                 raise InputError(f"{part.name} cannot be read: {error}") from error
             columns = [_singles(table[name], name, part.name, first) for name in names]
-            yield table.num_rows, columns, _hour_range(table) if has_hours else []
+            hours = _hours(table) if has_hours else None
+            yield table.num_rows, columns, hours, _hour_range(table) if has_hours else []
             first += table.num_rows
 
 
@@ -198,6 +216,19 @@ def _singles(column: Any, name: str, part: str, first: int) -> NDArray[np.float3
             "features must be finite"
         )
     return values
+
+
+def _hours(table: Any) -> NDArray[np.datetime64]:
+    hours = table[HOUR].cast(pa.timestamp("us", "UTC"), safe=False)
+    return np.asarray(hours.cast(pa.timestamp("us")).to_numpy())
+
+
+def _range(hours: NDArray[np.datetime64]) -> tuple[str | None, str | None]:
+    known = hours[~np.isnat(hours)]
+    if not known.size:
+        return None, None
+    start, end = (f"{np.datetime_as_string(hour, unit='s')}Z" for hour in (known.min(), known.max()))
+    return start, end
 
 
 def _hour_range(table: Any) -> list[datetime]:

@@ -89,6 +89,19 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     return Hyperparameters(**{name: _PARSERS[name](name, _decoded(value)) for name, value in ours.items()})
 
 
+def parse_holdout_share(given: object) -> float:
+    """Read the share of the time range that is held out, in the spellings of a hyperparameter.
+
+    Raises
+    ------
+    InputError
+        It is no share from 0 to 0.5.
+    """
+    value = _decoded(given)
+    share = 0.0 if value == 0 and not isinstance(value, bool) else _share(value, 0.5)
+    return _or_refuse("holdout_share", value, share, "a share from 0 (none) to 0.5")
+
+
 def is_sagemakers_own(name: str) -> bool:
     """Tell whether SageMaker added a hyperparameter by itself."""
     return name.startswith("sagemaker_") or name == TUNING_OBJECTIVE

@@ -7,10 +7,13 @@ the directories come from the environment.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,18 +25,29 @@ from sklearn.ensemble import IsolationForest
 from anomaly_detection import artifact
 from anomaly_detection.baseline import describe_training, quantiles
 from anomaly_detection.dataset import TrainingData, read_training_data
-from anomaly_detection.errors import InputError
+from anomaly_detection.errors import ArtifactError, InputError
+from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, why_not
 from anomaly_detection.files import write_json
 from anomaly_detection.forest import FOREST_FILE, FlatForest
-from anomaly_detection.hyperparameters import NAMES, Hyperparameters, is_sagemakers_own, parse_hyperparameters
+from anomaly_detection.hyperparameters import (
+    NAMES,
+    Hyperparameters,
+    is_sagemakers_own,
+    parse_holdout_share,
+    parse_hyperparameters,
+)
+from anomaly_detection.model import Model, load
 from anomaly_detection.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    Scores = Callable[[NDArray[np.float32]], NDArray[np.float64]]
+
 BAD_INPUT = 2
+HOLDOUT_SHARE = "holdout_share"
 METRICS_FILE = "metrics.json"
 # Training rows on which the flat forest must equal scikit-learn's.
 PROOF_ROWS = 2000
@@ -49,6 +63,8 @@ class Job:
     output_data_dir: Path | None
     hyperparameters: Hyperparameters
     training_job_name: str | None
+    holdout_share: float = 0.0
+    serving: Path | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,6 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("rows", "features", "share_flagged", "threshold", "fit_seconds"):
         value = metrics[name]
         print(f"{name}={value if isinstance(value, int) else format(value, '.4f')};")
+    if evaluation := metrics.get("evaluation"):
+        print(f"holdout_share_flagged={evaluation['share_flagged']:.4f};")
+        print(f"recall_injected={evaluation['injected']['recall'] or 0.0:.4f};")
+        for reason in evaluation["blocked_by"]:
+            print(f"the gate: {reason}")
     return 0
 
 
@@ -76,11 +97,11 @@ def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     Parameters
     ----------
     argv : sequence of str
-        Hyperparameters as `--n_estimators` or `--n-estimators`, values plain or JSON-encoded; `--train`,
-        `--model-dir`, `--output-data-dir`.
+        Hyperparameters as `--n_estimators` or `--n-estimators`, values plain or JSON-encoded, `--holdout_share` among
+        them; `--train`, `--serving`, `--model-dir`, `--output-data-dir`.
     environment : mapping of str to str
-        `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_MODEL_DIR`, `SM_OUTPUT_DATA_DIR`, `SM_HPS`,
-        `TRAINING_JOB_NAME`; the command line wins.
+        `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_CHANNEL_SERVING`, `SM_MODEL_DIR`, `SM_OUTPUT_DATA_DIR`,
+        `SM_HPS`, `TRAINING_JOB_NAME`; the command line wins.
 
     Raises
     ------
@@ -95,13 +116,18 @@ def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
         raise InputError("no training data: give --train DIR or set SM_CHANNEL_TRAIN")
     if not model_dir:
         raise InputError("nowhere to write the model: give --model-dir DIR or set SM_MODEL_DIR")
-    given = {name: value for name in NAMES if (value := getattr(options, name)) is not None}
+    told = {name: value for name in (*NAMES, HOLDOUT_SHARE) if (value := getattr(options, name)) is not None}
+    given = _environment_hyperparameters(environment) | told
+    holdout_share = parse_holdout_share(given.pop(HOLDOUT_SHARE, 0))
+    serving = options.serving or environment.get("SM_CHANNEL_SERVING")
     return Job(
         channel=Path(channel),
         model_dir=Path(model_dir),
         output_data_dir=Path(output) if output else None,
-        hyperparameters=parse_hyperparameters(_environment_hyperparameters(environment) | given),
+        hyperparameters=parse_hyperparameters(given),
         training_job_name=environment.get("TRAINING_JOB_NAME") or None,
+        holdout_share=holdout_share,
+        serving=Path(serving) if serving else None,
     )
 
 
@@ -115,6 +141,10 @@ def _parse_options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--train", metavar="DIR", help="parquet parts; default $SM_CHANNEL_TRAIN")
     parser.add_argument("--model_dir", metavar="DIR", help="gets the artifact; default $SM_MODEL_DIR")
     parser.add_argument("--output_data_dir", metavar="DIR", help="gets metrics.json; default $SM_OUTPUT_DATA_DIR")
+    parser.add_argument(
+        "--serving", metavar="DIR", help="the model that serves, to compare; default $SM_CHANNEL_SERVING"
+    )
+    parser.add_argument(f"--{HOLDOUT_SHARE}", help="last share of the time range to judge the model on; default 0")
     for name in NAMES:
         bare: dict[str, Any] = {"nargs": "?", "const": "true"} if name == "exact" else {}
         parser.add_argument(f"--{name}", help=f"default {getattr(Hyperparameters, name)}", **bare)
@@ -156,7 +186,8 @@ def train(job: Job) -> dict[str, Any]:
     -------
     dict
         What metrics.json holds: `rows`, `rows_sampled`, `features`, `share_flagged`, `threshold`, `score_quantiles`,
-        `fit_seconds`.
+        `fit_seconds` and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with `blocked_by`, the
+        gate's reasons.
 
     Raises
     ------
@@ -164,11 +195,13 @@ def train(job: Job) -> dict[str, Any]:
         The data or the hyperparameters cannot be used, or the directories not be written.
     """
     hyperparameters = job.hyperparameters
-    data = read_training_data(job.channel, hyperparameters.kept_rows, hyperparameters.random_state)
+    everything = read_training_data(job.channel, hyperparameters.kept_rows, hyperparameters.random_state)
+    held_out = holdout_mask(everything.hours, len(everything.matrix), job.holdout_share)
+    data = everything.only(~held_out) if job.holdout_share else everything
     started = time.perf_counter()
     forest, scores = fit(data, hyperparameters)
     fit_seconds = time.perf_counter() - started
-    metrics = {
+    metrics: dict[str, Any] = {
         "rows": data.rows,
         "rows_sampled": len(data.matrix),
         "features": data.matrix.shape[1],
@@ -176,9 +209,12 @@ def train(job: Job) -> dict[str, Any]:
         "threshold": float(forest.offset_),
         "score_quantiles": quantiles(scores),
     }
+    evaluation = _evaluation(job, data, everything.matrix[held_out], forest)
+    if evaluation is not None:
+        metrics["evaluation"] = evaluation
     baseline = describe_training(data.matrix, data.schema.feature_names, scores)
     try:
-        artifact.save(job.model_dir, forest, baseline, _manifest(job, data, metrics))
+        artifact.save(job.model_dir, forest, baseline, _manifest(job, data, metrics, evaluation))
         metrics["fit_seconds"] = fit_seconds
         if job.output_data_dir:
             write_json(job.output_data_dir / METRICS_FILE, metrics)
@@ -245,7 +281,46 @@ def _proven(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.
     return samples
 
 
-def _manifest(job: Job, data: TrainingData, metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluation(
+    job: Job, data: TrainingData, holdout: NDArray[np.float32], forest: IsolationForest
+) -> dict[str, Any] | None:
+    """Judge the model on what was held out, beside the one that serves; None where nothing was."""
+    if not len(holdout):
+        return None
+    serving, problem = (None, None) if job.serving is None else _serving_scores(job.serving, data.schema.feature_names)
+    units = [feature.get("unit", "") for feature in data.schema.document["features"]]
+    found = evaluate(data.matrix, holdout, FlatForest.from_sklearn(forest).scores, serving, units=units)
+    found["serving_problem"] = problem
+    return found | {"blocked_by": why_not(found, Limits())}
+
+
+def _serving_scores(channel: Path, names: list[str]) -> tuple[Scores | None, str | None]:
+    """Return the serving model's scores of rows with these columns, or why there are none."""
+    try:
+        serving = _load_serving(channel)
+    except (ArtifactError, OSError, EOFError, tarfile.TarError) as error:
+        return None, str(error)
+    missing = [name for name in serving.feature_names if name not in names]
+    if missing:
+        return None, f"it takes other features, such as {missing[0]}"
+    places = [names.index(name) for name in serving.feature_names]
+    return lambda matrix: serving.forest.scores(np.ascontiguousarray(matrix[:, places])), None
+
+
+def _load_serving(channel: Path) -> Model:
+    """Load a model directory, or the model.tar.gz that a training channel brings."""
+    archives = sorted(channel.glob("*.tar.gz"))
+    if not archives:
+        return load(channel)
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archives[0]) as archive:
+            archive.extractall(folder, filter="data")
+        return load(Path(folder))
+
+
+def _manifest(
+    job: Job, data: TrainingData, metrics: Mapping[str, Any], evaluation: Mapping[str, Any] | None
+) -> dict[str, Any]:
     return {
         "feature_names": data.schema.feature_names,
         "schema": data.schema.document,
@@ -256,11 +331,13 @@ def _manifest(job: Job, data: TrainingData, metrics: Mapping[str, Any]) -> dict[
             "files": data.files,
             "start_hour_utc": data.start_hour_utc,
             "end_hour_utc": data.end_hour_utc,
+            "data_sha256": hashlib.sha256(data.matrix.tobytes()).hexdigest(),
             "hyperparameters": job.hyperparameters.as_dict(),
             "training_job_name": job.training_job_name,
         },
         "threshold": metrics["threshold"],
-        "metrics": dict(metrics),
+        "metrics": {name: value for name, value in metrics.items() if name != "evaluation"},
+        "evaluation": evaluation,
         "git_commit": os.environ.get("GIT_COMMIT") or _git_commit(),
     }
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs, cli_series, cli_sources
+from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs, cli_models, cli_series, cli_sources
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -264,6 +264,7 @@ app.command()(cli_flow_logs.flow_hours)
 app.command()(cli_series.series)
 app.command()(cli_series.series_train)
 app.add_typer(cli_aws.local)
+app.add_typer(cli_models.models)
 
 
 def main() -> None:

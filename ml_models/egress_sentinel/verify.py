@@ -104,6 +104,8 @@ def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:
         Check("endpoint configuration", outputs["endpoint_config_name"], name),
         Check("model", outputs["model_name"], model),
     ]
+    if outputs.get("model_package_arn"):
+        checks.append(Check("model package", outputs["model_package_arn"], container.get("ModelPackageName")))
     if outputs.get("model_artifact"):
         checks.append(Check("image", outputs["model_image"], container.get("Image")))
         checks.append(Check("artifact", outputs["model_artifact"], container.get("ModelDataUrl")))

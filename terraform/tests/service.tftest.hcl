@@ -53,6 +53,14 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/egress-sentinel-detector-features" }
   }
 
+  mock_resource "aws_sfn_state_machine" {
+    defaults = { arn = "arn:aws:states:eu-west-1:111122223333:stateMachine:egress-sentinel-retraining" }
+  }
+
+  mock_resource "aws_sagemaker_model_package_group" {
+    defaults = { arn = "arn:aws:sagemaker:eu-west-1:111122223333:model-package-group/egress-sentinel" }
+  }
+
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/lambda/egress-sentinel-detector" }
   }
@@ -155,12 +163,22 @@ run "everything_that_is_off_by_default" {
     }
     data_export        = { name = "egress" }
     monthly_budget_usd = 20
+    retraining         = { start_alarm_names = ["drift"] }
     notebook           = { repository_url = "https://example.com/egress-sentinel.git", subnet_id = "subnet-1", security_group_ids = ["sg-1"] }
   }
 
   assert {
     condition     = output.endpoint_name == "egress-sentinel"
     error_message = "Subscriptions, a data export, a budget and a notebook go together."
+  }
+}
+
+run "refuses_retraining_without_a_holdout" {
+  command         = plan
+  expect_failures = [var.retraining]
+
+  variables {
+    retraining = { holdout_share = 0 }
   }
 }
 

@@ -17,6 +17,7 @@ RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six", "num
 FUNCTIONS = sorted(runpy.run_path(str(ROOT / "lambdas" / "build.py"))["FUNCTIONS"])
 # What Terraform sets for any of them.
 VARIABLES = ("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "JOBS_TABLE", "TOPIC_ARN")
+VARIABLES += ("MODEL_PACKAGE_GROUP", "IMAGE")
 
 
 @pytest.fixture(scope="module")

@@ -74,6 +74,8 @@ def package(folder: Path) -> Path:
     subprocess.run([sys.executable, ROOT / "lambdas" / "build.py", folder], check=True, capture_output=True)
     model = folder / "model.tar.gz"
     subprocess.run([sys.executable, "-m", "egress_sentinel.starting_model", model], check=True, capture_output=True)
+    bundle = folder / "sourcedir.tar.gz"
+    subprocess.run([sys.executable, "-m", "egress_sentinel.source_bundle", bundle], check=True, capture_output=True)
     return folder
 
 

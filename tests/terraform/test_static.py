@@ -36,7 +36,8 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     """terraform/tests/*.tftest.hcl, with a mocked provider."""
     build = configuration / "tests" / "build"
     build.mkdir()
-    for name in ("anomaly_detector.zip", "batch_scorer.zip", "pyarrow_layer.zip", "model.tar.gz", "other.tar.gz"):
+    zips = [f"{name}.zip" for name in ("anomaly_detector", "batch_scorer", "model_registrar", "pyarrow_layer")]
+    for name in (*zips, "model.tar.gz", "other.tar.gz", "sourcedir.tar.gz"):
         (build / name).write_text(name)
     terraform(configuration, "init", "-backend=false", "-input=false")
     printed = terraform(configuration, "test")

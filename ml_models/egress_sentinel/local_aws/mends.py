@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
+from egress_sentinel.local_aws import state_machines
 from egress_sentinel.local_aws.client import REGION
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
         for target in self.targets:
             if ":function:" in target["Arn"]:
                 invoke_later(target["Arn"].rpartition(":")[2], event)
+            if ":stateMachine:" in target["Arn"]:
+                state_machines.start(target["Arn"], event)
         send(self, event, transform_input)  # type: ignore[arg-type]
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]

@@ -19,9 +19,11 @@ from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.endpoint_app import PRIMARY
 from egress_sentinel.errors import UserError
-from egress_sentinel.local_aws.client import REGION, client
+from egress_sentinel.local_aws.client import REGION
 from egress_sentinel.local_aws.errors import ApiError
 from egress_sentinel.local_aws.objects import download
+from egress_sentinel.local_aws.packages import Packages
+from egress_sentinel.local_aws.training import TrainingJobs
 from egress_sentinel.local_aws.transform import TransformJobs
 from egress_sentinel.local_pipeline import Container, LocalPipeline
 
@@ -40,7 +42,8 @@ class SageMaker:
         self._notebooks: dict[str, dict[str, Any]] = {}
         self._serving: dict[str, LocalPipeline] = {}
         self._lock = threading.RLock()
-        self._parts = (self, TransformJobs(self._artifact_url))
+        self._packages = Packages()
+        self._parts = (self, TransformJobs(self._artifact_url), TrainingJobs(), self._packages)
 
     def answer(self, request: Request, body: bytes) -> Response | None:
         """Answer a call of the control plane, or return None where it is moto's."""
@@ -51,7 +54,10 @@ class SageMaker:
             return None
         try:
             with self._lock:
-                result = handler(json.loads(body or b"{}"))
+                given = json.loads(body or b"{}")
+                result = handler(given)
+                if given.get("Tags") and action.startswith("Create"):
+                    self._tags[next(iter(result.values()))] = given["Tags"]
         except ApiError as error:
             return error.response()
         return Response(json.dumps(result), mimetype="application/x-amz-json-1.1")
@@ -203,11 +209,12 @@ class SageMaker:
         containers = []
         for number, given in enumerate(described.get("Containers") or [described["PrimaryContainer"]]):
             artifact = folder / f"model-{number}.tar.gz"
-            download(_url_of(given), artifact)
+            resolved = self._resolved(given)
+            download(str(resolved.get("ModelDataUrl", "")), artifact)
             name = given.get("ContainerHostname") or (
                 f"container-{number + 1}" if "Containers" in described else PRIMARY
             )
-            containers.append(Container(artifact, given.get("Environment", {}), name))
+            containers.append(Container(artifact, resolved.get("Environment", {}), name))
         return containers
 
     def _artifact_url(self, model: str) -> str:
@@ -215,20 +222,20 @@ class SageMaker:
         described = self._get("Model", model)
         if "PrimaryContainer" not in described:
             raise ApiError(f"The local AWS runs no transform job of {model!r}, which is an inference pipeline.")
-        return _url_of(described["PrimaryContainer"])
+        return str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
+
+    def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
+        """Return a container as it says itself, or as its model package does."""
+        package = container.get("ModelPackageName")
+        if package is None:
+            return container
+        found: dict[str, Any] = self._packages.describe(package)["InferenceSpecification"]["Containers"][0]
+        return found
 
     def _stop(self, endpoint: str) -> None:
         serving = self._serving.pop(endpoint, None)
         if serving is not None:
             serving.__exit__(None, None, None)
-
-
-def _url_of(container: dict[str, Any]) -> str:
-    """Return where a container's artifact lies: as it says itself, or as its model package does."""
-    if package := container.get("ModelPackageName"):
-        described = client("sagemaker").describe_model_package(ModelPackageName=package)
-        container = described["InferenceSpecification"]["Containers"][0]
-    return str(container.get("ModelDataUrl", ""))
 
 
 def _failed(reason: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from egress_sentinel.local_aws import alarms, mends
+from egress_sentinel.local_aws import alarms, mends, state_machines
 from egress_sentinel.local_aws.account_services import SERVICES, AccountServices
 from egress_sentinel.local_aws.functions import Functions
 from egress_sentinel.local_aws.sagemaker import SageMaker
@@ -87,6 +87,8 @@ class Server:
             return self.scaling_tags.answer(request, body)
         if service in SERVICES:
             return self.account_services.answer(service, request, body)
+        if service == "states":
+            return state_machines.answer(request, body)
         if service == "athena":
             return mends.delete_named_query(request, body)
         return None
@@ -116,6 +118,7 @@ def serve(port: int, announce_url: Callable[[str], None]) -> None:
     url = f"http://{LOOPBACK}:{server.server_port}"
     # What runs inside (functions, endpoints' artifacts) speaks to this server as everybody else does.
     os.environ["AWS_ENDPOINT_URL"] = url
+    state_machines.execute(url)
     with contextlib.closing(app), contextlib.suppress(KeyboardInterrupt):
         announce_url(url)
         server.serve_forever()

@@ -6,7 +6,8 @@ provider "aws" {
   }
 }
 
-# All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC.
+# All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC,
+# a new model every week.
 module "egress_sentinel" {
   source = "../../"
 
@@ -18,6 +19,8 @@ module "egress_sentinel" {
   subscriptions      = { emails = var.emails, slack = var.slack }
   monthly_budget_usd = 100
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
+  retraining         = { schedule_expression = var.retraining_schedule }
   model_artifact     = var.model_artifact
+  model_package_arn  = var.model_package_arn
   force_destroy      = var.force_destroy
 }

@@ -25,6 +25,18 @@ variable "model_artifact" {
   default     = null
 }
 
+variable "model_package_arn" {
+  description = "A registered and approved model to serve in place of model_artifact, as `egress-sentinel models promote` sets it."
+  type        = string
+  default     = null
+}
+
+variable "retraining_schedule" {
+  description = "When a new model is trained and registered."
+  type        = string
+  default     = "cron(0 5 ? * MON *)"
+}
+
 variable "force_destroy" {
   description = "Whether `terraform destroy` may remove alerts and a bucket that holds objects."
   type        = bool

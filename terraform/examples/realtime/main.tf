@@ -10,9 +10,10 @@ provider "aws" {
 module "egress_sentinel" {
   source = "../../"
 
-  serverless     = null
-  realtime       = { instance_type = "ml.m5.large", instance_count = 1, max_instance_count = 3 }
-  data_capture   = { sampling_percentage = 10 }
-  model_artifact = var.model_artifact
-  force_destroy  = var.force_destroy
+  serverless        = null
+  realtime          = { instance_type = "ml.m5.large", instance_count = 1, max_instance_count = 3 }
+  data_capture      = { sampling_percentage = 10 }
+  model_artifact    = var.model_artifact
+  model_package_arn = var.model_package_arn
+  force_destroy     = var.force_destroy
 }

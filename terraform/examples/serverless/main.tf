@@ -10,7 +10,8 @@ provider "aws" {
 module "egress_sentinel" {
   source = "../../"
 
-  model_artifact = var.model_artifact
-  subscriptions  = { emails = var.emails }
-  force_destroy  = var.force_destroy
+  model_artifact    = var.model_artifact
+  model_package_arn = var.model_package_arn
+  subscriptions     = { emails = var.emails }
+  force_destroy     = var.force_destroy
 }

@@ -16,6 +16,12 @@ variable "model_artifact" {
   default     = null
 }
 
+variable "model_package_arn" {
+  description = "A registered and approved model to serve in place of model_artifact, as `egress-sentinel models promote` sets it."
+  type        = string
+  default     = null
+}
+
 variable "force_destroy" {
   description = "Whether `terraform destroy` may remove alerts and a bucket that holds objects."
   type        = bool

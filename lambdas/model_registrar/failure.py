@@ -1,0 +1,37 @@
+"""What a failed step says, in one sentence. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+MAX_REASON = 1000
+
+
+def job_name(prefix: str, execution: str) -> str:
+    """Return the name of an execution's training job: at most 63 characters, the same each time."""
+    return f"{prefix}-{hashlib.sha256(execution.encode()).hexdigest()[:16]}"
+
+
+def reason_of(error: str, cause: str) -> str:
+    """Return what a person can use of the error and the cause that Step Functions caught.
+
+    Parameters
+    ----------
+    error : str
+        Such as States.TaskFailed, or the class name of what a Lambda function raised.
+    cause : str
+        Plain text, or JSON: a Lambda function's error, a training job's or a query's description.
+    """
+    try:
+        document: Any = json.loads(cause)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        return f"{error}: {cause}"[:MAX_REASON]
+    status = document.get("QueryExecution", {}).get("Status", {})
+    for said in (document.get("FailureReason"), document.get("errorMessage"), status.get("StateChangeReason")):
+        if said:
+            return str(said)[:MAX_REASON]
+    return f"{error}: {cause}"[:MAX_REASON]

@@ -1,0 +1,61 @@
+"""The Lambda function: `model_registrar.handler.lambda_handler`."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from aws_lambda_powertools import Logger
+
+from model_registrar.registrar import Registrar
+from model_registrar.settings import Settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+settings = Settings.from_environment(os.environ)
+
+
+class EventError(ValueError):
+    """An event that asks for nothing that the function does."""
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Do what the event's `action` asks for, with its other fields as arguments.
+
+    `{"action": "register", "artifact": "s3://..."}` by a person or the state machine; `prepare` with `execution`, and
+    `explain` with `step`, `error`, `cause` and `execution`, by the state machine.
+
+    Returns
+    -------
+    dict
+        As the method of `Registrar` gives it.
+
+    Raises
+    ------
+    EventError
+        Another action.
+    Exception
+        Whatever went wrong; the state machine says which step it was.
+    """
+    action = event.get("action")
+    if action == "prepare":
+        result = registrar().prepare(event["execution"])
+    elif action == "register":
+        result = registrar().register(event["artifact"])
+    elif action == "explain":
+        result = registrar().explain(event["step"], event["error"], event["cause"], event["execution"])
+    else:
+        raise EventError(f"the action is {action!r}; prepare, register and explain are accepted")
+    logger.info(action, extra=result)
+    return result
+
+
+@cache
+def registrar() -> Registrar:
+    """Make the clients at the first event, once for a function instance."""
+    return Registrar(settings, boto3.client("s3"), boto3.client("sagemaker"), boto3.client("logs"))

@@ -1,0 +1,178 @@
+"""A model package's fields from what the artifact says of itself. Pure."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from model_registrar.settings import Settings
+
+MANIFEST, BASELINE = "manifest.json", "baseline.json"
+CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines", "application/x-parquet", "application/x-npy"]
+ANSWER_TYPES = ["text/csv", "application/json", "application/jsonlines"]
+INSTANCES = ["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge"]
+MAX_VALUE = 256  # of a customer metadata property
+MAX_DESCRIPTION = 1024
+
+
+class ArtifactError(ValueError):
+    """The artifact does not say what it is."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What an artifact says of itself."""
+
+    manifest: dict[str, Any]
+    baseline: dict[str, Any]
+
+    @property
+    def model_id(self) -> str:
+        """The model's identity: the first half of the hash of its forest, as alerts carry it."""
+        return str(self.manifest["files"]["model.joblib"])[:16]
+
+    @property
+    def blocked_by(self) -> list[str]:
+        """Why it may not serve, as its training job saw it; none where it may."""
+        evaluation = self.manifest.get("evaluation") or {}
+        return list(evaluation.get("blocked_by", ["it was not evaluated: no rows were held out"]))
+
+
+def read_artifact(path: Path) -> Artifact:
+    """Read a model.tar.gz.
+
+    Raises
+    ------
+    ArtifactError
+        It has no manifest or no baseline.
+    """
+    found: dict[str, Any] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                name = member.name.removeprefix("./")
+                if name in {MANIFEST, BASELINE} and (file := tar.extractfile(member)):
+                    found[name] = json.loads(file.read())
+        return Artifact(found[MANIFEST], found[BASELINE])
+    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
+        raise ArtifactError(
+            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); artifacts of "
+            "anomaly_detection.training_script are accepted"
+        ) from error
+
+
+def metadata_of(artifact: Artifact) -> dict[str, str]:
+    """Return what a list of packages shows, and what leads from an alert to a model and its data."""
+    manifest, training = artifact.manifest, artifact.manifest["training"]
+    evaluation = manifest.get("evaluation") or {}
+    values = {
+        "model_id": artifact.model_id,
+        "schema_hash": manifest["schema_hash"],
+        "data_sha256": training.get("data_sha256"),
+        "data_start_hour_utc": training["start_hour_utc"],
+        "data_end_hour_utc": training["end_hour_utc"],
+        "rows": training["rows"],
+        "training_job_name": training["training_job_name"],
+        "git_commit": manifest["git_commit"],
+        "scikit_learn": manifest["versions"]["scikit-learn"],
+        "share_flagged": evaluation.get("share_flagged", manifest["metrics"]["share_flagged"]),
+        "recall_injected": (evaluation.get("injected") or {}).get("recall"),
+        "flags_changed_share": (evaluation.get("serving") or {}).get("flags_changed_share"),
+        "blocked_by": "; ".join(artifact.blocked_by),
+    }
+    return {name: _text(value) for name, value in values.items() if value not in (None, "")}
+
+
+def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dict[str, Any]:
+    """Return the arguments of CreateModelPackage; its documents lie where `documents_of` says."""
+    where = f"s3://{settings.bucket}/{folder_of(artifact, settings)}"
+    baseline, evaluation = _json_at(f"{where}baseline.json"), _json_at(f"{where}evaluation.json")
+    container = {"Image": settings.image, "ModelDataUrl": artifact_url, "Environment": settings.environment}
+    return {
+        "ModelPackageGroupName": settings.group,
+        "ModelPackageDescription": description_of(artifact)[:MAX_DESCRIPTION],
+        "ModelApprovalStatus": "PendingManualApproval",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": CONTENT_TYPES,
+            "SupportedResponseMIMETypes": ANSWER_TYPES,
+            "SupportedTransformInstanceTypes": INSTANCES,
+            "SupportedRealtimeInferenceInstanceTypes": INSTANCES,
+        },
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": evaluation},
+            "ModelDataQuality": {"Statistics": baseline},
+        },
+        "DriftCheckBaselines": {"ModelDataQuality": {"Statistics": baseline}},
+        "CustomerMetadataProperties": metadata_of(artifact),
+        "Domain": "MACHINE_LEARNING",
+        "Task": "OTHER",
+        "SamplePayloadUrl": f"{where}sample_payload.tar.gz",
+        # A retry of the same model is the same package.
+        "ClientToken": artifact.model_id,
+    }
+
+
+def description_of(artifact: Artifact) -> str:
+    """Return one sentence about a model, with the gate's reasons where there are some."""
+    training = artifact.manifest["training"]
+    data = f"{training['rows']:,} rows"
+    if training["start_hour_utc"]:
+        data += f" of {training['start_hour_utc']} to {training['end_hour_utc']}"
+    verdict = "The gate has nothing against it." if not artifact.blocked_by else f"The gate: {_listed(artifact)}."
+    return f"Model {artifact.model_id}, trained on {data}. {verdict}"
+
+
+def documents_of(artifact: Artifact) -> dict[str, bytes]:
+    """Return the documents beside a package, by name."""
+    evaluation = artifact.manifest.get("evaluation") or {}
+    metrics = {"metrics": artifact.manifest["metrics"], "evaluation": evaluation}
+    return {
+        "manifest.json": _json(artifact.manifest),
+        "baseline.json": _json(artifact.baseline),
+        "evaluation.json": _json(metrics),
+        "sample_payload.tar.gz": _sample_payload(artifact),
+    }
+
+
+def folder_of(artifact: Artifact, settings: Settings) -> str:
+    """Return the key prefix of a package's documents."""
+    return f"{settings.registry_prefix}{artifact.model_id}/"
+
+
+def _listed(artifact: Artifact) -> str:
+    return "; ".join(artifact.blocked_by)
+
+
+def _sample_payload(artifact: Artifact) -> bytes:
+    """Pack a request of three usual rows: the quartiles' middle and its neighbours of training."""
+    names = artifact.manifest["feature_names"]
+    rows = [
+        ",".join(repr(artifact.baseline["features"][name]["quantiles"].get(percent, 0.0)) for name in names)
+        for percent in ("40", "50", "60")
+    ]
+    body = ("\n".join([",".join(names), *rows]) + "\n").encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("payload.csv")
+        member.size = len(body)
+        tar.addfile(member, io.BytesIO(body))
+    return packed.getvalue()
+
+
+def _json(document: Any) -> bytes:
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def _json_at(url: str) -> dict[str, str]:
+    return {"ContentType": "application/json", "S3Uri": url}
+
+
+def _text(value: Any) -> str:
+    return (f"{value:.6g}" if isinstance(value, float) else str(value))[:MAX_VALUE]

@@ -1,0 +1,120 @@
+"""What the function does: says what a training job should be given, and registers what came out of it."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from botocore.exceptions import ClientError
+
+from model_registrar.failure import job_name, reason_of
+from model_registrar.package import description_of, documents_of, folder_of, read_artifact, request_of
+
+if TYPE_CHECKING:
+    from model_registrar.settings import Settings
+
+TRAINING_LOG = "/aws/sagemaker/TrainingJobs"
+LOG_LINES = 1000
+
+
+class ServingError(RuntimeError):
+    """What serves cannot be compared with."""
+
+
+class Registrar:
+    """Everything an invocation needs, made once for a function instance."""
+
+    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, logs: Any) -> None:
+        self._settings = settings
+        self._s3 = s3
+        self._sagemaker = sagemaker
+        self._logs = logs
+
+    def prepare(self, execution: str) -> dict[str, Any]:
+        """Name the training job of an execution, and find the model that a new one is compared with.
+
+        Returns
+        -------
+        dict
+            `training_job_name` (the same for the same execution), `model_name` and `artifact` (an S3 address) of the
+            model that serves.
+
+        Raises
+        ------
+        ServingError
+            It is an inference pipeline.
+        """
+        endpoint = self._sagemaker.describe_endpoint(EndpointName=self._settings.endpoint_name)
+        configuration = self._sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+        model_name = configuration["ProductionVariants"][0]["ModelName"]
+        container = self._sagemaker.describe_model(ModelName=model_name).get("PrimaryContainer")
+        if container is None:
+            raise ServingError(f"the model {model_name} is an inference pipeline; a forest cannot be compared with it")
+        if package := container.get("ModelPackageName"):
+            described = self._sagemaker.describe_model_package(ModelPackageName=package)
+            container = described["InferenceSpecification"]["Containers"][0]
+        return {
+            "training_job_name": job_name(self._settings.training_job_prefix, execution),
+            "model_name": model_name,
+            "artifact": container["ModelDataUrl"],
+        }
+
+    def register(self, artifact_url: str) -> dict[str, Any]:
+        """Register an artifact as a model package that waits for approval; the same model twice is one package.
+
+        Returns
+        -------
+        dict
+            `model_package_arn`, `model_id`, `blocked_by` (the gate's reasons) and `description`.
+
+        Raises
+        ------
+        ArtifactError
+            The artifact does not say what it is.
+        """
+        address = urlparse(artifact_url)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.tar.gz"
+            self._s3.download_file(address.netloc, address.path.lstrip("/"), str(path))
+            artifact = read_artifact(path)
+        prefix = folder_of(artifact, self._settings)
+        for name, body in documents_of(artifact).items():
+            self._s3.put_object(Bucket=self._settings.bucket, Key=prefix + name, Body=body)
+        created = self._sagemaker.create_model_package(**request_of(artifact, artifact_url, self._settings))
+        return {
+            "model_package_arn": created["ModelPackageArn"],
+            "model_id": artifact.model_id,
+            "blocked_by": artifact.blocked_by,
+            "description": description_of(artifact),
+        }
+
+    def explain(self, step: str, error: str, cause: str, execution: str) -> dict[str, str]:
+        """Say in one sentence why a step failed; of a training job, what its log says in the end.
+
+        Returns
+        -------
+        dict
+            `sentence`.
+        """
+        reason = reason_of(error, cause)
+        if step == "Train":
+            name = job_name(self._settings.training_job_prefix, execution)
+            last = self._last_log_line(name)
+            reason = f"{reason} (training job {name}{f': {last}' if last else ''})"
+        return {"sentence": f"Retraining {execution} failed at {step}: {reason}"}
+
+    def _last_log_line(self, training_job_name: str) -> str:
+        try:
+            answer = self._logs.filter_log_events(
+                logGroupName=TRAINING_LOG, logStreamNamePrefix=f"{training_job_name}/", limit=LOG_LINES
+            )
+        except ClientError as error:
+            # A job that did not get to its script has no log; the account's first one not even a group.
+            if error.response["Error"]["Code"] == "ResourceNotFoundException":
+                return ""
+            raise
+        lines = [event["message"].strip() for event in answer["events"]]
+        said = [line for line in lines if line.startswith("training_script:")]
+        return next(reversed(said or [line for line in lines if line]), "")

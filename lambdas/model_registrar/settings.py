@@ -1,0 +1,57 @@
+"""The function's environment variables, read once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(ValueError):
+    """A variable is missing or is no JSON."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are, and how the container of a registered model is run."""
+
+    bucket: str
+    registry_prefix: str
+    group: str
+    endpoint_name: str
+    image: str
+    environment: dict[str, str]
+    training_job_prefix: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        SettingsError
+            Names the variable.
+        """
+        try:
+            container = json.loads(environment.get("CONTAINER_ENVIRONMENT", "{}"))
+        except ValueError as error:
+            raise SettingsError(f"CONTAINER_ENVIRONMENT is no JSON object: {error}") from error
+        return cls(
+            bucket=_required(environment, "BUCKET"),
+            registry_prefix=environment.get("REGISTRY_PREFIX", "models/registry/"),
+            group=_required(environment, "MODEL_PACKAGE_GROUP"),
+            endpoint_name=_required(environment, "ENDPOINT_NAME"),
+            image=_required(environment, "IMAGE"),
+            environment=container,
+            training_job_prefix=environment.get("TRAINING_JOB_PREFIX", "egress-sentinel-retraining"),
+        )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return value

@@ -1,0 +1,228 @@
+"""The model registry as a person sees it: which models there are, why one may not serve, which one did before."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+APPROVED, PENDING, REJECTED = "Approved", "PendingManualApproval", "Rejected"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A registered model.
+
+    Parameters
+    ----------
+    arn : str
+    version : int
+    status : str
+        Approved, PendingManualApproval or Rejected.
+    artifact : str
+        The S3 address of its model.tar.gz.
+    facts : dict of str to str
+        What was registered with it: model_id, schema_hash, data_sha256, data_start_hour_utc, ..., blocked_by.
+    note : str
+        What was said when it was approved or rejected.
+    """
+
+    arn: str
+    version: int
+    status: str
+    artifact: str
+    facts: dict[str, str]
+    note: str
+
+    @property
+    def blocked_by(self) -> str:
+        """The gate's reasons against it; empty where there are none."""
+        return self.facts.get("blocked_by", "")
+
+
+class Registry:
+    """A model package group, and the endpoint that its models serve behind.
+
+    Parameters
+    ----------
+    sagemaker : sagemaker client
+    group : str
+    endpoint_name : str
+    """
+
+    def __init__(self, sagemaker: Any, group: str, endpoint_name: str) -> None:
+        self._sagemaker = sagemaker
+        self._group = group
+        self._endpoint_name = endpoint_name
+
+    def packages(self) -> list[Package]:
+        """Return all models, the newest first.
+
+        Raises
+        ------
+        UserError
+            AWS refuses, as where there is no such group.
+        """
+        with _told(f"the model package group {self._group}"):
+            pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self._group)
+            arns = [entry["ModelPackageArn"] for page in pages for entry in page["ModelPackageSummaryList"]]
+            found = [_package(self._sagemaker.describe_model_package(ModelPackageName=arn)) for arn in arns]
+        return sorted(found, key=lambda package: -package.version)
+
+    def package(self, version: int) -> Package:
+        """Return one model.
+
+        Raises
+        ------
+        UserError
+            There is no such version.
+        """
+        found = self.packages()
+        for package in found:
+            if package.version == version:
+                return package
+        versions = ", ".join(str(package.version) for package in found) or "none"
+        raise UserError(f"the group {self._group} has no version {version}; it has {versions}")
+
+    def serving_arn(self) -> str | None:
+        """Return the package that the endpoint serves; None where it serves an artifact that is none."""
+        with _told(f"the endpoint {self._endpoint_name}"):
+            endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
+            configuration = self._sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+            model = self._sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
+        package: str | None = model.get("PrimaryContainer", {}).get("ModelPackageName")
+        return package
+
+    def approve(self, version: int, note: str, *, even_so: bool = False) -> Package:
+        """Approve a model.
+
+        Raises
+        ------
+        UserError
+            The gate has something against it, and nobody said `even_so`.
+        """
+        package = self.package(version)
+        if package.blocked_by and not even_so:
+            raise UserError(
+                f"version {version} may not pass: {package.blocked_by}; to approve it even so, say --even-so and why "
+                "with --note"
+            )
+        return self._decide(package, APPROVED, note)
+
+    def reject(self, version: int, note: str) -> Package:
+        """Reject a model; one that serves serves on until another is promoted."""
+        return self._decide(self.package(version), REJECTED, note)
+
+    def delete(self, version: int) -> Package:
+        """Forget a model; its artifact stays.
+
+        Raises
+        ------
+        UserError
+            It serves.
+        """
+        package = self.package(version)
+        if package.arn == self.serving_arn():
+            raise UserError(f"version {version} serves; promote another one first")
+        with _told(package.arn):
+            self._sagemaker.delete_model_package(ModelPackageName=package.arn)
+        return package
+
+    def to_promote(self, version: int | None) -> Package:
+        """Return an approved model: the version asked for, or the newest.
+
+        Raises
+        ------
+        UserError
+            It is not approved, or there is none.
+        """
+        if version is not None:
+            package = self.package(version)
+            if package.status != APPROVED:
+                raise UserError(f"version {version} is {package.status}, not Approved: approve it first")
+            return package
+        return self._newest_approved(self.packages(), "no model is approved; approve one first")
+
+    def to_roll_back_to(self) -> Package:
+        """Return the newest approved model that is older than the one that serves.
+
+        Raises
+        ------
+        UserError
+            There is none, or what serves is no registered model.
+        """
+        serving = self.serving_arn()
+        if serving is None:
+            raise UserError(f"the endpoint {self._endpoint_name} serves no registered model: nothing to roll back")
+        version = int(serving.rpartition("/")[2])
+        older = [package for package in self.packages() if package.version < version]
+        return self._newest_approved(older, f"no approved model is older than version {version}, which serves")
+
+    def _newest_approved(self, packages: list[Package], otherwise: str) -> Package:
+        for package in packages:
+            if package.status == APPROVED:
+                return package
+        raise UserError(otherwise)
+
+    def _decide(self, package: Package, status: str, note: str) -> Package:
+        with _told(package.arn):
+            self._sagemaker.update_model_package(
+                ModelPackageArn=package.arn, ModelApprovalStatus=status, ApprovalDescription=note or "no note"
+            )
+        return self.package(package.version)
+
+
+def register(function: Any, function_name: str, artifact_url: str) -> dict[str, Any]:
+    """Let the deployed registrar register an artifact in S3.
+
+    Parameters
+    ----------
+    function : lambda client
+    function_name : str
+    artifact_url : str
+        Such as s3://BUCKET/models/training/JOB/output/model.tar.gz.
+
+    Returns
+    -------
+    dict
+        `model_package_arn`, `model_id`, `blocked_by`, `description`.
+
+    Raises
+    ------
+    UserError
+        The registrar's own sentence.
+    """
+    payload = json.dumps({"action": "register", "artifact": artifact_url})
+    with _told(f"the function {function_name}"):
+        answer = function.invoke(FunctionName=function_name, Payload=payload)
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer:
+        raise UserError(f"{artifact_url} was not registered: {result['errorMessage']}")
+    return result
+
+
+def _package(described: dict[str, Any]) -> Package:
+    return Package(
+        described["ModelPackageArn"],
+        int(described["ModelPackageVersion"]),
+        described["ModelApprovalStatus"],
+        described["InferenceSpecification"]["Containers"][0].get("ModelDataUrl", ""),
+        described.get("CustomerMetadataProperties", {}),
+        described.get("ApprovalDescription", ""),
+    )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"AWS does not tell of {what}: {error}") from error

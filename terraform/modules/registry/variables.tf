@@ -1,0 +1,54 @@
+variable "name" {
+  description = "Prefix of every name, and the group's name."
+  type        = string
+}
+
+variable "function_zip" {
+  description = "The function's zip on this machine."
+  type        = string
+}
+
+variable "bucket" {
+  description = "Bucket of models/."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "model_object_arns" {
+  description = "S3 objects that may be a model's artifact."
+  type        = list(string)
+}
+
+variable "endpoint_name" {
+  description = "Endpoint whose model a new one is compared with."
+  type        = string
+}
+
+variable "image" {
+  description = "Image that serves registered models."
+  type        = string
+}
+
+variable "environment" {
+  description = "Environment variables of their container."
+  type        = map(string)
+}
+
+variable "training_job_prefix" {
+  description = "How the names of training jobs begin."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Key of the bucket, environment and logs."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}

@@ -1,0 +1,196 @@
+locals {
+  # Each step with what it does; a failure of any goes on to "Explain <step>", a message and the end.
+  steps = concat(
+    [for name, query in var.feature_queries : {
+      name = "Features ${name}"
+      state = {
+        Type     = "Task"
+        Resource = "arn:${local.partition}:states:::athena:startQueryExecution.sync"
+        Parameters = {
+          QueryString           = query
+          WorkGroup             = var.athena_workgroup
+          QueryExecutionContext = { Database = var.athena_database }
+        }
+        ResultPath     = null
+        TimeoutSeconds = 3600
+      }
+    }],
+    [
+      {
+        name = "Prepare"
+        state = {
+          Type     = "Task"
+          Resource = "arn:${local.partition}:states:::lambda:invoke"
+          Parameters = {
+            FunctionName = var.registrar_name
+            Payload      = { action = "prepare", "execution.$" = "$$.Execution.Name" }
+          }
+          ResultSelector = { "training_job_name.$" = "$.Payload.training_job_name", "artifact.$" = "$.Payload.artifact" }
+          ResultPath     = "$.prepared"
+          TimeoutSeconds = 300
+          Retry          = local.retry_lambda
+        }
+      },
+      {
+        name = "Train"
+        state = {
+          Type           = "Task"
+          Resource       = "arn:${local.partition}:states:::sagemaker:createTrainingJob.sync"
+          Parameters     = local.training_job
+          ResultSelector = { "artifact.$" = "$.ModelArtifacts.S3ModelArtifacts" }
+          ResultPath     = "$.trained"
+          TimeoutSeconds = var.max_training_seconds + 1800
+        }
+      },
+      {
+        name = "Register"
+        state = {
+          Type     = "Task"
+          Resource = "arn:${local.partition}:states:::lambda:invoke"
+          Parameters = {
+            FunctionName = var.registrar_name
+            Payload      = { action = "register", "artifact.$" = "$.trained.artifact" }
+          }
+          ResultSelector = {
+            "model_package_arn.$" = "$.Payload.model_package_arn", "description.$" = "$.Payload.description"
+          }
+          ResultPath     = "$.registered"
+          TimeoutSeconds = 300
+          Retry          = local.retry_lambda
+        }
+      },
+      {
+        name = "Tell"
+        state = {
+          Type     = "Task"
+          Resource = "arn:${local.partition}:states:::sns:publish"
+          Parameters = {
+            TopicArn = var.topic_arn
+            Subject  = "A new model waits for approval"
+            "Message.$" = join("", [
+              "States.Format('{}\n{}\nSee: egress-sentinel models list; then models approve or models reject.', ",
+              "$.registered.description, $.registered.model_package_arn)",
+            ])
+          }
+          ResultPath     = null
+          TimeoutSeconds = 60
+        }
+      },
+    ],
+  )
+
+  training_job = {
+    "TrainingJobName.$" = "$.prepared.training_job_name"
+    RoleArn             = aws_iam_role.training.arn
+    AlgorithmSpecification = {
+      TrainingImage     = var.image
+      TrainingInputMode = "File"
+      MetricDefinitions = [
+        for name in ["rows", "share_flagged", "holdout_share_flagged", "recall_injected"] : { Name = name, Regex = "(?:^|\\s)${name}=([0-9.]+);" }
+      ]
+    }
+    HyperParameters = merge(var.hyperparameters, {
+      holdout_share              = tostring(var.holdout_share)
+      sagemaker_program          = "anomaly_detection.training_script"
+      sagemaker_submit_directory = "s3://${aws_s3_object.source.bucket}/${aws_s3_object.source.key}"
+      sagemaker_region           = local.region
+    })
+    InputDataConfig = [
+      {
+        ChannelName = "train"
+        DataSource  = { S3DataSource = { S3DataType = "S3Prefix", S3Uri = "s3://${var.bucket}/${var.features_prefix}" } }
+      },
+      {
+        ChannelName = "serving"
+        DataSource  = { S3DataSource = { S3DataType = "S3Prefix", "S3Uri.$" = "$.prepared.artifact" } }
+      },
+    ]
+    OutputDataConfig  = { S3OutputPath = "s3://${var.bucket}/models/training/", KmsKeyId = var.kms_key_arn }
+    ResourceConfig    = { InstanceType = var.instance_type, InstanceCount = 1, VolumeSizeInGB = 30, VolumeKmsKeyId = var.kms_key_arn }
+    StoppingCondition = { MaxRuntimeInSeconds = var.max_training_seconds }
+  }
+
+  retry_lambda = [{
+    ErrorEquals     = ["Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException"]
+    IntervalSeconds = 2
+    MaxAttempts     = 4
+    BackoffRate     = 2
+  }]
+
+  names = [for step in local.steps : step.name]
+
+  states = merge(
+    {
+      for index, step in local.steps : step.name => merge(
+        { for key, value in step.state : key => value if value != null || key == "ResultPath" },
+        { Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.error", Next = "Failed at ${step.name}" }] },
+        index == length(local.steps) - 1 ? { End = true } : { Next = local.names[index + 1] },
+      )
+    },
+    {
+      for step in local.steps : "Failed at ${step.name}" => {
+        Type       = "Pass"
+        Result     = step.name
+        ResultPath = "$.failed_step"
+        Next       = "Explain"
+      }
+    },
+    {
+      Explain = {
+        Type     = "Task"
+        Resource = "arn:${local.partition}:states:::lambda:invoke"
+        Parameters = {
+          FunctionName = var.registrar_name
+          Payload = {
+            action        = "explain"
+            "step.$"      = "$.failed_step"
+            "error.$"     = "$.error.Error"
+            "cause.$"     = "$.error.Cause"
+            "execution.$" = "$$.Execution.Name"
+          }
+        }
+        ResultSelector = { "sentence.$" = "$.Payload.sentence" }
+        ResultPath     = "$.explained"
+        TimeoutSeconds = 60
+        Retry          = local.retry_lambda
+        Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "Tell as it is" }]
+        Next           = "Tell of the failure"
+      }
+      "Tell of the failure" = {
+        Type     = "Task"
+        Resource = "arn:${local.partition}:states:::sns:publish"
+        Parameters = {
+          TopicArn    = var.topic_arn
+          "Subject.$" = "States.Format('Retraining failed at {}', $.failed_step)"
+          "Message.$" = "$.explained.sentence"
+        }
+        ResultPath     = "$.told"
+        TimeoutSeconds = 60
+        Next           = "Failed"
+      }
+      "Tell as it is" = {
+        Type     = "Task"
+        Resource = "arn:${local.partition}:states:::sns:publish"
+        Parameters = {
+          TopicArn    = var.topic_arn
+          "Subject.$" = "States.Format('Retraining failed at {}', $.failed_step)"
+          "Message.$" = "States.Format('Retraining {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)"
+        }
+        ResultPath     = "$.told"
+        TimeoutSeconds = 60
+        Next           = "Failed"
+      }
+      Failed = {
+        Type  = "Fail"
+        Error = "RetrainingFailed"
+        Cause = "A step failed; the topic was told which one and why."
+      }
+    },
+  )
+
+  definition = {
+    Comment = "Features, a training job, the gate and the registry. An execution's name makes it happen once."
+    StartAt = local.names[0]
+    States  = local.states
+  }
+}

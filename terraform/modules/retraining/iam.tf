@@ -1,0 +1,207 @@
+locals {
+  registry = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
+}
+
+resource "aws_iam_role" "machine" {
+  name = local.name
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "states.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "machine" {
+  # checkov:skip=CKV_AWS_290:the statements on "*" are argued where they stand
+  # checkov:skip=CKV_AWS_355:the statements on "*" are argued where they stand
+  # checkov:skip=CKV_AWS_289:the statements on "*" are argued where they stand
+  name = "retrain"
+  role = aws_iam_role.machine.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "CallRegistrar"
+          Effect   = "Allow"
+          Action   = "lambda:InvokeFunction"
+          Resource = var.registrar_arn
+        },
+        {
+          Sid      = "Train"
+          Effect   = "Allow"
+          Action   = ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"]
+          Resource = "${local.sagemaker}:training-job/${local.name}-*"
+        },
+        {
+          # Step Functions tags what it starts.
+          Sid      = "TagJobs"
+          Effect   = "Allow"
+          Action   = "sagemaker:AddTags"
+          Resource = "${local.sagemaker}:training-job/${local.name}-*"
+        },
+        {
+          Sid       = "GiveTheJobItsRole"
+          Effect    = "Allow"
+          Action    = "iam:PassRole"
+          Resource  = aws_iam_role.training.arn
+          Condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
+        },
+        {
+          # The rule by which Step Functions hears that a training job has ended.
+          Sid      = "HearOfItsEnd"
+          Effect   = "Allow"
+          Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+          Resource = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+        },
+        {
+          Sid      = "Tell"
+          Effect   = "Allow"
+          Action   = "sns:Publish"
+          Resource = var.topic_arn
+        },
+        {
+          Sid      = "Encryption"
+          Effect   = "Allow"
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+          Resource = var.kms_key_arn
+        },
+        {
+          Sid       = "EncryptTheJobsVolume"
+          Effect    = "Allow"
+          Action    = "kms:CreateGrant"
+          Resource  = var.kms_key_arn
+          Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+        },
+        {
+          # CloudWatch Logs has no resources for vended logs' delivery, nor X-Ray for traces.
+          Sid    = "LogAndTrace"
+          Effect = "Allow"
+          Action = [
+            "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+            "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+          ]
+          Resource = "*"
+        },
+      ],
+      var.feature_statements,
+    )
+  })
+}
+
+# What the training job itself may do.
+resource "aws_iam_role" "training" {
+  name = "${local.name}-job"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "sagemaker.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "training" {
+  # checkov:skip=CKV_AWS_290:the one statement on "*" is argued where it stands
+  # checkov:skip=CKV_AWS_355:the one statement on "*" is argued where it stands
+  name = "train"
+  role = aws_iam_role.training.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "ReadFeaturesCodeAndModels"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = concat(["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/code/*"], var.model_object_arns)
+      },
+      {
+        Sid       = "ListChannels"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = var.bucket_arn
+        Condition = { StringLike = { "s3:prefix" = ["${var.features_prefix}*", "models/*"] } }
+      },
+      {
+        Sid      = "WriteModels"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${var.bucket_arn}/models/training/*"
+      },
+      {
+        Sid      = "Encryption"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      },
+      {
+        # ECR has no resource for this one.
+        Sid      = "EcrLogin"
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*"
+      },
+      {
+        Sid      = "PullImage"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = "arn:${local.partition}:ecr:${local.registry.region}:${local.registry.account}:repository/${local.registry.repository}"
+      },
+      {
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/sagemaker/TrainingJobs:*"
+      },
+    ]
+  })
+}
+
+# What starts the machine: the schedule and the alarm.
+resource "aws_iam_role" "start" {
+  name = "${local.name}-start"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = ["scheduler.amazonaws.com", "events.amazonaws.com"] }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "start" {
+  name = "start"
+  role = aws_iam_role.start.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Start"
+        Effect   = "Allow"
+        Action   = "states:StartExecution"
+        Resource = aws_sfn_state_machine.this.arn
+      },
+      {
+        Sid      = "Decrypt"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = var.kms_key_arn
+      },
+    ]
+  })
+}

@@ -1,0 +1,112 @@
+variable "name" {
+  description = "Prefix of every name."
+  type        = string
+}
+
+variable "schedule_expression" {
+  description = "When it runs; null for never by itself."
+  type        = string
+}
+
+variable "start_alarm_names" {
+  description = "Alarms that start it when they go off."
+  type        = list(string)
+  default     = []
+}
+
+variable "source_bundle" {
+  description = "The training job's code, a sourcedir.tar.gz on this machine."
+  type        = string
+}
+
+variable "image" {
+  description = "Image that trains: an ECR address with a tag."
+  type        = string
+}
+
+variable "instance_type" {
+  description = "Instance type of the training job."
+  type        = string
+}
+
+variable "max_training_seconds" {
+  description = "Seconds after which a training job is stopped."
+  type        = number
+}
+
+variable "hyperparameters" {
+  description = "Hyperparameters of the Isolation Forest, by name, as texts."
+  type        = map(string)
+}
+
+variable "holdout_share" {
+  description = "Last share of the time range that the model is judged on and not trained on."
+  type        = number
+}
+
+variable "feature_queries" {
+  description = "Athena queries that make the features, by a short name, run before the training in the order of their names; none where the features are made elsewhere."
+  type        = map(string)
+  default     = {}
+}
+
+variable "feature_statements" {
+  description = "Statements of the policy by which these queries run."
+  type        = list(any)
+  default     = []
+}
+
+variable "athena_workgroup" {
+  description = "Workgroup of these queries."
+  type        = string
+}
+
+variable "athena_database" {
+  description = "Their Glue database."
+  type        = string
+}
+
+variable "registrar_name" {
+  description = "Function that prepares, registers and explains."
+  type        = string
+}
+
+variable "registrar_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "bucket" {
+  description = "Bucket of features, code and models."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "features_prefix" {
+  description = "Where features lie in the bucket."
+  type        = string
+}
+
+variable "model_object_arns" {
+  description = "S3 objects that may be the artifact of the model that serves."
+  type        = list(string)
+}
+
+variable "topic_arn" {
+  description = "Who is told."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Key of the bucket, volumes, schedule and logs."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}

@@ -1,0 +1,135 @@
+"""The gate: what a model is measured by on rows that it did not see, and what keeps it from serving."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, inject, why_not
+from tests.support.models import NAMES, matrix, run_training_script, write_part
+
+
+def distance(values: np.ndarray) -> np.ndarray:
+    """Score as a model would: rows far from 0 are below 0."""
+    return 4.0 - np.abs(values).max(axis=1).astype(np.float64)
+
+
+def test_a_good_model_passes_beside_itself() -> None:
+    training, holdout = matrix(2000), matrix(500, seed=1)
+    found = evaluate(training, holdout, distance, distance)
+    assert found["holdout_rows"] == 500
+    assert found["share_flagged"] == float(np.mean(np.abs(holdout).max(axis=1) > 4))
+    assert found["injected"] == {"incidents": 200, "recall": 1.0}
+    assert found["serving"]["flags_changed_share"] == 0.0
+    assert found["serving"]["rank_correlation"] == pytest.approx(1.0)
+    assert why_not(found, Limits()) == []
+
+
+@pytest.mark.parametrize(
+    ("score", "reasons"),
+    [
+        (lambda values: np.ones(len(values)), ["it finds 0% of the injected incidents", "Spearman 0.00"]),
+        (lambda values: -np.ones(len(values)), ["it finds no injected incidents", "it flags 100.0%", "disagrees"]),
+        (lambda values: distance(values) - 2, ["it flags", "it disagrees with the serving model"]),
+        (lambda values: distance(-values[:, ::-1]) * -1 + 8, ["Spearman -1.00"]),
+    ],
+)
+def test_a_bad_model_is_told_why(score: object, reasons: list[str]) -> None:
+    found = evaluate(matrix(2000), matrix(500, seed=1), score, distance)  # type: ignore[arg-type]
+    told = why_not(found, Limits())
+    for reason in reasons:
+        assert any(reason in sentence for sentence in told), told
+
+
+def test_without_a_holdout_nothing_is_known() -> None:
+    assert why_not(None, Limits()) == ["it was not evaluated: no rows were held out"]
+
+
+def test_a_serving_model_that_cannot_be_asked_is_a_reason() -> None:
+    found = evaluate(matrix(2000), matrix(500, seed=1), distance) | {"serving_problem": "it takes other features"}
+    assert why_not(found, Limits()) == ["it could not be compared with the serving model: it takes other features"]
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 8)), elements=st.floats(-1e3, 1e3, width=32)))
+def test_an_incident_differs_from_its_row_in_a_third_of_the_features(values: np.ndarray) -> None:
+    incidents = inject(values, values)
+    assert len(incidents) == len(values)
+    moved = incidents > values.max(axis=0)
+    assert (moved.sum(axis=1) == max(1, round(values.shape[1] / 3))).all()
+    assert (incidents == inject(values, values)).all()
+
+
+def test_an_incident_of_logarithms_is_an_hour_of_three_times_as_much() -> None:
+    values = matrix(30)
+    units = ["ln(ratio)" if place % 2 else "share of hours" for place in range(len(NAMES))]
+    incidents = inject(values, values, units)
+    assert np.allclose(np.sort(incidents[:, 1]), np.sort(values[:, 1]) + np.log(3))
+    assert (np.sort(incidents[:, 0]) == np.sort(values[:, 0])).all()
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.floats(0.05, 0.5))
+def test_an_hour_is_held_out_as_a_whole(hours: list[int], share: float) -> None:
+    times = np.array(hours, "datetime64[h]")
+    mask = holdout_mask(times, len(hours), share)
+    assert mask.any()
+    held = set(times[mask].tolist())
+    assert not held & set(times[~mask].tolist())
+    assert all(hour >= max(times[~mask]) for hour in times[mask]) if (~mask).any() else True
+
+
+def write_hours(folder: Path, rows: int = 1200) -> None:
+    hours = np.datetime64("2026-01-01T00", "us") + np.repeat(np.arange(rows // 4), 4) * np.timedelta64(3600, "s")
+    table = pa.table({"hour_utc": pa.array(hours, pa.timestamp("us", "UTC"))})
+    for place, name in enumerate(NAMES):
+        table = table.append_column(name, pa.array(matrix(rows)[:, place]))
+    folder.mkdir(parents=True)
+    pq.write_table(table, folder / "part.parquet")
+
+
+def train(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, object]]:
+    done = run_training_script(folder / "train", folder / "model", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done, json.loads((folder / "model" / "manifest.json").read_text())
+
+
+def test_training_holds_out_the_last_hours_and_compares_with_what_serves(tmp_path: Path) -> None:
+    write_hours(tmp_path / "one" / "train")
+    write_hours(tmp_path / "two" / "train")
+    done, first = train(tmp_path / "one", "--holdout_share", "0.25", "--n_estimators", "40")
+    assert re.search(r"^recall_injected=(1\.0|0\.9)\d+;$", done.stdout, re.MULTILINE), done.stdout
+    assert first["training"]["rows"] == 900  # type: ignore[index]
+    assert first["training"]["end_hour_utc"] == "2026-01-10T08:00:00Z"  # type: ignore[index]
+    assert first["evaluation"]["blocked_by"] == []  # type: ignore[index]
+    serving = ["--serving", str(tmp_path / "one" / "model")]
+    another = ["--holdout_share", "0.25", "--n_estimators", "40", "--random_state", "7"]
+    _, second = train(tmp_path / "two", *another, *serving)
+    beside = second["evaluation"]["serving"]  # type: ignore[index]
+    assert beside["rank_correlation"] > 0.7
+    assert beside["flags_changed_share"] < 0.05
+    assert second["training"]["data_sha256"] == first["training"]["data_sha256"]  # type: ignore[index]
+
+
+def test_a_model_of_other_features_is_said_to_be_one(tmp_path: Path) -> None:
+    write_part(tmp_path / "old" / "train" / "a.parquet", matrix(300))
+    train(tmp_path / "old", "--n_estimators", "10")
+    table = pq.read_table(tmp_path / "old" / "train" / "a.parquet").replace_schema_metadata(None)
+    (tmp_path / "new" / "train").mkdir(parents=True)
+    pq.write_table(table.drop_columns([NAMES[0]]), tmp_path / "new" / "train" / "a.parquet")
+    serving = ["--serving", str(tmp_path / "old" / "model")]
+    _, manifest = train(tmp_path / "new", "--holdout_share", "0.2", "--n_estimators", "10", *serving)
+    assert any("it takes other features" in reason for reason in manifest["evaluation"]["blocked_by"])  # type: ignore[index]
+
+
+def test_a_share_that_is_none_is_refused(tmp_path: Path) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300))
+    done = run_training_script(tmp_path / "train", tmp_path / "model", "--holdout_share", "0.9")
+    assert done.returncode == 2
+    assert "hyperparameter holdout_share is 0.9" in done.stderr

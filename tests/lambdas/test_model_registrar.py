@@ -1,0 +1,199 @@
+"""The registrar and the command line around it: a trained model becomes a package that a person may let serve."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anomaly_detection.artifact import pack
+from egress_sentinel.lambda_runner import LambdaError, LambdaProcess
+from egress_sentinel.local_aws import LocalAws
+from model_registrar.failure import job_name, reason_of
+from tests.support.models import matrix, run_training_script, write_part
+
+GROUP, BUCKET = "egress-sentinel", "models-bucket"
+IMAGE = "141502667606.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+
+
+class World:
+    """A registry with a bucket of its own, the function, and an endpoint of a made-up name that serves a model."""
+
+    def __init__(self, aws: LocalAws, function: LambdaProcess, folder: Path) -> None:
+        self.aws, self.function, self.folder = aws, function, folder
+        self.sagemaker = aws.client("sagemaker")
+
+    def artifact(self, name: str, *arguments: str) -> str:
+        """Train a model and upload it; return its S3 address."""
+        path = self.folder / name / "train" / "a.parquet"
+        write_part(path, matrix(800, seed=len(name)), with_schema=False)
+        folder = self.folder / name
+        done = run_training_script(folder / "train", folder / "model", "--n_estimators", "50", *arguments)
+        assert done.returncode == 0, done.stderr
+        pack(folder / "model", folder / "model.tar.gz")
+        self.aws.client("s3").upload_file(str(folder / "model.tar.gz"), BUCKET, f"models/{name}/model.tar.gz")
+        return f"s3://{BUCKET}/models/{name}/model.tar.gz"
+
+    def register(self, url: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self.function.invoke({"action": "register", "artifact": url})
+        return answer
+
+    def serve(self, **container: str) -> None:
+        """Let the endpoint serve, as Terraform's apply does."""
+        name = f"m{len(self.sagemaker.list_models()['Models'])}"
+        role = "arn:aws:iam::123456789012:role/r"
+        self.sagemaker.create_model(ModelName=name, ExecutionRoleArn=role, PrimaryContainer=container)
+        variant = {"VariantName": "AllTraffic", "ModelName": name, "ServerlessConfig": {"MemorySizeInMB": 2048}}
+        variant["ServerlessConfig"]["MaxConcurrency"] = 5  # type: ignore[index]
+        self.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+        if self.sagemaker.list_endpoints()["Endpoints"]:
+            self.sagemaker.update_endpoint(EndpointName=GROUP, EndpointConfigName=name)
+        else:
+            self.sagemaker.create_endpoint(EndpointName=GROUP, EndpointConfigName=name)
+
+    def models(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "egress_sentinel.cli", "models", *arguments]
+        env = {**os.environ, **self.aws.environment()}
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("registry")
+    with LocalAws() as aws:
+        aws.client("s3").create_bucket(Bucket=BUCKET)
+        aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
+        environment = aws.environment() | {
+            "BUCKET": BUCKET,
+            "MODEL_PACKAGE_GROUP": GROUP,
+            "ENDPOINT_NAME": GROUP,
+            "IMAGE": IMAGE,
+            "CONTAINER_ENVIRONMENT": json.dumps({"SAGEMAKER_PROGRAM": "anomaly_detection.inference_script"}),
+        }
+        handler = "model_registrar.handler.lambda_handler"
+        with LambdaProcess(handler, environment=environment, log_file=folder / "log") as function:
+            yield World(aws, function, folder)
+
+
+def test_a_model_is_registered_with_all_that_one_should_know(world: World) -> None:
+    url = world.artifact("good", "--holdout_share", "0.2")
+    world.serve(Image=IMAGE, ModelDataUrl=url)
+    result = world.register(url)
+    assert result["blocked_by"] == []
+    assert world.register(url)["model_package_arn"] == result["model_package_arn"]
+    package = world.sagemaker.describe_model_package(ModelPackageName=result["model_package_arn"])
+    manifest = json.loads((world.folder / "good" / "model" / "manifest.json").read_text())
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    assert package["InferenceSpecification"]["Containers"][0]["ModelDataUrl"] == url
+    facts = package["CustomerMetadataProperties"]
+    assert facts["model_id"] == manifest["files"]["model.joblib"][:16] == result["model_id"]
+    assert facts["schema_hash"] == manifest["schema_hash"]
+    assert facts["data_sha256"] == manifest["training"]["data_sha256"]
+    assert facts["rows"] == "640"
+    s3 = world.aws.client("s3")
+    for statistics in (package["ModelMetrics"]["ModelQuality"], package["ModelMetrics"]["ModelDataQuality"]):
+        key = statistics["Statistics"]["S3Uri"].removeprefix(f"s3://{BUCKET}/")
+        assert json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    sample = package["SamplePayloadUrl"].removeprefix(f"s3://{BUCKET}/")
+    s3.download_file(BUCKET, sample, str(world.folder / "sample.tar.gz"))
+    subprocess.run(["tar", "-xzf", "sample.tar.gz"], cwd=world.folder, check=True)
+    runtime = world.aws.client("sagemaker-runtime")
+    body = (world.folder / "payload.csv").read_bytes()
+    answer = runtime.invoke_endpoint(
+        EndpointName=GROUP, Body=body, ContentType="text/csv", Accept="text/csv;output=scores"
+    )
+    assert answer["Body"].read().decode().count("\n") == 4
+
+
+def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> None:
+    (world.folder / "empty").mkdir()
+    (world.folder / "empty" / "weights.bin").write_bytes(b"1")
+    pack(world.folder / "empty", world.folder / "empty.tar.gz")
+    world.aws.client("s3").upload_file(str(world.folder / "empty.tar.gz"), BUCKET, "models/empty.tar.gz")
+    with pytest.raises(LambdaError, match=r"has no readable manifest\.json and baseline\.json"):
+        world.register(f"s3://{BUCKET}/models/empty.tar.gz")
+    with pytest.raises(LambdaError, match="prepare, register and explain are accepted"):
+        world.function.invoke({"action": "dance"})
+
+
+def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> None:
+    """The test before has registered version 1, and its artifact serves."""
+    assert "serves no registered model" in world.models("rollback").stderr
+    second = world.register(world.artifact("plain"))
+    assert second["blocked_by"] == ["it was not evaluated: no rows were held out"]
+    listed = json.loads(world.models("list", "--json").stdout)
+    assert [(package["version"], package["status"]) for package in listed] == [
+        (2, "PendingManualApproval"),
+        (1, "PendingManualApproval"),
+    ]
+    assert "no model is approved" in world.models("promote").stderr
+    assert "version 1 is PendingManualApproval, not Approved" in world.models("promote", "1").stderr
+    assert world.models("approve", "1").returncode == 0
+    refused = world.models("approve", "2")
+    assert refused.returncode == 2
+    assert "version 2 may not pass: it was not evaluated: no rows were held out" in refused.stderr
+    assert "needs a --note" in world.models("approve", "2", "--even-so").stderr
+    assert world.models("approve", "2", "--even-so", "--note", "seen by hand").returncode == 0
+    promoted = world.models("promote").stdout.strip()
+    arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}/2"
+    assert promoted == f"terraform apply -var model_package_arn={arn}"
+    world.serve(ModelPackageName=arn)
+    assert world.sagemaker.describe_endpoint(EndpointName=GROUP)["EndpointStatus"] == "InService"
+    assert [package["serves"] for package in json.loads(world.models("list", "--json").stdout)] == [True, False]
+    assert "version 2 serves" in world.models("delete", "2").stderr
+    assert world.function.invoke({"action": "prepare", "execution": "e"})["artifact"].endswith("plain/model.tar.gz")
+    assert world.models("rollback").stdout.strip().endswith(f"{GROUP}/1")
+    assert world.models("reject", "1", "--note", "drifted").returncode == 0
+    assert "no approved model is older than version 2" in world.models("rollback").stderr
+    (one,) = [p for p in json.loads(world.models("list", "--json").stdout) if p["version"] == 1]
+    assert (one["status"], one["note"]) == ("Rejected", "drifted")
+    found = json.loads(world.models("lineage", second["model_id"]).stdout)
+    assert found["model_package_arn"] == arn
+    assert re.fullmatch("[0-9a-f]{64}", found["data_sha256"])
+    assert "no registered model" in world.models("lineage", "0000").stderr
+
+
+def test_a_promotion_that_is_applied_stays(world: World, tmp_path: Path) -> None:
+    """What a later plain apply reads is written, and taken back where the apply fails."""
+    fake = tmp_path / "bin" / "terraform"
+    fake.parent.mkdir()
+    for status in (1, 0):
+        fake.write_text(f"#!/bin/sh\necho $@ > ../called\nexit {status}\n")
+        fake.chmod(0o755)
+        (tmp_path / "tf").mkdir(exist_ok=True)
+        command = [sys.executable, "-m", "egress_sentinel.cli", "models", "promote", "2", "--apply"]
+        env = {**os.environ, **world.aws.environment(), "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            [*command, "--terraform-dir", str(tmp_path / "tf")], env=env, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == (2 if status else 0), done.stderr
+        assert (tmp_path / "called").read_text().strip() == "apply"
+        kept = tmp_path / "tf" / "model_package.auto.tfvars.json"
+        assert kept.exists() == (not status)
+    assert json.loads(kept.read_text())["model_package_arn"].endswith(f"{GROUP}/2")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "reason"),
+    [
+        ("States.Timeout", "", "States.Timeout: "),
+        ("FeatureError", '{"errorMessage": "no features", "errorType": "FeatureError"}', "no features"),
+        ("States.TaskFailed", '{"FailureReason": "AlgorithmError: ExitCode 2"}', "AlgorithmError: ExitCode 2"),
+        ("States.TaskFailed", '{"QueryExecution": {"Status": {"StateChangeReason": "SYNTAX"}}}', "SYNTAX"),
+        ("Sagemaker.ResourceLimitExceeded", "The account-level limit", "Sagemaker.ResourceLimitExceeded: The account"),
+        ("E", "[1]", "E: [1]"),
+    ],
+)
+def test_a_failure_is_one_sentence(error: str, cause: str, reason: str) -> None:
+    assert reason_of(error, cause).startswith(reason)
+
+
+def test_a_job_has_a_name_that_sagemaker_takes() -> None:
+    name = job_name("a" * 31 + "-retraining", "x" * 80)
+    assert re.fullmatch("[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}", name)
+    assert name == job_name("a" * 31 + "-retraining", "x" * 80)
