@@ -63,7 +63,7 @@ class SeriesSettings:
     random_state: int = 0
     learning_rows: int | None = None
     growth: float = 1.25
-    threshold: float = 0.32
+    threshold: float = 0.33
     margin: float = 0.02
     quiet_rows: int | None = None
 

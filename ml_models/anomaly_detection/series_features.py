@@ -50,7 +50,7 @@ SERIES_FEATURES = (
     SeriesFeature("outside_range", "distance outside all earlier values, d / (d + their range)"),
     SeriesFeature("position_in_range", "place between the smallest and the largest value so far, 0 to 1"),
     SeriesFeature(
-        "residual", "value less the median of the same time on the seven days before, in its own past spreads"
+        "residual", "value less last week's, or the median of seven days, at its time: the nearer, in past spreads"
     ),
     SeriesFeature("residual_change", "residual less that of the row before"),
     SeriesFeature("residual_mean_48", "mean residual of the last 48 rows"),
@@ -267,7 +267,10 @@ def _residuals(
     state: SeriesState, seconds: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, float]:
     """Return each row's residual in past spreads, and the sums from which the next row's spread is made."""
-    gap = values - _usual(np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values]), seconds)
+    all_seconds, all_values = np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values])
+    median, last_week = _usual(all_seconds, all_values, seconds)
+    # Either explains a value: a Monday may be as the last one, and need not be as the days before.
+    gap = np.where(np.abs(values - last_week) < np.abs(values - median), values - last_week, values - median)
     there = ~np.isnan(gap)
     gap = np.where(there, gap, 0.0)
     known = np.cumsum(np.concatenate([[state.known], there]))
@@ -283,20 +286,20 @@ def _residuals(
 
 def _usual(
     all_seconds: NDArray[np.int64], all_values: NDArray[np.float64], seconds: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Return the median of the values at the same time on the seven days before, or NaN where there are none."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the median of the same time on the seven days before, and the first of these; NaN where there is none."""
     days = np.full((DAYS, len(seconds)), np.nan)
     for number in range(DAYS):
         wanted = seconds - (number + 1) * DAY_SECONDS
         place = np.searchsorted(all_seconds, wanted, side="right") - 1
         there = (place >= 0) & (wanted - all_seconds[place] <= STALE_SECONDS)
         days[number, there] = all_values[place[there]]
+    last_week = days[-1].copy()
     days.sort(axis=0)  # NaN comes last
     count = np.count_nonzero(~np.isnan(days), axis=0)
     columns = np.arange(len(seconds))
     low, high = days[np.maximum(count - 1, 0) // 2, columns], days[np.minimum(count // 2, DAYS - 1), columns]
-    usual: NDArray[np.float64] = low / 2 + high / 2
-    return usual
+    return low / 2 + high / 2, last_week
 
 
 def _with_tail(

@@ -18,6 +18,8 @@ from urllib.parse import urlparse
 from egress_sentinel.errors import UserError
 
 MANIFEST = "manifest.json"
+# What the preprocessor of an inference pipeline takes.
+A_LINE = "2000-01-01 00:00:00,0"
 
 
 class Check(NamedTuple):
@@ -98,7 +100,8 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
 def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:
     endpoint = sagemaker.describe_endpoint(EndpointName=outputs["endpoint_name"])
     name = endpoint["EndpointConfigName"]
-    model, container = _served(sagemaker, name)
+    model, containers = _served(sagemaker, name)
+    container = containers[-1]  # of an inference pipeline, the forest's
     checks = [
         Check("endpoint status", "InService", endpoint["EndpointStatus"]),
         Check("endpoint configuration", outputs["endpoint_config_name"], name),
@@ -109,20 +112,25 @@ def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:
     if outputs.get("model_artifact"):
         checks.append(Check("image", outputs["model_image"], container.get("Image")))
         checks.append(Check("artifact", outputs["model_artifact"], container.get("ModelDataUrl")))
+    if outputs.get("preprocessor_artifact"):
+        checks.append(
+            Check("preprocessor's artifact", outputs["preprocessor_artifact"], containers[0].get("ModelDataUrl"))
+        )
     return checks
 
 
-def _served(sagemaker: Any, configuration: str) -> tuple[str | None, dict[str, Any]]:
-    """Return a configuration's model and its container; after a rollback Terraform may have deleted either."""
+def _served(sagemaker: Any, configuration: str) -> tuple[str | None, list[dict[str, Any]]]:
+    """Return a configuration's model and its containers; after a rollback Terraform may have deleted either."""
     from botocore.exceptions import ClientError
 
     try:
         variant = sagemaker.describe_endpoint_config(EndpointConfigName=configuration)["ProductionVariants"][0]
-        return variant["ModelName"], sagemaker.describe_model(ModelName=variant["ModelName"])["PrimaryContainer"]
+        model = sagemaker.describe_model(ModelName=variant["ModelName"])
     except ClientError as error:
         if "Could not find" not in str(error):
             raise
-        return None, {}
+        return None, [{}]
+    return variant["ModelName"], model.get("Containers") or [model["PrimaryContainer"]]
 
 
 def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:
@@ -131,15 +139,27 @@ def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:
         return []
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-verify-") as folder:
         artifact = Path(folder) / "model.tar.gz"
-        address = urlparse(outputs["model_artifact"])
-        session.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(artifact))
-        sha256 = hashlib.sha256(artifact.read_bytes()).hexdigest()
+        sha256 = _download(session, outputs["model_artifact"], artifact)
         manifest = _manifest(artifact)
-    checks = []
-    if outputs.get("model_artifact_sha256"):
-        checks.append(Check("artifact's sha256", outputs["model_artifact_sha256"], sha256))
-    served = _served_manifest(session, outputs["endpoint_name"], manifest["feature_names"])
+        checks = []
+        if outputs.get("model_artifact_sha256"):
+            checks.append(Check("artifact's sha256", outputs["model_artifact_sha256"], sha256))
+        if outputs.get("preprocessor_artifact"):
+            found = _download(session, outputs["preprocessor_artifact"], artifact)
+            checks.append(Check("preprocessor's sha256", outputs["preprocessor_artifact_sha256"], found))
+    features = dict.fromkeys(manifest["feature_names"], 0.0)
+    asked = {"ContentType": "application/json", "Body": json.dumps(features)}
+    if outputs.get("preprocessor_artifact"):
+        asked = {"ContentType": "text/csv", "Body": A_LINE}
+    served = _served_manifest(session, outputs["endpoint_name"], asked)
     return [*checks, Check("files of the model that answers", manifest["files"], served.get("files"))]
+
+
+def _download(session: Any, url: str, target: Path) -> str:
+    """Download an object and return its sha256."""
+    address = urlparse(url)
+    session.client("s3").download_file(address.netloc, address.path.lstrip("/"), str(target))
+    return hashlib.sha256(target.read_bytes()).hexdigest()
 
 
 def _manifest(artifact: Path) -> dict[str, Any]:
@@ -155,12 +175,9 @@ def _manifest(artifact: Path) -> dict[str, Any]:
     return document
 
 
-def _served_manifest(session: Any, endpoint: str, feature_names: list[str]) -> dict[str, Any]:
+def _served_manifest(session: Any, endpoint: str, asked: dict[str, str]) -> dict[str, Any]:
     answer = session.client("sagemaker-runtime").invoke_endpoint(
-        EndpointName=endpoint,
-        ContentType="application/json",
-        Accept="application/json;output=manifest",
-        Body=json.dumps(dict.fromkeys(feature_names, 0.0)),
+        EndpointName=endpoint, Accept="application/json;output=manifest", **asked
     )
     document = json.loads(answer["Body"].read())
     return document if isinstance(document, dict) else {}

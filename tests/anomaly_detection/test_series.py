@@ -69,12 +69,35 @@ def test_features_are_what_they_say() -> None:
     assert found["spread_48"][last] == pytest.approx(values[-48:].std(), rel=1e-6)
     assert found["max_24"][last - 1] == pytest.approx(values[-25:-1].max(), rel=1e-6)
     assert found["mean_48_change"][last] == pytest.approx(values[-48:].mean() - values[-96:-48].mean(), rel=1e-4)
-    usual = np.median(values[last - 24 * np.arange(1, 8)])
-    gaps = [abs(values[row] - np.median(values[row - 24 * np.arange(1, 8)[: row // 24]])) for row in range(24, last)]
-    assert found["residual"][last] == pytest.approx((values[last] - usual) / np.mean(gaps), rel=1e-5)
-    assert found["residual"][last] > 20 * np.abs(found["residual"][24 * 8 : last]).max() / 5
-    assert 0 < found["outside_range"][last] < 1
-    assert found["position_in_range"][last] == 1
+
+    def gap(row: int) -> float:
+        days = values[row - 24 * np.arange(1, 8)[: row // 24]]
+        usual = [np.median(days), *days[6:]]
+        return values[row] - min(usual, key=lambda other: abs(values[row] - other))
+
+    spread = np.mean([abs(gap(row)) for row in range(24, last)])
+    assert found["residual"][last] == pytest.approx(gap(last) / spread, rel=1e-5)
+    assert found["residual"][last] > 5 * np.abs(found["residual"][24 * 8 : last]).max()
+
+
+def test_a_week_that_repeats_is_as_usual() -> None:
+    """Quiet weekends are no residual once there was one, though the days before were not quiet."""
+    hours = np.arange(24 * 7 * 4)
+    rng = np.random.default_rng(1)
+    values = np.where(hours // 24 % 7 < 5, 100.0, 20.0) + rng.normal(0, 1, len(hours))
+    residual = features_of(hours * HOUR, values)[:, SERIES_FEATURE_NAMES.index("residual")]
+    assert np.abs(residual[24 * 7 : 24 * 12]).max() < 5
+    assert np.abs(residual[24 * 14 :]).max() < 1
+
+
+def test_places_of_an_outlier() -> None:
+    values = np.array([1.0, 3, 2, 2, 9])
+    found = {
+        name: column[-1]
+        for name, column in zip(SERIES_FEATURE_NAMES, features_of(np.arange(5) * HOUR, values).T, strict=True)
+    }
+    assert found["outside_range"] == pytest.approx(6 / 8)
+    assert found["position_in_range"] == 1
 
 
 def test_repeats_and_flat_series() -> None:

@@ -25,6 +25,7 @@ import requests
 
 from egress_features import build_features
 from egress_sentinel.demo import write_demo_bill
+from egress_sentinel.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.training import train
 from tests.support.stack import Stack, applied, broken_copy, package
 from tests.support.terraform import EXAMPLES, require_terraform
@@ -45,11 +46,25 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
 
 
 @pytest.fixture(scope="module")
-def stacks(build: Path) -> Iterator[dict[str, Stack]]:
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sensor's series by the hour, and the two artifacts of its inference pipeline."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    lines = [f"2026-10-{1 + hour // 24:02d} {hour % 24:02d}:00:00,{70 + hour % 24}" for hour in range(24 * 20)]
+    (folder / "series.csv").write_text("\n".join(["timestamp,value", *lines]) + "\n")
+    train_pipeline(folder / "series.csv", folder, {"n_estimators": "20"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stacks(build: Path, pipeline: Path) -> Iterator[dict[str, Stack]]:
     """Every example, applied; most of the time Terraform waits, so they wait together."""
     variables = {
         "serverless": {"emails": '["someone@example.com"]'},
         "bring_your_own_model": {"model_artifact": str(build / "model.tar.gz")},
+        "serial_pipeline": {
+            "preprocessor_artifact": str(pipeline / PREPROCESSOR_TAR),
+            "model_artifact": str(pipeline / MODEL_TAR),
+        },
         "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
         "complete": {
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
@@ -128,6 +143,16 @@ def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> N
     runtime = stacks["serverless"].aws.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="Endpoint nobody of account 123456789012 not found"):
         runtime.invoke_endpoint(EndpointName="nobody", Body=b"0", ContentType="text/csv")
+
+
+def test_a_pipeline_scores_raw_lines(stacks: dict[str, Stack]) -> None:
+    """Both containers, with a client's request as it was before there was a preprocessor."""
+    runtime = stacks["serial_pipeline"].aws.client("sagemaker-runtime")
+    name = stacks["serial_pipeline"].outputs()["endpoint_name"]
+    body = "2026-10-21 00:00:00, 70\n2026-10-21 01:00:00, 500"
+    answer = runtime.invoke_endpoint(EndpointName=name, ContentType="text/csv", Body=body)
+    usual, unusual = (record["score"] for record in json.loads(answer["Body"].read())["scores"])
+    assert 0 < usual < unusual < 1
 
 
 def test_a_file_of_features_becomes_one_alert(
@@ -435,12 +460,14 @@ def test_no_role_has_a_wildcard_that_is_not_argued(stacks: dict[str, Stack]) -> 
 
 
 def test_a_new_model_updates_the_endpoint_in_place(
-    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], pipeline: Path, tmp_path: Path
 ) -> None:
     model = tmp_path / "model.tar.gz"
+    train_pipeline(pipeline / "series.csv", tmp_path / "pipeline", {"n_estimators": "20", "random_state": "7"})
+    models = {"serial_pipeline": tmp_path / "pipeline" / MODEL_TAR}
     train(features[0], model, until=datetime(2026, 10, 17, tzinfo=UTC), hyperparameters={"random_state": "7"})
     before = together(stacks, Stack.outputs)
-    together(stacks, lambda stack: stack.apply(model_artifact=str(model)))
+    together(stacks, lambda stack: stack.apply(model_artifact=str(models.get(stack.name, model))))
     for name, after in together(stacks, Stack.outputs).items():
         assert after["endpoint_arn"] == before[name]["endpoint_arn"]
         assert after["model_name"] != before[name]["model_name"]

@@ -1,6 +1,10 @@
 locals {
   # A prebuilt image lives in an AWS account of its own; one's own image wherever its address says.
-  registry = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
+  images = var.containers == null ? [var.image] : distinct(var.containers[*].image)
+  registries = [
+    for image in local.images :
+    regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", image)
+  ]
 
   ec2_arn = "arn:${local.partition}:ec2:${local.region}:${local.account_id}"
 
@@ -78,10 +82,13 @@ resource "aws_iam_role_policy" "this" {
           Resource = "*"
         },
         {
-          Sid      = "PullImage"
-          Effect   = "Allow"
-          Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-          Resource = "arn:${local.partition}:ecr:${local.registry.region}:${local.registry.account}:repository/${local.registry.repository}"
+          Sid    = "PullImage"
+          Effect = "Allow"
+          Action = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+          Resource = [
+            for registry in local.registries :
+            "arn:${local.partition}:ecr:${registry.region}:${registry.account}:repository/${registry.repository}"
+          ]
         },
         {
           Sid      = "Log"

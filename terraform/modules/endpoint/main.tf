@@ -18,7 +18,9 @@ locals {
     environment    = var.environment
     network        = var.network
   }
-  model_hash = substr(sha256(jsonencode(local.container)), 0, 12)
+  # What has no pipeline keeps the name that it had before there were any.
+  content    = merge(local.container, var.containers == null ? {} : { containers = var.containers })
+  model_hash = substr(sha256(jsonencode(local.content)), 0, 12)
 
   # The instance count is left out: scaling is no new configuration.
   configuration = {
@@ -37,11 +39,34 @@ resource "aws_sagemaker_model" "this" {
   execution_role_arn       = aws_iam_role.this.arn
   enable_network_isolation = try(var.network.enable_network_isolation, false)
 
-  primary_container {
-    image              = var.model_package_arn == null ? var.image : null
-    model_data_url     = var.model_package_arn == null ? var.model_data_url : null
-    model_package_name = var.model_package_arn
-    environment        = var.model_package_arn == null ? var.environment : null
+  dynamic "primary_container" {
+    for_each = var.containers == null ? [1] : []
+
+    content {
+      image              = var.model_package_arn == null ? var.image : null
+      model_data_url     = var.model_package_arn == null ? var.model_data_url : null
+      model_package_name = var.model_package_arn
+      environment        = var.model_package_arn == null ? var.environment : null
+    }
+  }
+
+  dynamic "container" {
+    for_each = coalesce(var.containers, [])
+
+    content {
+      image              = container.value.image
+      model_data_url     = container.value.model_data_url
+      environment        = container.value.environment
+      container_hostname = container.value.hostname
+    }
+  }
+
+  dynamic "inference_execution_config" {
+    for_each = var.containers == null ? [] : [1]
+
+    content {
+      mode = "Serial"
+    }
   }
 
   dynamic "vpc_config" {

@@ -4,8 +4,34 @@ variable "name" {
 }
 
 variable "image" {
-  description = "Image that serves: an ECR address with a tag."
+  description = "Image that serves: an ECR address with a tag; null with containers."
   type        = string
+}
+
+variable "containers" {
+  description = "Containers of a serial inference pipeline, in their order, in place of image, artifact, environment and model package: each answers the next one. Real-time endpoints alone."
+  type = list(object({
+    image          = string
+    model_data_url = string
+    environment    = map(string)
+    hostname       = optional(string)
+  }))
+  default = null
+
+  validation {
+    condition     = var.containers == null || var.serverless == null
+    error_message = "Serverless endpoints have no inference pipelines; set serverless = null and realtime."
+  }
+
+  validation {
+    condition     = var.containers == null || try(length(var.containers) >= 2 && length(var.containers) <= 15, false)
+    error_message = "containers are 2 to 15; one alone is given by image, model_data_url and environment."
+  }
+
+  validation {
+    condition     = var.containers == null || (var.image == null && var.model_data_url == null && var.model_package_arn == null)
+    error_message = "With containers, image, model_data_url and model_package_arn are null."
+  }
 }
 
 variable "model_data_url" {
@@ -14,7 +40,7 @@ variable "model_data_url" {
 }
 
 variable "model_object_arns" {
-  description = "S3 objects that the endpoint may read: the artifact's."
+  description = "S3 objects that the endpoint may read: the artifacts'."
   type        = list(string)
 }
 
