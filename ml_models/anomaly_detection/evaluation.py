@@ -67,17 +67,21 @@ def evaluate(
     Returns
     -------
     dict
-        ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``) and ``serving`` (None, or
+        ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``, and ``auc``: how often an incident
+        scores below a quiet row) and ``serving`` (None, or
         ``share_flagged``, ``flags_changed_share``, ``rank_correlation``).
     """
     scores = score(holdout)
-    incidents = inject(training, holdout[scores >= 0], units)
+    quiet = scores >= 0
+    incidents = inject(training, holdout[quiet], units)
+    found = score(incidents) if len(incidents) else np.empty(0)
     return {
         "holdout_rows": len(holdout),
         "share_flagged": float(np.mean(scores < 0)),
         "injected": {
             "incidents": len(incidents),
-            "recall": float(np.mean(score(incidents) < 0)) if len(incidents) else None,
+            "recall": float(np.mean(found < 0)) if len(incidents) else None,
+            "auc": _auc(found, scores[quiet]) if len(incidents) else None,
         },
         "serving": None if serving is None else _beside(scores, serving(holdout)),
     }
@@ -182,6 +186,13 @@ def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> f
     if not all(spreads):
         return float(not any(spreads))
     return float(np.corrcoef(first, second)[0, 1])
+
+
+def _auc(incidents: NDArray[np.float64], quiet: NDArray[np.float64]) -> float:
+    """Share of the pairs in which the incident scores below the quiet row, half of the equal ones with them."""
+    ranks = _ranks(np.concatenate([incidents, quiet]))[: len(incidents)]
+    above = ranks.sum() - len(incidents) * (len(incidents) + 1) / 2.0
+    return float(1.0 - above / (len(incidents) * len(quiet)))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from egress_sentinel import cli_aws, cli_batch, cli_cost, cli_flow_logs, cli_models, cli_series, cli_sources
+from egress_sentinel import (
+    cli_aws,
+    cli_batch,
+    cli_cost,
+    cli_flow_logs,
+    cli_models,
+    cli_series,
+    cli_sources,
+    cli_training,
+)
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -137,6 +146,9 @@ def train(
     n_estimators: Trees = DEFAULT_TREES,
     contamination: Contamination = DEFAULT_CONTAMINATION,
     random_state: Seed = DEFAULT_SEED,
+    search: Annotated[
+        bool, typer.Option("--search", help="Try several forests, judge each on the last fifth of the time range.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train the Isolation Forest with the training script, as a SageMaker training job runs it."""
@@ -144,6 +156,11 @@ def train(
     from egress_sentinel.training import train as train_model
 
     reporter = _reporter()
+    if search:
+        given = _hyperparameters(n_estimators, contamination, random_state)
+        first = parse_hour(until, "--until") if until else None
+        cli_training.search(features, output, reporter, until=first, hyperparameters=given, as_json=as_json)
+        return
     with reporter.step("train") as step:
         metrics = train_model(
             features,
@@ -257,6 +274,7 @@ def demo(
 
 
 app.command()(cli_batch.batch)
+app.command()(cli_training.importance)
 app.command()(cli_sources.sources)
 app.command()(cli_aws.verify)
 app.command()(cli_cost.cost)

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, inject, why_not
-from tests.support.models import NAMES, matrix, run_training_script, write_part
+from tests.support.models import NAMES, matrix, run_training_script, write_hours, write_part
 
 
 def distance(values: np.ndarray) -> np.ndarray:
@@ -27,7 +26,7 @@ def test_a_good_model_passes_beside_itself() -> None:
     found = evaluate(training, holdout, distance, distance)
     assert found["holdout_rows"] == 500
     assert found["share_flagged"] == float(np.mean(np.abs(holdout).max(axis=1) > 4))
-    assert found["injected"] == {"incidents": 200, "recall": 1.0}
+    assert found["injected"] == {"incidents": 200, "recall": 1.0, "auc": 1.0}
     assert found["serving"]["flags_changed_share"] == 0.0
     assert found["serving"]["rank_correlation"] == pytest.approx(1.0)
     assert why_not(found, Limits()) == []
@@ -85,15 +84,6 @@ def test_an_hour_is_held_out_as_a_whole(hours: list[int], share: float) -> None:
     assert all(hour >= max(times[~mask]) for hour in times[mask]) if (~mask).any() else True
 
 
-def write_hours(folder: Path, rows: int = 1200) -> None:
-    hours = np.datetime64("2026-01-01T00", "us") + np.repeat(np.arange(rows // 4), 4) * np.timedelta64(3600, "s")
-    table = pa.table({"hour_utc": pa.array(hours, pa.timestamp("us", "UTC"))})
-    for place, name in enumerate(NAMES):
-        table = table.append_column(name, pa.array(matrix(rows)[:, place]))
-    folder.mkdir(parents=True)
-    pq.write_table(table, folder / "part.parquet")
-
-
 def train(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, object]]:
     done = run_training_script(folder / "train", folder / "model", *arguments)
     assert done.returncode == 0, done.stderr
@@ -101,8 +91,8 @@ def train(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[st
 
 
 def test_training_holds_out_the_last_hours_and_compares_with_what_serves(tmp_path: Path) -> None:
-    write_hours(tmp_path / "one" / "train")
-    write_hours(tmp_path / "two" / "train")
+    write_hours(tmp_path / "one" / "train" / "part.parquet")
+    write_hours(tmp_path / "two" / "train" / "part.parquet")
     done, first = train(tmp_path / "one", "--holdout_share", "0.25", "--n_estimators", "40")
     assert re.search(r"^recall_injected=(1\.0|0\.9)\d+;$", done.stdout, re.MULTILINE), done.stdout
     assert first["training"]["rows"] == 900  # type: ignore[index]

@@ -30,6 +30,18 @@ def write_part(path: Path, values: np.ndarray, *, with_schema: bool = True) -> P
     return path
 
 
+def write_hours(path: Path, rows: int = 1200) -> Path:
+    """Write features of four series from 2026-01-01 on, one row each an hour, without our schema."""
+    hours = np.datetime64("2026-01-01T00", "us") + np.repeat(np.arange(rows // 4), 4) * np.timedelta64(3600, "s")
+    table = pa.table({"hour_utc": pa.array(hours, pa.timestamp("us", "UTC"))})
+    values = matrix(rows)
+    for place, name in enumerate(NAMES):
+        table = table.append_column(name, pa.array(values[:, place]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return path
+
+
 def run_training_script(
     channel: Path, model_dir: Path, *arguments: str, python: str = sys.executable, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:

@@ -1,7 +1,8 @@
 """Metrics of what ran here, and alarms that are evaluated when somebody asks for it.
 
 Closes these gaps of moto 5.2: nothing publishes a function's or a queue's metrics, log lines in CloudWatch's embedded
-metric format stay log lines, and alarms keep the state that they were born with. The format:
+metric format stay log lines, alarms keep the state that they were born with, and EventBridge hears
+of no change. The format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -12,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from egress_sentinel.local_aws.client import client
+from egress_sentinel.local_aws.jobs import emit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,6 +47,8 @@ def _evaluate(alarm: dict[str, Any]) -> str:
     if state != alarm["StateValue"]:
         name = alarm["AlarmName"]
         client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="evaluated")
+        detail = {"alarmName": name, "state": {"value": state}, "previousState": {"value": alarm["StateValue"]}}
+        emit("CloudWatch Alarm State Change", [alarm["AlarmArn"]], detail, source="aws.cloudwatch")
         for action in alarm["AlarmActions"] if state == "ALARM" else alarm["OKActions"]:
             message = {"AlarmName": name, "NewStateValue": state, "AlarmDescription": alarm.get("AlarmDescription", "")}
             client("sns").publish(TopicArn=action, Subject=f"{state}: {name}", Message=json.dumps(message))

@@ -79,7 +79,7 @@ class JobTable:
             ]
 
 
-def emit(detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
+def emit(detail_type: str, resources: list[str], detail: dict[str, Any], source: str = "aws.sagemaker") -> None:
     """Tell EventBridge what a service tells it by itself, which PutEvents would not take from anybody."""
     from moto.events.models import events_backends
 
@@ -87,7 +87,7 @@ def emit(detail_type: str, resources: list[str], detail: dict[str, Any]) -> None
         "version": "0",
         "id": str(uuid.uuid4()),
         "detail-type": detail_type,
-        "source": "aws.sagemaker",
+        "source": source,
         "account": ACCOUNT_ID,
         "time": time.time(),
         "region": REGION,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -60,9 +62,12 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
         for target in self.targets:
             if ":function:" in target["Arn"]:
                 invoke_later(target["Arn"].rpartition(":")[2], event)
-            if ":stateMachine:" in target["Arn"]:
+            elif ":stateMachine:" in target["Arn"]:
                 state_machines.start(target["Arn"], event)
-        send(self, event, transform_input)  # type: ignore[arg-type]
+        # moto raises at the first target that it does not know.
+        known = copy.copy(self)
+        known.targets = [t for t in self.targets if not re.search(":(function|stateMachine):", t["Arn"])]
+        send(known, event, transform_input)  # type: ignore[arg-type]
 
     Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
 
