@@ -205,7 +205,8 @@ def test_a_series_is_scored_and_drawn_through_the_pipeline(
     run: Run, sensor: Path, artifacts: Path, tmp_path: Path
 ) -> None:
     plot = tmp_path / "plot.png"
-    status, out, err = run("series", sensor, "--pipeline", artifacts, "--json", "--plot", plot)
+    more = ("--json", "--threshold", "0.3", "--plot", plot)
+    status, out, err = run("series", sensor, "--pipeline", artifacts, *more)
     assert status == 0, err
     (alert,) = json.loads(out)["alerts"]
     assert "2026-01-30 04:00:00" <= alert["timestamp"] <= "2026-01-30 06:00:00"
