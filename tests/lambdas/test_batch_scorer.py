@@ -97,8 +97,11 @@ def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[st
 class World:
     """A bucket, a table, a topic and a model of its own, and the function."""
 
-    def __init__(self, aws: LocalAws, resources: DetectorResources, scorer: LambdaProcess, table: str) -> None:
-        self.aws, self.resources, self.scorer, self.table = aws, resources, scorer, table
+    def __init__(
+        self, aws: LocalAws, resources: DetectorResources, scorer: LambdaProcess, environment: dict[str, str]
+    ) -> None:
+        self.aws, self.resources, self.scorer, self.environment = aws, resources, scorer, environment
+        self.table = environment["JOBS_TABLE"]
         self.s3 = aws.client("s3")
 
     def drop(self, name: str, body: bytes) -> dict[str, Any]:
@@ -135,7 +138,7 @@ def world(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wor
         environment = local_environment(aws, resources, model)
         log = tmp_path_factory.mktemp("log") / "log"
         with LambdaProcess(HANDLER, environment=environment, log_file=log) as scorer:
-            yield World(aws, resources, scorer, environment["JOBS_TABLE"])
+            yield World(aws, resources, scorer, environment)
 
 
 def body(tmp_path: Path, rows: int = 40) -> bytes:
@@ -213,6 +216,22 @@ def test_a_file_that_was_replaced_meanwhile_is_not_mixed_up(world: World, tmp_pa
     result = world.scorer.invoke(world.ended(started["job_id"]))
     assert result["reason"] == "it was removed or replaced while it was being scored"
     assert world.keys("input/new.csv") == ["batch/input/new.csv"]
+
+
+def test_a_registered_model_scores(world: World, tmp_path: Path) -> None:
+    sagemaker = world.aws.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="fraud")
+    container = {"Image": "local", "ModelDataUrl": f"s3://{world.resources.bucket}/models/model.tar.gz"}
+    specification = {"Containers": [container], "SupportedContentTypes": ["text/csv"]}
+    specification["SupportedResponseMIMETypes"] = ["text/csv"]
+    package = sagemaker.create_model_package(ModelPackageGroupName="fraud", InferenceSpecification=specification)
+    arn, role = package["ModelPackageArn"], "arn:aws:iam::123456789012:role/r"
+    sagemaker.create_model(ModelName="packaged", ExecutionRoleArn=role, PrimaryContainer={"ModelPackageName": arn})
+    environment = world.environment | {"MODEL_NAME": "packaged"}
+    with LambdaProcess(HANDLER, environment=environment, log_file=tmp_path / "log") as scorer:
+        started = scorer.invoke(world.drop("packaged.csv", body(tmp_path)))
+        assert scorer.invoke(world.ended(started["job_id"]))["status"] == "done"
+    assert world.job(started["job_id"])["model_name"] == "packaged"
 
 
 def test_the_local_transform_job_keeps_sagemakers_rules(world: World) -> None:

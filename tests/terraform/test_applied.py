@@ -393,7 +393,8 @@ BY_AWS_ITSELF = {"logs", "kms", "sqs", "xray"}
 # The output that names each function, the example that lets it do all it can, and what only a fault makes it call.
 FUNCTIONS = {
     "detector_function_name": ("serverless", {"dynamodb:DeleteItem", "dynamodb:GetItem"}),
-    "batch_function_name": ("serverless", {"s3:ListBucket"}),
+    # A model package is described where one serves; here it is an artifact.
+    "batch_function_name": ("serverless", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     # Making a package needs its own ARN too, which there is only afterwards.
     "registrar_function_name": ("complete", {"sagemaker:CreateModelPackage"}),
 }

@@ -78,6 +78,12 @@ resource "aws_iam_role_policy" "this" {
         Resource = "${local.sagemaker}:model/${var.name}-*"
       },
       {
+        Sid      = "FindItsPackage"
+        Effect   = "Allow"
+        Action   = "sagemaker:DescribeModelPackage"
+        Resource = "${local.sagemaker}:model-package/${var.name}/*"
+      },
+      {
         Sid      = "StartJobs"
         Effect   = "Allow"
         Action   = "sagemaker:CreateTransformJob"
