@@ -51,8 +51,8 @@ variable "feature_queries" {
 }
 
 variable "feature_statements" {
-  description = "Statements of the policy by which these queries run."
-  type        = list(any)
+  description = "Statements of the policy by which these queries run, a list."
+  type        = any
   default     = []
 }
 
