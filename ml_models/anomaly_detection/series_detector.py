@@ -70,11 +70,13 @@ class SeriesSettings:
 
 @dataclass(frozen=True)
 class SeriesAlert:
-    """One incident's alert, at the row in which it was noticed or has become worse.
+    """An incident's alert, at the row in which it was noticed or has become worse.
 
     Parameters
     ----------
     row : int
+    incident : int
+        Numbered from 0; alerts within the quiet rows of the one before tell of the same incident, become worse.
     score : float
         The calibrated score.
     tail_probability : float
@@ -85,6 +87,7 @@ class SeriesAlert:
     """
 
     row: int
+    incident: int
     score: float
     tail_probability: float
     reasons: list[tuple[str, float]]
@@ -158,7 +161,11 @@ def decide(forest_scores: NDArray[np.float64], settings: SeriesSettings) -> Seri
     quiet = learning // 2 if settings.quiet_rows is None else settings.quiet_rows
     alerting = without_repeats(calibrated, quiet, settings.margin)
     rows = np.flatnonzero(alerting >= settings.threshold).tolist()
-    alerts = [SeriesAlert(row, float(alerting[row]), _tail_probability(forest_scores, row), []) for row in rows]
+    incidents = np.cumsum(np.diff(rows, prepend=rows[:1]) > quiet).tolist()
+    alerts = [
+        SeriesAlert(row, incident, float(alerting[row]), _tail_probability(forest_scores, row), [])
+        for row, incident in zip(rows, incidents, strict=True)
+    ]
     return SeriesScores(forest_scores, calibrated, alerting, alerts)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,7 +45,7 @@ def series(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the incidents in any series of times and values (sensors, metrics), one alert for each."""
+    """Find the incidents in any series of times and values (sensors, metrics), one line for each."""
     from anomaly_detection.series_detector import SeriesSettings
     from egress_sentinel.series import alert_records
     from egress_sentinel.series_plot import check_kind, write_plot
@@ -69,11 +70,13 @@ def series(
     if not alerts:
         print(f"no alerts in {len(given.values):,} rows")
         return
-    table = Table("timestamp", "value", "score", "seen before", "what isolates it")
-    for alert in alerts:
+    table = Table("since", "value", "score", "seen before", "what isolates it", "worse until", "score")
+    for _, group in groupby(alerts, key=lambda alert: alert["incident"]):
+        alert, *others = group
+        worst = (others[-1]["timestamp"], f"{others[-1]['score']:.3f}") if others else ("", "")
         reasons = ", ".join(reason["feature"] for reason in alert["reasons"]) or "not asked for"
         rarity = f"1 in {1 / alert['tail_probability']:,.0f} rows"
-        table.add_row(alert["timestamp"], f"{alert['value']:g}", f"{alert['score']:.3f}", rarity, reasons)
+        table.add_row(alert["timestamp"], f"{alert['value']:g}", f"{alert['score']:.3f}", rarity, reasons, *worst)
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 

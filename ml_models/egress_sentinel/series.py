@@ -197,6 +197,7 @@ def alert_records(series: Series, scores: SeriesScores) -> list[dict[str, Any]]:
     values = np.asarray(series.values).tolist()
     return [
         {
+            "incident": alert.incident,
             "timestamp": series.timestamps[alert.row],
             "value": values[alert.row],
             "score": alert.score,

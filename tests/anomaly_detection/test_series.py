@@ -10,6 +10,7 @@ from anomaly_detection.series_data import seconds_of
 from anomaly_detection.series_detector import (
     SeriesSettings,
     calibrate,
+    decide,
     find_incidents,
     without_repeats,
 )
@@ -124,6 +125,13 @@ def test_an_incident_is_one_alert_with_its_reasons() -> None:
     assert 700 <= alert.row <= 702
     assert alert.tail_probability < 0.005
     assert {name for name, _ in alert.reasons} & {"outside_range", "residual", "value", "max_24", "residual_change"}
+
+
+def test_an_incident_that_grows_speaks_again_and_stays_one() -> None:
+    rising = np.array([0.4, 0.1, 0.5, 0.6, 0.1, 0.1, 0.1, 0.1, 0.7])
+    scores = np.concatenate([np.full(2000, 0.1), rising])
+    found = decide(scores, SeriesSettings(learning_rows=10, quiet_rows=4))
+    assert [(alert.row, alert.incident) for alert in found.alerts] == [(2000, 0), (2002, 0), (2003, 0), (2008, 1)]
 
 
 def test_what_comes_later_changes_no_score() -> None:
