@@ -17,6 +17,7 @@ from anomaly_detection.artifact import pack
 from anomaly_detection.errors import InputError
 from anomaly_detection.series_data import Series, read_series
 from anomaly_detection.series_detector import SeriesScores, SeriesSettings, decide, find_incidents
+from anomaly_detection.series_features import DAY_SECONDS, DAYS, LONGEST, STALE_SECONDS
 from anomaly_detection.series_training import FEATURES_FILE
 from egress_sentinel.errors import UserError
 from egress_sentinel.local_pipeline import Container, LocalPipeline
@@ -35,8 +36,8 @@ FOREST_ENVIRONMENT = {
     "DEFAULT_OUTPUT": "random-cut-forest",
 }
 CSV, JSON = "text/csv", "application/json"
-# Lines of a request: some 300 kB of features between the containers, answered in well under a second.
-WINDOW_ROWS = 1000
+# Lines that a request asks about, and the most that it brings along as history: together some 2 MB.
+WINDOW_ROWS, MOST_HISTORY_ROWS = 1000, 50_000
 REAL_TIME_MB = 6.0
 
 
@@ -83,13 +84,13 @@ def detect_with(invoke: Callable[[str], bytes], path: Path, series: Series, sett
 
 
 def scores_of(invoke: Callable[[str], bytes], series: Series) -> NDArray[np.float64]:
-    """Return the scores of a series' lines; each window brings the window before it along as history."""
+    """Return the scores of a series' lines; each window brings the seven days before it along as history."""
     lines = [
         f"{time},{value!r}" for time, value in zip(series.timestamps, np.asarray(series.values).tolist(), strict=True)
     ]
     parts = []
     for start in range(0, len(lines), WINDOW_ROWS):
-        first = max(start - WINDOW_ROWS, 0)
+        first = _first_of_history(series.seconds, start)
         window = lines[first : start + WINDOW_ROWS]
         answer = invoke("\n".join(window) + "\n")
         try:
@@ -102,6 +103,11 @@ def scores_of(invoke: Callable[[str], bytes], series: Series) -> NDArray[np.floa
             raise UserError(f"the endpoint answers {len(scores)} scores to {len(window)} lines")
         parts.append(scores[start - first :])
     return np.concatenate([np.asarray(part, float) for part in parts])
+
+
+def _first_of_history(seconds: NDArray[np.int64], start: int) -> int:
+    oldest = int(np.searchsorted(seconds, seconds[start] - DAYS * DAY_SECONDS - STALE_SECONDS))
+    return max(min(oldest, start - 2 * LONGEST), start - MOST_HISTORY_ROWS, 0)
 
 
 @contextmanager

@@ -120,8 +120,8 @@ def artifacts(sensor: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runtime(artifacts: Path) -> Iterator[Any]:
-    """SageMaker Runtime of a local AWS that serves both containers behind one endpoint."""
+def aws(artifacts: Path) -> Iterator[LocalAws]:
+    """A local AWS that serves both containers behind one endpoint."""
     with LocalAws() as aws:
         s3, sagemaker = aws.client("s3"), aws.client("sagemaker")
         s3.create_bucket(Bucket="models")
@@ -139,7 +139,12 @@ def runtime(artifacts: Path) -> Iterator[Any]:
         sagemaker.create_endpoint_config(EndpointConfigName="series", ProductionVariants=[instances])
         sagemaker.create_endpoint(EndpointName="series", EndpointConfigName="series")
         assert sagemaker.describe_endpoint(EndpointName="series")["EndpointStatus"] == "InService"
-        yield aws.client("sagemaker-runtime")
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def runtime(aws: LocalAws) -> Any:
+    return aws.client("sagemaker-runtime")
 
 
 def ask(runtime: Any, body: str, **more: str) -> bytes:
@@ -211,6 +216,24 @@ def test_a_series_is_scored_and_drawn_through_the_pipeline(
     (alert,) = json.loads(out)["alerts"]
     assert "2026-01-30 04:00:00" <= alert["timestamp"] <= "2026-01-30 06:00:00"
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_endpoint_in_aws_scores_as_the_same_containers_here(
+    run: Run, sensor: Path, artifacts: Path, aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, here, _ = run("series", sensor, "--pipeline", artifacts, "--json", "--threshold", "0.2")
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    status, there, err = run("series", sensor, "--endpoint-name", "series", "--json", "--threshold", "0.2")
+    assert status == 0, err
+    assert there == here
+    assert json.loads(there)["alerts"]
+    status, _, err = run("series", sensor, "--endpoint-name", "nobody")
+    assert status == 2
+    assert "cannot invoke nobody" in err
+    status, _, err = run("series", sensor, "--endpoint-name", "series", "--pipeline", artifacts)
+    assert status == 2
+    assert "either --pipeline or --endpoint-name" in err
 
 
 def test_a_changed_preprocessor_is_not_served(artifacts: Path, tmp_path: Path) -> None:
