@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 
+from anomaly_detector.feedback import judgement_of
 from anomaly_detector.hours import iso_hour
 from anomaly_detector.incidents import Hour, Incident, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from anomaly_detector.feedback import Judgement
+
+FEEDBACK = "feedback"  # what people said is kept in places of the index of its own
 
 
 @dataclass
@@ -37,17 +42,24 @@ class AlertStore:
 
     def since(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Stored]:
         """Read the incidents of these accounts and regions that ended at `hour` or later."""
-        found: list[Stored] = []
-        for account_id, region in sorted(set(accounts_and_regions)):
-            condition = Key("account_region").eq(f"{account_id}#{region}") & Key("end_hour_utc").gte(iso_hour(hour))
-            request: dict[str, Any] = {"IndexName": "account-region", "KeyConditionExpression": condition}
-            while True:
-                page = self._table.query(**request)
-                found += [_stored(item) for item in page["Items"]]
-                if "LastEvaluatedKey" not in page:
-                    break
-                request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        places = [f"{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
+        found = [_stored(item) for place in places for item in self._query(place, hour)]
         return sorted(found, key=lambda stored: (stored.incident.detected, stored.incident.alert_id))
+
+    def judgements(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Judgement]:
+        """Read what was said of alerts of these accounts and regions that ended at `hour` or later."""
+        places = [f"{FEEDBACK}#{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
+        return [judgement_of(item) for place in places for item in self._query(place, hour)]
+
+    def _query(self, place: str, hour: int) -> Iterator[dict[str, Any]]:
+        condition = Key("account_region").eq(place) & Key("end_hour_utc").gte(iso_hour(hour))
+        request: dict[str, Any] = {"IndexName": "account-region", "KeyConditionExpression": condition}
+        while True:
+            page = self._table.query(**request)
+            yield from page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def put(self, stored: Stored) -> None:
         """Write an alert whose version is the one that was read, and count the version up.

@@ -37,7 +37,8 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
     same_class = [h for h in hours if h.series.egress_class == lead["egress_class"]]
     per_day = excess_usd_per_day(incident)
     account_id = hours[0].series.account_id
-    guess = likely(incident, Series(account_id, *(lead[name] for name in Series._fields[1:])))
+    series = Series(account_id, *(lead[name] for name in Series._fields[1:]))
+    guess = likely(incident, series)
     amounts = {
         "cost_usd": _total(hours, "cost_usd"),
         "expected_cost_usd": _total(hours, "expected_cost_usd"),
@@ -58,6 +59,7 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
         "end_hour_utc": iso_hour(incident.end),
         "detected_hour_utc": iso_hour(incident.detected),
         **amounts,
+        "peak_excess_gb": round(max(h.excess_gb for h in incident.members[series].values()), 6),
         "excess_cost_usd_per_day": per_day,
         "severity": severity(per_day, policy),
         "anomaly_score": worst_hour(incident).anomaly_score,
@@ -69,6 +71,7 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
         "incident_class": guess.kind,
         "looks_like": guess.looks_like,
         "first_look": guess.first_look,
+        "quieted_by": "",
     }
 
 

@@ -9,6 +9,7 @@ from anomaly_detector.alert_store import Stored
 from anomaly_detector.alerts import alert_of, worst_hour
 from anomaly_detector.attribution import model_reasons
 from anomaly_detector.feature_rows import FeatureError, feature_descriptions, feature_names, read_features
+from anomaly_detector.feedback import REMEMBERED_HOURS, quieted_by
 from anomaly_detector.hours import hour_number
 from anomaly_detector.incidents import GATHERING_HOURS, Hour, Incident, Series, find_incidents
 from anomaly_detector.message import message_of, subject_of
@@ -73,15 +74,16 @@ class Detector:
         known = self._known_incidents(features, window)
         changed = self._decide(window, scored, known)
         self._write_reasons(changed, scored)
+        self._quiet(changed, window)
         is_new = {stored.incident.alert_id: stored.version == 0 for stored in changed}
         for stored in changed:
             self._store.put(stored)
         self._tell([*changed, *(s for s in known if s.incident.alert_id not in is_new)])
         return Outcome(
             features.num_rows,
-            [alert_id for alert_id, new in is_new.items() if new],
+            [s.incident.alert_id for s in changed if is_new[s.incident.alert_id] and not s.alert["quieted_by"]],
             [alert_id for alert_id, new in is_new.items() if not new],
-            sum(stored.alert["excess_cost_usd_per_day"] for stored in changed),
+            sum(s.alert["excess_cost_usd_per_day"] for s in changed if not s.alert["quieted_by"]),
         )
 
     def _known_incidents(self, features: pa.Table, window: Window) -> list[Stored]:
@@ -145,6 +147,13 @@ class Detector:
             alert = alert_of(stored.incident, self._settings.policy, stored.model_reason)
             stored.alert = alert | {"model_id": model_id}
 
+    def _quiet(self, changed: list[Stored], window: Window) -> None:
+        """Mark the alerts that an earlier judgement answers."""
+        pairs = {(stored.alert["account_id"], stored.alert["region"]) for stored in changed}
+        judgements = self._store.judgements(pairs, window.start - 2 * REMEMBERED_HOURS)
+        for stored in changed:
+            stored.alert["quieted_by"] = quieted_by(stored.alert, judgements)
+
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Find the features of hours among those just scored, else among those of the day before."""
         if not hours:
@@ -162,7 +171,8 @@ class Detector:
 
         A crash between publishing and remembering tells it once more: a page too many, never one too few.
         """
-        due = [stored for stored in candidates if _rank(stored.alert["severity"]) > _rank(stored.notified_severity)]
+        told = [stored for stored in candidates if not stored.alert.get("quieted_by")]
+        due = [stored for stored in told if _rank(stored.alert["severity"]) > _rank(stored.notified_severity)]
         if not due:
             return
         due.sort(key=lambda s: (-_rank(s.alert["severity"]), -s.alert["excess_cost_usd_per_day"], -s.alert["usage_gb"]))

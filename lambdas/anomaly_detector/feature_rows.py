@@ -97,7 +97,7 @@ def _read(s3: Any, bucket: str, key: str) -> pa.Table:
     table = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
     missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
     if missing:
-        raise FeatureError(f"s3://{bucket}/{key} has no column {missing[0]}; features of schema version 2 are accepted")
+        raise FeatureError(f"s3://{bucket}/{key} has no column {missing[0]}; make the features anew")
     return table
 
 

@@ -59,9 +59,12 @@ FEATURES = (
 
 
 def schema_json() -> str:
-    """Return the schema as canonical JSON (sorted keys, no blanks, ASCII)."""
+    """Return the schema as canonical JSON (sorted keys, no blanks, ASCII).
+
+    `version` is that of this document's form, which training and serving check; what changes with a column is the hash.
+    """
     schema = {
-        "version": 2,
+        "version": 1,
         "keys": KEYS,
         "measures": MEASURES,
         "features": [{**feature._asdict(), "dtype": "float32"} for feature in FEATURES],

@@ -33,6 +33,7 @@ FIELDS = (
     "expected_egress_gb",
     "usage_gb",
     "expected_usage_gb",
+    "peak_excess_gb",
     "excess_cost_usd_per_day",
     "severity",
     "anomaly_score",
@@ -44,6 +45,7 @@ FIELDS = (
     "incident_class",
     "looks_like",
     "first_look",
+    "quieted_by",
 )
 SEVERITIES = ("critical", "high", "medium", "low")
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
@@ -56,6 +58,7 @@ def alerts_from_table(aws: LocalAws, table_name: str) -> list[dict[str, Any]]:
     deserialize = TypeDeserializer().deserialize
     pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table_name)
     items = [{k: deserialize(v) for k, v in item.items()} for page in pages for item in page["Items"]]
+    items = [item for item in items if "verdict" not in item]
     alerts = [{name: _plain(item[name]) for name in FIELDS} for item in items]
     return [alert | {"anomalous_hours": int(alert["anomalous_hours"])} for alert in alerts]
 
@@ -77,6 +80,11 @@ def read_alerts(path: Path) -> list[dict[str, Any]]:
     if not isinstance(alerts, list) or any(not isinstance(a, dict) or "alert_id" not in a for a in alerts):
         raise UserError(f"{path} is no list of alerts as `egress-sentinel score` writes it")
     return alerts
+
+
+def told(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the alerts that nobody's verdict on an earlier one has quieted."""
+    return [alert for alert in alerts if not alert.get("quieted_by")]
 
 
 def worst_first(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

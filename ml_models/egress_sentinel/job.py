@@ -42,6 +42,7 @@ def run_job(
     hyperparameters: Mapping[str, str] | None = None,
     policy: Mapping[str, str] | None = None,
     labels: Sequence[Mapping[str, Any]] | None = None,
+    feedback: Sequence[Mapping[str, Any]] = (),
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -62,6 +63,8 @@ def run_job(
         For the training script and for the Lambda.
     labels : sequence of mapping, optional
         Incidents known beforehand, drawn in the report.
+    feedback : sequence of mapping
+        Verdicts on earlier alerts: training leaves their hours out, and repeats are quiet.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def run_job(
     times = split(summary.start_hour_utc, summary.end_hour_utc, train_until)
     model_tar = output_dir / MODEL_FILE
     with reporter.step("train") as step:
-        metrics = train(features, model_tar, until=times.until, hyperparameters=hyperparameters)
+        metrics = train(features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback)
         step.result = f"{metrics['rows']:,} hours before {times.until:%Y-%m-%d %H:%M} UTC"
     with reporter.step("score") as step:
         result = score(
@@ -90,9 +93,10 @@ def run_job(
             start=times.until,
             end=times.end,
             policy=policy,
+            feedback=feedback,
             track=reporter.track,
         )
-        step.result = f"{result.rows:,} hours over {result.days} days, {len(result.alerts)} alerts"
+        step.result = result.in_words()
     with reporter.step("report") as step:
         write_report(
             result.alerts,

@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from egress_sentinel.alerts import alerts_from_table, worst_first
+from egress_sentinel.alerts import alerts_from_table, told, worst_first
 from egress_sentinel.errors import UserError
+from egress_sentinel.feedback import put_in_table
 from egress_sentinel.lambda_runner import LambdaProcess
 from egress_sentinel.local_aws import LocalAws, create_detector_resources
 from egress_sentinel.local_endpoint import LocalEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -40,6 +41,7 @@ def score(
     start: datetime | None = None,
     end: datetime | None = None,
     policy: Mapping[str, str] | None = None,
+    feedback: Sequence[Mapping[str, Any]] = (),
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
@@ -64,6 +66,8 @@ def score(
         Half-open range of UTC hours; by default all hours of the features.
     policy : mapping, optional
         The Lambda's policy variables, such as MIN_EXCESS_USD.
+    feedback : sequence of mapping
+        Verdicts on earlier alerts, as `egress-sentinel feedback` writes them.
     track : callable
         Wraps the days, to show progress.
 
@@ -81,6 +85,7 @@ def score(
             endpoint_url = endpoint.url
         aws = stack.enter_context(LocalAws(sagemaker_runtime_url=endpoint_url))
         resources = create_detector_resources(aws)
+        put_in_table(aws.client("dynamodb"), resources.alerts_table, feedback)
         days = _put_features(aws, resources, table)
         environment = aws.environment() | resources.environment(endpoint_name) | dict(policy or {})
         detector = stack.enter_context(
@@ -89,16 +94,22 @@ def score(
         rows = sum(detector.invoke(_day_event(day, start, end))["rows_scored"] for day in track("score", days))
         alerts = worst_first(alerts_from_table(aws, resources.alerts_table))
         _write_results(aws, resources, alerts, output_dir)
-    return ScoreResult(alerts, rows, len(days))
+    return ScoreResult(told(alerts), len(alerts) - len(told(alerts)), rows, len(days))
 
 
 class ScoreResult:
-    """What a replay found: the alerts (worst first), the rows scored and the days replayed."""
+    """What a replay found: the alerts (worst first), how many were quiet, the rows scored and the days replayed."""
 
-    def __init__(self, alerts: list[dict[str, Any]], rows: int, days: int) -> None:
+    def __init__(self, alerts: list[dict[str, Any]], quiet: int, rows: int, days: int) -> None:
         self.alerts = alerts
+        self.quiet = quiet
         self.rows = rows
         self.days = days
+
+    def in_words(self) -> str:
+        """Return one line for whoever waits."""
+        quiet = f", {self.quiet} quiet by feedback" if self.quiet else ""
+        return f"{self.rows:,} hours over {self.days} days, {len(self.alerts)} alerts{quiet}"
 
 
 def _read_range(features: Path, start: datetime | None, end: datetime | None) -> pa.Table:

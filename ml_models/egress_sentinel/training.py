@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from egress_sentinel.errors import UserError
+from egress_sentinel.feedback import CAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
 
 PROGRAM = "anomaly_detection.training_script"
 
@@ -28,6 +29,7 @@ def train(
     *,
     until: datetime | None = None,
     hyperparameters: Mapping[str, str] | None = None,
+    feedback: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train on the hours before `until` and write model.tar.gz.
 
@@ -41,6 +43,9 @@ def train(
         The first hour (UTC) that training must not see; by default all hours are used.
     hyperparameters : mapping of str to str, optional
         As SageMaker passes them: name to JSON-encoded or plain value.
+    feedback : sequence of mapping
+        Records as `egress-sentinel feedback` writes them; whatever the verdict, their series' hours are not usual, and
+        training must not see them.
 
     Returns
     -------
@@ -56,24 +61,38 @@ def train(
         job = Path(temporary)
         for name in ("train", "model", "output"):
             (job / name).mkdir()
-        _write_channel(features, job / "train" / "part-00000.parquet", until)
+        _write_channel(features, job / "train" / "part-00000.parquet", until, feedback)
         _run_training_script(job, hyperparameters or {})
         _pack(job / "model", model_tar)
         metrics: dict[str, Any] = json.loads((job / "output" / "metrics.json").read_text(encoding="utf-8"))
     return metrics
 
 
-def _write_channel(features: Path, part: Path, until: datetime | None) -> None:
+def _write_channel(features: Path, part: Path, until: datetime | None, feedback: Sequence[Mapping[str, Any]]) -> None:
     """Copy the training hours in batches; the schema in the file's metadata travels along."""
     try:
         dataset = ds.dataset(features, format="parquet")
-        keep = None if until is None else ds.field("hour_utc") < until
+        keep = ds.scalar(True) if until is None else ds.field("hour_utc") < until
+        for record in feedback:
+            keep = keep & ~_judged_hours(record)
         with pq.ParquetWriter(part, dataset.schema) as writer:
             for batch in dataset.to_batches(filter=keep):
                 if batch.num_rows:
                     writer.write_batch(batch)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read features from {features}: {error}") from error
+
+
+def _judged_hours(record: Mapping[str, Any]) -> ds.Expression:
+    start, end = (datetime.fromisoformat(record[name]) for name in ("start_hour_utc", "end_hour_utc"))
+    hours = (ds.field("hour_utc") >= start) & (ds.field("hour_utc") <= end)
+    series = ds.scalar(False)
+    for cause in record["causes"]:
+        one = ds.field("account_id") == record["account_id"]
+        for name in CAUSE:
+            one = one & (ds.field(name) == cause[name])
+        series = series | one
+    return hours & series
 
 
 def _run_training_script(job: Path, hyperparameters: Mapping[str, str]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 import anomaly_detection
@@ -150,7 +151,14 @@ class _Runtime:
 class _AllAnomalous:
     """A sagemaker-runtime client that calls every row anomalous."""
 
-    def invoke_endpoint(self, *, Body: bytes, **_: Any) -> dict[str, Any]:  # noqa: N803
+    def invoke_endpoint(self, *, Body: bytes, Accept: str, **_: Any) -> dict[str, Any]:  # noqa: N803
+        if "attributions" in Accept:
+            refusal: Any = {
+                "Error": {"Code": "ModelError"},
+                "OriginalStatusCode": 406,
+                "OriginalMessage": "scores alone",
+            }
+            raise ClientError(refusal, "InvokeEndpoint")
         return {"Body": _Body("is_anomaly,anomaly_score\n" + "1,-0.5\n" * (Body.count(b"\n") - 1))}
 
 

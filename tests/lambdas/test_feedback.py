@@ -1,0 +1,81 @@
+"""What people said of an alert keeps repeats quiet, and nothing else."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anomaly_detector.feedback import LARGER, Judgement, quieted_by
+from anomaly_detector.hours import iso_hour
+from anomaly_detector.incidents import Series
+from egress_sentinel.feedback import alert_in_table, judge, put_in_table
+from egress_sentinel.local_aws import LocalAws
+from tests.support.detector import FaultyEndpoint, World, hot_day
+
+SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod")
+START = 494_196
+
+
+def alert(peak_excess_gb: float = 10.0, start: int = START + 24, *more: float, **other: str) -> dict[str, Any]:
+    """Return an alert; `more` are the shares of further buckets."""
+    about = dict(zip(Series._fields, SERIES, strict=True)) | other
+    rows = [about | {"share": 1 - sum(more)}]
+    rows += [about | {"resource_id": f"bucket-{i}", "share": share} for i, share in enumerate(more)]
+    return {**about, "contributors": rows, "start_hour_utc": iso_hour(start), "peak_excess_gb": peak_excess_gb}
+
+
+def judgement(verdict: str = "false") -> Judgement:
+    return Judgement("judged", verdict, frozenset([SERIES]), START, 10.0)
+
+
+@pytest.mark.parametrize(("verdict", "quiet"), [("false", "judged"), ("planned", "judged"), ("true", "")])
+def test_a_repeat_of_what_was_false_or_planned_is_quiet(verdict: str, quiet: str) -> None:
+    assert quieted_by(alert(), [judgement(verdict)]) == quiet
+
+
+@pytest.mark.parametrize("name", Series._fields)
+def test_another_series_is_told(name: str) -> None:
+    assert quieted_by(alert(**{name: "another"}), [judgement()]) == ""
+
+
+def test_another_series_that_matters_is_told() -> None:
+    assert quieted_by(alert(10.0, START, 0.05), [judgement()]) == "judged"
+    assert quieted_by(alert(10.0, START, 0.3), [judgement()]) == ""
+
+
+@given(st.floats(0, 1e6), st.integers(-2000, 3000))
+def test_what_is_larger_or_long_after_or_before_is_told(peak: float, hours: int) -> None:
+    quiet = quieted_by(alert(peak, START + hours), [judgement()])
+    assert bool(quiet) == (peak <= LARGER * 10 and 0 <= hours <= 60 * 24)
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    with LocalAws() as aws, FaultyEndpoint() as endpoint:
+        yield lambda: World(aws, endpoint, tmp_path, "feedback")
+
+
+def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Callable[[], World]) -> None:
+    """The first day's alert is called planned; three days later it happens again, and another bucket joins in."""
+    world = make()
+    dynamodb, table = world.aws.client("dynamodb"), world.resources.alerts_table
+    days = {day: [*hot_day(day), *(hot_day(day, resource_id="other") if day == 10 else [])] for day in (2, 10, 20)}
+    for rows in days.values():
+        world.put(rows)
+
+    def score(day: int) -> Any:
+        (result,) = world.invoke({"start": f"2026-10-{day:02d}T00:00Z", "end": f"2026-10-{day:02d}T23:00Z"})
+        return result
+
+    (first,) = score(2)["alerts"]
+    put_in_table(dynamodb, table, [judge(alert_in_table(dynamodb, table, first), "planned", "the spring campaign")])
+    assert len(world.messages()) == 1
+    (told,) = score(10)["alerts"]
+    (message,) = world.messages()
+    assert (told in message, "on other" in message) == (True, True)
+    assert score(20)["alerts"] == []
+    assert world.messages() == []
+    assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("quieted_by") == first] == ["2026-10-20"]
