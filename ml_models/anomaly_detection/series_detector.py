@@ -63,8 +63,8 @@ class SeriesSettings:
     random_state: int = 0
     learning_rows: int | None = None
     growth: float = 1.25
-    threshold: float = 0.33
-    margin: float = 0.02
+    threshold: float = 0.335
+    margin: float = 0.05
     quiet_rows: int | None = None
 
 
@@ -104,7 +104,7 @@ class SeriesScores:
     calibrated : ndarray
         `forest` less half of the usual peak of the past, at least 0.
     alerting : ndarray
-        `calibrated` where a row could be an alert of its own, else 0; the alerts are its rows from the threshold up.
+        `calibrated` where a row is an alert, else 0.
     alerts : list of SeriesAlert
     """
 
@@ -159,8 +159,9 @@ def decide(forest_scores: NDArray[np.float64], settings: SeriesSettings) -> Seri
     calibrated = calibrate(forest_scores)
     calibrated[:learning] = 0
     quiet = learning // 2 if settings.quiet_rows is None else settings.quiet_rows
-    alerting = without_repeats(calibrated, quiet, settings.margin)
-    rows = np.flatnonzero(alerting >= settings.threshold).tolist()
+    # What is no alert silences none: an incident that creeps up to the threshold is heard when it gets there.
+    alerting = without_repeats(np.where(calibrated < settings.threshold, 0.0, calibrated), quiet, settings.margin)
+    rows = np.flatnonzero(alerting).tolist()
     incidents = np.cumsum(np.diff(rows, prepend=rows[:1]) > quiet).tolist()
     alerts = [
         SeriesAlert(row, incident, float(alerting[row]), _tail_probability(forest_scores, row), [])

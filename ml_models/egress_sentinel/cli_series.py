@@ -29,7 +29,7 @@ def series(
     file: File,
     plot: Plot = None,
     threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Calibrated score from which a row is an alert (default 0.33).")
+        float | None, typer.Option(min=0, max=1, help="Calibrated score from which a row is an alert (default 0.335).")
     ] = None,
     learning_rows: Annotated[
         int | None,

@@ -134,6 +134,12 @@ def test_an_incident_that_grows_speaks_again_and_stays_one() -> None:
     assert [(alert.row, alert.incident) for alert in found.alerts] == [(2000, 0), (2002, 0), (2003, 0), (2008, 1)]
 
 
+def test_what_creeps_up_to_the_threshold_is_heard_there() -> None:
+    scores = np.concatenate([np.full(2000, 0.1), np.linspace(0.2, 0.42, 8)])
+    (alert,) = decide(scores, SeriesSettings(learning_rows=10, quiet_rows=1000)).alerts
+    assert alert.row == 2006
+
+
 def test_what_comes_later_changes_no_score() -> None:
     """But for how many rows are for learning, which the caller says here."""
     seconds, values = incident_series()
