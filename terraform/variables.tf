@@ -176,21 +176,22 @@ variable "data_capture" {
 }
 
 variable "alert_policy" {
-  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical."
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess that a day of the last five weeks had, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical."
   type = object({
-    min_excess_usd       = optional(number, 5)
-    min_excess_gb        = optional(number, 1)
-    min_excess_percent   = optional(number, 50)
-    incident_gap_hours   = optional(number, 24)
-    sibling_hours        = optional(number, 3)
-    severity_usd_per_day = optional(list(number), [50, 500, 5000])
+    min_excess_usd         = optional(number, 5)
+    min_excess_gb          = optional(number, 1)
+    min_excess_percent     = optional(number, 50)
+    min_times_usual_excess = optional(number, 2)
+    incident_gap_hours     = optional(number, 168)
+    sibling_hours          = optional(number, 6)
+    severity_usd_per_day   = optional(list(number), [50, 500, 5000])
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.sibling_hours) >= 0
-    error_message = "The floors of alert_policy and sibling_hours are at least 0."
+    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.min_times_usual_excess, var.alert_policy.sibling_hours) >= 0
+    error_message = "The floors of alert_policy, min_times_usual_excess and sibling_hours are at least 0."
   }
 
   validation {

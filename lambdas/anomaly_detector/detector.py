@@ -213,6 +213,8 @@ def _hour(row: dict[str, Any]) -> Hour:
         operation=row["operation"],
         is_provisional=row["is_provisional"],
         is_estimated=bool(row["is_estimated"]),
+        day_excess_gb=round(row["day_excess_gb"], 6),
+        usual_day_excess_gb=round(row["usual_day_excess_gb"], 6),
     )
 
 

@@ -24,6 +24,8 @@ MEASURES = (
     "expected_egress_gb",
     "expected_cost_usd",
     "expected_spread_gb",
+    "day_excess_gb",
+    "usual_day_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",

@@ -3,9 +3,11 @@
 What is decided at an hour depends on that hour and those before it alone, so that hours may arrive one by one, by the
 day or all at once: the incidents are the same.
 
-An hour of a series counts when the model calls it anomalous *and* it is above what was expected by the floor in
-percent. It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or,
-where the bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB.
+An hour of a series counts when the model calls it anomalous, it is above what was expected by the floor in percent,
+*and* the last 24 hours are further above what was expected than any day of the five weeks before was, by a factor: what
+a series has done before is its habit and no incident. It opens an incident when the series' counting hours of the last
+24 hours add up to the floor in dollars; or, where the bill prices all of them at $0 (free tiers hide true spikes), to
+the floor in GB.
 """
 
 from __future__ import annotations
@@ -35,7 +37,11 @@ class Series(NamedTuple):
 
 
 class Hour(NamedTuple):
-    """One anomalous hour of a series; amounts are rounded to 6 decimals."""
+    """One anomalous hour of a series; amounts are rounded to 6 decimals.
+
+    `day_excess_gb` is what its last 24 hours were above what was expected, `usual_day_excess_gb` the most that a day of
+    the five weeks before was.
+    """
 
     hour: int
     series: Series
@@ -51,6 +57,8 @@ class Hour(NamedTuple):
     is_provisional: bool
     # Taken from flow logs and priced by list price, since the bill has not reached the hour.
     is_estimated: bool = False
+    day_excess_gb: float = 0.0
+    usual_day_excess_gb: float = 0.0
 
     @property
     def excess_usd(self) -> float:
@@ -142,7 +150,7 @@ class _Decision:
         for row in new:
             by_hour.setdefault(row.hour, []).append(row)
         for hour in sorted(by_hour):
-            counting = [row for row in by_hour[hour] if self._is_far_above(row)]
+            counting = [row for row in by_hour[hour] if self._counts(row)]
             # The largest leads: the alert is named after it.
             for row in sorted(counting, key=lambda r: (-r.excess_usd, -r.excess_gb, r.series)):
                 self._take_hour(row)
@@ -162,7 +170,7 @@ class _Decision:
 
     def _remember(self, row: Hour) -> list[Hour]:
         """Return the series' counting hours of the last 24, this one included."""
-        if not self._is_far_above(row):
+        if not self._counts(row):
             return []
         hours = self._recent.setdefault(row.series, {})
         hours[row.hour] = row
@@ -170,9 +178,10 @@ class _Decision:
             del hours[old]
         return [hours[hour] for hour in sorted(hours)]
 
-    def _is_far_above(self, row: Hour) -> bool:
+    def _counts(self, row: Hour) -> bool:
         floor = self._policy.min_excess_percent / 100 * row.expected_usage_gb
-        return row.excess_gb > 0 and row.excess_gb >= floor
+        habit = self._policy.min_times_usual_excess * row.usual_day_excess_gb
+        return row.excess_gb > 0 and row.excess_gb >= floor and row.day_excess_gb >= habit
 
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
         if sum(row.cost_usd for row in recent) == 0:

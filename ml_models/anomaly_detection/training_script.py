@@ -224,12 +224,12 @@ def train(job: Job) -> dict[str, Any]:
 
 
 def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[IsolationForest, NDArray[np.float64]]:
-    """Fit an Isolation Forest (Liu, Ting and Zhou 2008, as scikit-learn implements it).
+    """Fit an Isolation Forest (Liu, Ting and Zhou 2008, as scikit-learn implements it) on the rows that tell something.
 
     Returns
     -------
     forest : IsolationForest
-        To the bit what scikit-learn fits on the matrix, threshold included.
+        To the bit what scikit-learn fits on those rows, threshold included.
     scores : ndarray of shape (n_sampled,), float64
         The matrix's anomaly scores.
 
@@ -247,20 +247,32 @@ def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[Isolation
         raise InputError(
             f"hyperparameter max_features is {hyperparameters.max_features}, but the data have {features} features"
         )
+    is_telling = _telling(data.matrix)
+    telling = data.matrix[is_telling]
     forest = IsolationForest(
         n_estimators=hyperparameters.n_estimators,
-        max_samples=min(hyperparameters.rows_per_tree(data.rows), rows),
+        max_samples=min(hyperparameters.rows_per_tree(data.rows), len(telling)),
         max_features=hyperparameters.max_features,
         random_state=hyperparameters.random_state,
         # Threads would add up the trees in any order, and the last bit of a score with them.
         n_jobs=None,
-    ).fit(data.matrix)
+    ).fit(telling)
     samples = _proven(forest, data.matrix)
     if hyperparameters.contamination != "auto":
         # What fit would do: it scores as slowly as scikit-learn does.
         forest.set_params(contamination=hyperparameters.contamination)
-        forest.offset_ = np.percentile(samples, 100.0 * hyperparameters.contamination)
+        forest.offset_ = np.percentile(samples[is_telling], 100.0 * hyperparameters.contamination)
     return forest, samples - forest.offset_
+
+
+def _telling(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Choose the rows that are not zero throughout; all of them where fewer than two would be left.
+
+    In a row of zeros nothing happened, and most hours of most series are like that: a tree that is grown on a sample of
+    them has little left to tell the others apart by.
+    """
+    telling: NDArray[np.bool_] = (matrix != 0).any(axis=1)
+    return telling if telling.sum() >= 2 else np.ones(len(matrix), np.bool_)
 
 
 def _proven(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.float64]:

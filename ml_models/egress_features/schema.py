@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A float32 column for the model. 0 means "as usual"; never null, NaN or infinite."""
+    """A float32 column for the model. 0 means "as usual" or quieter; never null, NaN or infinite."""
 
     name: str
     unit: str
@@ -30,6 +30,8 @@ MEASURES = (
     "expected_egress_gb",
     "expected_cost_usd",
     "expected_spread_gb",
+    "day_excess_gb",
+    "usual_day_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
@@ -38,23 +40,61 @@ MEASURES = (
 FEATURES = (
     Feature(
         "residual_spread",
-        "signed ln(1 + multiples of the usual deviation)",
-        "how far the hour is from what was expected, in units of the last week's mean deviation",
+        "ln(1 + multiples of the usual deviation)",
+        "how far the hour is above what was expected, in units of the last week's mean deviation",
     ),
-    Feature("ratio_week_log", "ln(ratio)", "the hour against the same hour of the last four weeks"),
-    Feature("ratio_day_log", "ln(ratio)", "the hour against the same hour of the last seven days"),
-    Feature("ratio_smallest_log", "ln(ratio)", "the one of ratio_week_log and ratio_day_log that is nearer to 0"),
-    Feature("ratio_3h_log", "ln(ratio)", "the last 3 hours against what was expected of them"),
-    Feature("ratio_24h_log", "ln(ratio)", "the last 24 hours against what was expected of them"),
-    Feature("above_range_log", "ln(ratio), at least 0", "the hour above the largest hour of the last 7 days"),
-    Feature("acceleration_log", "ln(ratio)", "the mean of the last 3 hours against that of the 24 hours before"),
+    Feature("ratio_week_log", "ln(ratio), at least 0", "the hour against the same hour of the last four weeks"),
+    Feature("ratio_day_log", "ln(ratio), at least 0", "the hour against the same hour of the last seven days"),
+    Feature("ratio_smallest_log", "ln(ratio), at least 0", "the smaller one of ratio_week_log and ratio_day_log"),
+    Feature("ratio_3h_log", "ln(ratio), at least 0", "the last 3 hours against what was expected of them"),
+    Feature("ratio_24h_log", "ln(ratio), at least 0", "the last 24 hours against what was expected of them"),
+    Feature("ratio_7d_log", "ln(ratio), at least 0", "the last 7 days against the median of the three weeks before"),
+    Feature(
+        "above_habit_3h_log",
+        "ln(ratio), at least 0",
+        "the excess of the last 3 hours against the largest of any 3 hours of the five weeks before",
+    ),
+    Feature(
+        "above_habit_24h_log",
+        "ln(ratio), at least 0",
+        "the excess of the last 24 hours against the largest of any day of the five weeks before",
+    ),
+    Feature(
+        "above_habit_7d_log",
+        "ln(ratio), at least 0",
+        "the excess of the last 7 days against the largest of any 7 days of the five weeks before",
+    ),
+    Feature("above_range_log", "ln(ratio), at least 0", "the hour above the largest hour of the four weeks before"),
+    Feature(
+        "acceleration_log",
+        "ln(ratio), at least 0",
+        "the mean of the last 3 hours against that of the 24 hours before",
+    ),
     Feature("persistence", "share of hours", "share of the last 24 hours that were far above what was expected"),
     Feature(
         "account_share_change",
         "share of GB",
-        "the series' share of the account's GB against the expected share",
+        "the rise of the series' share of the account's GB over the expected share",
     ),
-    Feature("novelty", "share of hours", "traffic now, and in how few hours of the last 7 days before"),
+    Feature("novelty", "share of hours", "traffic now, and in how few hours of the four weeks before"),
+    Feature(
+        "region_novelty", "1 / (1 + hours)", "traffic now, and in how few hours the account used the region before"
+    ),
+    Feature(
+        "above_peers_log",
+        "ln(ratio), at least 0",
+        "the last 24 hours against the largest day of any series of the account and class in the five weeks before",
+    ),
+    Feature(
+        "class_ratio_24h_log",
+        "ln(ratio), at least 0",
+        "the last 24 hours of all series of the account and class against what was expected of them",
+    ),
+    Feature(
+        "class_excess_log",
+        "ln(1 + share)",
+        "the excess of the last 24 hours against what was expected of all series of the account and class",
+    ),
 )
 
 

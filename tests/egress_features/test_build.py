@@ -113,6 +113,23 @@ def test_credits_are_left_out_with_a_note(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "f.parquet")["cost_usd"].to_pandas().sum() == pytest.approx(240 * 2 * 0.09)
 
 
+def test_traffic_that_moves_to_another_resource_is_expected_there(tmp_path: Path) -> None:
+    old = [line(h, 5.0, resource_id="old") for h in range(600)]
+    new = [line(h, part, resource_id=name) for h in range(600, 720) for name, part in (("a", 3.0), ("b", 2.0))]
+    table = built(tmp_path, [*old, *new]).to_pandas()
+    moved = table[(table["resource_id"] != "old") & (table["usage_gb"] > 0)]
+    assert moved["expected_usage_gb"].to_numpy() == pytest.approx(moved["usage_gb"].to_numpy())
+    assert moved["day_excess_gb"].max() == pytest.approx(0)
+
+
+def test_a_job_that_moves_by_an_hour_is_expected(tmp_path: Path) -> None:
+    # The clocks change after the third week.
+    runs = [line(h - (h > 500), 50.0, resource_id="job") for h in range(6, 700, 24)]
+    table = built(tmp_path, [line(0, 0.1), *runs, line(719, 0.1)]).to_pandas()
+    job = table[(table["resource_id"] == "job") & (table["usage_gb"] > 0)].iloc[15:]
+    assert job["expected_usage_gb"].to_numpy() == pytest.approx(50)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(200, 700))
 def test_the_future_changes_nothing(tmp_path_factory: pytest.TempPathFactory, seed: int, cut: int) -> None:
@@ -132,9 +149,12 @@ def test_features_are_what_their_definitions_say(tmp_path_factory: pytest.TempPa
     usage: dict[str, list[float]] = {}
     for resource, rows in table.groupby("resource_id"):
         usage[str(resource)] = [0.0] * (hours - len(rows)) + rows["usage_gb"].tolist()
-    expected = {name: [expected_gb(u, n) for n in range(hours)] for name, u in usage.items()}
+    # A series' expectations start with its first line.
+    born = {str(resource): hours - len(rows) for resource, rows in table.groupby("resource_id")}
+    by_hour = [expected_gb(usage, born, n) for n in range(hours)]
+    expected = {name: [by_hour[n].get(name, 0.0) for n in range(hours)] for name in usage}
     for name, rows in table.groupby("resource_id"):
-        first = hours - len(rows)
+        first = born[str(name)]
         for n in (first, first + 1, first + 30, hours - 200, hours - 1):
             if first <= n < hours:
                 row = rows.iloc[n - first]
@@ -155,41 +175,76 @@ def random_lines(seed: int, hours: int) -> list[dict[str, Any]]:
     return rows
 
 
-def expected_gb(u: list[float], n: int) -> float:
+def expected_alone(u: list[float], n: int) -> float:
     weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
+    around = [max(u[max(n - k - 1, 0) : n - k + 2]) for k in (168, 336, 504, 672) if n >= k]
     days = [u[n - k] for k in range(24, 169, 24) if n >= k]
-    return median(weeks) if len(weeks) >= 2 else median(days) if days else u[n]
+    if len(weeks) >= 2:
+        return max(median(weeks), min(u[n], median(around)))
+    return median(days) if days else u[n]
+
+
+def expected_gb(usage: dict[str, list[float]], born: dict[str, int], n: int) -> dict[str, float]:
+    """What is expected of each series of a class, once what vanished from one is expected of those that rise."""
+    alone = {name: expected_alone(u, n) for name, u in usage.items() if n >= born[name]}
+    vanished = sum(e - usage[name][n] for name, e in alone.items() if usage[name][n] < 0.5 * e)
+    risen = sum(max(usage[name][n] - e, 0.0) for name, e in alone.items())
+    moved = min(vanished / risen, 1.0) if risen else 0.0
+    return {name: e + max(usage[name][n] - e, 0.0) * moved for name, e in alone.items()}
 
 
 def slow_features(
     usage: dict[str, list[float]], expected: dict[str, list[float]], name: str, n: int
 ) -> dict[str, float]:
     u, e = usage[name], expected[name]
-    born = next(i for i, gb in enumerate(u) if gb or i == n)
-    # A series' expectations start with its first line.
-    e = [0.0] * born + e[born:]
+    above = [max(gb - usual, 0.0) for gb, usual in zip(u, e, strict=True)]
+
+    def excess(hours: int, at: int) -> float:
+        return sum(above[max(0, at - hours + 1) : at + 1])
+
+    def net(at: int) -> float:
+        return max(sum(u[i] - e[i] for i in range(max(0, at - 167), at + 1)), 0.0)
+
     past = range(max(0, n - 168), n)
+    month = range(max(0, n - 672), n - 23)
     spread = sum(abs(u[i] - e[i]) for i in past) / len(past) if past else 0.0
-    z = (u[n] - e[n]) / (spread + 0.1 * e[n] + EPS)
+    z = max(u[n] - e[n], 0.0) / (spread + 0.1 * e[n] + EPS)
     last3, last24 = range(max(0, n - 2), n + 1), range(max(0, n - 23), n + 1)
     before = range(max(0, n - 26), max(0, n - 2))
     weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
     ratio_week = math.log((u[n] + EPS) / (median(weeks) + EPS)) if weeks else 0.0
+    lately = range(max(0, n - 840), n - 71)
+    usual_day = max((excess(24, i) for i in lately), default=0.0)
+    usual_3h = max((excess(3, i) for i in lately), default=0.0)
+    usual_7d = max((net(i) for i in range(max(0, n - 840), n - 167)), default=0.0)
+    week = [sum(u[max(0, i - 167) : i + 1]) if i >= 0 else 0.0 for i in (n, n - 168, n - 336, n - 504)]
+    e24, e3 = (sum(e[i] for i in window) for window in (last24, last3))
     return {
         "expected_usage_gb": e[n],
         "expected_spread_gb": spread,
-        "residual_spread": math.copysign(math.log1p(abs(z)), z),
-        "ratio_week_log": ratio_week,
+        "day_excess_gb": excess(24, n),
+        "usual_day_excess_gb": usual_day,
+        "residual_spread": math.log1p(z),
+        "ratio_week_log": max(ratio_week, 0.0),
         "ratio_3h_log": log_ratio(u, e, last3),
         "ratio_24h_log": log_ratio(u, e, last24),
-        "above_range_log": max(0.0, math.log((u[n] + EPS) / (max(u[i] for i in past) + EPS))) if past else 0.0,
-        "acceleration_log": math.log((mean(u, last3) + EPS) / (mean(u, before) + EPS)) if before else 0.0,
-        "novelty": max(0.0, (u[n] >= EPS) - sum(u[i] >= EPS for i in past) / len(past)) if past else 0.0,
+        "ratio_7d_log": above_log(week[0], median(week[1:]), 16.8) if n >= 504 else 0.0,
+        "above_habit_3h_log": above_log(excess(3, n), usual_3h, 0.3 + 0.1 * e3) if n >= 96 else 0.0,
+        "above_habit_24h_log": above_log(excess(24, n), usual_day, 2.4 + 0.05 * e24) if n >= 96 else 0.0,
+        "above_habit_7d_log": above_log(net(n), usual_7d, 16.8 + 0.05 * week[0]) if n >= 504 else 0.0,
+        "above_range_log": above_log(u[n], max(u[i] for i in month), EPS) if month else 0.0,
+        "acceleration_log": max(0.0, math.log((mean(u, last3) + EPS) / (mean(u, before) + EPS))) if before else 0.0,
+        "novelty": max(0.0, (u[n] >= EPS) - sum(u[i] >= EPS for i in month) / len(month)) if month else 0.0,
     }
 
 
+def above_log(value: float, usual: float, floor: float) -> float:
+    return max(0.0, math.log((value + floor) / (usual + floor)))
+
+
 def log_ratio(u: list[float], e: list[float], window: range) -> float:
-    return math.log((sum(u[i] for i in window) + len(window) * EPS) / (sum(e[i] for i in window) + len(window) * EPS))
+    floor = len(window) * EPS
+    return max(0.0, math.log((sum(u[i] for i in window) + floor) / (sum(e[i] for i in window) + floor)))
 
 
 def mean(u: list[float], window: range) -> float:

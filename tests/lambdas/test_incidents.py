@@ -67,3 +67,14 @@ def test_siblings_are_one_alert_led_by_the_largest() -> None:
     found = find_incidents(POLICY, [], [], rows)
     assert [sorted(s.region for s in incident.members) for incident in found] == [["a", "a"], ["b"]]
     assert next(iter(found[0].members)) == SERIES[0]
+
+
+def test_what_a_series_has_done_before_is_no_incident() -> None:
+    def burst(day_excess_gb: float) -> list[Incident]:
+        row = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False,
+                   day_excess_gb=day_excess_gb, usual_day_excess_gb=80.0)  # fmt: skip
+        return find_incidents(POLICY, [], [], [row])
+
+    assert not burst(99.0)
+    assert not burst(159.0)
+    assert burst(160.0)

@@ -112,6 +112,8 @@ def row(
             "expected_egress_gb": 0.0 if fee else expected,
             "expected_cost_usd": expected * price,
             "expected_spread_gb": 0.1,
+            "day_excess_gb": max(gb - expected, 0.0),
+            "usual_day_excess_gb": 0.0,
             "is_provisional": False,
             "is_estimated": False,
             "is_complete": True,

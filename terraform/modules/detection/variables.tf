@@ -71,12 +71,13 @@ variable "schedule_expression" {
 variable "alert_policy" {
   description = "When anomalous hours become an alert."
   type = object({
-    min_excess_usd       = number
-    min_excess_gb        = number
-    min_excess_percent   = number
-    incident_gap_hours   = number
-    sibling_hours        = number
-    severity_usd_per_day = list(number)
+    min_excess_usd         = number
+    min_excess_gb          = number
+    min_excess_percent     = number
+    min_times_usual_excess = number
+    incident_gap_hours     = number
+    sibling_hours          = number
+    severity_usd_per_day   = list(number)
   })
 }
 

@@ -8,10 +8,12 @@ locals {
   database = replace(var.name, "-", "_")
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
-  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb"]
+  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "day_excess_gb", "usual_day_excess_gb"]
   features = [
     "residual_spread", "ratio_week_log", "ratio_day_log", "ratio_smallest_log", "ratio_3h_log", "ratio_24h_log",
-    "above_range_log", "acceleration_log", "persistence", "account_share_change", "novelty",
+    "ratio_7d_log", "above_habit_3h_log", "above_habit_24h_log", "above_habit_7d_log", "above_range_log",
+    "acceleration_log", "persistence", "account_share_change", "novelty", "region_novelty", "above_peers_log",
+    "class_ratio_24h_log", "class_excess_log",
   ]
 
   hours = concat(
