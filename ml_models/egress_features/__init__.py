@@ -4,6 +4,7 @@ The doors are `build_features` and `reconcile`; what it writes is described by `
 """
 
 from egress_features.build import MIN_HISTORY_DAYS, FeaturesSummary, build_features
+from egress_features.engines import open_engine
 from egress_features.errors import BadInputError
 from egress_features.exports import find_exports
 from egress_features.flow_logs import FlowLogs, find_flow_logs, write_flow_hours
@@ -23,6 +24,7 @@ __all__ = [
     "build_features",
     "find_exports",
     "find_flow_logs",
+    "open_engine",
     "reconcile",
     "schema_hash",
     "schema_json",

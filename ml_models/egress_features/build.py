@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from egress_features.engines import Engine
@@ -108,7 +108,7 @@ def build_features(
             notes += sentences
         start, end = check_history(runner, MIN_HISTORY_DAYS)
         progress("adding up series and hours")
-        _make_hours(runner, start, end)
+        runner.run(_sql("hours"))
         runner.run(_sql("series_hours"))
         progress("computing features")
         runner.write_parquet(
@@ -128,14 +128,6 @@ def build_features(
             excluded=excluded,
             notes=notes,
         )
-
-
-def _make_hours(runner: Engine, start: datetime, end: datetime) -> None:
-    count = int((end - start) / timedelta(hours=1)) + 1
-    runner.run(
-        "CREATE TABLE hours AS SELECT ? + n * INTERVAL 1 HOUR AS hour_utc, n FROM range(?) AS numbers (n)",
-        [start.astimezone(UTC).replace(tzinfo=None), count],
-    )
 
 
 def _count(runner: Engine, table: str) -> int:

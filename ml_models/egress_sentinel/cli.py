@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -67,6 +67,7 @@ Trees = Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest."
 Contamination = Annotated[
     str, typer.Option(help="Share of the training hours that the forest calls anomalous (0 to 0.5), or auto.")
 ]
+Engine = Literal["duckdb", "spark"]
 Seed = Annotated[int, typer.Option(min=0, help="random_state of the Isolation Forest.")]
 
 DEFAULT_TREES = 200
@@ -125,15 +126,19 @@ def features(
     network: cli_flow_logs.Network = None,
     prices: cli_flow_logs.Prices = None,
     bill_complete_until: cli_flow_logs.CompleteUntil = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
+    ] = "duckdb",
     as_json: AsJson = False,
 ) -> None:
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
-    from egress_features import build_features, find_exports
+    from egress_features import build_features, find_exports, open_engine
 
     seen = cli_flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     reporter = _reporter()
-    with reporter.step("features") as step:
-        summary = build_features(find_exports(exports or []), output, flow_logs=seen)
+    files = find_exports(exports or [])
+    with reporter.step("features") as step, open_engine(engine) as runner:
+        summary = build_features(files, output, engine=runner, flow_logs=seen)
         step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
     for note in summary.notes:
         reporter.note(note)

@@ -27,6 +27,14 @@ def required_program(*names: str) -> str:
     return _absent(f"none of {', '.join(names)} is installed")
 
 
+def required_module(name: str) -> None:
+    """Skip where a package of an extra is not installed, and fail in CI."""
+    from importlib.util import find_spec
+
+    if find_spec(name) is None:
+        _absent(f"{name} is not installed")
+
+
 def _absent(reason: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}; CI must not skip this")

@@ -3,12 +3,12 @@
 -- u is the hour's GB, c its dollars, n the number of hours of data before it (so a lag of k hours is known if n >= k,
 -- and is zero if the series has no row there). 0.1 GB is added to both sides of every ratio: below it nothing matters.
 -- What an hour is held against ends one to seven days before it: an incident must not become usual while it goes on.
--- Windows add up decimals, whose sums are exact and so the same on every engine and in every order.
+-- Windows add up whole billionths of a GB or dollar, whose sums are exact: the same on every engine, in every order.
 WITH dense AS (
   SELECT s.series_id, s.account_id, s.region, s.egress_class, h.hour_utc, h.n,
     COALESCE(x.usage_gb, 0) AS u, COALESCE(x.cost_usd, 0) AS c,
-    CAST(COALESCE(x.usage_gb, 0) AS DECIMAL(18, 9)) AS u_exact,
-    CAST(COALESCE(x.cost_usd, 0) AS DECIMAL(18, 9)) AS c_exact,
+    CAST(ROUND(COALESCE(x.usage_gb, 0) * 1e9) AS BIGINT) AS u_exact,
+    CAST(ROUND(COALESCE(x.cost_usd, 0) * 1e9) AS BIGINT) AS c_exact,
     COALESCE(x.usage_type, '') AS usage_type, COALESCE(x.operation, '') AS operation,
     COALESCE(x.is_provisional, 0) AS is_provisional,
     COALESCE(h.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
@@ -72,8 +72,9 @@ expected_alone AS (
 -- moved to them (a resource that was split, merged or replaced): it is expected there now.
 moves AS (
   SELECT account_id, region, egress_class, hour_utc,
-    CAST(SUM(CAST(CASE WHEN u < 0.5 * alone THEN alone - u ELSE 0 END AS DECIMAL(18, 9))) AS DOUBLE) AS vanished,
-    CAST(SUM(CAST(CASE WHEN u > alone THEN u - alone ELSE 0 END AS DECIMAL(18, 9))) AS DOUBLE) AS risen
+    CAST(SUM(CASE WHEN u < 0.5 * alone THEN CAST(ROUND((alone - u) * 1e9) AS BIGINT) ELSE 0 END) AS DOUBLE) / 1e9
+      AS vanished,
+    CAST(SUM(CASE WHEN u > alone THEN CAST(ROUND((u - alone) * 1e9) AS BIGINT) ELSE 0 END) AS DOUBLE) / 1e9 AS risen
   FROM expected_alone
   GROUP BY account_id, region, egress_class, hour_utc
 ),
@@ -87,15 +88,15 @@ expected AS (
 ),
 past AS (
   SELECT *,
-    CAST(e AS DECIMAL(18, 9)) AS e_exact,
+    CAST(ROUND(e * 1e9) AS BIGINT) AS e_exact,
     CASE WHEN n = 0 THEN 0 ELSE
-      CAST(COALESCE(SUM(CAST(ABS(u - e) AS DECIMAL(18, 9))) OVER week_before, 0) AS DOUBLE) / LEAST(n, 168)
+      CAST(COALESCE(SUM(CAST(ROUND(ABS(u - e) * 1e9) AS BIGINT)) OVER week_before, 0) AS DOUBLE) / 1e9 / LEAST(n, 168)
       END AS spread,
     CASE WHEN n < 24 THEN NULL ELSE COALESCE(MAX(u) OVER month_before, 0) END AS largest,
     CASE WHEN n < 24 THEN NULL ELSE
       COALESCE(SUM(CASE WHEN u >= 0.1 THEN 1 ELSE 0 END) OVER month_before, 0) / LEAST(n - 23, 649) END AS busy_share,
-    CAST(COALESCE(SUM(u_exact) OVER week_before, 0) AS DOUBLE) AS u_week,
-    CAST(COALESCE(SUM(c_exact) OVER week_before, 0) AS DOUBLE) AS c_week
+    CAST(COALESCE(SUM(u_exact) OVER week_before, 0) AS DOUBLE) / 1e9 AS u_week,
+    CAST(COALESCE(SUM(c_exact) OVER week_before, 0) AS DOUBLE) / 1e9 AS c_week
   FROM expected
   WINDOW week_before AS (PARTITION BY series_id ORDER BY hour_utc ROWS BETWEEN 168 PRECEDING AND 1 PRECEDING),
     month_before AS (PARTITION BY series_id ORDER BY hour_utc ROWS BETWEEN 672 PRECEDING AND 24 PRECEDING)
@@ -103,17 +104,17 @@ past AS (
 windows AS (
   SELECT *,
     LEAST(n + 1, 3) AS n3, LEAST(n + 1, 24) AS n24, LEAST(GREATEST(n - 2, 0), 24) AS n24_before,
-    CAST(SUM(u_exact) OVER last_3 AS DOUBLE) AS u3, CAST(SUM(e_exact) OVER last_3 AS DOUBLE) AS e3,
-    CAST(SUM(u_exact) OVER last_24 AS DOUBLE) AS u24, CAST(SUM(e_exact) OVER last_24 AS DOUBLE) AS e24,
-    CAST(SUM(u_exact) OVER last_168 AS DOUBLE) AS u168,
+    CAST(SUM(u_exact) OVER last_3 AS DOUBLE) / 1e9 AS u3, CAST(SUM(e_exact) OVER last_3 AS DOUBLE) / 1e9 AS e3,
+    CAST(SUM(u_exact) OVER last_24 AS DOUBLE) / 1e9 AS u24, CAST(SUM(e_exact) OVER last_24 AS DOUBLE) / 1e9 AS e24,
+    CAST(SUM(u_exact) OVER last_168 AS DOUBLE) / 1e9 AS u168,
     -- GB above what was expected; over a week, hours below it count against them.
-    CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_3 AS DOUBLE) AS x3,
-    CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_24 AS DOUBLE) AS x24,
-    GREATEST(CAST(SUM(u_exact - e_exact) OVER last_168 AS DOUBLE), 0) AS x168,
-    CAST(COALESCE(SUM(u_exact) OVER before_3, 0) AS DOUBLE) AS u24_before,
+    CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_3 AS DOUBLE) / 1e9 AS x3,
+    CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_24 AS DOUBLE) / 1e9 AS x24,
+    GREATEST(CAST(SUM(u_exact - e_exact) OVER last_168 AS DOUBLE) / 1e9, 0) AS x168,
+    CAST(COALESCE(SUM(u_exact) OVER before_3, 0) AS DOUBLE) / 1e9 AS u24_before,
     SUM(CASE WHEN u > e + 2 * spread + 0.1 THEN 1 ELSE 0 END) OVER last_24 AS far_above,
-    CAST(SUM(u_exact) OVER account_hour AS DOUBLE) AS account_u,
-    CAST(SUM(e_exact) OVER account_hour AS DOUBLE) AS account_e
+    CAST(SUM(u_exact) OVER account_hour AS DOUBLE) / 1e9 AS account_u,
+    CAST(SUM(e_exact) OVER account_hour AS DOUBLE) / 1e9 AS account_e
   FROM past
   WINDOW last_3 AS (PARTITION BY series_id ORDER BY hour_utc ROWS BETWEEN 2 PRECEDING AND CURRENT ROW),
     last_24 AS (PARTITION BY series_id ORDER BY hour_utc ROWS BETWEEN 23 PRECEDING AND CURRENT ROW),
@@ -136,8 +137,8 @@ habits AS (
 ),
 class_hours AS (
   SELECT account_id, egress_class, hour_utc, MAX(u24) AS largest_u24,
-    CAST(SUM(CAST(u24 AS DECIMAL(28, 9))) AS DOUBLE) AS class_u24,
-    CAST(SUM(CAST(e24 AS DECIMAL(28, 9))) AS DOUBLE) AS class_e24
+    CAST(SUM(CAST(ROUND(u24 * 1e9) AS BIGINT)) AS DOUBLE) / 1e9 AS class_u24,
+    CAST(SUM(CAST(ROUND(e24 * 1e9) AS BIGINT)) AS DOUBLE) / 1e9 AS class_e24
   FROM windows
   GROUP BY account_id, egress_class, hour_utc
 ),

@@ -1,9 +1,9 @@
-"""Runs the SQL. DuckDB does now; Spark and Athena will stand behind the same interface."""
+"""DuckDB in this process."""
 
 from __future__ import annotations
 
 import tempfile
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
@@ -12,22 +12,6 @@ from egress_features.errors import BadInputError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-
-class Engine(Protocol):
-    """What `build_features` asks of an engine."""
-
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        """Run a statement or a script without a result."""
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query and return its rows."""
-
-    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows to a table."""
-
-    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write a query's rows, in their order, with metadata for the file."""
 
 
 class DuckDBEngine:

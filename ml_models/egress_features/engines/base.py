@@ -1,0 +1,25 @@
+"""What `build_features` asks of an engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Engine(Protocol):
+    """Takes SQL in DuckDB's dialect, in the subset that `dialects` can render."""
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement or a script without a result."""
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and return its rows; moments are in UTC, whether they say so or not."""
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows to a table."""
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write a query's rows, in their order, with metadata for the file."""

@@ -1,0 +1,85 @@
+"""The one definition in other dialects.
+
+The SQL is written in DuckDB's dialect and kept to what Spark and Athena can do as well. SQLGlot renders it; what it
+leaves to its callers is done here: places of an array that are computed, and moments with a time zone.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import sqlglot
+from sqlglot import TokenType, exp
+
+Dialect = Literal["spark", "athena"]
+
+# What the SQL may call in Athena: functions of Trino, https://trino.io/docs/current/functions.html.
+ATHENA_FUNCTIONS = frozenset(
+    {
+        "ABS", "ARRAY_SORT", "CARDINALITY", "CAST", "COALESCE", "COUNT", "DATE_ADD", "DATE_DIFF", "DATE_FORMAT",
+        "DATE_TRUNC", "DECIMAL", "GREATEST", "LAG", "LEAST", "LN", "MAX", "MIN", "NULLIF", "REGEXP_LIKE", "ROUND",
+        "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM", "TRUNCATE", "UNNEST",
+        "UPPER",
+    }
+)  # fmt: skip
+_KEYWORDS = frozenset(
+    {"AND", "AS", "BY", "ELSE", "FROM", "IN", "JOIN", "NOT", "ON", "OR", "OVER", "SELECT", "THEN", "VALUES", "WHEN",
+     "WHERE", "WITH", "USING", "FILTER", "END", "INTERVAL"}
+)  # fmt: skip
+
+
+class NotPortableError(ValueError):
+    """SQL that one of the engines does not have."""
+
+
+def parse(sql: str) -> list[exp.Expr]:
+    """Parse a script of the one definition into its statements."""
+    return [statement for statement in sqlglot.parse(sql, read="duckdb") if statement is not None]
+
+
+def render(statement: exp.Expr, dialect: Dialect) -> str:
+    """Return a statement in another dialect.
+
+    Raises
+    ------
+    NotPortableError
+        Something that the dialect has not, or a function that Athena lacks.
+    """
+    tree = statement.transform(_element_at if dialect == "spark" else _without_zone)
+    try:
+        sql = tree.sql(dialect=dialect, comments=False, pretty=True, unsupported_level=sqlglot.ErrorLevel.RAISE)
+        sqlglot.parse_one(sql, read=dialect)
+    except sqlglot.errors.SqlglotError as error:
+        raise NotPortableError(f"{dialect} cannot run this: {error}: {statement.sql('duckdb')}") from error
+    lacking = sorted(functions(sql) - ATHENA_FUNCTIONS) if dialect == "athena" else []
+    if lacking:
+        raise NotPortableError(f"Athena has no function {', '.join(lacking)} that we know of: {sql}")
+    return sql
+
+
+def functions(sql: str) -> set[str]:
+    """Return the names of the functions that rendered Athena SQL calls."""
+    tokens = sqlglot.tokenize(sql, read="athena")
+    return {
+        name.text.upper()
+        for before, name, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
+        # After AS stands a type, or an alias with the names of its columns; after TABLE, a table with them.
+        if after.token_type == TokenType.L_PAREN
+        and name.text.isidentifier()
+        and before.token_type not in {TokenType.ALIAS, TokenType.TABLE}
+    } - _KEYWORDS
+
+
+def _element_at(node: exp.Expr) -> exp.Expr:
+    """Count the places of an array from 1 in Spark too, where they are computed; SQLGlot shifts constants alone."""
+    if isinstance(node, exp.Bracket) and not all(isinstance(index, exp.Literal) for index in node.expressions):
+        places = [exp.cast(index, "INT") for index in node.expressions]
+        return exp.Anonymous(this="ELEMENT_AT", expressions=[node.this, *places])
+    return node
+
+
+def _without_zone(node: exp.Expr) -> exp.Expr:
+    """Write moments without a time zone: Athena cannot write parquet with one, and all moments here are UTC."""
+    if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.TIMESTAMPTZ:
+        return exp.DataType.build("TIMESTAMP")
+    return node

@@ -1,0 +1,195 @@
+"""Spark, on this machine or, under `spark-submit`, on a cluster; PySpark comes with the extra `spark`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlglot import exp
+
+from egress_features.engines.dialects import parse, render
+from egress_features.errors import BadInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pyspark.sql import DataFrame, SparkSession
+
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+}
+_ON_ONE_MACHINE = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "3g",
+    # 200 by default, each a task: on one machine most of the time would go into starting them.
+    "spark.sql.shuffle.partitions": "4",
+}
+
+
+class SparkEngine:
+    """A context manager. `CREATE VIEW` is a temporary view, `CREATE TABLE` one whose rows are kept.
+
+    Parameters
+    ----------
+    session : SparkSession, optional
+        One's own, left running at the end; its time zone must be UTC. By default one is started: the cluster's under
+        `spark-submit`, else on all cores of this machine.
+
+    Raises
+    ------
+    BadInputError
+        PySpark or Java is missing.
+    """
+
+    def __init__(self, session: SparkSession | None = None) -> None:
+        self._is_own = session is None
+        self._session = session or start_session()
+        self._scans: dict[str, str] = {}
+        self._kept: list[DataFrame] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for frame in self._kept:
+            frame.unpersist()
+        if self._is_own:
+            self._session.stop()
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """See `Engine.run`; only CREATE statements."""
+        for statement in parse(sql):
+            if not isinstance(statement, exp.Create):
+                raise TypeError(f"only CREATE TABLE and CREATE VIEW are run without a result: {statement.sql()}")
+            if isinstance(statement.this, exp.Schema):
+                self._make_empty(statement.this, is_kept=bool(statement.args.get("exists")))
+                continue
+            frame = self._frame(statement.expression, parameters)
+            if statement.kind == "TABLE":
+                frame = frame.persist()
+                self._kept.append(frame)
+            frame.createOrReplaceTempView(statement.this.name)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """See `Engine.rows`."""
+        with _said_in_a_sentence():
+            table = self._frame(parse(sql)[0], parameters).toArrow()
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        """See `Engine.insert`."""
+        there = self._session.table(table)
+        added = self._session.createDataFrame([tuple(row) for row in rows], there.schema)
+        there.union(added).createOrReplaceTempView(table)
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        """See `Engine.write_parquet`: Spark's parts, which are in order, become one file."""
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            parts = Path(folder) / "parts"
+            with _said_in_a_sentence():
+                self._frame(parse(sql)[0]).write.parquet(parts.absolute().as_uri())
+            join_parts(sorted(parts.glob("part-*.parquet")), path, metadata)
+
+    def _make_empty(self, table: exp.Schema, *, is_kept: bool) -> None:
+        name = table.this.name
+        if not (is_kept and self._session.catalog.tableExists(name)):
+            columns = ", ".join(column.sql("spark") for column in table.expressions)
+            self._session.createDataFrame([], columns).createOrReplaceTempView(name)
+
+    def _frame(self, query: exp.Expr, parameters: Sequence[Any] = ()) -> DataFrame:
+        return self._session.sql(render(query.transform(self._scanned), "spark"), args=list(parameters) or None)
+
+    def _scanned(self, node: exp.Expr) -> exp.Expr:
+        """Put a view in the place of DuckDB's functions that read files."""
+        if not isinstance(node, exp.Table) or not isinstance(node.this, exp.ReadParquet | exp.ReadCSV):
+            return node
+        call = node.this.sql("duckdb")
+        if call not in self._scans:
+            self._scans[call] = f"scan_{len(self._scans)}"
+            reader = self._parquet if isinstance(node.this, exp.ReadParquet) else self._csv
+            reader(node.this).createOrReplaceTempView(self._scans[call])
+        view = exp.to_table(self._scans[call])
+        return exp.alias_(view, node.alias, table=True) if node.alias else view
+
+    def _parquet(self, call: exp.Expr) -> DataFrame:
+        return self._session.read.parquet(
+            *(_address(file.name) for file in call.expressions if isinstance(file, exp.Literal))
+        )
+
+    def _csv(self, call: exp.Expr) -> DataFrame:
+        frame = self._session.read.csv(
+            _address(call.this.name), header=True, quote='"', escape='"', multiLine=True, encoding="UTF-8"
+        )
+        nulls = [
+            text.name
+            for option in call.expressions
+            if option.this.name == "nullstr"
+            for text in option.find_all(exp.Literal)
+        ]
+        return frame.replace(nulls, None) if nulls else frame
+
+
+def start_session() -> SparkSession:
+    """Start a session as the engine needs it.
+
+    Raises
+    ------
+    BadInputError
+        PySpark or Java is missing.
+    """
+    try:
+        from pyspark.errors import PySparkException
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError as error:
+        raise BadInputError("Spark needs PySpark: pip install 'egress-sentinel[spark]'") from error
+    builder = SparkSession.builder.appName("egress-sentinel")
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit has set the master then
+        builder = builder.master("local[*]").config(map=_ON_ONE_MACHINE)
+    builder = builder.config(map=_SETTINGS)
+    try:
+        session = builder.getOrCreate()
+    except PySparkException as error:
+        raise BadInputError(f"Spark does not start; it needs Java 17 or later: {_sentence(error)}") from error
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def join_parts(parts: Sequence[Path], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write parquet parts one after the other into one file, batch by batch."""
+    columns = [pa.field(column.name, column.type) for column in pq.read_schema(parts[0])]
+    schema = pa.schema(columns, {name.encode(): text.encode() for name, text in metadata.items()})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for batch in file.iter_batches(batch_size=122_880):
+                    writer.write_table(pa.Table.from_batches([batch]).cast(schema))
+
+
+class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
+    """Spark's refusal of the data is a `BadInputError`."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        from pyspark.errors import PySparkException
+
+        if isinstance(error, PySparkException):
+            raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+
+
+def _address(path: str) -> str:
+    return path if "://" in path else f"file://{Path(path).absolute()}"
+
+
+def _sentence(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -1,0 +1,127 @@
+"""One definition on several engines: what it may say, and that they agree."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from sqlglot import exp
+
+from egress_features import FEATURES, BadInputError, build_features, find_exports, open_engine
+from egress_features.engines import DuckDBEngine, Engine
+from egress_features.engines.dialects import NotPortableError, parse, render
+from egress_sentinel.demo import write_demo_bill
+from tests.support.bill import line, steady, write_csv, write_parquet
+from tests.support.sample_data import required_module, sample
+
+
+class Recorder:
+    """An engine that keeps what it is asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.scripts: list[str] = []
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        self.scripts.append(sql)
+        self._engine.run(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self.scripts.append(sql)
+        return self._engine.rows(sql, parameters)
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._engine.insert(table, rows)
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        self.scripts.append(sql)
+        self._engine.write_parquet(sql, path, metadata)
+
+
+def test_everything_that_is_asked_of_an_engine_can_be_asked_of_spark_and_athena(tmp_path: Path) -> None:
+    lines = steady(500)
+    deliveries = [
+        write_parquet(tmp_path / "a.parquet", lines[:300]),
+        write_csv(tmp_path / "b.csv", lines[300:]),
+    ]
+    with DuckDBEngine() as duckdb:
+        recorder = Recorder(duckdb)
+        build_features(deliveries, tmp_path / "features.parquet", engine=recorder)
+    statements = [statement for script in recorder.scripts for statement in parse(script)]
+    assert len(statements) > 15
+    for statement in statements:
+        assert render(statement.transform(tables_for_files), "spark")
+        # In Athena nothing is filled from Python, and exports are read by SQL of its own (`sql/line_hours.sql`).
+        if not statement.find(exp.ReadParquet, exp.ReadCSV, exp.Schema):
+            assert render(statement, "athena")
+
+
+def tables_for_files(node: exp.Expr) -> exp.Expr:
+    is_scan = isinstance(node, exp.Table) and isinstance(node.this, exp.ReadParquet | exp.ReadCSV)
+    return exp.to_table("export") if is_scan else node
+
+
+@pytest.mark.parametrize("sql", ["SELECT LIST_DISTINCT(a) FROM t", "SELECT MEDIAN(a) FROM t", "SELECT HASH(a) FROM t"])
+def test_what_athena_lacks_is_named(sql: str) -> None:
+    with pytest.raises(NotPortableError, match=r"(?i)athena"):
+        render(parse(sql)[0], "athena")
+
+
+def test_a_computed_place_in_an_array_counts_from_one_everywhere() -> None:
+    (statement,) = parse("SELECT LIST_SORT([a, b])[n // 2 + 1] FROM t")
+    assert "ELEMENT_AT(ARRAY_SORT(ARRAY(a, b)), CAST(n DIV 2 + 1 AS INT))" in " ".join(
+        render(statement, "spark").split()
+    )
+    assert "ARRAY_SORT(ARRAY[a, b])[" in render(statement, "athena")
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Engine]:
+    required_module("pyspark")
+    with open_engine("spark") as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("bill", ["real", "demo"])
+def test_spark_gives_what_duckdb_gives(bill: str, spark: Engine, tmp_path: Path) -> None:
+    exports = find_exports([sample("cur_legacy")]) if bill == "real" else [some_days_of_the_demo(tmp_path)]
+    ours = build_features(exports, tmp_path / "duckdb.parquet")
+    theirs = build_features(exports, tmp_path / "spark.parquet", engine=spark)
+    assert theirs == ours
+    assert_same(pq.read_table(tmp_path / "spark.parquet"), pq.read_table(tmp_path / "duckdb.parquet"))
+
+
+def some_days_of_the_demo(folder: Path) -> Path:
+    """The first 16 days: Spark takes a second for a thousand rows or two, in windows of five weeks."""
+    lines = pa.concat_tables([pq.read_table(path) for path in write_demo_bill(folder).files])
+    starts = lines["line_item_usage_start_date"]
+    end = pa.scalar(pc.min(starts).as_py() + timedelta(days=16), starts.type)
+    pq.write_table(lines.filter(pc.less(starts, end)), folder / "some_days.parquet")
+    return folder / "some_days.parquet"
+
+
+def assert_same(found: pa.Table, expected: pa.Table) -> None:
+    assert [(column.name, column.type) for column in found.schema] == [(c.name, c.type) for c in expected.schema]
+    assert {k: found.schema.metadata[k] for k in expected.schema.metadata if k.startswith(b"egress")} == {
+        k: v for k, v in expected.schema.metadata.items() if k.startswith(b"egress")
+    }
+    features = {feature.name for feature in FEATURES}
+    for name in expected.column_names:
+        if not pa.types.is_floating(expected[name].type):
+            assert found[name].equals(expected[name]), name
+            continue
+        # A feature is a float32: where the engines' logarithms differ in the 16th digit, its last bit may too.
+        tolerance = 1e-6 if name in features else 1e-9
+        difference = np.abs(found[name].to_numpy().astype(float) - expected[name].to_numpy().astype(float))
+        assert difference.max() <= tolerance, name
+
+
+def test_spark_refuses_what_is_no_number(spark: Engine, tmp_path: Path) -> None:
+    bad = write_csv(tmp_path / "bad.csv", [*steady(200), line(100, 0.0, usage_amount="lots", resource_id="other")])
+    with pytest.raises(BadInputError, match="cannot read the exports"):
+        build_features([bad], tmp_path / "spark.parquet", engine=spark)
