@@ -46,6 +46,7 @@ FIELDS = (
     "looks_like",
     "first_look",
     "quieted_by",
+    "model_id",
 )
 SEVERITIES = ("critical", "high", "medium", "low")
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}

@@ -27,6 +27,8 @@ def run(folder: Path, repository: Path) -> subprocess.CompletedProcess[str]:
     script.write_text(TEMPLATE.read_text().replace("${repository_url}", ADDRESS))
     environment = os.environ | {
         "HOME": str(home),
+        "UV_SYSTEM_CERTS": "true",  # as pip does; a company's proxy signs with a certificate of its own
+        "UV_NATIVE_TLS": "true",  # the same, as older ones call it
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": f"url.{repository}.insteadOf",
