@@ -60,7 +60,7 @@ def _candidates(now: Deployment, usage: Usage) -> Iterator[tuple[str, str, Deplo
             )
         if now.capture_percent > 1:
             changed = replace(now, capture_percent=1)
-            yield "data_capture.sampling_percentage = 1", "detail for drift", changed, usage
+            yield "data_capture.sampling_percentage = 1", "requests to look back at", changed, usage
     else:
         if now.provisioned_concurrency:
             changed = replace(now, provisioned_concurrency=0)
