@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from anomaly_detector.endpoint import Endpoint
 
 NAMED_FEATURES = 2
-WORTH_NAMING = 0.1
+WORTH_NAMING = 0.05
 
 
 def model_reasons(
