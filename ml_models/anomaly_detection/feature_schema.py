@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# The versions have the same layout; what they name is in the document itself, and its hash tells them apart.
-SCHEMA_VERSIONS = (1, 2)
+# Of the document's form; what it names is in the document itself, and its hash tells documents apart.
+SCHEMA_VERSION = 1
 SCHEMA_KEY = b"egress_sentinel.schema"
 SCHEMA_HASH_KEY = b"egress_sentinel.schema_hash"
 
@@ -34,8 +34,8 @@ class FeatureSchema:
     document: dict[str, Any]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.document, dict) or self.document.get("version") not in SCHEMA_VERSIONS:
-            raise ValueError(f"a feature schema of version {' or '.join(map(str, SCHEMA_VERSIONS))} is expected")
+        if not isinstance(self.document, dict) or self.document.get("version") != SCHEMA_VERSION:
+            raise ValueError(f"a feature schema of version {SCHEMA_VERSION} is expected")
         features = self.document.get("features")
         if not isinstance(features, list) or not all(_has_name(feature) for feature in features):
             raise ValueError("the feature schema must list its features, each with a name")
@@ -57,7 +57,7 @@ class FeatureSchema:
     def from_names(cls, names: Sequence[str]) -> FeatureSchema:
         """Make the schema of a file that carries none, from its numeric columns."""
         features = [{"name": name, "unit": "", "description": "", "dtype": "float32"} for name in names]
-        return cls({"version": SCHEMA_VERSIONS[-1], "keys": [], "measures": [], "features": features})
+        return cls({"version": SCHEMA_VERSION, "keys": [], "measures": [], "features": features})
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes] | None) -> FeatureSchema | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from anomaly_detection.feature_schema import SCHEMA_VERSIONS, FeatureSchema
+from anomaly_detection.feature_schema import SCHEMA_VERSION, FeatureSchema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +184,7 @@ def series_schema() -> FeatureSchema:
     features: list[dict[str, Any]] = [
         {"name": name, "unit": "", "description": text, "dtype": "float32"} for name, text in SERIES_FEATURES
     ]
-    return FeatureSchema({"version": SCHEMA_VERSIONS[-1], "keys": [TIMESTAMP], "measures": [], "features": features})
+    return FeatureSchema({"version": SCHEMA_VERSION, "keys": [TIMESTAMP], "measures": [], "features": features})
 
 
 class _Windows:

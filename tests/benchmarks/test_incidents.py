@@ -24,7 +24,7 @@ from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
 from egress_features.sources import read_export
-from tests.support.sample_data import sample
+from tests.support.sample_data import required_module, sample
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -268,7 +268,7 @@ def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: P
 def test_rivals_of_other_libraries_see_a_flood(
     name: str, small: Case, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip({"STL": "statsmodels", "random cut forest": "rrcf"}.get(name, "pyod"))
+    required_module({"STL": "statsmodels", "random cut forest": "rrcf"}.get(name, "pyod"))
     monkeypatch.setattr(rivals, "TREES", 2)
     panel = panel_of(small, ours.features_of(small, cache))
     busiest = int(panel.usd.sum(axis=1).argmax())

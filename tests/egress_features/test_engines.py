@@ -17,7 +17,7 @@ from egress_features.engines import DuckDBEngine, Engine
 from egress_features.engines.dialects import NotPortableError, parse, render
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import line, steady, write_csv, write_parquet
-from tests.support.sample_data import required_module, sample
+from tests.support.sample_data import required_module, required_program, sample
 
 
 class Recorder:
@@ -83,6 +83,7 @@ def test_a_computed_place_in_an_array_counts_from_one_everywhere() -> None:
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Engine]:
     required_module("pyspark")
+    required_program("java")
     with open_engine("spark") as engine:
         yield engine
 

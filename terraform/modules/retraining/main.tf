@@ -69,7 +69,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 }
 
-# An alarm that says so starts it too: drift of the features or of the scores.
+# An alarm of one's own that says so starts it too.
 resource "aws_cloudwatch_event_rule" "alarm" {
   count = length(var.start_alarm_names) == 0 ? 0 : 1
 
