@@ -10,17 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from egress_sentinel import (
-    cli_aws,
-    cli_batch,
-    cli_cost,
-    cli_feedback,
-    cli_flow_logs,
-    cli_models,
-    cli_series,
-    cli_sources,
-    cli_training,
-)
+from egress_sentinel import commands
 from egress_sentinel.errors import UserError
 
 app = typer.Typer(
@@ -86,11 +76,11 @@ def run(
     n_estimators: Trees = DEFAULT_TREES,
     contamination: Contamination = DEFAULT_CONTAMINATION,
     random_state: Seed = DEFAULT_SEED,
-    flow_logs: cli_flow_logs.Paths = None,
-    network: cli_flow_logs.Network = None,
-    prices: cli_flow_logs.Prices = None,
-    bill_complete_until: cli_flow_logs.CompleteUntil = None,
-    feedback: cli_feedback.FeedbackFile = None,
+    flow_logs: commands.flow_logs.Paths = None,
+    network: commands.flow_logs.Network = None,
+    prices: commands.flow_logs.Prices = None,
+    bill_complete_until: commands.flow_logs.CompleteUntil = None,
+    feedback: commands.feedback.FeedbackFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Do the whole job on a bill: features, training, scoring hour by hour, alerts, report."""
@@ -100,7 +90,7 @@ def run(
     from egress_sentinel.time_range import parse_hour
 
     until = parse_hour(train_until, "--train-until") if train_until else None
-    seen = cli_flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    seen = commands.flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     with replaced_directory(output_dir) as directory:
         result = run_job(
             find_exports(exports or []),
@@ -110,7 +100,7 @@ def run(
             train_until=until,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
             policy=_policy(min_excess_usd, min_excess_gb, min_excess_percent),
-            feedback=cli_feedback.records(feedback),
+            feedback=commands.feedback.records(feedback),
         )
     _print_alerts(result.alerts, as_json=as_json)
     _say(f"report: {output_dir / REPORT_FILE}")
@@ -122,10 +112,10 @@ def features(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
         "processed_features.parquet"
     ),
-    flow_logs: cli_flow_logs.Paths = None,
-    network: cli_flow_logs.Network = None,
-    prices: cli_flow_logs.Prices = None,
-    bill_complete_until: cli_flow_logs.CompleteUntil = None,
+    flow_logs: commands.flow_logs.Paths = None,
+    network: commands.flow_logs.Network = None,
+    prices: commands.flow_logs.Prices = None,
+    bill_complete_until: commands.flow_logs.CompleteUntil = None,
     engine: Annotated[
         Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
     ] = "duckdb",
@@ -134,7 +124,7 @@ def features(
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, find_exports, open_engine
 
-    seen = cli_flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    seen = commands.flow_logs.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     reporter = _reporter()
     files = find_exports(exports or [])
     with reporter.step("features") as step, open_engine(engine) as runner:
@@ -157,7 +147,7 @@ def train(
     search: Annotated[
         bool, typer.Option("--search", help="Try several forests, judge each on the last fifth of the time range.")
     ] = False,
-    feedback: cli_feedback.FeedbackFile = None,
+    feedback: commands.feedback.FeedbackFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the Isolation Forest with the training script, as a SageMaker training job runs it."""
@@ -170,7 +160,7 @@ def train(
     if search:
         given = _hyperparameters(n_estimators, contamination, random_state)
         first = parse_hour(until, "--until") if until else None
-        cli_training.search(features, output, reporter, until=first, hyperparameters=given, as_json=as_json)
+        commands.training.search(features, output, reporter, until=first, hyperparameters=given, as_json=as_json)
         return
     with reporter.step("train") as step:
         metrics = train_model(
@@ -178,7 +168,7 @@ def train(
             output,
             until=parse_hour(until, "--until") if until else None,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
-            feedback=cli_feedback.records(feedback),
+            feedback=commands.feedback.records(feedback),
         )
         step.result = f"{metrics['rows']:,} hours, artifact in {output}"
     if as_json:
@@ -220,7 +210,7 @@ def score(
     min_excess_usd: MinExcessUsd = 5,
     min_excess_gb: MinExcessGb = 1,
     min_excess_percent: MinExcessPercent = 50,
-    feedback: cli_feedback.FeedbackFile = None,
+    feedback: commands.feedback.FeedbackFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Let the Lambda handler score hours of features through an endpoint, and print the alerts."""
@@ -239,7 +229,7 @@ def score(
             start=parse_hour(start, "--start") if start else None,
             end=parse_hour(end, "--end") if end else None,
             policy=_policy(min_excess_usd, min_excess_gb, min_excess_percent),
-            feedback=cli_feedback.records(feedback),
+            feedback=commands.feedback.records(feedback),
             track=reporter.track,
         )
         step.result = result.in_words()
@@ -287,17 +277,17 @@ def demo(
     _say(f"report: {(output_dir / REPORT_FILE).absolute()}")
 
 
-app.command()(cli_batch.batch)
-app.command()(cli_training.importance)
-app.command()(cli_sources.sources)
-app.command()(cli_aws.verify)
-app.command()(cli_cost.cost)
-app.command()(cli_feedback.feedback)
-app.command()(cli_flow_logs.flow_hours)
-app.command()(cli_series.series)
-app.command()(cli_series.series_train)
-app.add_typer(cli_aws.local)
-app.add_typer(cli_models.models)
+app.command()(commands.batch.batch)
+app.command()(commands.training.importance)
+app.command()(commands.sources.sources)
+app.command()(commands.aws.verify)
+app.command()(commands.cost.cost)
+app.command()(commands.feedback.feedback)
+app.command()(commands.flow_logs.flow_hours)
+app.command()(commands.series.series)
+app.command()(commands.series.series_train)
+app.add_typer(commands.aws.local)
+app.add_typer(commands.models.models)
 
 
 def main() -> None:
