@@ -8,7 +8,7 @@ from pathlib import Path
 
 import boto3
 
-from egress_sentinel.cli_aws import OVERRIDE
+from egress_sentinel.commands.aws import OVERRIDE
 
 
 def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:

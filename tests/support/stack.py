@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from egress_sentinel.cli_aws import OVERRIDE, write_override
+from egress_sentinel.commands.aws import OVERRIDE, write_override
 from egress_sentinel.local_aws import LocalAws
 from tests.support.terraform import ROOT, checkout, environment, terraform
 
