@@ -49,6 +49,7 @@ lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may im
 .PHONY: package
 package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips, a starting model) and the training job's source
 	@$(BIN)/python lambdas/build.py $(BUILD)
+	@$(BIN)/python -m egress_features.engines.athena $(BUILD)/athena
 	@$(BIN)/python -m egress_sentinel.source_bundle $(BUILD)/sourcedir.tar.gz
 	@$(BIN)/python -m egress_sentinel.starting_model $(BUILD)/model.tar.gz
 

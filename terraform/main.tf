@@ -170,13 +170,17 @@ module "retraining" {
 module "features" {
   source = "./modules/features"
 
-  name            = var.name
-  bucket          = module.storage.bucket
-  kms_key_arn     = module.storage.kms_key_arn
-  features_prefix = local.features_prefix
-  scored_prefix   = local.scored_prefix
-  export_name     = try(var.data_export.name, var.name)
-  max_scanned_gb  = var.max_scanned_gb
+  name               = var.name
+  bucket             = module.storage.bucket
+  kms_key_arn        = module.storage.kms_key_arn
+  features_prefix    = local.features_prefix
+  scored_prefix      = local.scored_prefix
+  export_name        = try(var.data_export.name, var.name)
+  max_scanned_gb     = var.max_scanned_gb
+  sql_dir            = "${local.build}/athena"
+  pipeline           = var.features_pipeline
+  topic_arn          = module.detection.topic_arn
+  log_retention_days = var.log_retention_days
 }
 
 module "monitoring" {

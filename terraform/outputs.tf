@@ -107,3 +107,8 @@ output "invoke_command" {
   description = "Scores the rows of a file rows.csv, ready to paste."
   value       = "aws sagemaker-runtime invoke-endpoint --region ${data.aws_region.current.id} --endpoint-name ${module.endpoint.endpoint_name} --content-type text/csv --accept 'text/csv;output=scores' --body fileb://rows.csv scores.csv"
 }
+
+output "features_state_machine_arn" {
+  description = "State machine that makes files of features of the billing export; start it with {\"days\": 60} for more days than usual."
+  value       = module.features.features_state_machine_arn
+}

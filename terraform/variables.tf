@@ -363,6 +363,26 @@ variable "retraining" {
   }
 }
 
+variable "features_pipeline" {
+  description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 13; an hour is held against the nine weeks before it)."
+  type = object({
+    days   = optional(number, 3)
+    months = optional(number, 4)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.features_pipeline.days >= 1 && var.features_pipeline.days <= 90
+    error_message = "features_pipeline.days is 1 to 90: Athena writes at most 100 partitions at once."
+  }
+
+  validation {
+    condition     = var.features_pipeline.months >= 2 && var.features_pipeline.months <= 13
+    error_message = "features_pipeline.months is 2 to 13."
+  }
+}
+
 variable "force_destroy" {
   description = "Whether destroying may remove the alerts table and a bucket that still holds objects."
   type        = bool

@@ -147,7 +147,7 @@ def _open(path: Path, name: str) -> _Part | None:
             return None
         arrow_schema = file.schema_arrow
         schema = FeatureSchema.from_metadata(arrow_schema.metadata) or FeatureSchema.from_names(
-            [field.name for field in arrow_schema if _is_number(field.type)]
+            _feature_names(arrow_schema)
         )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{name} in the training channel is not a parquet part of features: {error}") from error
@@ -163,6 +163,12 @@ def _check_columns(name: str, arrow_schema: Any, schema: FeatureSchema) -> None:
         kind = arrow_schema.field(feature).type
         if not _is_number(kind):
             raise InputError(f"column {feature!r} of {name} is {kind}; a feature must be numeric")
+
+
+def _feature_names(arrow_schema: Any) -> list[str]:
+    """Return the float32 columns, or all numeric ones where there is none: Athena's files of features say no more."""
+    features = [column.name for column in arrow_schema if pa.types.is_float32(column.type)]
+    return features or [column.name for column in arrow_schema if _is_number(column.type)]
 
 
 def _is_number(kind: Any) -> bool:

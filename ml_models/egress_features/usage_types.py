@@ -45,8 +45,9 @@ class UsageType(NamedTuple):
     is_processing_fee: bool
 
 
-# First match wins. Bytes that come in are free and match nothing.
-_RULES = (
+# First match wins; None is no egress. Bytes that come in are free and match nothing. Engines search by these patterns
+# too (`usage_types_sql`): no look-around, which not all of them have.
+RULES: tuple[tuple[re.Pattern[str], str | None], ...] = (
     (re.compile(r"S3RTC-Out-Bytes$"), "s3_replication_time_control"),
     (re.compile(r"-Out-ABytes"), "s3_acceleration"),
     (re.compile(r"(^|-)AWS-Out-Bytes$"), "inter_region"),
@@ -57,10 +58,11 @@ _RULES = (
     (re.compile(r"^TransitGateway-(.+-)?Bytes$"), "transit_gateway"),
     (re.compile(r"^NatGateway-(.+-)?Bytes$"), "nat_gateway"),
     (re.compile(r"^VpcEndpoint-(.+-)?Bytes$"), "vpc_endpoint"),
-    (re.compile(r"^VpcPeering-(?!In-)(.+-)?Bytes$"), "vpc_peering"),
+    (re.compile(r"^VpcPeering-In-(.+-)?Bytes$"), None),
+    (re.compile(r"^VpcPeering-(.+-)?Bytes$"), "vpc_peering"),
     (re.compile(r"(^|-)(Out|OUT)-O?Bytes"), "other_egress"),
 )
-_LOOKS_LIKE_A_PREFIX = re.compile(r"[A-Z]{2,4}[0-9]")
+LOOKS_LIKE_A_PREFIX = re.compile(r"[A-Z]{2,4}[0-9]")
 
 
 def classify(usage_type: str, product_code: str, operation: str) -> UsageType | None:
@@ -74,7 +76,7 @@ def classify(usage_type: str, product_code: str, operation: str) -> UsageType | 
     prefix, rest = split_prefix(usage_type)
     if prefix == "QS" or product_code == "AmazonQuickSight":
         return None
-    egress_class = next((name for rule, name in _RULES if rule.search(rest)), None)
+    egress_class = next((name for rule, name in RULES if rule.search(rest)), None)
     if egress_class is None:
         return None
     if product_code == "AmazonCloudFront":
@@ -87,13 +89,13 @@ def classify(usage_type: str, product_code: str, operation: str) -> UsageType | 
 def split_prefix(usage_type: str) -> tuple[str, str]:
     """Split `EUW2-DataTransfer-Out-Bytes` into ("EUW2", "DataTransfer-Out-Bytes"); ("", all) without a prefix."""
     head, dash, rest = usage_type.partition("-")
-    if dash and (head in region_prefixes() or head in _EDGES or _LOOKS_LIKE_A_PREFIX.fullmatch(head)):
+    if dash and (head in region_prefixes() or head in EDGES or LOOKS_LIKE_A_PREFIX.fullmatch(head)):
         return head, rest
     return "", usage_type
 
 
 # CloudFront's price regions, https://aws.amazon.com/cloudfront/pricing/ (EU is an ordinary region's prefix as well).
-_EDGES = frozenset({"US", "EU", "AP", "JP", "AU", "IN", "SA", "CA", "ZA", "ME"})
+EDGES = frozenset({"US", "EU", "AP", "JP", "AU", "IN", "SA", "CA", "ZA", "ME"})
 
 
 @cache

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
@@ -57,6 +58,17 @@ def test_parts_in_nested_folders_empty_ones_and_strays(tmp_path: Path) -> None:
 
 def test_a_file_without_a_schema_gives_its_numeric_columns(tmp_path: Path) -> None:
     write_part(tmp_path / "train" / "a.parquet", matrix(300), with_schema=False)
+    assert run_training_script(tmp_path / "train", tmp_path / "model", "--n_estimators", "10").returncode == 0
+    assert json.loads((tmp_path / "model" / "manifest.json").read_text())["feature_names"] == NAMES
+
+
+def test_a_file_without_a_schema_gives_its_float32_columns_where_measures_are_doubles(tmp_path: Path) -> None:
+    """As Athena writes files of features."""
+    write_part(tmp_path / "train" / "a.parquet", matrix(300), with_schema=False)
+    table = pq.read_table(tmp_path / "train" / "a.parquet")
+    features = [pa.field(name, pa.float32()) for name in table.column_names]
+    table = table.cast(pa.schema(features)).append_column("cost_usd", pa.array(range(300), pa.float64()))
+    pq.write_table(table, tmp_path / "train" / "a.parquet")
     assert run_training_script(tmp_path / "train", tmp_path / "model", "--n_estimators", "10").returncode == 0
     assert json.loads((tmp_path / "model" / "manifest.json").read_text())["feature_names"] == NAMES
 

@@ -72,6 +72,8 @@ def applied(example: str, build: Path, variables: dict[str, str]) -> Iterator[St
 def package(folder: Path) -> Path:
     """Build what Terraform deploys, as `make package` does."""
     subprocess.run([sys.executable, ROOT / "lambdas" / "build.py", folder], check=True, capture_output=True)
+    athena = folder / "athena"
+    subprocess.run([sys.executable, "-m", "egress_features.engines.athena", athena], check=True, capture_output=True)
     model = folder / "model.tar.gz"
     subprocess.run([sys.executable, "-m", "egress_sentinel.starting_model", model], check=True, capture_output=True)
     bundle = folder / "sourcedir.tar.gz"

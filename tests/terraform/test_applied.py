@@ -17,16 +17,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import requests
 
-from egress_features import build_features
+from egress_features import KEYS, build_features
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.training import train
+from tests.support.exports import write_as
 from tests.support.stack import Stack, applied, broken_copy, package
 from tests.support.terraform import EXAMPLES, require_terraform
 
@@ -87,13 +89,14 @@ def together(stacks: dict[str, Stack], work: Callable[[Stack], Any]) -> dict[str
         return dict(zip(stacks, pool.map(work, stacks.values()), strict=True))
 
 
+def of_day(table: pa.Table, day: datetime) -> pa.Table:
+    hours, end = table["hour_utc"], pa.scalar(day + timedelta(days=1))
+    return table.filter(pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, end)))
+
+
 def put_day(stack: Stack, features: Path, day: datetime) -> None:
-    table = pq.read_table(features)
-    hours = table["hour_utc"]
-    end = pa.scalar(day + timedelta(days=1))
-    wanted = table.filter(pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, end)))
     body = io.BytesIO()
-    pq.write_table(wanted, body)
+    pq.write_table(of_day(pq.read_table(features), day), body)
     key = f"features/day={day:%Y-%m-%d}/features.parquet"
     stack.aws.client("s3").put_object(Bucket=stack.outputs()["bucket"], Key=key, Body=body.getvalue())
 
@@ -183,6 +186,69 @@ def test_a_file_of_features_becomes_one_alert(
     invocations = [r for r in requests_of(stack) if r["service"] == "sns" and r["action"] == "Publish"]
     assert [item["alert_id"] for item in alerts()] == [alert["alert_id"]]
     assert len(invocations) == 1
+
+
+def executions(stack: Stack) -> list[dict[str, Any]]:
+    arn = stack.outputs()["features_state_machine_arn"]
+    found: list[dict[str, Any]] = stack.aws.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
+    return found
+
+
+def test_a_delivery_of_the_bill_becomes_files_of_features_that_are_scored(
+    stacks: dict[str, Stack], tmp_path: Path
+) -> None:
+    """EventBridge, the state machine, Athena, Glue and S3 take part, and the Lambda at the end."""
+    stack = stacks["notebook"]
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    exports = [
+        write_as(path, "CUR 2.0", tmp_path / str(number) / "export.parquet")
+        for number, path in enumerate(write_demo_bill(tmp_path).files)
+    ]
+    for path in exports:
+        period = f"{pq.read_table(path, columns=['line_item_usage_start_date'])[0][0].as_py():%Y-%m}"
+        s3.upload_file(str(path), bucket, f"exports/egress-sentinel/data/BILLING_PERIOD={period}/export.parquet")
+    s3.put_object(Bucket=bucket, Key="exports/egress-sentinel/metadata/BILLING_PERIOD=2026-10/m.json", Body=b"{}")
+    wait_for(lambda: executions(stack) and executions(stack)[0]["status"] != "RUNNING", 120)
+    assert [execution["status"] for execution in executions(stack)] == ["SUCCEEDED"]
+
+    build_features(exports, tmp_path / "features.parquet")
+    expected = pq.read_table(tmp_path / "features.parquet")
+    last = pc.max(expected["hour_utc"]).as_py().replace(hour=0)
+    for day in (last - timedelta(days=2), last - timedelta(days=1), last):
+        key = f"features/day={day:%Y-%m-%d}/athena.parquet"
+        found = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+        assert_same_hours(found, of_day(expected, day))
+        wait_for(lambda day=day: scored(stack, day), 120)
+    tables = stack.aws.client("glue").get_tables(DatabaseName="egress_sentinel")["TableList"]
+    assert {table["Name"] for table in tables} == {"cur_2_0", "features", "flow_logs", "scored"}
+
+
+def assert_same_hours(found: pa.Table, expected: pa.Table) -> None:
+    order = [(name, "ascending") for name in KEYS]
+    found, expected = found.sort_by(order), expected.sort_by(order)
+    assert found.column_names == expected.column_names
+    for name in expected.column_names:
+        if pa.types.is_floating(expected[name].type):
+            np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=0, atol=1e-9)
+        else:
+            assert found[name].cast(expected[name].type).equals(expected[name]), name
+
+
+def test_a_delivery_that_cannot_be_read_is_one_message(stacks: dict[str, Stack]) -> None:
+    stack = stacks["bring_your_own_model"]
+    messages = read_messages(stack)
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    s3.put_object(
+        Bucket=bucket, Key="exports/egress-sentinel/data/BILLING_PERIOD=2026-10/x.parquet", Body=b"no parquet"
+    )
+    arn = stack.outputs()["features_state_machine_arn"]
+    stack.aws.client("stepfunctions").start_execution(stateMachineArn=arn, input='{"days": 10}')
+    wait_for(lambda: executions(stack)[0]["status"] == "FAILED", 60)
+    (message,) = messages()
+    assert "no new features" in message["Subject"]
+    assert "No features could be made of the export egress-sentinel" in message["Message"]
+    tables = stack.aws.client("glue").get_tables(DatabaseName="egress_sentinel")["TableList"]
+    assert len(tables) == 4
 
 
 def test_an_event_that_cannot_be_done_becomes_a_dead_letter(stacks: dict[str, Stack]) -> None:

@@ -16,10 +16,10 @@ Dialect = Literal["spark", "athena"]
 # What the SQL may call in Athena: functions of Trino, https://trino.io/docs/current/functions.html.
 ATHENA_FUNCTIONS = frozenset(
     {
-        "ABS", "ARRAY_SORT", "CARDINALITY", "CAST", "COALESCE", "COUNT", "DATE_ADD", "DATE_DIFF", "DATE_FORMAT",
-        "DATE_TRUNC", "DECIMAL", "GREATEST", "LAG", "LEAST", "LN", "MAX", "MIN", "NULLIF", "REGEXP_LIKE", "ROUND",
-        "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM", "TRUNCATE", "UNNEST",
-        "UPPER",
+        "ABS", "ARRAY_SORT", "CARDINALITY", "CAST", "COALESCE", "CONCAT", "COUNT", "DATE_ADD", "DATE_DIFF",
+        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX", "MIN", "NULLIF",
+        "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM",
+        "TRUNCATE", "UNNEST", "UPPER",
     }
 )  # fmt: skip
 _KEYWORDS = frozenset(

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.local_aws import state_machines
-from egress_sentinel.local_aws.client import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,16 +98,6 @@ class ScalingTags:
             return None
         tags = self._tags.get(json.loads(body)["ResourceARN"], {})
         return Response(json.dumps({"Tags": tags}), mimetype="application/x-amz-json-1.1")
-
-
-def delete_named_query(request: Request, body: bytes) -> Response | None:
-    """Delete a named query of Athena, which moto answers with 500."""
-    from moto.athena.models import athena_backends
-
-    if not request.headers.get("X-Amz-Target", "").endswith(".DeleteNamedQuery"):
-        return None
-    athena_backends[ACCOUNT_ID][REGION].named_queries.pop(json.loads(body)["NamedQueryId"], None)
-    return Response("{}", mimetype="application/x-amz-json-1.1")
 
 
 def iso_time(moment: Any) -> str:

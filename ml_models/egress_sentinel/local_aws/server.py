@@ -19,6 +19,7 @@ from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.local_aws import alarms, mends, state_machines
 from egress_sentinel.local_aws.account_services import SERVICES, AccountServices
+from egress_sentinel.local_aws.athena import Athena
 from egress_sentinel.local_aws.functions import Functions
 from egress_sentinel.local_aws.sagemaker import SageMaker
 from egress_sentinel.server_process import LOOPBACK, STOP_WITH_STDIN, announce, stop_on_signals
@@ -41,6 +42,7 @@ class Server:
         self._requests: list[dict[str, str]] = []
         self.sagemaker = SageMaker()
         self.functions = Functions()
+        self.athena = Athena()
         self.scaling_tags = mends.ScalingTags()
         self.account_services = AccountServices()
         mends.send_events_to_functions(self.functions.invoke_later)
@@ -90,7 +92,7 @@ class Server:
         if service == "states":
             return state_machines.answer(request, body)
         if service == "athena":
-            return mends.delete_named_query(request, body)
+            return self.athena.answer(request, body)
         return None
 
     def _of_moto(self, environ: dict[str, Any], service: str, request: Request, body: bytes) -> Response:

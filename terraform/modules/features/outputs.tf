@@ -7,3 +7,8 @@ output "workgroup" {
   description = "Name of the Athena workgroup."
   value       = aws_athena_workgroup.this.name
 }
+
+output "features_state_machine_arn" {
+  description = "ARN of the state machine that makes files of features; its input may hold days, a number."
+  value       = aws_sfn_state_machine.this.arn
+}

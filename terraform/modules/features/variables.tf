@@ -32,3 +32,23 @@ variable "max_scanned_gb" {
   description = "GB that a query may scan before Athena stops it."
   type        = number
 }
+
+variable "sql_dir" {
+  description = "Folder of the statements that `make package` rendered for Athena."
+  type        = string
+}
+
+variable "pipeline" {
+  description = "Days that a run writes anew, and months of the export that it reads."
+  type        = object({ days = number, months = number })
+}
+
+variable "topic_arn" {
+  description = "Topic that hears of a run that failed."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}

@@ -1,0 +1,131 @@
+"""The pipeline rendered for Athena: queries over a CUR 2.0 table, one after the other, that Terraform runs.
+
+Each makes a table of one run, NAME___run__: `line_hours` reads the export once and adds it up by series and hour, the
+last one, `features`, holds the rows of the feature files by day, with the SQL that DuckDB runs. What is used more than
+once is a table, since Athena computes a common table expression anew wherever its name stands. `__run__`, `__months__`
+(billing periods to read) and `__days__` (days to write) are filled in by Terraform and the state machine.
+
+Run as a module it writes the queries into a folder, numbered in their order.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlglot import exp, parse_one
+
+from egress_features.engines.dialects import parse, render
+from egress_features.reading import KEPT
+from egress_features.usage_types_sql import classified_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TABLES = ("line_hours", "watermarks", "series", "series_hours", "features")
+RUN, MONTHS, DAYS = "__run__", "__months__", "__days__"
+# The table's columns are typed by its Glue definition, in terraform/modules/features.
+_LINES = f"""(
+  SELECT DATE_TRUNC('hour', line_item_usage_start_date) AS hour_utc,
+    COALESCE(line_item_usage_account_id, '') AS account_id, COALESCE(line_item_product_code, '') AS service,
+    COALESCE(line_item_usage_type, '') AS usage_type, COALESCE(line_item_operation, '') AS operation,
+    COALESCE(line_item_resource_id, '') AS resource_id, COALESCE(product_region_code, '') AS region_id,
+    CAST(COALESCE(line_item_usage_amount, 0) AS DECIMAL(38, 12)) AS usage_amount,
+    CAST(COALESCE(line_item_unblended_cost, 0) AS DECIMAL(38, 12)) AS cost_usd,
+    COALESCE(bill_invoice_id, '') <> '' AS has_invoice
+  FROM cur_2_0
+  WHERE billing_period >= STRFTIME(CURRENT_DATE - {MONTHS} * INTERVAL '1' MONTH, '%Y-%m')
+    AND line_item_line_item_type IN ({KEPT})
+)"""  # noqa: S608 - our own constants
+# A day's file is replaced as a whole, so whole days are written. One bucket is one file for each day.
+_WRITTEN = f"""
+SELECT f.*, STRFTIME(f.hour_utc, '%Y-%m-%d') AS day
+FROM rows_of_features AS f
+CROSS JOIN data_hours AS d
+WHERE f.hour_utc >= DATE_TRUNC('day', d.last_hour) - ({DAYS} - 1) * INTERVAL '1' DAY
+"""  # noqa: S608 - our own constants
+_BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], bucket_count = 1"
+
+
+def definition() -> dict[str, exp.Expr]:
+    """Return the query of each of `TABLES`, which names the tables before it as they are, in DuckDB's dialect."""
+    queries = _pipeline()
+    return {name: _with_what_it_reads(name, queries) for name in TABLES}
+
+
+def statements() -> dict[str, str]:
+    """Return the statement that makes each of `TABLES`, in Athena's dialect."""
+    return {name: _create_sql(name, query) for name, query in definition().items()}
+
+
+def _pipeline() -> dict[str, exp.Expr]:
+    """Return every table and view of the pipeline by its name, in order."""
+    line_hours = _sql("line_hours").replace("{classified}", classified_sql(_LINES))
+    queries = {
+        "line_hours": parse_one(line_hours, read="duckdb"),
+        "kept_lines": parse_one("SELECT * FROM line_hours WHERE egress_class <> ''"),
+        "data_hours": parse_one("SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour FROM line_hours"),
+        "watermarks": parse_one(_sql("watermarks"), read="duckdb"),
+    }
+    for script in ("hours", "series_hours"):
+        queries |= {_name(create): _query(create) for create in parse(_sql(script))}
+    rows = parse_one(_sql("features"), read="duckdb")
+    rows.set("order", None)
+    return {**queries, "rows_of_features": rows, "features": parse_one(_WRITTEN, read="duckdb")}
+
+
+def _with_what_it_reads(name: str, queries: dict[str, exp.Expr]) -> exp.Expr:
+    """Give a table's query the views that it reads, as common table expressions before its own."""
+    needed: set[str] = set()
+    pending = [name]
+    while pending:
+        found = {table.name for table in queries[pending.pop()].find_all(exp.Table)} & queries.keys()
+        pending += sorted(found - needed - set(TABLES))
+        needed |= found - set(TABLES)
+    query = queries[name].copy()
+    views = [exp.CTE(this=queries[view].copy(), alias=exp.to_identifier(view)) for view in queries if view in needed]
+    own = query.args.get("with_")
+    if views:
+        query.set("with_", exp.With(expressions=views + (own.expressions if own else [])))
+    return query
+
+
+def _create_sql(name: str, query: exp.Expr) -> str:
+    def of_this_run(node: exp.Expr) -> exp.Expr:
+        is_ours = isinstance(node, exp.Table) and node.name in TABLES
+        return exp.alias_(exp.to_table(f"{node.name}_{RUN}"), node.alias or node.name, table=True) if is_ours else node
+
+    properties = f"format = 'PARQUET', write_compression = 'ZSTD'{_BY_DAY if name == 'features' else ''}"
+    return f"CREATE TABLE {name}_{RUN}\nWITH ({properties})\nAS\n{render(query.transform(of_this_run), 'athena')}"
+
+
+def _name(create: exp.Expr) -> str:
+    table = create.find(exp.Table)
+    return str(table.name) if table is not None else ""
+
+
+def _query(create: exp.Expr) -> exp.Expr:
+    """Return a CREATE's query; one without rows where it has columns alone."""
+    if not isinstance(create.this, exp.Schema):
+        return create.args["expression"]  # type: ignore[no-any-return]
+    columns = [exp.cast(exp.null(), column.args["kind"]).as_(column.name) for column in create.this.expressions]
+    return exp.select(*columns).where(exp.false())
+
+
+def _sql(name: str) -> str:
+    return files("egress_features").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write N_NAME.sql of each statement into the folder that is given."""
+    (folder,) = sys.argv[1:] if argv is None else argv
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for number, (name, sql) in enumerate(statements().items(), start=1):
+        (Path(folder) / f"{number}_{name}.sql").write_text(sql + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+data "aws_partition" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  glue       = "arn:${local.partition}:glue:${data.aws_region.current.id}:${local.account_id}"
+  bucket_arn = "arn:${local.partition}:s3:::${var.bucket}"
+}
+
+resource "aws_iam_role" "machine" {
+  name = local.machine
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "states.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+# Athena reads and writes with the rights of who asks.
+resource "aws_iam_role_policy" "machine" {
+  # checkov:skip=CKV_AWS_290:the statement on "*" is argued where it stands
+  # checkov:skip=CKV_AWS_355:the statement on "*" is argued where it stands
+  # checkov:skip=CKV_AWS_289:the statement on "*" is argued where it stands
+  name = "make-features"
+  role = aws_iam_role.machine.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Query"
+        Effect   = "Allow"
+        Action   = ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"]
+        Resource = aws_athena_workgroup.this.arn
+      },
+      {
+        Sid      = "ReadTables"
+        Effect   = "Allow"
+        Action   = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"]
+        Resource = concat(["${local.glue}:catalog", "${local.glue}:database/${local.database}", "${local.glue}:table/${local.database}/cur_2_0"], local.run_tables)
+      },
+      {
+        Sid      = "MakeTables"
+        Effect   = "Allow"
+        Action   = ["glue:BatchCreatePartition", "glue:BatchDeleteTable", "glue:CreateTable"]
+        Resource = concat(["${local.glue}:catalog", "${local.glue}:database/${local.database}"], local.run_tables)
+      },
+      {
+        Sid      = "FindFiles"
+        Effect   = "Allow"
+        Action   = ["s3:GetBucketLocation", "s3:ListBucket"]
+        Resource = local.bucket_arn
+      },
+      {
+        Sid      = "ReadExports"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = ["${local.bucket_arn}/exports/${var.export_name}/*", "${local.bucket_arn}/athena/*"]
+      },
+      {
+        Sid      = "WriteTablesAndFeatures"
+        Effect   = "Allow"
+        Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
+        Resource = ["${local.bucket_arn}/athena/*", "${local.bucket_arn}/${var.features_prefix}*"]
+      },
+      {
+        Sid      = "Tell"
+        Effect   = "Allow"
+        Action   = "sns:Publish"
+        Resource = var.topic_arn
+      },
+      {
+        Sid      = "Encryption"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = var.kms_key_arn
+      },
+      {
+        # CloudWatch Logs has no resources for vended logs' delivery, nor X-Ray for traces.
+        Sid    = "LogAndTrace"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+          "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+          "xray:GetSamplingRules", "xray:GetSamplingTargets", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
+        ]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+locals {
+  run_tables = [for step in local.steps : "${local.glue}:table/${local.database}/${step.name}_*"]
+}
+
+# EventBridge starts the machine.
+resource "aws_iam_role" "start" {
+  name = "${local.machine}-start"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "start" {
+  name = "start"
+  role = aws_iam_role.start.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Start"
+      Effect   = "Allow"
+      Action   = "states:StartExecution"
+      Resource = aws_sfn_state_machine.this.arn
+    }]
+  })
+}
