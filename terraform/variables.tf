@@ -176,7 +176,7 @@ variable "data_capture" {
 }
 
 variable "alert_policy" {
-  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess that a day of the last five weeks had, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical."
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess that a day of the last five weeks had, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical; and overrides of the floors for an account, an egress class or both, of which the most specific wins."
   type = object({
     min_excess_usd         = optional(number, 5)
     min_excess_gb          = optional(number, 1)
@@ -185,6 +185,13 @@ variable "alert_policy" {
     incident_gap_hours     = optional(number, 168)
     sibling_hours          = optional(number, 6)
     severity_usd_per_day   = optional(list(number), [50, 500, 5000])
+    overrides = optional(list(object({
+      account            = optional(string)
+      egress_class       = optional(string)
+      min_excess_usd     = optional(number)
+      min_excess_gb      = optional(number)
+      min_excess_percent = optional(number)
+    })), [])
   })
   default  = {}
   nullable = false
@@ -206,6 +213,42 @@ variable "alert_policy" {
       var.alert_policy.severity_usd_per_day[1] < var.alert_policy.severity_usd_per_day[2], false
     )
     error_message = "alert_policy.severity_usd_per_day is three rising dollars a day, such as [50, 500, 5000]."
+  }
+
+  validation {
+    condition = alltrue([
+      for o in var.alert_policy.overrides : (
+        (o.account != null || o.egress_class != null) &&
+        can(regex("^[0-9]{12}$", coalesce(o.account, "000000000000"))) &&
+        contains([
+          "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "other_egress",
+          "nat_gateway", "transit_gateway", "vpc_endpoint", "vpc_peering", "s3_acceleration", "s3_replication_time_control",
+        ], coalesce(o.egress_class, "internet"))
+      )
+    ])
+    error_message = "Each of alert_policy.overrides has an account (12 digits), an egress_class, or both; classes are internet, inter_region, inter_az, cloudfront, cloudfront_origin, direct_connect, vpn, other_egress, nat_gateway, transit_gateway, vpc_endpoint, vpc_peering, s3_acceleration and s3_replication_time_control."
+  }
+
+  validation {
+    condition = alltrue([
+      for o in var.alert_policy.overrides :
+      length([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent] : floor if floor != null]) > 0 &&
+      alltrue([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent] : floor >= 0 if floor != null])
+    ])
+    error_message = "Each of alert_policy.overrides has at least one of min_excess_usd, min_excess_gb and min_excess_percent, each at least 0."
+  }
+
+  validation {
+    condition = length(var.alert_policy.overrides) == length(distinct([
+      for o in var.alert_policy.overrides : "${coalesce(o.account, "any")} ${coalesce(o.egress_class, "any")}"
+    ]))
+    error_message = "alert_policy.overrides has two entries for the same account and egress_class; put their floors into one."
+  }
+
+  # The variables of a Lambda function have 4 KB together.
+  validation {
+    condition     = length(jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])) <= 2500
+    error_message = "alert_policy.overrides is more than 2,500 bytes of JSON (about 25 entries), and the function's environment holds no more; use an egress_class alone where many accounts have the same floor."
   }
 }
 

@@ -179,14 +179,17 @@ class _Decision:
         return [hours[hour] for hour in sorted(hours)]
 
     def _counts(self, row: Hour) -> bool:
-        floor = self._policy.min_excess_percent / 100 * row.expected_usage_gb
+        floor = self._policy.floors(row.series).min_excess_percent / 100 * row.expected_usage_gb
         habit = self._policy.min_times_usual_excess * row.usual_day_excess_gb
         return row.excess_gb > 0 and row.excess_gb >= floor and row.day_excess_gb >= habit
 
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
+        if not recent:
+            return False
+        floors = self._policy.floors(recent[0].series)
         if sum(row.cost_usd for row in recent) == 0:
-            return sum(row.excess_gb for row in recent) >= self._policy.min_excess_gb
-        return sum(row.excess_usd for row in recent) >= self._policy.min_excess_usd
+            return sum(row.excess_gb for row in recent) >= floors.min_excess_gb
+        return sum(row.excess_usd for row in recent) >= floors.min_excess_usd
 
     def _extended(self, row: Hour) -> Incident | None:
         for incident in reversed(self._incidents):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from anomaly_detector.floors import Floors, OverrideError, Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from anomaly_detector.incidents import Series
 
 SEVERITIES = ("low", "medium", "high", "critical")
 
@@ -26,6 +30,12 @@ class Policy:
     incident_gap_hours: int = 168
     sibling_hours: int = 6
     severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
+    overrides: Overrides = field(default_factory=Overrides)
+
+    def floors(self, series: Series) -> Floors:
+        """Return the floors of a series: those of its account and egress class where there are some of their own."""
+        everywhere = Floors(self.min_excess_usd, self.min_excess_gb, self.min_excess_percent)
+        return self.overrides.over(everywhere, series.account_id, series.egress_class)
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class Settings:
                 incident_gap_hours=int(_number(environment, "INCIDENT_GAP_HOURS", 168, least=24)),
                 sibling_hours=int(_number(environment, "SIBLING_HOURS", 6)),
                 severity_usd_per_day=_thresholds(environment.get("SEVERITY_USD_PER_DAY", "50,500,5000")),
+                overrides=_overrides(environment.get("POLICY_OVERRIDES", "[]")),
             ),
         )
 
@@ -89,6 +100,13 @@ def _number(environment: Mapping[str, str], name: str, default: float, least: fl
     if not least <= value < float("inf"):
         raise SettingsError(f"{name} is {text!r}; a number of at least {least:g} is accepted")
     return value
+
+
+def _overrides(text: str) -> Overrides:
+    try:
+        return Overrides.from_json(text)
+    except OverrideError as error:
+        raise SettingsError(f"POLICY_OVERRIDES: {error}") from error
 
 
 def _thresholds(text: str) -> tuple[float, float, float]:

@@ -44,15 +44,6 @@ TrainUntil = Annotated[
         "Default: 60 % of the time range, at least 14 days.",
     ),
 ]
-MinExcessUsd = Annotated[
-    float, typer.Option(min=0, help="An incident must cost this many dollars more than expected in 24 hours, or ...")
-]
-MinExcessGb = Annotated[
-    float, typer.Option(min=0, help="... move this many GB more than expected where the bill says $0 (free tier).")
-]
-MinExcessPercent = Annotated[
-    float, typer.Option(min=0, help="An hour counts when it is this many percent above what was expected.")
-]
 Trees = Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest.")]
 Contamination = Annotated[
     str, typer.Option(help="Share of the training hours that the forest calls anomalous (0 to 0.5), or auto.")
@@ -70,9 +61,10 @@ def run(
     exports: Exports = None,
     output_dir: OutputDir = Path("egress-sentinel-output"),
     train_until: TrainUntil = None,
-    min_excess_usd: MinExcessUsd = 5,
-    min_excess_gb: MinExcessGb = 1,
-    min_excess_percent: MinExcessPercent = 50,
+    policy: commands.policy.PolicyFile = None,
+    min_excess_usd: commands.policy.MinExcessUsd = None,
+    min_excess_gb: commands.policy.MinExcessGb = None,
+    min_excess_percent: commands.policy.MinExcessPercent = None,
     n_estimators: Trees = DEFAULT_TREES,
     contamination: Contamination = DEFAULT_CONTAMINATION,
     random_state: Seed = DEFAULT_SEED,
@@ -99,7 +91,7 @@ def run(
             flow_logs=seen,
             train_until=until,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
-            policy=_policy(min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
         )
     _print_alerts(result.alerts, as_json=as_json)
@@ -207,9 +199,10 @@ def score(
         str | None, typer.Option(metavar="TIME", help="Hour (UTC) to stop before; default: the last there is.")
     ] = None,
     output_dir: OutputDir = Path("egress-sentinel-output"),
-    min_excess_usd: MinExcessUsd = 5,
-    min_excess_gb: MinExcessGb = 1,
-    min_excess_percent: MinExcessPercent = 50,
+    policy: commands.policy.PolicyFile = None,
+    min_excess_usd: commands.policy.MinExcessUsd = None,
+    min_excess_gb: commands.policy.MinExcessGb = None,
+    min_excess_percent: commands.policy.MinExcessPercent = None,
     feedback: commands.feedback.FeedbackFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -228,7 +221,7 @@ def score(
             endpoint_name=endpoint_name,
             start=parse_hour(start, "--start") if start else None,
             end=parse_hour(end, "--end") if end else None,
-            policy=_policy(min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
             track=reporter.track,
         )
@@ -314,14 +307,6 @@ def _hyperparameters(n_estimators: int, contamination: str, random_state: int) -
         "n_estimators": str(n_estimators),
         "contamination": contamination,
         "random_state": str(random_state),
-    }
-
-
-def _policy(min_excess_usd: float, min_excess_gb: float, min_excess_percent: float) -> dict[str, str]:
-    return {
-        "MIN_EXCESS_USD": repr(min_excess_usd),
-        "MIN_EXCESS_GB": repr(min_excess_gb),
-        "MIN_EXCESS_PERCENT": repr(min_excess_percent),
     }
 
 

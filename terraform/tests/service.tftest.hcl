@@ -311,6 +311,69 @@ run "refuses_a_gap_shorter_than_gathering" {
   }
 }
 
+run "passes_the_floors_of_accounts_and_classes_on" {
+  command = plan
+
+  variables {
+    alert_policy = {
+      min_excess_usd = 10
+      overrides = [
+        { egress_class = "inter_az", min_excess_usd = 100 },
+        { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
+      ]
+    }
+  }
+
+  assert {
+    condition = jsondecode(module.detection.environment.POLICY_OVERRIDES) == [
+      { egress_class = "inter_az", min_excess_usd = 100 },
+      { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
+    ]
+    error_message = "The function gets the overrides as they were given, without what was left out."
+  }
+}
+
+run "refuses_floors_of_an_unknown_class" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { overrides = [{ egress_class = "interaz", min_excess_usd = 100 }] }
+  }
+}
+
+run "refuses_floors_of_nobody" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { overrides = [{ min_excess_usd = 100 }] }
+  }
+}
+
+run "refuses_an_override_without_a_floor" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { overrides = [{ account = "111122223333" }] }
+  }
+}
+
+run "refuses_two_floors_for_the_same" {
+  command         = plan
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = {
+      overrides = [
+        { account = "111122223333", min_excess_usd = 100 },
+        { account = "111122223333", min_excess_usd = 200 },
+      ]
+    }
+  }
+}
+
 run "refuses_plain_http" {
   command         = plan
   expect_failures = [var.subscriptions]

@@ -69,6 +69,7 @@ resource "aws_lambda_function" "this" {
       INCIDENT_GAP_HOURS           = var.alert_policy.incident_gap_hours
       SIBLING_HOURS                = var.alert_policy.sibling_hours
       SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
+      POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
       POWERTOOLS_SERVICE_NAME      = local.name
       POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
     }

@@ -32,3 +32,8 @@ output "layer_arn" {
   description = "The layer with pyarrow and numpy, for other functions."
   value       = aws_lambda_layer_version.this.arn
 }
+
+output "environment" {
+  description = "The function's environment variables."
+  value       = aws_lambda_function.this.environment[0].variables
+}

@@ -78,6 +78,13 @@ variable "alert_policy" {
     incident_gap_hours     = number
     sibling_hours          = number
     severity_usd_per_day   = list(number)
+    overrides = list(object({
+      account            = optional(string)
+      egress_class       = optional(string)
+      min_excess_usd     = optional(number)
+      min_excess_gb      = optional(number)
+      min_excess_percent = optional(number)
+    }))
   })
 }
 
