@@ -20,7 +20,7 @@ LAMBDAS = Path(__file__).parent
 # Pinned: a zip that changes by itself would deploy by itself.
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
 # The folder beside this file, which is its package, and what its zip carries beside it.
-FUNCTIONS = {"anomaly_detector": POWERTOOLS, "batch_scorer": POWERTOOLS, "model_registrar": POWERTOOLS}
+FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
 # Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.
 PYTHON = ("--python-version", "3.12", "--implementation", "cp")

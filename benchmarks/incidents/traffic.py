@@ -85,17 +85,18 @@ class Shaper:
         return course
 
 
-def new_bill(seed: int) -> tuple[Bill, np.random.Generator, Shaper]:
+def new_bill(seed: int, days: int = DAYS) -> tuple[Bill, np.random.Generator, Shaper]:
     """Return a bill with the base traffic of its accounts, and what goes on drawing from the same seed."""
     rng = np.random.default_rng([20_261_125, seed])
-    bill = Bill(utc(STARTS[int(rng.integers(2))]), DAYS * 24, str(rng.integers(10**11, 10**12)))
+    bill = Bill(utc(STARTS[int(rng.integers(2))]), days * 24, str(rng.integers(10**11, 10**12)))
     shaper = Shaper(bill, rng)
     for size in ACCOUNT_SIZES:
-        _add_account(bill, shaper, str(rng.integers(10**11, 10**12)), size * rng.lognormal(0, 0.3))
+        add_account(bill, shaper, str(rng.integers(10**11, 10**12)), size * rng.lognormal(0, 0.3))
     return bill, rng, shaper
 
 
-def _add_account(bill: Bill, shaper: Shaper, account: str, size: float) -> None:
+def add_account(bill: Bill, shaper: Shaper, account: str, size: float) -> None:
+    """Add an account with two regions: buckets, instances, gateways, zone pairs, jobs and what is seldom there."""
     rng = shaper.rng
     homes = list(rng.choice(HOMES, 2, replace=False))
     for region, share in zip(homes, (1.0, 0.4), strict=True):

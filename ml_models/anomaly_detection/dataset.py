@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HOUR = "hour_utc"
+# Keys whose values come again day after day; the mix of them is what drift is measured on beside the features.
+CATEGORIES = ("account_id", "region", "service", "egress_class")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class TrainingData:
         First and last `hour_utc`, as "2018-11-27T16:00:00Z"; None where the parts have no such timestamps.
     hours : ndarray of shape (n_sampled,), datetime64[us], or None
         `hour_utc` of the matrix's rows; None where a part has none.
+    categories : dict
+        Each of `CATEGORIES` that all parts have as texts, to (number of each row's value, int32; the values).
     """
 
     matrix: NDArray[np.float32]
@@ -51,6 +55,7 @@ class TrainingData:
     start_hour_utc: str | None
     end_hour_utc: str | None
     hours: NDArray[np.datetime64] | None = None
+    categories: dict[str, tuple[NDArray[np.int32], list[str]]] = field(default_factory=dict)
 
     def only(self, kept: NDArray[np.bool_]) -> TrainingData:
         """Return the rows of a mask; of a sample, `rows` becomes the same share of all rows."""
@@ -58,7 +63,8 @@ class TrainingData:
         hours = None if self.hours is None else self.hours[kept]
         rows = round(self.rows * len(matrix) / len(self.matrix))
         start, end = (self.start_hour_utc, self.end_hour_utc) if hours is None else _range(hours)
-        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours)
+        categories = {name: (codes[kept], values) for name, (codes, values) in self.categories.items()}
+        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours, categories)
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
 
     Parts without rows, zero-byte files, hidden files, and what starts with `_` or ends with `.crc` are passed over.
     The features are those that the schema in the parquet metadata names; where the parts carry none, their numeric
-    columns. Only one row group is in memory at a time, and of it only the features and `hour_utc`.
+    columns. Only one row group is in memory at a time, and of it only the features, `hour_utc` and `CATEGORIES`.
 
     Parameters
     ----------
@@ -102,12 +108,14 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
     hours = np.full(len(kept), "NaT", "datetime64[us]")
     ends: list[datetime] = []
     has_hours = True
+    categories = _Categories(parts, len(kept))
     first = 0
-    for count, columns, group_hours, group_ends in _row_groups(parts, schema.feature_names):
+    for count, columns, group_hours, group_ends, table in _row_groups(parts, schema.feature_names, categories.names):
         past = first + count
         start, end = np.searchsorted(kept, (first, past))
         for index, values in enumerate(columns):
             matrix[start:end, index] = values[kept[start:end] - first]
+        categories.add(table, kept[start:end] - first, start)
         if group_hours is None:
             has_hours = False
         else:
@@ -116,7 +124,37 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
         first = past
         progress.at(first)
     earliest, latest = (_iso(min(ends)), _iso(max(ends))) if ends else (None, None)
-    return TrainingData(matrix, rows, schema, len(parts), earliest, latest, hours if has_hours else None)
+    return TrainingData(
+        matrix, rows, schema, len(parts), earliest, latest, hours if has_hours else None, categories.found()
+    )
+
+
+class _Categories:
+    """Numbers the values of the columns that all parts have, as they come."""
+
+    def __init__(self, parts: list[_Part], rows: int) -> None:
+        self.names = [name for name in CATEGORIES if all(_is_text(part.file.schema_arrow, name) for part in parts)]
+        self._numbers: dict[str, dict[str, int]] = {name: {} for name in self.names}
+        self._codes = {name: np.empty(rows, np.int32) for name in self.names}
+
+    def add(self, table: Any, places: NDArray[np.int64], start: int) -> None:
+        for name in self.names:
+            column = pc.fill_null(table[name].cast(pa.string()), "").take(pa.array(places))
+            encoded = column.combine_chunks().dictionary_encode()
+            numbers = self._numbers[name]
+            known = [numbers.setdefault(value, len(numbers)) for value in encoded.dictionary.to_pylist()]
+            self._codes[name][start : start + len(places)] = np.array(known, np.int32)[encoded.indices.to_numpy()]
+
+    def found(self) -> dict[str, tuple[NDArray[np.int32], list[str]]]:
+        return {name: (self._codes[name], list(self._numbers[name])) for name in self.names}
+
+
+def _is_text(schema: Any, name: str) -> bool:
+    if len(schema.get_all_field_indices(name)) != 1:
+        return False
+    kind = schema.field(name).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _drawn(rows: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -190,9 +228,9 @@ def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
 
 
 def _row_groups(
-    parts: list[_Part], names: list[str]
-) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime]]]:
-    """Give each row group's number of rows, its features, its hours, and the first and last of these."""
+    parts: list[_Part], names: list[str], categories: list[str]
+) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime], Any]]:
+    """Give each row group's number of rows, its features, its hours, the first and last of these, and the table."""
     for part in parts:
         has_hours = HOUR in part.file.schema_arrow.names and pa.types.is_timestamp(
             part.file.schema_arrow.field(HOUR).type
@@ -200,12 +238,13 @@ def _row_groups(
         first = 0
         for number in range(part.file.num_row_groups):
             try:
-                table = part.file.read_row_group(number, columns=[*names, HOUR] if has_hours else names)
+                wanted = [*names, *(name for name in categories if name not in names)]
+                table = part.file.read_row_group(number, columns=[*wanted, HOUR] if has_hours else wanted)
             except (pa.ArrowException, OSError) as error:
                 raise InputError(f"{part.name} cannot be read: {error}") from error
             columns = [_singles(table[name], name, part.name, first) for name in names]
             hours = _hours(table) if has_hours else None
-            yield table.num_rows, columns, hours, _hour_range(table) if has_hours else []
+            yield table.num_rows, columns, hours, _hour_range(table) if has_hours else [], table
             first += table.num_rows
 
 

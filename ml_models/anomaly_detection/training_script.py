@@ -38,6 +38,7 @@ from anomaly_detection.hyperparameters import (
 )
 from anomaly_detection.model import Model, load
 from anomaly_detection.progress import Progress
+from anomaly_detection.reference import describe_days
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -212,7 +213,9 @@ def train(job: Job) -> dict[str, Any]:
     evaluation = _evaluation(job, data, everything.matrix[held_out], forest)
     if evaluation is not None:
         metrics["evaluation"] = evaluation
-    baseline = describe_training(data.matrix, data.schema.feature_names, scores)
+    names = data.schema.feature_names
+    days = describe_days(data.matrix, names, scores, data.hours, _telling(data.matrix), data.categories)
+    baseline = describe_training(data.matrix, names, scores) | ({"reference": days} if days else {})
     try:
         artifact.save(job.model_dir, forest, baseline, _manifest(job, data, metrics, evaluation))
         metrics["fit_seconds"] = fit_seconds

@@ -37,7 +37,8 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     """terraform/tests/*.tftest.hcl, with a mocked provider."""
     build = configuration / "tests" / "build"
     build.mkdir()
-    zips = [f"{name}.zip" for name in ("anomaly_detector", "batch_scorer", "model_registrar", "pyarrow_layer")]
+    functions = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar")
+    zips = [f"{name}.zip" for name in (*functions, "pyarrow_layer")]
     for name in (*zips, "model.tar.gz", "other.tar.gz", "sourcedir.tar.gz"):
         (build / name).write_text(name)
     render_for_athena([str(build / "athena")])

@@ -1,5 +1,29 @@
 """The commands of `egress-sentinel`, a module for each group; `cli.py` puts them together."""
 
-from egress_sentinel.commands import aws, batch, cost, feedback, flow_logs, models, policy, series, sources, training
+from egress_sentinel.commands import (
+    aws,
+    batch,
+    cost,
+    drift,
+    feedback,
+    flow_logs,
+    models,
+    policy,
+    series,
+    sources,
+    training,
+)
 
-__all__ = ["aws", "batch", "cost", "feedback", "flow_logs", "models", "policy", "series", "sources", "training"]
+__all__ = [
+    "aws",
+    "batch",
+    "cost",
+    "drift",
+    "feedback",
+    "flow_logs",
+    "models",
+    "policy",
+    "series",
+    "sources",
+    "training",
+]

@@ -1,0 +1,1 @@
+"""Holds each day's scored rows against the days that the serving model was trained on."""

@@ -1,0 +1,122 @@
+"""Reads a day of a real-time endpoint's data capture: what anybody sent and got."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from drift_monitor.day import Day
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from drift_monitor.reference import Reference
+
+SCORE = "anomaly_score"
+
+
+class CaptureError(ValueError):
+    """Captured records none of which can be read."""
+
+
+def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
+    """Read the records below `PREFIXYYYY/MM/DD/HH/`; None where there are none.
+
+    Raises
+    ------
+    CaptureError
+        None of the day's records has both rows and scores.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{day.replace('-', '/')}/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".jsonl")]
+    lines = (
+        line
+        for key in keys
+        for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8").splitlines()
+        if line.strip()
+    )
+    return day_of_records(day, lines, reference)
+
+
+def day_of_records(day: str, lines: Iterator[str], reference: Reference) -> Day | None:
+    """Take of captured records what is judged.
+
+    Parameters
+    ----------
+    day : str
+    lines : iterator of str
+        JSON, as SageMaker writes it: `captureData` with `endpointInput` and `endpointOutput`, each with `data` and
+        `encoding` (CSV, JSON or BASE64). Rows are CSV with a header line or numbers in the model's order, or JSON
+        objects: alone, in a list, in `instances` or `predictions`, or one on each line.
+    reference : Reference
+    """
+    rows: list[dict[str, Any]] = []
+    records = unread = 0
+    for line in lines:
+        records += 1
+        try:
+            rows += _rows_of(json.loads(line), reference.features)
+        except (ValueError, KeyError, TypeError):
+            unread += 1
+    if not records:
+        return None
+    if not rows:
+        raise CaptureError(f"none of the {records} records captured on {day} has both rows and {SCORE}")
+    there = [name for name in reference.features if any(name in row for row in rows)]
+    columns = {name: [row.get(name) for row in rows] for name in there}
+    wrong = {name: "text" for name, values in columns.items() if not all(map(_is_number, values))}
+    return Day(
+        day=day,
+        columns={name: _floats(values) for name, values in columns.items() if name not in wrong},
+        scores=_floats([row[SCORE] for row in rows]),
+        wrong_types=wrong,
+        unread=unread,
+    )
+
+
+def _rows_of(record: dict[str, Any], features: list[str]) -> list[dict[str, Any]]:
+    sent = _table(record["captureData"]["endpointInput"], features)
+    got = _table(record["captureData"]["endpointOutput"], [])
+    return [row | {SCORE: float(answer[SCORE])} for row, answer in zip(sent, got, strict=True)]
+
+
+def _table(side: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    text = side["data"]
+    if side.get("encoding") == "BASE64":
+        text = base64.b64decode(text).decode("utf-8")
+    text = text.strip()
+    return _objects(text) if text[:1] in {"{", "["} else _csv(text, names)
+
+
+def _csv(text: str, names: list[str]) -> list[dict[str, Any]]:
+    lines = list(csv.reader(io.StringIO(text)))
+    has_header = not all(map(_is_number, lines[0]))
+    header = [name.strip() for name in lines[0]] if has_header else names
+    return [dict(zip(header, cells, strict=True)) for cells in lines[int(has_header) :]]
+
+
+def _objects(text: str) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return [dict(json.loads(line)) for line in text.splitlines()]
+    if isinstance(document, dict):
+        document = document.get("instances", document.get("predictions", [document]))
+    return [dict(row) for row in document]
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value or "nan")
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _floats(values: list[Any]) -> np.ndarray:
+    return np.array([float("nan") if value in {None, ""} else float(value) for value in values], np.float64)

@@ -1,0 +1,72 @@
+"""Reads a day of the rows that the detector scored."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
+
+from drift_monitor.day import Day
+
+if TYPE_CHECKING:
+    from drift_monitor.reference import Reference
+
+MODEL_ID = "model_id"
+
+
+def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
+    """Read `PREFIXday=YYYY-MM-DD/scores.parquet`; None where it is not there."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=f"{prefix}day={day}/scores.parquet")
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise
+    return day_of_table(day, pq.read_table(io.BytesIO(answer["Body"].read())), reference)
+
+
+def day_of_table(day: str, table: pa.Table, reference: Reference) -> Day:
+    """Take of scored rows what is judged.
+
+    Parameters
+    ----------
+    day : str
+    table : pa.Table
+        Features, `anomaly_score`, keys and, in rows that say which model scored them, `model_id`.
+    reference : Reference
+    """
+    there = [name for name in reference.features if name in table.column_names]
+    wrong = {
+        name: str(table.schema.field(name).type) for name in there if not _is_number(table.schema.field(name).type)
+    }
+    scores = _floats(table["anomaly_score"])
+    if MODEL_ID in table.column_names:
+        ours = pc.or_kleene(pc.is_null(table[MODEL_ID]), pc.is_in(table[MODEL_ID], pa.array(["", reference.model_id])))
+        scores[~ours.to_numpy(zero_copy_only=False)] = np.nan
+    return Day(
+        day=day,
+        columns={name: _floats(table[name]) for name in there if name not in wrong},
+        scores=scores,
+        categories={
+            name: np.array(table[name].to_pylist(), object)
+            for name in reference.categories
+            if name in table.column_names
+        },
+        wrong_types=wrong,
+    )
+
+
+def _floats(column: Any) -> np.ndarray:
+    values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
+    return np.array(values, np.float64)
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+    )

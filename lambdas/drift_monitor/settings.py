@@ -1,0 +1,62 @@
+"""The function's environment variables, read once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from drift_monitor.limits import LimitTable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SettingsError(ValueError):
+    """A variable is missing."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where things are, and what is allowed.
+
+    `model_name` is the model to judge by; where it is empty, the one that the endpoint's configuration names. Where
+    `capture_prefix` is not empty, the endpoint's data capture below it is judged in place of the detector's rows.
+    """
+
+    bucket: str
+    scored_prefix: str
+    capture_prefix: str
+    drift_prefix: str
+    endpoint_name: str
+    model_name: str
+    topic_arn: str
+    limits: LimitTable
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings.
+
+        Raises
+        ------
+        SettingsError
+            Names the variable that is not set.
+        LimitsError
+            LIMITS cannot be read.
+        """
+        return cls(
+            bucket=_required(environment, "BUCKET"),
+            scored_prefix=environment.get("SCORED_PREFIX", "scored/"),
+            capture_prefix=environment.get("CAPTURE_PREFIX", ""),
+            drift_prefix=environment.get("DRIFT_PREFIX", "drift/"),
+            endpoint_name=_required(environment, "ENDPOINT_NAME"),
+            model_name=environment.get("MODEL_NAME", ""),
+            topic_arn=_required(environment, "TOPIC_ARN"),
+            limits=LimitTable.parse(environment.get("LIMITS", "{}")),
+        )
+
+
+def _required(environment: Mapping[str, str], name: str) -> str:
+    value = environment.get(name, "")
+    if not value:
+        raise SettingsError(f"the environment variable {name} is not set")
+    return value

@@ -1,0 +1,151 @@
+"""The drift monitor as it runs: the handler in its process, a local AWS, the command line."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from egress_sentinel.drift import HANDLER, local_environment
+from egress_sentinel.lambda_runner import LambdaProcess
+from egress_sentinel.local_aws import DetectorResources, LocalAws, create_detector_resources
+from tests.support.drift import FIRST, TRAINED_DAYS, body, changed, day_table, days, drift_model
+
+JUDGED = FIRST + timedelta(days=TRAINED_DAYS)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return drift_model(tmp_path_factory.mktemp("drift"))
+
+
+@pytest.fixture(scope="module")
+def world(
+    model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[DetectorResources, dict[str, str], Path]]:
+    with LocalAws() as aws:
+        resources = create_detector_resources(aws)
+        yield resources, local_environment(aws, resources, model), tmp_path_factory.mktemp("log") / "monitor.log"
+
+
+def put(resources: DetectorResources, day: date, table: pa.Table) -> None:
+    scores = table.append_column("anomaly_score", pa.array(0.3 - 0.1 * table["excess"].to_numpy().astype(float)))
+    key = f"scored/day={day}/scores.parquet"
+    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scores))
+
+
+def read(resources: DetectorResources, day: date, name: str) -> dict[str, Any]:
+    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/day={day}/{name}")
+    document: dict[str, Any] = json.loads(answer["Body"].read())
+    return document
+
+
+def test_drift_is_told_once_on_its_second_day(world: tuple[DetectorResources, dict[str, str], Path]) -> None:
+    resources, environment, log = world
+    for place, day in enumerate(days(JUDGED, 7)):
+        table = day_table(day)
+        times = np.float32(4 if place >= 4 else 1)
+        put(resources, day, changed(table, "ratio", table["ratio"].to_numpy() * times))
+    with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
+        outcomes = [monitor.invoke({"time": f"{day + timedelta(days=2)}T06:00:00Z"}) for day in days(JUDGED, 8)]
+        again = monitor.invoke({"day": str(JUDGED + timedelta(days=6))})
+    assert [outcome["status"] for outcome in outcomes] == ["judged"] * 7 + ["no rows"]
+    # The scores are not the model's, so that they have drifted as well.
+    assert ["ratio" in outcome["drifted"] for outcome in outcomes[:7]] == [False] * 5 + [True, True]
+    assert [outcome["violations"] > 2 for outcome in outcomes[4:7]] == [True] * 3
+    assert again["drifted"] == outcomes[6]["drifted"]
+    messages = resources.messages()
+    assert [outcome["is_told"] for outcome in outcomes].count(True) == len(messages)
+    assert "720 rows of " in messages[-1]
+
+    drifted = JUDGED + timedelta(days=5)
+    statistics = read(resources, drifted, "statistics.json")
+    assert statistics["dataset"] == {"item_count": 720}
+    by_name = {feature["name"]: feature for feature in statistics["features"]}
+    assert by_name["ratio"]["inferred_type"] == "Fractional"
+    numbers = by_name["ratio"]["numerical_statistics"]
+    assert numbers["common"] == {"num_present": 720, "num_missing": 0}
+    assert sum(bucket["count"] for bucket in numbers["distribution"]["kll"]["buckets"]) == 720
+    assert by_name["region"]["string_statistics"]["distinct_count"] == 2
+    violations = read(resources, drifted, "constraint_violations.json")["violations"]
+    (violation,) = [v for v in violations if v["feature_name"] == "ratio" and "drift" in v["constraint_check_type"]]
+    assert violation["constraint_check_type"] == "baseline_drift_check"
+    assert "PSI" in violation["description"]
+    logged = log.read_text()
+    assert '"DriftedFeatures"' in logged
+    assert '"WorstDrift"' in logged
+
+
+def test_scores_of_another_model_are_not_held_against_this_one(
+    world: tuple[DetectorResources, dict[str, str], Path],
+) -> None:
+    resources, environment, log = world
+    day = JUDGED + timedelta(days=20)
+    table = day_table(day)
+    put(resources, day, table.append_column("model_id", pa.array(["another"] * table.num_rows)))
+    with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
+        outcome = monitor.invoke({"day": str(day)})
+    assert outcome["flagged_share"] is None
+    assert outcome["violations"] == 0
+
+
+def test_a_real_time_endpoint_s_capture_is_read(world: tuple[DetectorResources, dict[str, str], Path]) -> None:
+    resources, environment, log = world
+    day = JUDGED + timedelta(days=30)
+    table = day_table(day)
+    rows = "\n".join(",".join(map(str, row.values())) for row in table.select(["ratio", "novelty"]).to_pylist())
+    scores = "\n".join(["is_anomaly,anomaly_score", *(["0,0.1"] * table.num_rows)])
+    data = {
+        "endpointInput": {"data": f"ratio,novelty\n{rows}\n", "encoding": "CSV"},
+        "endpointOutput": {"data": scores, "encoding": "CSV"},
+    }
+    key = f"capture/egress-sentinel/primary/{day:%Y/%m/%d}/07/00-00-1.jsonl"
+    line = json.dumps({"captureData": data, "eventVersion": "0"})
+    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=f"{line}\n".encode())
+    captured = environment | {"CAPTURE_PREFIX": "capture/egress-sentinel/primary/"}
+    with LambdaProcess(HANDLER, environment=captured, log_file=log) as monitor:
+        outcome = monitor.invoke({"day": str(day)})
+    assert (outcome["rows"], outcome["drifted"]) == (720, ["excess"])
+    (missing,) = [
+        v for v in read(resources, day, "constraint_violations.json")["violations"] if v["feature_name"] == "excess"
+    ]
+    assert missing["constraint_check_type"] == "missing_column_check"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "egress_sentinel.cli", "drift", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: Path) -> None:
+    tables = []
+    for place, day in enumerate(days(JUDGED - timedelta(days=2), 6)):
+        table = day_table(day)
+        tables.append(changed(table, "excess", table["excess"].to_numpy() * np.float32(3 if place >= 4 else 1)))
+    pq.write_table(pa.concat_tables(tables), tmp_path / "features.parquet")
+    done = run(tmp_path / "features.parquet", "--model", model, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout)
+    assert [outcome["day"] for outcome in outcomes] == [str(day) for day in days(JUDGED, 4)]
+    assert [("excess" in o["drifted"], "anomaly_score" in o["drifted"]) for o in outcomes] == [(False, False)] * 3 + [
+        (True, True)
+    ]
+    assert (tmp_path / "out" / f"day={JUDGED}" / "statistics.json").is_file()
+
+
+def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path) -> None:
+    pq.write_table(day_table(FIRST), tmp_path / "seen.parquet")
+    seen = run(tmp_path / "seen.parquet", "--model", model, "-o", tmp_path / "out")
+    assert (seen.returncode, "no whole day after the model's training" in seen.stderr) == (2, True), seen.stderr
+    young = drift_model(tmp_path, trained_days=9)
+    pq.write_table(day_table(JUDGED), tmp_path / "later.parquet")
+    later = run(tmp_path / "later.parquet", "--model", young, "-o", tmp_path / "out")
+    assert (later.returncode, "was trained on 9 whole days" in later.stderr) == (2, True), later.stderr
+    assert not (tmp_path / "out").exists()
