@@ -93,10 +93,10 @@ def measured_process(code: str, arguments: list[str]) -> Finished:
     return Finished(float(seconds), int(kilobytes) * 1024, "\n".join(output))
 
 
-def report(what: str, rival: float, ours: float, target: float, unit: str = "s") -> None:
+def report(what: str, rival: float, ours: float, target: float, unit: str = "s", rival_name: str = "tutorial") -> None:
     """Print one line: of seconds, or of bytes shown as MB."""
     shown = _seconds if unit == "s" else _megabytes
-    line = f"tutorial {shown(rival)}, Egress Sentinel {shown(ours)}: {rival / ours:.1f}x (target {target:g}x)"
+    line = f"{rival_name} {shown(rival)}, Egress Sentinel {shown(ours)}: {rival / ours:.1f}x (target {target:g}x)"
     print(f"{what:<44} {line}", flush=True)
 
 

@@ -49,8 +49,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
     _make_line_groups(engine)
     check_currency(engine)
-    _make_usage_types(engine)
-    _make_read_lines(engine)
+    _make_read_lines(engine, _make_usage_types(engine))
     notes = find_replaced(engine, paths, KEPT)
     _make_egress_lines(engine)
     return exports, [*_other_providers(engine), *_described(engine), *notes]
@@ -58,20 +57,34 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
 
 def _make_line_groups(engine: Engine) -> None:
     engine.run(
-        """
+        f"""
         CREATE TABLE line_groups AS
-        SELECT file_number, payer_account_id, billing_period, provider, currency, line_item_type, service, usage_type,
-          operation, charge_description, region_id, DATE_TRUNC('hour', start_utc) AS hour_utc,
-          COUNT(*) AS lines, SUM(cost_usd) AS cost_usd, MAX(CASE WHEN has_invoice THEN 1 ELSE 0 END) AS has_invoice
-        FROM line_items
-        GROUP BY file_number, payer_account_id, billing_period, provider, currency, line_item_type, service, usage_type,
-          operation, charge_description, region_id, DATE_TRUNC('hour', start_utc)
-        """
+        SELECT file_number, payer_account_id, {_month("billing_period_start")} AS billing_period, provider, currency,
+          line_item_type, service, usage_type, operation, charge_description, region_id,
+          DATE_TRUNC('hour', start_utc) AS hour_utc,
+          SUM(lines) AS lines, SUM(cost_usd) AS cost_usd, MAX(has_invoice) AS has_invoice
+        FROM (
+          -- Every line of every export: times are as the files have them.
+          SELECT file_number, payer_account_id, billing_period_start, provider, currency, line_item_type, service,
+            usage_type, operation, charge_description, region_id, start_utc,
+            COUNT(*) AS lines, SUM(cost_usd) AS cost_usd, MAX(CASE WHEN has_invoice THEN 1 ELSE 0 END) AS has_invoice
+          FROM line_items
+          GROUP BY file_number, payer_account_id, billing_period_start, provider, currency, line_item_type, service,
+            usage_type, operation, charge_description, region_id, start_utc
+        ) AS moments
+        GROUP BY file_number, payer_account_id, {_month("billing_period_start")}, provider, currency, line_item_type,
+          service, usage_type, operation, charge_description, region_id, DATE_TRUNC('hour', start_utc)
+        """  # noqa: S608 - our own SQL
     )
 
 
-def _make_usage_types(engine: Engine) -> None:
-    """Classify each distinct kind of line once, for SQL to join with."""
+def _month(column: str) -> str:
+    """Return the SQL of a moment's month as YYYY-MM; empty where there is none."""
+    return f"COALESCE(SUBSTR(CAST({column} AS VARCHAR), 1, 7), '')"
+
+
+def _make_usage_types(engine: Engine) -> list[str]:
+    """Classify each distinct kind of line once, for SQL to join with; return the usage types of egress."""
     engine.run(
         "CREATE TABLE usage_types (usage_type VARCHAR, service VARCHAR, operation VARCHAR, "
         "charge_description VARCHAR, region_id VARCHAR, "
@@ -85,6 +98,7 @@ def _make_usage_types(engine: Engine) -> None:
     rows = [(*kind, meaning[0], *meaning[1]) for kind, meaning in known if meaning is not None]
     if rows:
         engine.insert("usage_types", rows)
+    return sorted({row[0] for row in rows})
 
 
 def _meaning(
@@ -101,26 +115,31 @@ def _meaning(
     return shown, meaning
 
 
-def _make_read_lines(engine: Engine) -> None:
-    """Make the egress lines of every delivery; which of them count is decided afterwards."""
+def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
+    """Make the egress lines of every delivery; which of them count is decided afterwards.
+
+    The usage types stand in the query itself: all other columns are then read where one of them stands, no further.
+    """
+    texts = ", ".join("'" + name.replace("'", "''") + "'" for name in usage_types) or "NULL"
     open_from = engine.rows(
         f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "  # noqa: S608
         f"WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )[0][0]
+    month = _month("l.billing_period_start")
     engine.run(
         f"""
         CREATE TABLE read_lines AS
         SELECT l.file_number, l.line_item_id, l.time_interval, l.start_utc, l.end_utc,
-          l.payer_account_id, l.billing_period, l.account_id, l.service, t.shown_usage_type AS usage_type, l.operation,
-          l.resource_id, l.line_item_type, l.usage_amount, l.cost_usd,
+          l.payer_account_id, {month} AS billing_period, l.account_id, l.service,
+          t.shown_usage_type AS usage_type, l.operation, l.resource_id, l.line_item_type, l.usage_amount, l.cost_usd,
           t.region, t.egress_class, t.is_processing_fee, DATE_TRUNC('hour', l.start_utc) AS hour_utc,
-          CASE WHEN COALESCE(l.has_invoice, l.billing_period < '{open_from or ""}') THEN 0 ELSE 1 END AS is_provisional
+          CASE WHEN COALESCE(l.has_invoice, {month} < '{open_from or ""}') THEN 0 ELSE 1 END AS is_provisional
         FROM line_items AS l
         JOIN usage_types AS t
           ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
           AND t.charge_description = l.charge_description AND t.region_id = l.region_id
-        WHERE l.provider = 'AWS'
-        """  # noqa: S608 - a month
+        WHERE l.provider = 'AWS' AND l.usage_type IN ({texts})
+        """  # noqa: S608 - our own SQL, and quoted texts
     )
 
 

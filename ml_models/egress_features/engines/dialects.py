@@ -17,9 +17,9 @@ Dialect = Literal["spark", "athena"]
 ATHENA_FUNCTIONS = frozenset(
     {
         "ABS", "ARRAY_SORT", "CARDINALITY", "CAST", "COALESCE", "CONCAT", "COUNT", "DATE_ADD", "DATE_DIFF",
-        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX", "MIN", "NULLIF",
-        "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM",
-        "TRUNCATE", "UNNEST", "UPPER",
+        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "DENSE_RANK", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX", "MIN",
+        "NULLIF", "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR",
+        "SUBSTRING", "SUM", "TRUNCATE", "UNNEST", "UPPER",
     }
 )  # fmt: skip
 _KEYWORDS = frozenset(

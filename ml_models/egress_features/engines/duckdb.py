@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# Distinct values of a column chunk; numbers have more, and trying to find them took longer than writing them.
+_DICTIONARY_SIZE = 4096
+
+
 class DuckDBEngine:
     """DuckDB in this process; a context manager.
 
@@ -62,7 +66,8 @@ class DuckDBEngine:
         """See `Engine.write_parquet`."""
         pairs = ", ".join(f'"{name}": {_quoted(text)}' for name, text in metadata.items())
         self._execute(
-            f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{pairs}}})"
+            f"COPY ({sql}) TO {_quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, "
+            f"DICTIONARY_SIZE_LIMIT {_DICTIONARY_SIZE}, KV_METADATA {{{pairs}}})"
         )
 
     def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:

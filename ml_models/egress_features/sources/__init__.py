@@ -5,7 +5,7 @@ A kind is a module: it says whether a file is of it (`kind_of`) and where each c
 
 - line_item_id, time_interval: together unique in a bill; empty in FOCUS, which has no such thing
 - start_utc, end_utc: of the usage
-- payer_account_id, billing_period (YYYY-MM): what a delivery replaces as a whole
+- payer_account_id, billing_period_start (its month): what a delivery replaces as a whole
 - provider: "AWS", or another one, whose lines are left out
 - account_id, service (product code), usage_type, operation, resource_id
 - charge_description: says what the line is where there is no usage type, empty otherwise
@@ -80,7 +80,7 @@ def read_export(path: Path) -> Export:
         if kind is not None:
             scan = file.scan_sql(null_texts=source.null_texts)
             columns = source.columns(file)
-            sql = select_sql(path, scan, columns, file.names, kind)
+            sql = select_sql(path, scan, columns, file.names, file.doubles, kind)
             return Export(path, kind, sql, scan, name_in_file(columns, "cost_usd", file.names))
     raise BadInputError(
         f"{path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and Usage "

@@ -28,6 +28,11 @@ class ExportFile:
     names: tuple[str, ...]
     types: dict[str, pa.DataType] = field(default_factory=dict)
 
+    @property
+    def doubles(self) -> set[str]:
+        """The columns that are float64."""
+        return {name for name, kind in self.types.items() if pa.types.is_float64(kind)}
+
     def map_encoding(self, name: str) -> MapEncoding | None:
         """Say how the file encodes a map column; None where it has none, or in a way that is not known."""
         kind = self.types.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from egress_features.sources.line_items import AMOUNT, EMPTY, IS_GIVEN, MONTH, TEXT, TIME, UNKNOWN, Column
+from egress_features.sources.line_items import AMOUNT, EMPTY, IS_GIVEN, TEXT, TIME, UNKNOWN, Column
 
 COLUMNS = (
     Column("line_item_id", ("identity_line_item_id", "identity/LineItemId")),
@@ -11,14 +11,14 @@ COLUMNS = (
     Column("end_utc", ("line_item_usage_end_date", "lineItem/UsageEndDate"), TIME),
     Column("payer_account_id", ("bill_payer_account_id", "bill/PayerAccountId"), TEXT, EMPTY),
     Column(
-        "billing_period",
+        "billing_period_start",
         (
             "bill_billing_period_start_date",
             "bill/BillingPeriodStartDate",
             "line_item_usage_start_date",
             "lineItem/UsageStartDate",
         ),
-        MONTH,
+        TIME,
     ),
     Column("provider", (), TEXT, "'AWS'"),
     Column("account_id", ("line_item_usage_account_id", "lineItem/UsageAccountId")),

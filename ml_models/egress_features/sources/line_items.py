@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 TEXT = "COALESCE(CAST({column} AS VARCHAR), '')"
 # AWS writes at most ten decimals; sums of decimals are exact, so they do not depend on the order of the lines.
 AMOUNT = "COALESCE(CAST(NULLIF(CAST({column} AS VARCHAR), '') AS DECIMAL(38, 12)), 0)"
+# The same of a float64 without a text for each line: below 1,000 the nearest multiple of 1e-12 is the text's number.
+AMOUNT_OF_DOUBLE = (
+    "CAST(CASE WHEN ABS({column}) < 1000 THEN CAST({column} AS DECIMAL(18, 12)) WHEN {column} IS NULL THEN 0 "
+    "ELSE CAST(CAST({column} AS VARCHAR) AS DECIMAL(38, 12)) END AS DECIMAL(38, 12))"
+)
 TIME = "CAST({column} AS TIMESTAMP)"
-MONTH = "COALESCE(SUBSTR(CAST(CAST({column} AS TIMESTAMP) AS VARCHAR), 1, 7), '')"
 IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
 EMPTY = "''"
 UNKNOWN = "CAST(NULL AS BOOLEAN)"
@@ -27,7 +31,7 @@ LINE_ITEM_COLUMNS = (
     ("start_utc", "TIMESTAMP"),
     ("end_utc", "TIMESTAMP"),
     ("payer_account_id", "VARCHAR"),
-    ("billing_period", "VARCHAR"),
+    ("billing_period_start", "TIMESTAMP"),
     ("provider", "VARCHAR"),
     ("account_id", "VARCHAR"),
     ("service", "VARCHAR"),
@@ -62,7 +66,9 @@ class Column(NamedTuple):
     absent: str | None = None
 
 
-def select_sql(path: Path, scan: str, columns: Sequence[Column], present: Collection[str], kind: str) -> str:
+def select_sql(
+    path: Path, scan: str, columns: Sequence[Column], present: Collection[str], doubles: Collection[str], kind: str
+) -> str:
     """Return the columns of a SELECT over a file, as the line-item table names them.
 
     Parameters
@@ -75,6 +81,8 @@ def select_sql(path: Path, scan: str, columns: Sequence[Column], present: Collec
         One for each of `LINE_ITEM_COLUMNS`, in any order.
     present : collection of str
         The file's column names.
+    doubles : collection of str
+        Those of its columns that are known to be float64.
     kind : str
         Such as "legacy CUR", for the error text.
 
@@ -84,7 +92,9 @@ def select_sql(path: Path, scan: str, columns: Sequence[Column], present: Collec
         A column is missing, or stands there under another name.
     """
     by_target = {column.target: column for column in columns}
-    values = ", ".join(f"{_value(path, by_target[name], present, kind)} AS {name}" for name, _ in LINE_ITEM_COLUMNS)
+    values = ", ".join(
+        f"{_value(path, by_target[name], present, doubles, kind)} AS {name}" for name, _ in LINE_ITEM_COLUMNS
+    )
     return f"SELECT {values} FROM {scan}"  # noqa: S608 - constants and a quoted path
 
 
@@ -100,10 +110,11 @@ def name_in_file(columns: Sequence[Column], target: str, present: Collection[str
     return next(name for name in names if name in present)
 
 
-def _value(path: Path, column: Column, present: Collection[str], kind: str) -> str:
+def _value(path: Path, column: Column, present: Collection[str], doubles: Collection[str], kind: str) -> str:
     found = next((name for name in column.names if name in present), None)
     if found is not None:
-        return column.sql.format(column=f'"{found}"')
+        sql = AMOUNT_OF_DOUBLE if column.sql == AMOUNT and found in doubles else column.sql
+        return sql.format(column=f'"{found}"')
     if column.absent is None:
         raise BadInputError(_missing(path, column, present, kind))
     return column.absent

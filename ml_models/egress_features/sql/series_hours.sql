@@ -8,6 +8,10 @@ CREATE TABLE IF NOT EXISTS covered_series (account_id VARCHAR, region VARCHAR, s
 CREATE TABLE series AS
 SELECT
   ROW_NUMBER() OVER (ORDER BY s.account_id, s.region, s.service, s.egress_class, s.resource_id) AS series_id,
+  DENSE_RANK() OVER (ORDER BY s.account_id) AS account_number,
+  DENSE_RANK() OVER (ORDER BY s.account_id, s.egress_class) AS class_number,
+  DENSE_RANK() OVER (ORDER BY s.account_id, s.region) AS region_number,
+  DENSE_RANK() OVER (ORDER BY s.account_id, s.region, s.egress_class) AS group_number,
   s.account_id, s.region, s.service, s.egress_class, s.resource_id, s.is_processing_fee, s.first_hour_utc,
   c.estimated_from_utc,
   CASE WHEN c.estimated_from_utc <= w.complete_until_utc THEN c.estimated_from_utc - INTERVAL 1 HOUR

@@ -1,0 +1,115 @@
+"""Features: `python -m benchmarks.speed.features [--quick] [--lines N] [--rival-lines N] [--memory-limit 3GB]`.
+
+The rival computes the same features in pandas, as a competent engineer writes them (pandas_features.py), on the largest
+part of the bill that its memory holds; its seconds are extrapolated by lines beyond that. Both are processes of their
+own, and give the same features: every row and every column of the rival's part is compared. Without `--quick`, 50
+million line items of six months (3.5 GB of files in the temporary folder, and some 20 GB for what DuckDB spills).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.speed.bill import write_bill
+from benchmarks.speed.common import Finished, measured_process, report
+
+QUICK_LINES, LINES, RIVAL_LINES = 1_000_000, 50_000_000, 50_000_000
+CORES = 2
+TARGET, MEMORY_TARGET_BYTES = 10, 4e9
+# A feature is a float32 of a logarithm, dollars and GB are sums of up to a thousand hours.
+TOLERANCE = 1e-6
+OURS = """
+import sys
+from pathlib import Path
+from egress_features import build_features, find_exports
+from egress_features.engines import DuckDBEngine
+with DuckDBEngine(memory_limit=sys.argv[3], threads=int(sys.argv[4])) as engine:
+    done = build_features(find_exports([sys.argv[1]]), Path(sys.argv[2]), engine=engine)
+print(done.input_lines, done.egress_lines, done.series, done.rows)
+"""
+PANDAS = """
+import sys
+from benchmarks.speed.pandas_features import main
+main(*sys.argv[1:])
+"""
+
+
+def timed(code: str, arguments: list[str]) -> tuple[float, Finished]:
+    """Run a process and return the seconds of the clock, and the process."""
+    started = time.perf_counter()
+    done = measured_process(code, arguments)
+    return time.perf_counter() - started, done
+
+
+def check_same(ours: Path, theirs: Path) -> None:
+    """Compare every row and every column that the rival has; batch by batch, since neither fits into memory twice.
+
+    Raises
+    ------
+    ValueError
+        They differ.
+    """
+    found, expected = pq.ParquetFile(ours), pq.ParquetFile(theirs)
+    if found.metadata.num_rows != expected.metadata.num_rows:
+        raise ValueError(f"{found.metadata.num_rows:,} rows, and the rival has {expected.metadata.num_rows:,}")
+    # A column at a time: the files' row groups differ.
+    for name in expected.schema_arrow.names:
+        one, other = (pq.read_table(path, columns=[name])[name] for path in (ours, theirs))
+        if pa.types.is_floating(one.type):
+            same = np.allclose(one.to_numpy(), other.to_numpy(), rtol=TOLERANCE, atol=TOLERANCE)
+        else:
+            kind = pa.string() if pa.types.is_dictionary(other.type) else one.type
+            same = one.equals(other.cast(kind))
+        if not same:
+            raise ValueError(f"the two gave a different {name}")
+
+
+def main() -> int:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a million line items: about a minute")
+    parser.add_argument("--lines", type=int, help="line items for ours, 50 million by default")
+    parser.add_argument("--rival-lines", type=int, help="line items for pandas, as many by default")
+    parser.add_argument("--memory-limit", default="3GB", help="what DuckDB may take; beyond it, it spills")
+    options = parser.parse_args()
+    lines = options.lines or (QUICK_LINES if options.quick else LINES)
+    rival_lines = min(options.rival_lines or RIVAL_LINES, lines)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_bill(folder / "bill", lines)
+        part = folder / "bill"
+        if rival_lines < lines:
+            part = folder / "part"
+            write_bill(part, rival_lines)
+        limits = [options.memory_limit, str(CORES)]
+        our_clock, ours = timed(OURS, [str(folder / "bill"), str(folder / "ours.parquet"), *limits])
+        count, egress, series, rows = map(int, ours.output.split())
+        print(f"{count:,} line items, {egress:,} of egress; {series:,} series, {rows:,} rows of features")
+        for name, value in (("CPU", ours.cpu_seconds), ("clock", our_clock)):
+            print(f"Egress Sentinel, {name}: {value:.1f} s, {value / count * 1e6:.2f} s a million line items")
+        clock, theirs = timed(PANDAS, [str(part), str(folder / "theirs.parquet")])
+        if part != folder / "bill":
+            measured_process(OURS, [str(part), str(folder / "ours.parquet"), *limits])
+        check_same(folder / "ours.parquet", folder / "theirs.parquet")
+        rival_count = sum(pq.read_metadata(path).num_rows for path in part.glob("*.parquet"))
+    scale = count / rival_count
+    how = "" if scale == 1 else f", pandas extrapolated from {rival_count:,}"
+    report(f"{count:,} line items, CPU{how}", theirs.cpu_seconds * scale, ours.cpu_seconds, TARGET, rival_name="pandas")
+    report(f"{count:,} line items, clock of {CORES} cores{how}", clock * scale, our_clock, TARGET, rival_name="pandas")
+    print(
+        f"peak memory: pandas {theirs.peak_bytes / 1e9:.2f} GB for {rival_count:,} line items, Egress Sentinel "
+        f"{ours.peak_bytes / 1e9:.2f} GB for {count:,} (target below {MEMORY_TARGET_BYTES / 1e9:.0f} GB)"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
