@@ -106,6 +106,7 @@ module "detection" {
   log_retention_days  = var.log_retention_days
   schedule_expression = var.schedule_expression
   alert_policy        = var.alert_policy
+  planned_events      = var.planned_events
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
 }

@@ -252,6 +252,49 @@ variable "alert_policy" {
   }
 }
 
+variable "planned_events" {
+  description = "Expected transfers that are no incident while they keep to the plan, as `egress-sentinel planned FILE --json` prints them: note, from and to (UTC hours such as 2026-10-14T00:00:00Z, half-open), at most max_gb or max_usd above what is usual, and account, region, egress_class, resource (* and ? stand for something), each any by default."
+  type = list(object({
+    note         = string
+    from         = string
+    to           = string
+    account      = optional(string)
+    region       = optional(string)
+    egress_class = optional(string)
+    resource     = optional(string)
+    max_gb       = optional(number)
+    max_usd      = optional(number)
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for event in var.planned_events :
+      try(timecmp(event.from, event.to) < 0, false) &&
+      can(regex("T[0-9]{2}:00:00(Z|[+-][0-9]{2}:00)$", event.from)) && can(regex("T[0-9]{2}:00:00(Z|[+-][0-9]{2}:00)$", event.to))
+    ])
+    error_message = "Each of planned_events has from and to as whole hours such as 2026-10-14T08:00:00Z, from before to."
+  }
+
+  validation {
+    condition     = alltrue([for event in var.planned_events : try(coalesce(event.max_gb, event.max_usd) >= 0, false) && event.note != ""])
+    error_message = "Each of planned_events has a note, and max_gb or max_usd of at least 0: else it would hide anything."
+  }
+
+  validation {
+    condition = alltrue([
+      for event in var.planned_events :
+      can(regex("^[0-9]{12}$", coalesce(event.account, "000000000000"))) &&
+      contains([
+        "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "other_egress",
+        "nat_gateway", "transit_gateway", "vpc_endpoint", "vpc_peering", "s3_acceleration", "s3_replication_time_control",
+      ], coalesce(event.egress_class, "internet"))
+    ])
+    error_message = "The account of planned_events is 12 digits, and egress_class one of those of alert_policy.overrides."
+  }
+}
+
 variable "subscriptions" {
   description = "Who is told: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
   type = object({

@@ -13,10 +13,13 @@ from anomaly_detector.feedback import REMEMBERED_HOURS, quieted_by
 from anomaly_detector.hours import hour_number
 from anomaly_detector.incidents import GATHERING_HOURS, Hour, Incident, Series, find_incidents
 from anomaly_detector.message import message_of, subject_of
+from anomaly_detector.planned import PlannedEvent, answer_of, read_calendar
 from anomaly_detector.scored_rows import anomalous, with_scores
 from anomaly_detector.settings import SEVERITIES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from anomaly_detector.alert_store import AlertStore
@@ -28,12 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an invocation did; `usd_per_day_at_stake` adds up the new and the grown alerts."""
+    """What an invocation did; `usd_per_day_at_stake` adds up the new and the grown alerts.
+
+    `quiet` says by alert id why it was not told.
+    """
 
     rows_scored: int
     new_alerts: list[str]
     updated_alerts: list[str]
     usd_per_day_at_stake: float
+    quiet: dict[str, str]
 
 
 class Detector:
@@ -66,15 +73,17 @@ class Detector:
         features = read_features(self._s3, settings.bucket, settings.features_prefix, window)
         if features.num_rows == 0:
             if window.may_be_empty:
-                return Outcome(0, [], [], 0.0)
+                return Outcome(0, [], [], 0.0, {})
             where = f"s3://{settings.bucket}/{settings.features_prefix}"
             raise FeatureError(f"there are no features from {window} under {where}day=YYYY-MM-DD/")
         scored = with_scores(features, *self._endpoint.score(features.select(feature_names(features))))
         self._scored_rows.replace(window, scored)
-        known = self._known_incidents(features, window)
+        calendar = read_calendar(self._s3, settings.bucket, settings.planned_events_key)
+        known = self._known_incidents(features, window, calendar)
         changed = self._decide(window, scored, known)
         self._write_reasons(changed, scored)
         self._quiet(changed, window)
+        self._answer_planned(changed, known, calendar)
         is_new = {stored.incident.alert_id: stored.version == 0 for stored in changed}
         for stored in changed:
             self._store.put(stored)
@@ -84,11 +93,15 @@ class Detector:
             [s.incident.alert_id for s in changed if is_new[s.incident.alert_id] and not s.alert["quieted_by"]],
             [alert_id for alert_id, new in is_new.items() if not new],
             sum(s.alert["excess_cost_usd_per_day"] for s in changed if not s.alert["quieted_by"]),
+            {s.incident.alert_id: s.alert["quieted_by"] for s in changed if s.alert["quieted_by"]},
         )
 
-    def _known_incidents(self, features: pa.Table, window: Window) -> list[Stored]:
+    def _known_incidents(self, features: pa.Table, window: Window, calendar: Sequence[PlannedEvent]) -> list[Stored]:
         pairs = set(zip(features["account_id"].to_pylist(), features["region"].to_pylist(), strict=True))
-        return self._store.since(pairs, window.start - self._settings.policy.incident_gap_hours)
+        since = window.start - self._settings.policy.incident_gap_hours
+        # What earlier incidents have used of a plan that still runs counts as well.
+        running = [event.start for event in calendar if event.start < window.end and event.end > since]
+        return self._store.since(pairs, min([since, *running]))
 
     def _decide(self, window: Window, scored: pa.Table, known: list[Stored]) -> list[Stored]:
         """Return the alerts that are new or differ from what is stored."""
@@ -153,6 +166,16 @@ class Detector:
         judgements = self._store.judgements(pairs, window.start - 2 * REMEMBERED_HOURS)
         for stored in changed:
             stored.alert["quieted_by"] = quieted_by(stored.alert, judgements)
+
+    def _answer_planned(self, changed: list[Stored], known: list[Stored], calendar: Sequence[PlannedEvent]) -> None:
+        """Mark the alerts that were planned, and say in the others what goes beyond a plan."""
+        by_id = {stored.incident.alert_id: stored.incident for stored in [*known, *changed]}
+        incidents = sorted(by_id.values(), key=lambda incident: (incident.detected, incident.alert_id))
+        for stored in changed:
+            earlier = incidents[: incidents.index(stored.incident)]
+            quiet, beyond = answer_of(stored.incident, earlier, calendar, self._settings.policy)
+            stored.alert["quieted_by"] = stored.alert["quieted_by"] or quiet
+            stored.alert["reasons"] += [beyond] if beyond else []
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Find the features of hours among those just scored, else among those of the day before."""

@@ -42,7 +42,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     Returns
     -------
     dict
-        `rows_scored`, `alerts` and `updated` (alert ids), `window`.
+        `rows_scored`, `alerts` and `updated` (alert ids), `quiet` (why, by alert id), `window`.
 
     Raises
     ------
@@ -69,6 +69,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "rows_scored": outcome.rows_scored,
         "alerts": outcome.new_alerts,
         "updated": outcome.updated_alerts,
+        "quiet": outcome.quiet,
         "window": str(window),
     }
     logger.info("scored", extra=result)

@@ -50,6 +50,7 @@ class Settings:
     idempotency_table: str
     topic_arn: str
     max_body_bytes: int
+    planned_events_key: str
     policy: Policy
 
     @classmethod
@@ -70,6 +71,7 @@ class Settings:
             idempotency_table=_required(environment, "IDEMPOTENCY_TABLE"),
             topic_arn=_required(environment, "TOPIC_ARN"),
             max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
+            planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
             policy=Policy(
                 min_excess_usd=_number(environment, "MIN_EXCESS_USD", 5),
                 min_excess_gb=_number(environment, "MIN_EXCESS_GB", 1),

@@ -84,8 +84,25 @@ def read_alerts(path: Path) -> list[dict[str, Any]]:
 
 
 def told(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the alerts that nobody's verdict on an earlier one has quieted."""
+    """Keep the alerts that neither a verdict on an earlier one nor a planned event has quieted."""
     return [alert for alert in alerts if not alert.get("quieted_by")]
+
+
+def quiet(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the alerts that people are not told."""
+    return [alert for alert in alerts if alert.get("quieted_by")]
+
+
+def quiet_line(alert: Mapping[str, Any]) -> str:
+    """Say in a line what is quiet, how large it is, and why."""
+    why = alert["quieted_by"]
+    why = why if why.startswith("planned: ") else f"as alert {why} was judged"
+    return (
+        f"quiet, {why}: {alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB and "
+        f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} above what was expected, {alert['egress_class']} of "
+        f"{_short(alert['resource_id'])} in account {alert['account_id']}, {_hour(alert['start_hour_utc'])} to "
+        f"{_hour(alert['end_hour_utc'])} UTC"
+    )
 
 
 def worst_first(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

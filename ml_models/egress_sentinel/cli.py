@@ -73,6 +73,7 @@ def run(
     prices: commands.flow_logs.Prices = None,
     bill_complete_until: commands.flow_logs.CompleteUntil = None,
     feedback: commands.feedback.FeedbackFile = None,
+    planned: commands.planned.PlannedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Do the whole job on a bill: features, training, scoring hour by hour, alerts, report."""
@@ -93,6 +94,7 @@ def run(
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
             policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
+            planned=commands.planned.events(planned),
         )
     _print_alerts(result.alerts, as_json=as_json)
     _say(f"report: {output_dir / REPORT_FILE}")
@@ -140,6 +142,7 @@ def train(
         bool, typer.Option("--search", help="Try several forests, judge each on the last fifth of the time range.")
     ] = False,
     feedback: commands.feedback.FeedbackFile = None,
+    planned: commands.planned.PlannedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the Isolation Forest with the training script, as a SageMaker training job runs it."""
@@ -147,8 +150,8 @@ def train(
     from egress_sentinel.training import train as train_model
 
     reporter = _reporter()
-    if search and feedback:
-        raise UserError("--search and --feedback do not go together yet; train without --search to leave hours out")
+    if search and (feedback or planned):
+        raise UserError("--search leaves no hours out yet; train without it where there is --feedback or --planned")
     if search:
         given = _hyperparameters(n_estimators, contamination, random_state)
         first = parse_hour(until, "--until") if until else None
@@ -161,6 +164,7 @@ def train(
             until=parse_hour(until, "--until") if until else None,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
             feedback=commands.feedback.records(feedback),
+            planned=commands.planned.events(planned),
         )
         step.result = f"{metrics['rows']:,} hours, artifact in {output}"
     if as_json:
@@ -204,9 +208,11 @@ def score(
     min_excess_gb: commands.policy.MinExcessGb = None,
     min_excess_percent: commands.policy.MinExcessPercent = None,
     feedback: commands.feedback.FeedbackFile = None,
+    planned: commands.planned.PlannedFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Let the Lambda handler score hours of features through an endpoint, and print the alerts."""
+    from egress_sentinel.alerts import quiet_line
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.scoring import score as score_features
     from egress_sentinel.time_range import parse_hour
@@ -223,9 +229,12 @@ def score(
             end=parse_hour(end, "--end") if end else None,
             policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
+            planned=commands.planned.events(planned),
             track=reporter.track,
         )
         step.result = result.in_words()
+    for alert in result.quiet:
+        reporter.note(quiet_line(alert))
     _print_alerts(result.alerts, as_json=as_json)
 
 
@@ -237,11 +246,12 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("report.html"),
 ) -> None:
     """Make one self-contained HTML page of alerts and features."""
-    from egress_sentinel.alerts import read_alerts, told
+    from egress_sentinel.alerts import quiet, read_alerts, told
     from egress_sentinel.report import write_report
 
     with _reporter().step("report") as step:
-        write_report(told(read_alerts(alerts)), features, output, scored=scored)
+        found = read_alerts(alerts)
+        write_report(told(found), features, output, scored=scored, quiet=quiet(found))
         step.result = str(output)
 
 
@@ -277,6 +287,7 @@ app.command()(commands.aws.verify)
 app.command()(commands.cost.cost)
 app.command()(commands.drift.drift)
 app.command()(commands.feedback.feedback)
+app.command()(commands.planned.planned)
 app.command()(commands.flow_logs.flow_hours)
 app.command()(commands.series.series)
 app.command()(commands.series.series_train)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egress_features import build_features
+from egress_sentinel.alerts import quiet_line
 from egress_sentinel.report import write_report
 from egress_sentinel.scoring import score
 from egress_sentinel.time_range import Split, split
@@ -43,6 +44,7 @@ def run_job(
     policy: Mapping[str, str] | None = None,
     labels: Sequence[Mapping[str, Any]] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[Mapping[str, Any]] = (),
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -65,6 +67,8 @@ def run_job(
         Incidents known beforehand, drawn in the report.
     feedback : sequence of mapping
         Verdicts on earlier alerts: training leaves their hours out, and repeats are quiet.
+    planned : sequence of mapping
+        Expected transfers: training leaves their hours out, and what keeps to the plan is quiet.
 
     Raises
     ------
@@ -83,7 +87,9 @@ def run_job(
     times = split(summary.start_hour_utc, summary.end_hour_utc, train_until)
     model_tar = output_dir / MODEL_FILE
     with reporter.step("train") as step:
-        metrics = train(features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback)
+        metrics = train(
+            features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback, planned=planned
+        )
         step.result = f"{metrics['rows']:,} hours before {times.until:%Y-%m-%d %H:%M} UTC"
     with reporter.step("score") as step:
         result = score(
@@ -94,9 +100,12 @@ def run_job(
             end=times.end,
             policy=policy,
             feedback=feedback,
+            planned=planned,
             track=reporter.track,
         )
         step.result = result.in_words()
+    for alert in result.quiet:
+        reporter.note(quiet_line(alert))
     with reporter.step("report") as step:
         write_report(
             result.alerts,
@@ -105,6 +114,7 @@ def run_job(
             scored=output_dir / "scored",
             labels=labels,
             scored_from=times.until,
+            quiet=result.quiet,
         )
         step.result = REPORT_FILE
     return JobResult(result.alerts, times)

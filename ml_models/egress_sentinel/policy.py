@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Any]:
         if name not in accepted:
             raise UserError(f"{path} has {name!r}; accepted are {', '.join(accepted)}")
         if name in NUMBERS:
-            _check_number(f"{path}: {name}", value, MIN_GAP_HOURS if name == "incident_gap_hours" else 0)
+            check_number(f"{path}: {name}", value, MIN_GAP_HOURS if name == "incident_gap_hours" else 0)
     _check_thresholds(path, policy.get(THRESHOLDS, [50, 500, 5000]))
     _check_overrides(path, policy.get(OVERRIDES, []))
     return policy
@@ -100,7 +100,13 @@ def check_scope(where: str, account: Any, egress_class: Any) -> None:
         raise UserError(f"{where}: egress_class is {egress_class!r}; accepted are {', '.join(CLASSES)}")
 
 
-def _check_number(where: str, value: Any, least: float = 0) -> None:
+def check_number(where: str, value: Any, least: float = 0) -> None:
+    """Check a number that a person wrote.
+
+    Raises
+    ------
+    UserError
+    """
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
         raise UserError(f"{where} is {value!r}; a number of at least {least:g} is accepted")
 
@@ -133,7 +139,7 @@ def _check_overrides(path: Path, overrides: Any) -> None:
         if scope == (None, None) or not given:
             raise UserError(f"{where} needs account or egress_class, and one of {', '.join(FLOORS)}")
         for name in given:
-            _check_number(f"{where}: {name}", entry[name])
+            check_number(f"{where}: {name}", entry[name])
         if scope in seen:
             raise UserError(f"{where} is about the same account and egress_class as an earlier one; write one of them")
         seen.add(scope)

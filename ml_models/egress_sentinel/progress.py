@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Reporter:
 
     def note(self, sentence: str) -> None:
         """Print a sentence that the person should know, such as which lines were left out."""
-        self.console.print(f"[yellow]note[/] {sentence}", highlight=False)
+        self.console.print(f"[yellow]note[/] {escape(sentence)}", highlight=False)
 
 
 class Step:

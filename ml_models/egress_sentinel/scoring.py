@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from egress_sentinel.alerts import alerts_from_table, told, worst_first
+from egress_sentinel.alerts import alerts_from_table, quiet, told, worst_first
 from egress_sentinel.errors import UserError
 from egress_sentinel.feedback import put_in_table
 from egress_sentinel.lambda_runner import LambdaProcess
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 HANDLER = "anomaly_detector.handler.lambda_handler"
 ENDPOINT_NAME = "egress-sentinel"
+CALENDAR_KEY = "config/planned_events.json"
 
 
 def score(
@@ -42,6 +43,7 @@ def score(
     end: datetime | None = None,
     policy: Mapping[str, str] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[Mapping[str, Any]] = (),
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
@@ -68,6 +70,8 @@ def score(
         The Lambda's policy variables, such as MIN_EXCESS_USD.
     feedback : sequence of mapping
         Verdicts on earlier alerts, as `egress-sentinel feedback` writes them.
+    planned : sequence of mapping
+        Expected transfers, as `read_planned` gives them: what keeps to the plan is quiet.
     track : callable
         Wraps the days, to show progress.
 
@@ -88,19 +92,20 @@ def score(
         put_in_table(aws.client("dynamodb"), resources.alerts_table, feedback)
         days = _put_features(aws, resources, table)
         environment = aws.environment() | resources.environment(endpoint_name) | dict(policy or {})
+        environment |= put_calendar(aws, resources, planned)
         detector = stack.enter_context(
             LambdaProcess(HANDLER, environment=environment, log_file=output_dir / "detector.log")
         )
         rows = sum(detector.invoke(_day_event(day, start, end))["rows_scored"] for day in track("score", days))
         alerts = worst_first(alerts_from_table(aws, resources.alerts_table))
         _write_results(aws, resources, alerts, output_dir)
-    return ScoreResult(told(alerts), len(alerts) - len(told(alerts)), rows, len(days))
+    return ScoreResult(told(alerts), quiet(alerts), rows, len(days))
 
 
 class ScoreResult:
-    """What a replay found: the alerts (worst first), how many were quiet, the rows scored and the days replayed."""
+    """What a replay found: the alerts (worst first), those that are quiet, the rows scored and the days replayed."""
 
-    def __init__(self, alerts: list[dict[str, Any]], quiet: int, rows: int, days: int) -> None:
+    def __init__(self, alerts: list[dict[str, Any]], quiet: list[dict[str, Any]], rows: int, days: int) -> None:
         self.alerts = alerts
         self.quiet = quiet
         self.rows = rows
@@ -108,8 +113,16 @@ class ScoreResult:
 
     def in_words(self) -> str:
         """Return one line for whoever waits."""
-        quiet = f", {self.quiet} quiet by feedback" if self.quiet else ""
+        quiet = f", {len(self.quiet)} quiet by feedback or plan" if self.quiet else ""
         return f"{self.rows:,} hours over {self.days} days, {len(self.alerts)} alerts{quiet}"
+
+
+def put_calendar(aws: LocalAws, resources: DetectorResources, planned: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Put planned events where the detector reads them, and return the variable that says where."""
+    if not planned:
+        return {}
+    aws.client("s3").put_object(Bucket=resources.bucket, Key=CALENDAR_KEY, Body=json.dumps(list(planned)).encode())
+    return {"PLANNED_EVENTS_KEY": CALENDAR_KEY}
 
 
 def _read_range(features: Path, start: datetime | None, end: datetime | None) -> pa.Table:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.feedback import CAUSE
+from egress_sentinel.planned import hours_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +31,7 @@ def train(
     until: datetime | None = None,
     hyperparameters: Mapping[str, str] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train on the hours before `until` and write model.tar.gz.
 
@@ -46,6 +48,8 @@ def train(
     feedback : sequence of mapping
         Records as `egress-sentinel feedback` writes them; whatever the verdict, their series' hours are not usual, and
         training must not see them.
+    planned : sequence of mapping
+        Events as `read_planned` gives them; training must not see their hours either.
 
     Returns
     -------
@@ -61,20 +65,28 @@ def train(
         job = Path(temporary)
         for name in ("train", "model", "output"):
             (job / name).mkdir()
-        _write_channel(features, job / "train" / "part-00000.parquet", until, feedback)
+        _write_channel(features, job / "train" / "part-00000.parquet", until, feedback, planned)
         _run_training_script(job, hyperparameters or {})
         _pack(job / "model", model_tar)
         metrics: dict[str, Any] = json.loads((job / "output" / "metrics.json").read_text(encoding="utf-8"))
     return metrics
 
 
-def _write_channel(features: Path, part: Path, until: datetime | None, feedback: Sequence[Mapping[str, Any]]) -> None:
+def _write_channel(
+    features: Path,
+    part: Path,
+    until: datetime | None,
+    feedback: Sequence[Mapping[str, Any]],
+    planned: Sequence[Mapping[str, Any]],
+) -> None:
     """Copy the training hours in batches; the schema in the file's metadata travels along."""
     try:
         dataset = ds.dataset(features, format="parquet")
         keep = ds.scalar(True) if until is None else ds.field("hour_utc") < until
         for record in feedback:
             keep = keep & ~_judged_hours(record)
+        for event in planned:
+            keep = keep & ~hours_of(event)
         with pq.ParquetWriter(part, dataset.schema) as writer:
             for batch in dataset.to_batches(filter=keep):
                 if batch.num_rows:

@@ -374,6 +374,37 @@ run "refuses_two_floors_for_the_same" {
   }
 }
 
+run "hands_planned_events_to_the_function" {
+  command = plan
+
+  variables {
+    planned_events = [{ note = "move", from = "2026-10-14T00:00:00Z", to = "2026-10-16T00:00:00Z", max_gb = 500 }]
+  }
+
+  assert {
+    condition     = module.detection.environment.PLANNED_EVENTS_KEY == "config/planned_events.json"
+    error_message = "The function knows where the calendar is."
+  }
+}
+
+run "refuses_a_plan_that_would_hide_anything" {
+  command         = plan
+  expect_failures = [var.planned_events]
+
+  variables {
+    planned_events = [{ note = "move", from = "2026-10-14T00:00:00Z", to = "2026-10-16T00:00:00Z" }]
+  }
+}
+
+run "refuses_a_plan_in_days" {
+  command         = plan
+  expect_failures = [var.planned_events]
+
+  variables {
+    planned_events = [{ note = "move", from = "2026-10-14", to = "2026-10-16", max_gb = 500 }]
+  }
+}
+
 run "refuses_plain_http" {
   command         = plan
   expect_failures = [var.subscriptions]

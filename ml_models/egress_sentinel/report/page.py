@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_sentinel.alerts import worst_first
+from egress_sentinel.alerts import quiet_line, worst_first
 from egress_sentinel.output_files import write_text
 from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
 from egress_sentinel.report.data import ReportData
@@ -28,6 +28,7 @@ def write_report(
     labels: Sequence[Mapping[str, Any]] | None = None,
     scored_from: datetime | None = None,
     title: str = "Egress Sentinel",
+    quiet: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write one HTML file that needs no network, beside `output` and then renamed.
 
@@ -47,6 +48,8 @@ def write_report(
         Where learning ended and scoring began.
     title : str
         Heading of the page.
+    quiet : sequence of mapping
+        Alerts that people are not told: what was planned, and repeats of what was judged false or planned.
 
     Raises
     ------
@@ -71,6 +74,7 @@ def write_report(
             total_gb=sum(map(sum, totals.egress_gb.values())),
             total_usd=sum(map(sum, totals.cost_usd.values())),
             has_labels=bool(labels),
+            quiet=[quiet_line(alert) for alert in quiet],
             scored_from=scored_from,
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source

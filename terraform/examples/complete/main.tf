@@ -19,8 +19,16 @@ module "egress_sentinel" {
   subscriptions      = { emails = var.emails, slack = var.slack }
   monthly_budget_usd = 100
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
-  retraining         = { schedule_expression = var.retraining_schedule }
-  model_artifact     = var.model_artifact
-  model_package_arn  = var.model_package_arn
-  force_destroy      = var.force_destroy
+  planned_events = [{
+    note         = "media-prod moves to eu-central-1"
+    from         = "2026-12-05T00:00:00Z"
+    to           = "2026-12-07T00:00:00Z"
+    egress_class = "inter_region"
+    resource     = "*media-prod*"
+    max_gb       = 500
+  }]
+  retraining        = { schedule_expression = var.retraining_schedule }
+  model_artifact    = var.model_artifact
+  model_package_arn = var.model_package_arn
+  force_destroy     = var.force_destroy
 }

@@ -40,6 +40,12 @@ resource "aws_iam_role_policy" "this" {
         Resource = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"]
       },
       {
+        Sid      = "ReadPlannedEvents"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${var.bucket_arn}/${aws_s3_object.planned_events.key}"
+      },
+      {
         Sid      = "WriteScoredHours"
         Effect   = "Allow"
         Action   = "s3:PutObject"

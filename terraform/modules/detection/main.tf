@@ -35,6 +35,14 @@ resource "aws_lambda_layer_version" "this" {
   compatible_architectures = ["x86_64"]
 }
 
+# An object and not a variable of the function: it changes often, and has no limit of size.
+resource "aws_s3_object" "planned_events" {
+  bucket       = var.bucket
+  key          = "config/planned_events.json"
+  content_type = "application/json"
+  content      = jsonencode([for event in var.planned_events : { for name, value in event : name => value if value != null }])
+}
+
 resource "aws_lambda_function" "this" {
   # checkov:skip=CKV_AWS_117:it speaks to AWS services alone; a VPC would add endpoints to pay and nothing to protect
   # checkov:skip=CKV_AWS_272:signing is the account's choice; the zip's hash is in the state
@@ -70,6 +78,7 @@ resource "aws_lambda_function" "this" {
       SIBLING_HOURS                = var.alert_policy.sibling_hours
       SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
       POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
+      PLANNED_EVENTS_KEY           = aws_s3_object.planned_events.key
       POWERTOOLS_SERVICE_NAME      = local.name
       POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
     }

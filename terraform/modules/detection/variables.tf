@@ -88,6 +88,21 @@ variable "alert_policy" {
   })
 }
 
+variable "planned_events" {
+  description = "Expected transfers."
+  type = list(object({
+    note         = string
+    from         = string
+    to           = string
+    account      = optional(string)
+    region       = optional(string)
+    egress_class = optional(string)
+    resource     = optional(string)
+    max_gb       = optional(number)
+    max_usd      = optional(number)
+  }))
+}
+
 variable "subscriptions" {
   description = "Who is told."
   type = object({

@@ -1,4 +1,4 @@
-# One bucket, with prefixes: exports/, features/, scored/, models/, batch/. One customer-managed key for all that rests.
+# One bucket, with prefixes: exports/, features/, scored/, models/, batch/, config/. One customer-managed key for all that rests.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
