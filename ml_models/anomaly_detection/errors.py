@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class InputError(Exception):
     """Training was given something it cannot use; the script prints the sentence and ends with status 2."""
@@ -24,6 +26,11 @@ class RequestError(Exception):
         The 0-based data row.
     column : str, optional
         The column's name.
+
+    Attributes
+    ----------
+    manifest : dict or None
+        Of the model that was asked, once it was.
     """
 
     def __init__(self, status: int, message: str, *, row: int | None = None, column: str | None = None) -> None:
@@ -32,3 +39,4 @@ class RequestError(Exception):
         self.message = message
         self.row = row
         self.column = column
+        self.manifest: dict[str, Any] | None = None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anomaly_detection.errors import RequestError
 from anomaly_detection.model import Model, load
 from anomaly_detection.request import Request, matrix_of, parse
-from anomaly_detection.response import Prediction, error_body, render
+from anomaly_detection.response import Prediction, asks_for_manifest, error_body, render, render_manifest
 
 T = TypeVar("T")
 
@@ -42,20 +42,23 @@ def input_fn(body: str | bytes, content_type: str | None) -> Request | RequestEr
 
 def predict_fn(data: Request | RequestError, model: Model) -> Prediction | RequestError:
     """Score a request's rows by the features' names, or by position where the request has no names."""
-    if isinstance(data, RequestError):
-        return data
-    return _or_error(lambda: _predict(data, model))
+    answer = data if isinstance(data, RequestError) else _or_error(lambda: _predict(data, model))
+    if isinstance(answer, RequestError):
+        answer.manifest = model.manifest
+    return answer
 
 
 def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
     """Write the answer; `DEFAULT_OUTPUT` in the environment stands for an `output=` that Accept does not give.
+
+    Who asks for the manifest gets it whatever the rows are: it is what says which rows fit.
 
     Returns
     -------
     (body, content_type)
         Or a Flask response with a 4xx status and a JSON body.
     """
-    answer = prediction if isinstance(prediction, RequestError) else _or_error(lambda: _render(prediction, accept))
+    answer = _or_error(lambda: _render(prediction, accept))
     return _error_response(answer) if isinstance(answer, RequestError) else answer
 
 
@@ -73,8 +76,12 @@ def _predict(request: Request, model: Model) -> Prediction:
     return Prediction(request, model, matrix, model.forest.scores(matrix))
 
 
-def _render(prediction: Prediction, accept: str | None) -> tuple[str, str]:
-    return render(prediction, accept, os.environ.get("DEFAULT_OUTPUT"))
+def _render(prediction: Prediction | RequestError, accept: str | None) -> tuple[str, str]:
+    if not isinstance(prediction, RequestError):
+        return render(prediction, accept, os.environ.get("DEFAULT_OUTPUT"))
+    if prediction.manifest is None or not asks_for_manifest(accept):
+        raise prediction
+    return render_manifest(prediction.manifest)
 
 
 def _or_error(work: Callable[[], T]) -> T | RequestError:

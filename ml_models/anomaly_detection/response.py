@@ -24,6 +24,7 @@ JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
 _RANGES = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 ADDED = ("is_anomaly", "anomaly_score")
+MANIFEST = "output=manifest"
 RANDOM_CUT_FOREST = "output=random-cut-forest"
 
 
@@ -78,8 +79,8 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     if output and not any(parameter.startswith("output=") for parameter in parameters):
         parameters = [*parameters, f"output={output}"]
     model = prediction.model
-    if "output=manifest" in parameters:
-        return _json(model.manifest), JSON
+    if MANIFEST in parameters:
+        return render_manifest(model.manifest)
     scores = prediction.scores
     added = dict(zip(ADDED, ((scores < 0).astype(int).tolist(), scores.tolist()), strict=True))
     if RANDOM_CUT_FOREST in parameters:
@@ -101,6 +102,16 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     if RANDOM_CUT_FOREST in parameters:
         return _json({"scores": records}), JSON
     return _json(_shaped(prediction.request.shape, columns, records)), JSON
+
+
+def asks_for_manifest(accept: str | None) -> bool:
+    """Say whether an Accept asks for the model's manifest in place of scores."""
+    return MANIFEST in _negotiate(accept)[1]
+
+
+def render_manifest(manifest: dict[str, Any]) -> tuple[str, str]:
+    """Write a manifest, as JSON whatever Accept's media type is."""
+    return _json(manifest), JSON
 
 
 def _own_columns(prediction: Prediction, *, as_numbers: bool) -> dict[str, list[Any]]:

@@ -75,10 +75,9 @@ from anomaly_detection.inference_script import input_fn, model_fn, output_fn, pr
 import anomaly_detection
 assert "site-packages" in anomaly_detection.__file__, anomaly_detection.__file__
 body = Path(sys.argv[2]).read_bytes()
-text, content_type = output_fn(
-    predict_fn(input_fn(body, "application/x-npy"), model_fn(sys.argv[1])), "text/csv;output=scores"
-)
-bad = output_fn(predict_fn(input_fn("x", "application/xml"), None), None)
+model = model_fn(sys.argv[1])
+text, content_type = output_fn(predict_fn(input_fn(body, "application/x-npy"), model), "text/csv;output=scores")
+bad = output_fn(predict_fn(input_fn("x", "application/xml"), model), None)
 assert bad.status_code == 415
 scores = [float(line.split(",")[1]) for line in text.splitlines()[1:]]
 forest = joblib.load(Path(sys.argv[1]) / "model.joblib")

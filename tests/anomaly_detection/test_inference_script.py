@@ -237,6 +237,15 @@ def test_the_answer_can_say_which_model_it_comes_from(model: Model, model_dir: P
     assert json.loads(text) == json.loads((model_dir / "manifest.json").read_text())
 
 
+@pytest.mark.parametrize("body", ["{}", "[]", "not JSON", '{"some": 1}'])
+def test_what_a_model_takes_can_be_asked_without_knowing_it(model: Model, model_dir: Path, body: str) -> None:
+    text, content_type = call(model, body, "application/json", "text/csv;output=manifest")
+    assert content_type == "application/json"
+    assert json.loads(text) == json.loads((model_dir / "manifest.json").read_text())
+    refused = output_fn(predict_fn(input_fn(body, "application/json"), model), "application/json")
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize("accept", ["text/csv", "application/json", "application/jsonlines"])
 @pytest.mark.parametrize("body", BODIES)
 def test_attributions_in_the_schemas_order_add_up(model: Model, model_dir: Path, body: str, accept: str) -> None:
