@@ -180,8 +180,9 @@ variable "alert_policy" {
   type = object({
     min_excess_usd         = optional(number, 5)
     min_excess_gb          = optional(number, 1)
-    min_excess_percent     = optional(number, 50)
+    min_excess_percent     = optional(number, 30)
     min_times_usual_excess = optional(number, 2)
+    max_p_value            = optional(number, 0.05)
     incident_gap_hours     = optional(number, 168)
     sibling_hours          = optional(number, 6)
     severity_usd_per_day   = optional(list(number), [50, 500, 5000])

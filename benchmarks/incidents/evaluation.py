@@ -68,7 +68,9 @@ def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, l
 
 
 def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> tuple[np.ndarray, np.ndarray]:
-    source = Path(rivals.__file__).read_bytes() + detector.encode() + features.name.encode()
+    # What a rival looks at decides: a change of our features leaves most of them as they are.
+    seen = features.name.encode() if detector in rivals.ON_OUR_FEATURES else panel.gb.tobytes() + panel.usd.tobytes()
+    source = Path(rivals.__file__).read_bytes() + detector.encode() + panel.train_hours.to_bytes(4, "big") + seen
     kept = cache / f"rival-{hashlib.sha256(source).hexdigest()[:16]}.npz"
     if not kept.exists():
         points, excess = rivals.RIVALS[detector](panel)

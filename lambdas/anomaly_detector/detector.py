@@ -12,6 +12,7 @@ from anomaly_detector.feature_rows import FeatureError, feature_descriptions, fe
 from anomaly_detector.feedback import REMEMBERED_HOURS, quieted_by
 from anomaly_detector.hours import hour_number
 from anomaly_detector.incidents import GATHERING_HOURS, Hour, Incident, Series, find_incidents
+from anomaly_detector.manifest import model_id_of, p_values
 from anomaly_detector.message import message_of, subject_of
 from anomaly_detector.planned import PlannedEvent, answer_of, read_calendar
 from anomaly_detector.scored_rows import anomalous, with_scores
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from anomaly_detector.alert_store import AlertStore
     from anomaly_detector.endpoint import Endpoint
     from anomaly_detector.scored_rows import ScoredRows
-    from anomaly_detector.settings import Settings
+    from anomaly_detector.settings import Policy, Settings
     from anomaly_detector.window import Window
 
 
@@ -76,12 +77,15 @@ class Detector:
                 return Outcome(0, [], [], 0.0, {})
             where = f"s3://{settings.bucket}/{settings.features_prefix}"
             raise FeatureError(f"there are no features from {window} under {where}day=YYYY-MM-DD/")
-        scored = with_scores(features, *self._endpoint.score(features.select(feature_names(features))))
+        asked = features.select(feature_names(features))
+        is_anomaly, anomaly_score = self._endpoint.score(asked)
+        manifest = self._endpoint.manifest(asked.slice(0, 1))
+        scored = with_scores(features, is_anomaly, anomaly_score, p_values(manifest, anomaly_score))
         self._scored_rows.replace(window, scored)
         calendar = read_calendar(self._s3, settings.bucket, settings.planned_events_key)
         known = self._known_incidents(features, window, calendar)
         changed = self._decide(window, scored, known)
-        self._write_reasons(changed, scored)
+        self._write_reasons(changed, scored, manifest)
         self._quiet(changed, window)
         self._answer_planned(changed, known, calendar)
         is_new = {stored.incident.alert_id: stored.version == 0 for stored in changed}
@@ -111,8 +115,8 @@ class Detector:
         found = find_incidents(
             self._settings.policy,
             [incident for incident in before if incident.members],
-            _hours(past),
-            _hours(scored),
+            _hours(past, self._settings.policy),
+            _hours(scored, self._settings.policy),
         )
         by_id = {stored.incident.alert_id: stored for stored in known}
         self._keep_ids(found, known, window)
@@ -146,7 +150,7 @@ class Detector:
         reason = stored.model_reason if is_same_worst else ""
         return Stored(incident, {}, reason, stored.version, stored.notified_severity)
 
-    def _write_reasons(self, changed: list[Stored], scored: pa.Table) -> None:
+    def _write_reasons(self, changed: list[Stored], scored: pa.Table, manifest: dict[str, Any]) -> None:
         """Ask the endpoint why, once for all worst hours that have not been explained, and make the alerts."""
         unexplained = [stored for stored in changed if not stored.model_reason]
         worst = [worst_hour(stored.incident) for stored in unexplained]
@@ -155,7 +159,7 @@ class Detector:
         reasons = model_reasons(self._endpoint, [row for row in rows if row], feature_descriptions(scored))
         for stored, reason in zip(explained, reasons, strict=True):
             stored.model_reason = reason
-        model_id = self._endpoint.model_id(scored.select(feature_names(scored)).slice(0, 1)) if changed else ""
+        model_id = model_id_of(manifest)
         for stored in changed:
             alert = alert_of(stored.incident, self._settings.policy, stored.model_reason)
             stored.alert = alert | {"model_id": model_id}
@@ -186,7 +190,8 @@ class Detector:
         wanted = {(hour.hour, hour.series) for hour in hours}
         found: dict[tuple[int, Series], dict[str, float]] = {}
         for table in tables:
-            found |= {key: row for key, row in _feature_rows(anomalous(table)) if key in wanted}
+            unusual = anomalous(table, self._settings.policy.max_p_value)
+            found |= {key: row for key, row in _feature_rows(unusual) if key in wanted}
         return [found.get((hour.hour, hour.series), {}) for hour in hours]
 
     def _tell(self, candidates: list[Stored]) -> None:
@@ -217,8 +222,8 @@ def _rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity else -1
 
 
-def _hours(scored: pa.Table) -> list[Hour]:
-    return [_hour(row) for row in anomalous(scored).to_pylist()]
+def _hours(scored: pa.Table, policy: Policy) -> list[Hour]:
+    return [_hour(row) for row in anomalous(scored, policy.max_p_value).to_pylist()]
 
 
 def _hour(row: dict[str, Any]) -> Hour:
@@ -238,6 +243,9 @@ def _hour(row: dict[str, Any]) -> Hour:
         is_estimated=bool(row["is_estimated"]),
         day_excess_gb=round(row["day_excess_gb"], 6),
         usual_day_excess_gb=round(row["usual_day_excess_gb"], 6),
+        steady_excess_gb=round(row["steady_excess_gb"], 6),
+        usual_steady_excess_gb=round(row["usual_steady_excess_gb"], 6),
+        p_value=row.get("p_value"),
     )
 
 

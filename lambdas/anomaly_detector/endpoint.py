@@ -110,8 +110,8 @@ class Endpoint:
             )
         return _floats(answer, "anomaly_score"), {name: _floats(answer, name) for name in names}
 
-    def model_id(self, row: pa.Table) -> str:
-        """Return which model answers: the first half of its forest's hash; empty where the model does not say.
+    def manifest(self, row: pa.Table) -> dict[str, Any]:
+        """Return what the model that answers says of itself; empty where it does not.
 
         Parameters
         ----------
@@ -120,10 +120,10 @@ class Endpoint:
         """
         try:
             manifest = json.loads(self._invoke(_csv(row), MANIFEST))
-            return str(manifest["files"]["model.joblib"])[:16]
-        except (EndpointError, ValueError, KeyError, TypeError):
+        except (EndpointError, ValueError):
             # A model of one's own need not have a manifest, and scores were given: the alert goes out all the same.
-            return ""
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
 
     def _chunks(self, table: pa.Table) -> list[tuple[bytes, int]]:
         if table.num_rows == 0:

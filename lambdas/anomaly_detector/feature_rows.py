@@ -26,6 +26,8 @@ MEASURES = (
     "expected_spread_gb",
     "day_excess_gb",
     "usual_day_excess_gb",
+    "steady_excess_gb",
+    "usual_steady_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
@@ -65,7 +67,7 @@ def feature_names(table: pa.Table) -> list[str]:
     return [
         field.name
         for field in table.schema
-        if pa.types.is_floating(field.type) and field.name not in {*KEYS, *MEASURES, "anomaly_score"}
+        if pa.types.is_floating(field.type) and field.name not in {*KEYS, *MEASURES, "anomaly_score", "p_value"}
     ]
 
 

@@ -72,16 +72,29 @@ class ScoredRows:
         self._s3.put_object(Bucket=self._bucket, Key=self._key(day), Body=body.getvalue(), **condition)
 
 
-def with_scores(features: pa.Table, is_anomaly: np.ndarray, anomaly_score: np.ndarray) -> pa.Table:
-    """Join scores to the rows that they were asked for, by position."""
-    return features.append_column("is_anomaly", pa.array(is_anomaly, pa.int8())).append_column(
-        "anomaly_score", pa.array(anomaly_score, pa.float64())
-    )
+def with_scores(
+    features: pa.Table, is_anomaly: np.ndarray, anomaly_score: np.ndarray, p_value: np.ndarray | None
+) -> pa.Table:
+    """Join scores to the rows that they were asked for, by position; `p_value` is null where the model gives none."""
+    columns = {
+        "is_anomaly": pa.array(is_anomaly, pa.int8()),
+        "anomaly_score": pa.array(anomaly_score, pa.float64()),
+        "p_value": pa.nulls(len(features), pa.float64()) if p_value is None else pa.array(p_value, pa.float64()),
+    }
+    for name, column in columns.items():
+        features = features.append_column(name, column)
+    return features
 
 
-def anomalous(scored: pa.Table) -> pa.Table:
-    """Keep the rows that the model calls anomalous and that carry more than was expected."""
+def anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
+    """Keep the rows that carry more than was expected and are unusual to the model.
+
+    That is by their p-value, or by the model's own threshold where it gives none.
+    """
     if scored.num_rows == 0:
         return scored
     above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
-    return scored.filter(pc.and_(pc.equal(scored["is_anomaly"], 1), above))
+    is_unusual = pc.equal(scored["is_anomaly"], 1)
+    if "p_value" in scored.column_names:
+        is_unusual = pc.coalesce(pc.less_equal(scored["p_value"], max_p_value), is_unusual)
+    return scored.filter(pc.and_(is_unusual, above))

@@ -24,6 +24,7 @@ from sklearn.ensemble import IsolationForest
 
 from anomaly_detection import artifact
 from anomaly_detection.baseline import describe_training, quantiles
+from anomaly_detection.calibration import calibration_of
 from anomaly_detection.dataset import TrainingData, read_training_data
 from anomaly_detection.errors import ArtifactError, InputError
 from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, why_not
@@ -217,7 +218,9 @@ def train(job: Job) -> dict[str, Any]:
     days = describe_days(data.matrix, names, scores, data.hours, _telling(data.matrix), data.categories)
     baseline = describe_training(data.matrix, names, scores) | ({"reference": days} if days else {})
     try:
-        artifact.save(job.model_dir, forest, baseline, _manifest(job, data, metrics, evaluation))
+        calibration = calibration_of(scores[_telling(data.matrix)])
+        manifest = _manifest(job, data, metrics, evaluation) | {"calibration": calibration}
+        artifact.save(job.model_dir, forest, baseline, manifest)
         metrics["fit_seconds"] = fit_seconds
         if job.output_data_dir:
             write_json(job.output_data_dir / METRICS_FILE, metrics)

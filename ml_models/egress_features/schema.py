@@ -32,6 +32,8 @@ MEASURES = (
     "expected_spread_gb",
     "day_excess_gb",
     "usual_day_excess_gb",
+    "steady_excess_gb",
+    "usual_steady_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
@@ -63,6 +65,11 @@ FEATURES = (
         "above_habit_7d_log",
         "ln(ratio), at least 0",
         "the excess of the last 7 days against the largest of any 7 days of the five weeks before",
+    ),
+    Feature(
+        "above_habit_steady_log",
+        "ln(ratio), at least 0",
+        "what every 3 hours of the last 18 were above what was expected, against the same in the five weeks before",
     ),
     Feature("above_range_log", "ln(ratio), at least 0", "the hour above the largest hour of the four weeks before"),
     Feature(

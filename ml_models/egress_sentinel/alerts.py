@@ -37,6 +37,7 @@ FIELDS = (
     "excess_cost_usd_per_day",
     "severity",
     "anomaly_score",
+    "p_value",
     "reasons",
     "contributors",
     "anomalous_hours",

@@ -158,7 +158,7 @@ def test_features_are_what_their_definitions_say(tmp_path_factory: pytest.TempPa
         for n in (first, first + 1, first + 30, hours - 200, hours - 1):
             if first <= n < hours:
                 row = rows.iloc[n - first]
-                slow = slow_features(usage, expected, str(name), n)
+                slow = slow_features(usage, expected, str(name), n, peers_day(usage, expected, born, str(name), n))
                 assert {k: row[k] for k in slow} == pytest.approx(slow, abs=1e-5)
 
 
@@ -168,7 +168,7 @@ def random_lines(seed: int, hours: int) -> list[dict[str, Any]]:
     for resource in ("busy", "sparse", "late"):
         share = {"busy": 1.0, "sparse": 0.05, "late": 0.5}[resource]
         rows += [
-            line(hour, round(float(random.lognormal(0, 1)), 6), resource_id=resource)
+            line(hour, round(float(random.lognormal(0, 1)) * (9 if hour % 400 > 360 else 1), 6), resource_id=resource)
             for hour in range(300 if resource == "late" else 0, hours)
             if random.random() < share
         ]
@@ -193,8 +193,23 @@ def expected_gb(usage: dict[str, list[float]], born: dict[str, int], n: int) -> 
     return {name: e + max(usage[name][n] - e, 0.0) * moved for name, e in alone.items()}
 
 
+def usual_day_excess(u: list[float], e: list[float], n: int) -> float:
+    days = (range(max(0, i - 23), i + 1) for i in range(max(0, n - 840), n - 71))
+    return max((sum(max(u[i] - e[i], 0.0) for i in day) for day in days), default=0.0)
+
+
+def peers_day(
+    usage: dict[str, list[float]], expected: dict[str, list[float]], born: dict[str, int], name: str, n: int
+) -> float:
+    """What stands for the habit of a series in its first week."""
+    if n - born[name] >= 168:
+        return 0.0
+    grown_up = [other for other in usage if n - born[other] >= 168]
+    return 0.125 * max((usual_day_excess(usage[other], expected[other], n) for other in grown_up), default=0.0)
+
+
 def slow_features(
-    usage: dict[str, list[float]], expected: dict[str, list[float]], name: str, n: int
+    usage: dict[str, list[float]], expected: dict[str, list[float]], name: str, n: int, peers: float
 ) -> dict[str, float]:
     u, e = usage[name], expected[name]
     above = [max(gb - usual, 0.0) for gb, usual in zip(u, e, strict=True)]
@@ -205,6 +220,9 @@ def slow_features(
     def net(at: int) -> float:
         return max(sum(u[i] - e[i] for i in range(max(0, at - 167), at + 1)), 0.0)
 
+    def steady(at: int) -> float:
+        return max(min(sum(u[j] - e[j] for j in range(max(0, i - 2), i + 1)) for i in range(at - 17, at + 1)), 0.0) / 3
+
     past = range(max(0, n - 168), n)
     month = range(max(0, n - 672), n - 23)
     spread = sum(abs(u[i] - e[i]) for i in past) / len(past) if past else 0.0
@@ -214,16 +232,19 @@ def slow_features(
     weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
     ratio_week = math.log((u[n] + EPS) / (median(weeks) + EPS)) if weeks else 0.0
     lately = range(max(0, n - 840), n - 71)
-    usual_day = max((excess(24, i) for i in lately), default=0.0)
+    usual_day = usual_day_excess(u, e, n)
     usual_3h = max((excess(3, i) for i in lately), default=0.0)
     usual_7d = max((net(i) for i in range(max(0, n - 840), n - 167)), default=0.0)
     week = [sum(u[max(0, i - 167) : i + 1]) if i >= 0 else 0.0 for i in (n, n - 168, n - 336, n - 504)]
+    steadily, usual_steady = steady(n), max((steady(i) for i in lately), default=0.0)
     e24, e3 = (sum(e[i] for i in window) for window in (last24, last3))
     return {
         "expected_usage_gb": e[n],
         "expected_spread_gb": spread,
         "day_excess_gb": excess(24, n),
-        "usual_day_excess_gb": usual_day,
+        "usual_day_excess_gb": max(usual_day, peers),
+        "steady_excess_gb": steadily,
+        "usual_steady_excess_gb": max(usual_steady, peers / 24),
         "residual_spread": math.log1p(z),
         "ratio_week_log": max(ratio_week, 0.0),
         "ratio_3h_log": log_ratio(u, e, last3),
@@ -232,6 +253,9 @@ def slow_features(
         "above_habit_3h_log": above_log(excess(3, n), usual_3h, 0.3 + 0.1 * e3) if n >= 96 else 0.0,
         "above_habit_24h_log": above_log(excess(24, n), usual_day, 2.4 + 0.05 * e24) if n >= 96 else 0.0,
         "above_habit_7d_log": above_log(net(n), usual_7d, 16.8 + 0.05 * week[0]) if n >= 504 else 0.0,
+        "above_habit_steady_log": (
+            above_log(steadily, usual_steady, EPS + 0.05 * e24 / len(last24)) if n >= 96 else 0.0
+        ),
         "above_range_log": above_log(u[n], max(u[i] for i in month), EPS) if month else 0.0,
         "acceleration_log": max(0.0, math.log((mean(u, last3) + EPS) / (mean(u, before) + EPS))) if before else 0.0,
         "novelty": max(0.0, (u[n] >= EPS) - sum(u[i] >= EPS for i in month) / len(month)) if month else 0.0,

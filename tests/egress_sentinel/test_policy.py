@@ -31,7 +31,7 @@ def test_the_lambda_reads_what_was_written(tmp_path: Path) -> None:
     path.write_text(FILE)
     variables = policy_variables(path, {"min_excess_usd": None, "min_excess_gb": 3, "min_excess_percent": None})
     policy = Settings.from_environment(NEEDED | variables).policy
-    assert (policy.min_excess_usd, policy.min_excess_gb, policy.min_excess_percent) == (10, 3, 50)
+    assert (policy.min_excess_usd, policy.min_excess_gb, policy.min_excess_percent) == (10, 3, 30)
     assert (policy.incident_gap_hours, policy.severity_usd_per_day) == (48, (100, 1000, 10_000))
     usd = [
         policy.floors(Series(account, "eu-west-1", "AmazonEC2", egress_class, "")).min_excess_usd

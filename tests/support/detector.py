@@ -114,6 +114,8 @@ def row(
             "expected_spread_gb": 0.1,
             "day_excess_gb": max(gb - expected, 0.0),
             "usual_day_excess_gb": 0.0,
+            "steady_excess_gb": max(gb - expected, 0.0),
+            "usual_steady_excess_gb": 0.0,
             "is_provisional": False,
             "is_estimated": False,
             "is_complete": True,

@@ -156,3 +156,4 @@ RIVALS: dict[str, Callable[[Panel], tuple[Floats, Floats]]] = {
     "HBOS": hbos,
     "random cut forest": random_cut_forest,
 }
+ON_OUR_FEATURES = ("ECOD", "HBOS")

@@ -91,7 +91,7 @@ exact AS (
   SELECT *, CAST(ROUND(e * 1e9) AS BIGINT) AS e_exact FROM expected
 ),
 past AS (
-  SELECT series_id, account_number, class_number, region_number, n, u, c, e, u_exact, e_exact, expected_day,
+  SELECT series_id, account_number, class_number, region_number, group_number, n, u, c, e, u_exact, e_exact, expected_day,
     expected_week, u24_exact, largest, busy_share,
     CASE WHEN n = 0 THEN 0 ELSE
       CAST(COALESCE(SUM(CAST(ROUND(ABS(u - e) * 1e9) AS BIGINT)) OVER week_before, 0) AS DOUBLE) / 1e9 / LEAST(n, 168)
@@ -101,6 +101,7 @@ past AS (
     CAST(SUM(e_exact) OVER last_24 AS BIGINT) AS e24_exact,
     CAST(u3_exact AS DOUBLE) / 1e9 AS u3,
     CAST(e_exact + LAG(e_exact, 1, 0) OVER w + LAG(e_exact, 2, 0) OVER w AS DOUBLE) / 1e9 AS e3,
+    u3_exact - e_exact - LAG(e_exact, 1, 0) OVER w - LAG(e_exact, 2, 0) OVER w AS net3_exact,
     CAST(u168_exact AS DOUBLE) / 1e9 AS u168,
     CAST(LAG(u24_exact, 3, 0) OVER w AS DOUBLE) / 1e9 AS u24_before,
     -- GB above what was expected; over a week, hours below it count against them.
@@ -117,6 +118,16 @@ past AS (
     last_168 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 167 PRECEDING AND CURRENT ROW),
     week_before AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 168 PRECEDING AND 1 PRECEDING)
 ),
+-- What goes on steadily: GB an hour by which every 3 hours of the last 18 were above what was expected, at least. A job
+-- that runs for some hours now and then has a large excess of a day by habit, and none of this.
+steady AS (
+  SELECT *,
+    ROW_NUMBER() OVER (PARTITION BY series_id ORDER BY n) > 168 AS is_grown_up,
+    CASE WHEN COUNT(*) OVER last_18 < 18 THEN 0 ELSE CAST(GREATEST(MIN(net3_exact) OVER last_18, 0) AS DOUBLE) / 3e9 END
+      AS steady
+  FROM past
+  WINDOW last_18 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 17 PRECEDING AND CURRENT ROW)
+),
 -- The most that the series did before: its habit.
 habits AS (
   SELECT *,
@@ -126,9 +137,10 @@ habits AS (
       ROWS BETWEEN 23 PRECEDING AND CURRENT ROW) AS far_above,
     COALESCE(MAX(x3) OVER five_weeks_before_3_days, 0) AS usual_x3,
     COALESCE(MAX(x24) OVER five_weeks_before_3_days, 0) AS usual_x24,
+    COALESCE(MAX(steady) OVER five_weeks_before_3_days, 0) AS usual_steady,
     COALESCE(MAX(x168) OVER (PARTITION BY series_id ORDER BY n ROWS BETWEEN 840 PRECEDING AND 168 PRECEDING), 0)
       AS usual_x168
-  FROM past
+  FROM steady
   WINDOW five_weeks_before_3_days AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 840 PRECEDING AND 72 PRECEDING)
 ),
 class_hours AS (
@@ -157,6 +169,13 @@ regions AS (
       AS busy_hours
   FROM region_hours
 ),
+-- In its first week a series has no habit: a part of the largest of its peers', if there are any, stands for it.
+peers AS (
+  SELECT *,
+    CASE WHEN is_grown_up THEN 0 ELSE 0.125 * COALESCE(MAX(CASE WHEN is_grown_up THEN usual_x24 END)
+      OVER (PARTITION BY group_number, n), 0) END AS peers_x24
+  FROM habits
+),
 ratios AS (
   SELECT h.*, c.usual_largest_u24, c.class_u24, c.class_e24, c.account_u, c.account_e, g.busy_hours,
     COALESCE(LN((h.u + 0.1) / (h.expected_week + 0.1)), 0) AS ratio_week,
@@ -164,7 +183,7 @@ ratios AS (
     -- The median of the three weeks before.
     h.week_1 + h.week_2 + h.week_3 - GREATEST(h.week_1, h.week_2, h.week_3) - LEAST(h.week_1, h.week_2, h.week_3)
       AS usual_week
-  FROM habits AS h
+  FROM peers AS h
   JOIN classes AS c ON c.class_number = h.class_number AND c.n = h.n
   JOIN regions AS g ON g.region_number = h.region_number AND g.n = h.n
 )
@@ -180,7 +199,9 @@ SELECT
   r.e * CASE WHEN r.u > 0 THEN r.c / r.u WHEN r.u_week > 0 THEN r.c_week / r.u_week ELSE 0 END AS expected_cost_usd,
   r.spread AS expected_spread_gb,
   r.x24 AS day_excess_gb,
-  r.usual_x24 AS usual_day_excess_gb,
+  GREATEST(r.usual_x24, r.peers_x24) AS usual_day_excess_gb,
+  r.steady AS steady_excess_gb,
+  GREATEST(r.usual_steady, r.peers_x24 / 24) AS usual_steady_excess_gb,
   COALESCE(x.is_provisional, 0) = 1 AS is_provisional,
   COALESCE(t.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
   COALESCE(t.hour_utc <= s.complete_until_utc, FALSE) AS is_complete,
@@ -203,6 +224,9 @@ SELECT
   CAST(CASE WHEN r.n < 504 THEN 0
     ELSE GREATEST(LN((r.x168 + 16.8 + 0.05 * r.u168) / (r.usual_x168 + 16.8 + 0.05 * r.u168)), 0) END AS FLOAT)
     AS above_habit_7d_log,
+  CAST(CASE WHEN r.n < 96 THEN 0
+    ELSE GREATEST(LN((r.steady + 0.1 + 0.05 * r.e24 / r.n24) / (r.usual_steady + 0.1 + 0.05 * r.e24 / r.n24)), 0) END
+    AS FLOAT) AS above_habit_steady_log,
   CAST(COALESCE(GREATEST(LN((r.u + 0.1) / (r.largest + 0.1)), 0), 0) AS FLOAT) AS above_range_log,
   CAST(CASE WHEN r.n24_before = 0 THEN 0
     ELSE GREATEST(LN((r.u3 / r.n3 + 0.1) / (r.u24_before / r.n24_before + 0.1)), 0) END AS FLOAT) AS acceleration_log,

@@ -75,6 +75,7 @@ variable "alert_policy" {
     min_excess_gb          = number
     min_excess_percent     = number
     min_times_usual_excess = number
+    max_p_value            = number
     incident_gap_hours     = number
     sibling_hours          = number
     severity_usd_per_day   = list(number)

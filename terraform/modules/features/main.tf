@@ -8,11 +8,11 @@ locals {
   database = replace(var.name, "-", "_")
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
-  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "day_excess_gb", "usual_day_excess_gb"]
+  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "day_excess_gb", "usual_day_excess_gb", "steady_excess_gb", "usual_steady_excess_gb"]
   features = [
     "residual_spread", "ratio_week_log", "ratio_day_log", "ratio_smallest_log", "ratio_3h_log", "ratio_24h_log",
-    "ratio_7d_log", "above_habit_3h_log", "above_habit_24h_log", "above_habit_7d_log", "above_range_log",
-    "acceleration_log", "persistence", "account_share_change", "novelty", "region_novelty", "above_peers_log",
+    "ratio_7d_log", "above_habit_3h_log", "above_habit_24h_log", "above_habit_7d_log", "above_habit_steady_log",
+    "above_range_log", "acceleration_log", "persistence", "account_share_change", "novelty", "region_novelty", "above_peers_log",
     "class_ratio_24h_log", "class_excess_log",
   ]
 
@@ -44,7 +44,7 @@ locals {
     features = merge(local.by_day, { location = "${var.features_prefix}day=$${day}/", columns = local.hours })
     scored = merge(local.by_day, {
       location = "${var.scored_prefix}day=$${day}/"
-      columns  = concat(local.hours, [{ name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }])
+      columns  = concat(local.hours, [{ name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }, { name = "p_value", type = "double" }])
     })
     # VPC Flow Logs in parquet with hive-compatible prefixes, by the hour, delivered to flow-logs/ in the bucket.
     flow_logs = {
