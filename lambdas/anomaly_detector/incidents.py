@@ -3,14 +3,15 @@
 What is decided at an hour depends on that hour and those before it alone, so that hours may arrive one by one, by the
 day or all at once: the incidents are the same.
 
-An hour of a series counts when it is unusual to the model, is above what was expected by the floor in percent, *and* its
-series does what it has not done before, by a factor: the last 24 hours are further above what was expected than any day
-of the five weeks before was, or the last 18 hours are steadily above it, by more than ever. What a series has done before
-is its habit and no incident; a job that runs for some hours now and then has a large day by habit, and nothing steady.
+An hour of a series counts when it is unusual to the model, is above what was expected by the floor in percent, *and*
+its series does what it has not done before, by a factor: the last 24 hours are further above what was expected than any
+day of the five weeks before was, or the last 18 hours are steadily above it, by more than ever. What a series has done
+before is its habit and no incident; a job that runs for some hours now and then has a large day by habit, and nothing
+steady.
 
 It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or, where the
-bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with fewer
-than 12 counting hours they are higher in proportion, so that an hour alone needs twelve times as much.
+bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
+fewer than 12 counting hours (`lasting_hours`) they are higher in proportion: an hour alone needs twelve times as much.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from anomaly_detector.settings import Policy
 
 GATHERING_HOURS = 24
-FULL_WEIGHT_HOURS = 12
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
 
@@ -44,8 +44,8 @@ class Hour(NamedTuple):
     """One anomalous hour of a series; amounts are rounded to 6 decimals.
 
     `day_excess_gb` is what its last 24 hours were above what was expected, `usual_day_excess_gb` the most that a day of
-    the five weeks before was; `steady_excess_gb` the GB an hour by which every 3 hours of its last 18 were above what was
-    expected at least, `usual_steady_excess_gb` the most of that in the five weeks before.
+    the five weeks before was; `steady_excess_gb` the GB an hour by which every 3 hours of its last 18 were above what
+    was expected at least, `usual_steady_excess_gb` the most of that in the five weeks before.
     """
 
     hour: int
@@ -200,7 +200,7 @@ class _Decision:
         if not recent:
             return False
         floors = self._policy.floors(recent[0].series)
-        weight = min(len(recent) / FULL_WEIGHT_HOURS, 1.0)
+        weight = min(len(recent) / self._policy.lasting_hours, 1.0)
         if sum(row.cost_usd for row in recent) == 0:
             return weight * sum(row.excess_gb for row in recent) >= floors.min_excess_gb
         return weight * sum(row.excess_usd for row in recent) >= floors.min_excess_usd

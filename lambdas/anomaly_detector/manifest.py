@@ -39,4 +39,4 @@ def p_values(manifest: Mapping[str, Any], scores: np.ndarray) -> np.ndarray | No
     at = np.array(calibration["anomaly_score"])
     logs = np.interp(scores, at, np.log(calibration["p_value"]))
     beyond = np.minimum(scores - at[0], 0.0) / calibration["tail_scale"]
-    return np.maximum(np.exp(logs + beyond), SMALLEST)
+    return np.asarray(np.maximum(np.exp(logs + beyond), SMALLEST))

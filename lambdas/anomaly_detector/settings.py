@@ -28,6 +28,7 @@ class Policy:
     min_excess_percent: float = 30.0
     min_times_usual_excess: float = 2.0
     max_p_value: float = 0.05
+    lasting_hours: int = 12
     incident_gap_hours: int = 168
     sibling_hours: int = 6
     severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
@@ -79,6 +80,7 @@ class Settings:
                 min_excess_percent=_number(environment, "MIN_EXCESS_PERCENT", 30),
                 min_times_usual_excess=_number(environment, "MIN_TIMES_USUAL_EXCESS", 2),
                 max_p_value=_number(environment, "MAX_P_VALUE", 0.05),
+                lasting_hours=int(_number(environment, "LASTING_HOURS", 12, least=1)),
                 # Shorter than the 24 hours in which an incident gathers its floor, it would be counted twice.
                 incident_gap_hours=int(_number(environment, "INCIDENT_GAP_HOURS", 168, least=24)),
                 sibling_hours=int(_number(environment, "SIBLING_HOURS", 6)),

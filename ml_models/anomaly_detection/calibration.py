@@ -67,4 +67,4 @@ def p_values(calibration: dict[str, Any], scores: NDArray[np.float64]) -> NDArra
     at = np.array(calibration["anomaly_score"])
     logs = np.interp(scores, at, np.log(calibration["p_value"]))
     beyond = np.minimum(scores - at[0], 0.0) / calibration["tail_scale"]
-    return np.maximum(np.exp(logs + beyond), SMALLEST)
+    return np.asarray(np.maximum(np.exp(logs + beyond), SMALLEST))

@@ -47,7 +47,7 @@ def test_an_alert_has_the_fields_that_everybody_reads(demo: Path) -> None:
     asked = {
         "alert_id", "account_id", "region", "service", "egress_class", "usage_type", "resource_id", "start_hour_utc",
         "end_hour_utc", "detected_hour_utc", "cost_usd", "expected_cost_usd", "egress_gb", "expected_egress_gb",
-        "severity", "anomaly_score", "reasons",
+        "severity", "anomaly_score", "p_value", "reasons",
     }  # fmt: skip
     assert all(asked <= set(alert) for alert in alerts)
     assert len({alert["alert_id"] for alert in alerts}) == len(alerts)

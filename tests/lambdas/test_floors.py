@@ -26,7 +26,7 @@ def policy(overrides: object) -> Policy:
 def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str) -> None:  # type: ignore[type-arg]
     entries = [{"account": a, "egress_class": c, **values} for (a, c), values in given.items()]
     found = policy(entries).floors(Series(account, "eu-west-1", "AmazonS3", egress_class, "r"))
-    everywhere = dict(zip(Floors._fields, (5.0, 1.0, 50.0), strict=True))
+    everywhere = dict(zip(Floors._fields, (5.0, 1.0, 30.0), strict=True))
     for name in Floors._fields:
         ladder = [given.get(scope, {}).get(name) for scope in [(account, egress_class), (account, None)]]
         ladder += [given.get((None, egress_class), {}).get(name), everywhere[name]]
@@ -35,11 +35,11 @@ def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str
 
 def test_a_floor_of_a_class_decides_on_that_class_alone() -> None:
     def found(series: Series, *overrides: dict[str, object]) -> int:
-        hour = Hour(10, series, 100.0, 60.0, 100.0, 60.0, 9.0, 1.0, -0.1, "type", "op", False)
+        hour = Hour(10, series, 100.0, 60.0, 100.0, 60.0, 109.0, 1.0, -0.1, "type", "op", False)
         return len(find_incidents(policy(list(overrides)), [], [], [hour]))
 
     internet, inter_az = (Series(ACCOUNTS[0], "eu-west-1", "AmazonS3", name, "r") for name in CLASSES)
-    dollars, percent = ({"egress_class": "inter_az", name: 100} for name in ("min_excess_usd", "min_excess_percent"))
+    dollars, percent = ({"egress_class": "inter_az", name: 1000} for name in ("min_excess_usd", "min_excess_percent"))
     for override in (dollars, percent):
         assert (found(internet, override), found(inter_az, override)) == (1, 0)
     assert found(inter_az, dollars, {"account": ACCOUNTS[0], "egress_class": "inter_az", "min_excess_usd": 1}) == 1

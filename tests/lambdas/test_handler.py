@@ -117,7 +117,7 @@ def test_the_alert_names_the_features_that_drove_the_score(make: Make) -> None:
 def test_an_endpoint_that_offers_scores_alone_costs_the_reason_not_the_alert(make: Make) -> None:
     world = make()
     world.put(hot_day())
-    world.endpoint.faults = ["", "scores alone"]
+    world.endpoint.faults = ["", "", "scores alone"]  # of scores, manifest and attributions
     world.invoke(event("s3_object_created"))
     assert len(world.messages()) == 1
     assert [reason for reason in world.alerts()[0]["reasons"] if "model" in reason] == []

@@ -1,6 +1,7 @@
 """Incidents do not depend on how the hours arrive."""
 
 import itertools
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from anomaly_detector.incidents import Hour, Incident, Series, find_incidents
 from anomaly_detector.settings import Policy
 
-POLICY = Policy()
+POLICY = Policy(lasting_hours=1)
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 
 hours = st.builds(
@@ -78,3 +79,29 @@ def test_what_a_series_has_done_before_is_no_incident() -> None:
     assert not burst(99.0)
     assert not burst(159.0)
     assert burst(160.0)
+
+
+def lasting(hours: int, usd: float = 1.0, **measures: Any) -> list[Hour]:
+    """Return hours in a row, each so many dollars above what was expected."""
+    return [
+        Hour(10 + h, SERIES[0], 100.0, 1.0, 100.0, 1.0, usd, 0.0, -0.1, "type", "op", False)._replace(**measures)
+        for h in range(hours)
+    ]
+
+
+def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() -> None:
+    (incident,) = find_incidents(Policy(), [], [], lasting(20))
+    assert incident.detected == 10 + 8 - 1  # 8 hours, $8: two thirds of the hours that count in full
+    assert not find_incidents(Policy(), [], [], lasting(1, 59.9))
+    assert find_incidents(Policy(), [], [], lasting(1, 60.0))
+
+
+def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
+    def found(steady: float, usual_steady: float) -> list[Incident]:
+        rows = lasting(20, day_excess_gb=99.0, usual_day_excess_gb=500.0, steady_excess_gb=steady,
+                       usual_steady_excess_gb=usual_steady)  # fmt: skip
+        return find_incidents(Policy(), [], [], rows)
+
+    assert found(9.0, 1.0)
+    assert not found(9.0, 5.0)
+    assert not found(0.0, 0.0)

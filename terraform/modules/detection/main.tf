@@ -75,6 +75,7 @@ resource "aws_lambda_function" "this" {
       MIN_EXCESS_PERCENT           = var.alert_policy.min_excess_percent
       MIN_TIMES_USUAL_EXCESS       = var.alert_policy.min_times_usual_excess
       MAX_P_VALUE                  = var.alert_policy.max_p_value
+      LASTING_HOURS                = var.alert_policy.lasting_hours
       INCIDENT_GAP_HOURS           = var.alert_policy.incident_gap_hours
       SIBLING_HOURS                = var.alert_policy.sibling_hours
       SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)

@@ -76,6 +76,7 @@ variable "alert_policy" {
     min_excess_percent     = number
     min_times_usual_excess = number
     max_p_value            = number
+    lasting_hours          = number
     incident_gap_hours     = number
     sibling_hours          = number
     severity_usd_per_day   = list(number)
