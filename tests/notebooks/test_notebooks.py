@@ -7,8 +7,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.support.sample_data import required_module
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+OF_EXTRAS = {"model_training": "sagemaker"}
 
 
 def test_there_are_notebooks() -> None:
@@ -25,6 +28,8 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_draws(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path.stem in OF_EXTRAS:
+        required_module(OF_EXTRAS[path.stem])
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path))
     notebook = nbformat.read(path, as_version=4)

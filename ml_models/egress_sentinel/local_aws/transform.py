@@ -107,10 +107,11 @@ def _transform(job: dict[str, Any], keys: list[str], url: str) -> None:
     source = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     target = urlparse(job["TransformOutput"]["S3OutputPath"])
     bucket, prefix = urlparse(source).netloc, urlparse(source).path.lstrip("/")
+    folder = prefix[: prefix.rfind("/") + 1]
     for key in keys:
         body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         answer = _answers(job, url, body)
-        name = f"{target.path.lstrip('/')}{key.removeprefix(prefix)}.out"
+        name = f"{target.path.lstrip('/')}{key.removeprefix(folder)}.out"
         client("s3").put_object(Bucket=target.netloc, Key=name, Body=answer)
 
 

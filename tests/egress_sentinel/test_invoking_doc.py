@@ -1,0 +1,138 @@
+"""docs/invoking.md: every block runs as it stands, and AWS would accept what curl signs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from anomaly_detection.artifact import pack
+from egress_sentinel.local_aws import LocalAws
+from tests.support.models import matrix, run_training_script, write_part
+from tests.support.sample_data import required_program
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "invoking.md"
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ENDPOINT, BUCKET = "egress-sentinel", "invoking-bucket"
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    folder = tmp_path_factory.mktemp("invoking")
+    write_part(folder / "train" / "a.parquet", matrix(400))
+    done = run_training_script(folder / "train", folder / "model", "--n_estimators", "20")
+    assert done.returncode == 0, done.stderr
+    pack(folder / "model", folder / "model.tar.gz")
+    with LocalAws() as aws:
+        sagemaker = aws.client("sagemaker")
+        aws.client("s3").create_bucket(Bucket=BUCKET)
+        aws.client("s3").upload_file(str(folder / "model.tar.gz"), BUCKET, "models/model.tar.gz")
+        container = {"Image": "local", "ModelDataUrl": f"s3://{BUCKET}/models/model.tar.gz"}
+        role = "arn:aws:iam::123456789012:role/r"
+        sagemaker.create_model(ModelName="forest", ExecutionRoleArn=role, PrimaryContainer=container)
+        variant = {"VariantName": "AllTraffic", "ModelName": "forest", "InitialInstanceCount": 1}
+        variant["InstanceType"] = "ml.m5.large"
+        sagemaker.create_endpoint_config(EndpointConfigName="forest-1", ProductionVariants=[variant])
+        sagemaker.create_endpoint(EndpointName=ENDPOINT, EndpointConfigName="forest-1")
+        yield aws
+
+
+def script() -> str:
+    """Return the page's blocks as one script."""
+    parts = ["set -euo pipefail"]
+    for language, text in BLOCK.findall(DOC.read_text(encoding="utf-8")):
+        parts.append(text if language == "bash" else f"python - <<'EOF'\n{text}EOF")
+    return "\n".join(parts)
+
+
+def run(text: str, folder: Path, **environment: str) -> str:
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", text],
+        cwd=folder,
+        env={**os.environ, "AWS_PAGER": "", **environment, "PATH": programs},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
+    required_program("aws")
+    required_program("curl")
+    printed = run(script(), tmp_path, **aws.environment(), BUCKET=BUCKET, ENDPOINT=ENDPOINT)
+    hour = json.loads((tmp_path / "answer.json").read_text())
+    assert hour["anomaly_score"] > 0
+    scores = (tmp_path / "scores.csv").read_text().splitlines()
+    assert scores[0] == "is_anomaly,anomaly_score"
+    assert len(scores) == 3
+    why = (tmp_path / "why.csv").read_text().splitlines()
+    assert why[0].startswith("is_anomaly,anomaly_score,")
+    assert why[1].split(",")[1] == scores[1].split(",")[1] == repr(hour["anomaly_score"])
+    assert "400 the feature" in printed
+    # What the transform job wrote.
+    lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"is_anomaly"')]
+    assert [repr(line["anomaly_score"]) for line in lines] == [line.split(",")[1] for line in scores[1:]]
+    assert (tmp_path / "latency.svg").read_text().startswith("<svg")
+
+
+def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
+    """The local AWS looks at no signature: so it is computed again, by botocore."""
+    required_program("curl")
+    seen: list[tuple[str, dict[str, str], bytes]] = []
+
+    class Recorder(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    curls = re.findall(r"^curl .*?(?<!\\)$", script(), re.MULTILINE | re.DOTALL)
+    assert len(curls) == 2
+    (tmp_path / "row.json").write_text('{"a": 1}')
+    (tmp_path / "rows.csv").write_text("a\n1\n")
+    server = HTTPServer(("127.0.0.1", 0), Recorder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    keys = Credentials("AKIAEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a session's token/+=")
+    try:
+        run(
+            "\n".join(curls),
+            tmp_path,
+            RUNTIME=f"http://127.0.0.1:{server.server_port}",
+            ENDPOINT=ENDPOINT,
+            AWS_REGION="eu-west-1",
+            AWS_ACCESS_KEY_ID=keys.access_key,
+            AWS_SECRET_ACCESS_KEY=keys.secret_key,
+            AWS_SESSION_TOKEN=keys.token or "",
+            NO_PROXY="127.0.0.1",
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    for path, headers, body in seen:
+        signed = re.search(r"SignedHeaders=([^,]+), *Signature=(\w+)", headers["authorization"])
+        assert signed is not None
+        names = signed[1].split(";")
+        assert {"host", "x-amz-date", "x-amz-security-token"} <= set(names)
+        request = AWSRequest("POST", f"http://{headers['host']}{path}", data=body)
+        for name in names:
+            request.headers[name] = headers[name]
+        request.context["timestamp"] = headers["x-amz-date"]
+        auth = SigV4Auth(keys, "sagemaker", "eu-west-1")
+        assert auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request) == signed[2]
