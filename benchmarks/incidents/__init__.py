@@ -7,6 +7,8 @@
     python -m benchmarks.incidents --quick               # two seeds of each, to see that it runs
     python -m benchmarks.incidents --json results.json   # and then, to put the tables into the page:
     python -m benchmarks.incidents.report results.json docs/benchmark.md
+    python -m benchmarks.incidents --picture docs/images/incidents-frontier.png
+    python -m benchmarks.incidents.feedback              # what verdicts on the first half's alerts do to the second
 
 To evaluate a changed detector quickly::
 

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.incidents.alert import above
 from benchmarks.incidents.cases import SEEDS, generated_case, real_case
 from benchmarks.incidents.evaluation import BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tuned
+from benchmarks.incidents.frontier import curve, draw
 from benchmarks.incidents.report import text_tables
 from benchmarks.incidents.score import Score, explain, total
 
@@ -51,6 +52,8 @@ def main() -> int:
     print(text_tables(results))
     if options.json:
         options.json.write_text(json.dumps({"seeds": options.seeds, "detectors": results}, indent=1) + "\n")
+    if options.picture:
+        draw(results, options.picture)
     return 0
 
 
@@ -63,6 +66,7 @@ def measured(dev: Found, groups: dict[str, Found]) -> dict[str, Any]:
             apply(choices[BUDGET], found),
             {budget: total(apply(choice, found)) for budget, choice in choices.items()},
         )
+        | {"curve": curve(found, choices[BUDGET].setting)}
         for base, found in groups.items()
     }
 
@@ -94,6 +98,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--detector", action="append", choices=DETECTORS, help="this one only; may be repeated")
     parser.add_argument("--explain", action="store_true", help="name each incident and each false alert")
     parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--picture", type=Path, help="draw the frontier there, as .png or .svg")
     parser.add_argument("--cache", type=Path, help="where bills, features, models and scores are kept")
     return parser.parse_args()
 

@@ -140,7 +140,7 @@ def score(case: Case, alerts: Sequence[Alert]) -> Score:
     result = Score(account_months=case.account_months)
     first: dict[int, Alert] = {}
     for alert in sorted(alerts, key=lambda a: (a.detected, -a.rank)):
-        if any(_is_about(alert, event) for event in case.planned):
+        if any(is_about(alert, event) for event in case.planned):
             continue
         own = [incident for incident in case.incidents if belongs(alert, incident)]
         new = [incident for incident in own if incident.number not in first]
@@ -170,7 +170,7 @@ def explain(case: Case, alerts: Sequence[Alert]) -> list[str]:
         )
     for alert in alerts:
         if not any(belongs(alert, incident) for incident in case.incidents):
-            verdict = "dropped, planned" if any(_is_about(alert, event) for event in case.planned) else "false"
+            verdict = "dropped, planned" if any(is_about(alert, event) for event in case.planned) else "false"
             lines.append(
                 f"{case.name}  {verdict}: {_looks_like(case, alert)}, raised at hour "
                 f"{alert.detected}, rank {alert.rank:.4g}, {alert.usage_types[0]} of {alert.resources[0]}"
@@ -188,7 +188,8 @@ def belongs(alert: Alert, incident: Incident) -> bool:
     )
 
 
-def _is_about(alert: Alert, event: Ordinary) -> bool:
+def is_about(alert: Alert, event: Ordinary) -> bool:
+    """Say whether an alert is about something ordinary: raised in its time, and naming its resource first."""
     same_place = alert.account == event.account and event.start <= alert.detected <= event.end + GRACE_HOURS
     return same_place and bool(alert.resources) and alert.resources[0] in event.resources
 

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.incidents import cases, real, report, traffic
+from anomaly_detector.settings import Policy
+from benchmarks.incidents import cases, feedback, frontier, real, report, traffic
 from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
 from benchmarks.incidents.cases import generated_case, real_case
@@ -239,7 +240,25 @@ def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path)
         ranks = [rank for _, rank in alert.course]
         assert ranks == sorted(ranks)
         assert small.train_hours <= alert.detected
-        assert alert.rank >= sum(usd for _, usd, _ in record["hours"]) - 1e-6
+        weight = min(len({hour for hour, _, _ in record["hours"]}) / Policy.lasting_hours, 1)
+        assert alert.rank >= weight * sum(usd for _, usd, _ in record["hours"]) - 1e-6
+
+
+def test_verdicts_on_the_first_half_lower_false_alerts_and_lose_no_incident(small: Case, cache: Path) -> None:
+    halves = feedback.replayed(small, cache)
+    assert halves["without"].incidents == halves["with"].incidents
+    assert halves["with"].false <= halves["without"].false
+    assert halves["with"].found >= halves["without"].found
+
+
+def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
+    records = ours.alert_records(small, cache)
+    said = {verdict["judged_alert_id"]: verdict["verdict"] for verdict in feedback.verdicts_of(small, records)}
+    resources = {resource for incident in small.incidents for resource in incident.resources}
+    for record in records:
+        if not resources & {row["resource_id"] for row in record["contributors"]}:
+            assert said[record["alert_id"]] in {"false", "planned"}
+    assert "true" in said.values()
 
 
 def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: Path, tmp_path: Path) -> None:
@@ -252,6 +271,12 @@ def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: P
         assert result["generated"]["incidents"] == sum(incident.catchable for incident in small.incidents)
         assert result["generated"]["false_per_account_month"] <= 2
     assert all(name in report.text_tables(results) for name in names)
+    pytest.importorskip("matplotlib")
+    frontier.draw(results, tmp_path / "frontier.png")
+    assert (tmp_path / "frontier.png").read_bytes().startswith(b"\x89PNG")
+    for result in results.values():
+        chosen = {name: result["generated"][name] for name in ("f1", "recall")}
+        assert any({name: point[name] for name in chosen} == chosen for point in result["generated"]["curve"])
     page, source = tmp_path / "page.md", tmp_path / "results.json"
     page.write_text(f"before {report.BEGIN} old {report.END} after")
     source.write_text(json.dumps({"detectors": results}))

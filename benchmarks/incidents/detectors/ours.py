@@ -11,35 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tarfile
 import tempfile
-from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import ClientError
-from moto import mock_aws
-
 import anomaly_detection
 import anomaly_detector
 import egress_features
-from anomaly_detection import inference_script
-from anomaly_detector.alert_store import AlertStore
-from anomaly_detector.detector import Detector
-from anomaly_detector.endpoint import Endpoint
-from anomaly_detector.scored_rows import ScoredRows
-from anomaly_detector.settings import Settings
-from anomaly_detector.window import window_of
+from anomaly_detector.settings import Policy
 from benchmarks.incidents.alert import Alert
+from benchmarks.incidents.detectors import in_process
 from egress_features import build_features
 from egress_sentinel import scoring
-from egress_sentinel.local_aws import create_detector_resources
 from egress_sentinel.training import train
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from benchmarks.incidents.truth import Case
 
@@ -56,12 +44,19 @@ def features_of(case: Case, cache: Path) -> Path:
     return path
 
 
-def model_of(case: Case, features: Path, cache: Path) -> Path:
-    """Return the model.tar.gz trained on the case's training weeks."""
-    key = _hash([features], [_source(anomaly_detection), json.dumps(HYPERPARAMETERS), str(case.train_hours)])
+def model_of(
+    case: Case, features: Path, cache: Path, until: int | None = None, verdicts: Sequence[Mapping[str, Any]] = ()
+) -> Path:
+    """Return the model.tar.gz trained on the case's training weeks, or on the hours until another one.
+
+    Hours of alerts that somebody judged stay out.
+    """
+    until = case.train_hours if until is None else until
+    said = [json.dumps(verdicts)] if verdicts else []
+    key = _hash([features], [_source(anomaly_detection), json.dumps(HYPERPARAMETERS), str(until), *said])
     path = cache / f"model-{key}.tar.gz"
     if not path.exists():
-        train(features, path, until=_moment(case, case.train_hours), hyperparameters=HYPERPARAMETERS)
+        train(features, path, until=moment(case, until), hyperparameters=HYPERPARAMETERS, feedback=verdicts)
     return path
 
 
@@ -80,33 +75,41 @@ def alert_records(case: Case, cache: Path, *, whole_way: bool = False, forest: b
     if whole_way:
         return _whole_way(case, features, model)
     key = _hash(
-        [features, model], [_source(anomaly_detector), json.dumps(POLICY), Path(__file__).read_text(), str(forest)]
+        [features, model, Path(in_process.__file__)], [_source(anomaly_detector), json.dumps(POLICY), str(forest)]
     )
     path = cache / f"alerts-{key}.json"
     if not path.exists():
         beside = path.with_suffix(f".{os.getpid()}.part")
-        beside.write_text(json.dumps(_in_process(case, features, model, forest=forest)), encoding="utf-8")
+        found = _decided(case, features, model if forest else None)
+        beside.write_text(json.dumps(found), encoding="utf-8")
         beside.replace(path)
     records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return records
 
 
 def alerts(case: Case, cache: Path, *, forest: bool = True) -> list[Alert]:
-    """Return Egress Sentinel's alerts; the rank is the excess so far in dollars."""
-    return [_alert(case, record) for record in alert_records(case, cache, forest=forest)]
+    """Return Egress Sentinel's alerts."""
+    return [alert_of(case, record) for record in alert_records(case, cache, forest=forest)]
 
 
-def _alert(case: Case, record: Mapping[str, Any]) -> Alert:
+def alert_of(case: Case, record: Mapping[str, Any]) -> Alert:
+    """Return a record as the benchmark sees it.
+
+    The rank is the excess so far in dollars, in proportion while fewer hours than `lasting_hours` make it up.
+    """
     first = int(case.start.timestamp()) // 3600
     detected = _hour(record["detected_hour_utc"]) - first
     excess: dict[int, float] = {}
+    hours: dict[int, set[int]] = {}
     for hour, usd, gb in record["hours"]:
         at = max(hour - first, detected)
         excess[at] = excess.get(at, 0.0) + usd + 1e-3 * gb
-    course, so_far, best = [], 0.0, float("-inf")
+        hours.setdefault(at, set()).add(hour)
+    course, so_far, counted, best = [], 0.0, 0, float("-inf")
     for hour in sorted({*excess, detected}):
         so_far += excess.get(hour, 0.0)
-        best = max(best, so_far)
+        counted += len(hours.get(hour, ()))
+        best = max(best, so_far * min(counted / Policy.lasting_hours, 1.0))
         course.append((hour, best))
     named = record["contributors"]
     return Alert(
@@ -125,101 +128,22 @@ def _hour(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp()) // 3600
 
 
-def _moment(case: Case, hour: int) -> datetime:
+def moment(case: Case, hour: int) -> datetime:
+    """Return an hour of a case as a time."""
     return case.start + timedelta(hours=hour)
 
 
-class _Aws:
-    """What `create_detector_resources` asks for clients, answered by moto in this process."""
-
-    def client(self, service: str) -> Any:
-        return boto3.client(service)
-
-
-class _Runtime:
-    """A sagemaker-runtime client that calls the inference script."""
-
-    def __init__(self, model_dir: Path) -> None:
-        self._model = inference_script.model_fn(str(model_dir))
-
-    def invoke_endpoint(self, *, Body: bytes, ContentType: str, Accept: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        rows = inference_script.input_fn(Body, ContentType)
-        answer = inference_script.output_fn(inference_script.predict_fn(rows, self._model), Accept)
-        return {"Body": _Body(answer)}
-
-
-class _AllAnomalous:
-    """A sagemaker-runtime client that calls every row anomalous."""
-
-    def invoke_endpoint(self, *, Body: bytes, Accept: str, **_: Any) -> dict[str, Any]:  # noqa: N803
-        if "attributions" in Accept:
-            refusal: Any = {
-                "Error": {"Code": "ModelError"},
-                "OriginalStatusCode": 406,
-                "OriginalMessage": "scores alone",
-            }
-            raise ClientError(refusal, "InvokeEndpoint")
-        return {"Body": _Body("is_anomaly,anomaly_score\n" + "1,-0.5\n" * (Body.count(b"\n") - 1))}
-
-
-class _Body:
-    def __init__(self, answer: Any) -> None:
-        content = answer[0] if isinstance(answer, tuple) else getattr(answer, "response", answer)
-        self._content = content if isinstance(content, bytes) else str(content).encode()
-
-    def read(self) -> bytes:
-        return self._content
-
-
-@contextmanager
-def _mock_environment() -> Iterator[None]:
-    """Point boto3 at nothing but moto."""
-    mine = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
-    before = {name: os.environ.get(name) for name in mine}
-    os.environ.update(mine)
-    try:
-        with mock_aws():
-            yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def _in_process(case: Case, features: Path, model: Path, *, forest: bool) -> list[dict[str, Any]]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        with tarfile.open(model) as archive:
-            archive.extractall(folder, filter="data")
-        stack.enter_context(_mock_environment())
-        aws: Any = _Aws()
-        resources = create_detector_resources(aws)
-        settings = Settings.from_environment(resources.environment("sentinel") | POLICY)
-        table = scoring._read_range(features, _moment(case, case.train_hours), None)
-        scoring._put_features(aws, resources, table)
-        s3 = boto3.client("s3")
-        store = AlertStore(boto3.resource("dynamodb").Table(settings.alerts_table))
-        detector = Detector(
-            settings,
-            s3,
-            Endpoint(_Runtime(folder) if forest else _AllAnomalous(), settings.endpoint_name, settings.max_body_bytes),
-            ScoredRows(s3, settings.bucket, settings.scored_prefix),
-            store,
-            boto3.client("sns"),
-        )
-        # By the hour, by the day or at once: a test of the Lambda holds that the incidents are the same.
-        event = {"start": _moment(case, case.train_hours).isoformat(), "end": _moment(case, case.hours).isoformat()}
-        detector.run(window_of(event, settings.features_prefix))
-        pairs = {(a, r) for a, r in zip(table["account_id"].to_pylist(), table["region"].to_pylist(), strict=True)}
-        return [
-            stored.alert | {"hours": [(h.hour, h.excess_usd, h.excess_gb) for h in stored.incident.hours]}
-            for stored in store.since(pairs, 0)
-        ]
+def _decided(case: Case, features: Path, model: Path | None) -> list[dict[str, Any]]:
+    start = moment(case, case.train_hours)
+    with in_process.account(features, start, POLICY) as account:
+        account.run(model, start, moment(case, case.hours))
+        return account.records()
 
 
 def _whole_way(case: Case, features: Path, model: Path) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         result = scoring.score(
-            features, Path(folder), model_tar=model, start=_moment(case, case.train_hours), policy=POLICY
+            features, Path(folder), model_tar=model, start=moment(case, case.train_hours), policy=POLICY
         )
         return result.alerts
 
