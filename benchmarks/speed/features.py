@@ -78,25 +78,30 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a million line items: about a minute")
     parser.add_argument("--lines", type=int, help="line items for ours, 50 million by default")
     parser.add_argument("--rival-lines", type=int, help="line items for pandas, as many by default")
+    parser.add_argument("--bill", type=Path, help="a folder to keep the bill in; one that is there is taken as it is")
     parser.add_argument("--memory-limit", default="3GB", help="what DuckDB may take; beyond it, it spills")
     options = parser.parse_args()
     lines = options.lines or (QUICK_LINES if options.quick else LINES)
     rival_lines = min(options.rival_lines or RIVAL_LINES, lines)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_bill(folder / "bill", lines)
-        part = folder / "bill"
+        bill = options.bill or folder / "bill"
+        if not bill.exists():
+            write_bill(bill, lines)
+        part = bill
         if rival_lines < lines:
             part = folder / "part"
             write_bill(part, rival_lines)
         limits = [options.memory_limit, str(CORES)]
-        our_clock, ours = timed(OURS, [str(folder / "bill"), str(folder / "ours.parquet"), *limits])
+        our_clock, ours = timed(OURS, [str(bill), str(folder / "ours.parquet"), *limits])
         count, egress, series, rows = map(int, ours.output.split())
-        print(f"{count:,} line items, {egress:,} of egress; {series:,} series, {rows:,} rows of features")
+        print(f"{count:,} line items, {egress:,} of egress; {series:,} series, {rows:,} rows of features", flush=True)
         for name, value in (("CPU", ours.cpu_seconds), ("clock", our_clock)):
-            print(f"Egress Sentinel, {name}: {value:.1f} s, {value / count * 1e6:.2f} s a million line items")
+            print(
+                f"Egress Sentinel, {name}: {value:.1f} s, {value / count * 1e6:.2f} s a million line items", flush=True
+            )
         clock, theirs = timed(PANDAS, [str(part), str(folder / "theirs.parquet")])
-        if part != folder / "bill":
+        if part != bill:
             measured_process(OURS, [str(part), str(folder / "ours.parquet"), *limits])
         check_same(folder / "ours.parquet", folder / "theirs.parquet")
         rival_count = sum(pq.read_metadata(path).num_rows for path in part.glob("*.parquet"))

@@ -1,7 +1,8 @@
 """The fitted forest as flat numpy arrays: scikit-learn's scores to the bit, without scikit-learn, and what makes them.
 
 scikit-learn asks one tree after another; here all trees take a block of rows one level down in the same few numpy
-calls. A row's path length is added up in the order of the trees, as scikit-learn does, so that no bit differs.
+calls, and with thousands of rows each tree's splits are computed for all of them (`every_split`). A row's path length
+is added up in the order of the trees, as scikit-learn does, so that no bit differs.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anomaly_detection.every_split import BLOCK_ROWS, LEAST_ROWS, EverySplit
 from anomaly_detection.full_trees import FULL_LEVELS, FullTrees, Room
 
 if TYPE_CHECKING:
@@ -200,6 +202,16 @@ class FlatForest:
             list(pool.map(work, parts))
 
     def _add_path_lengths(self, matrix: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
+        every = self._every_split if len(matrix) >= LEAST_ROWS else None
+        if every is None:
+            self._walk_down(matrix, sums)
+            return
+        blocks = -(-len(matrix) // BLOCK_ROWS)
+        for rows in _blocks(len(matrix), -(-len(matrix) // blocks)):
+            work = self._walk_down if np.isnan(matrix[rows]).any() else every.add_path_lengths
+            work(matrix[rows], sums[rows])
+
+    def _walk_down(self, matrix: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
         full = self._full_trees
         room: Room | None = None
         for rows in _blocks(len(matrix), self._block_rows):
@@ -234,6 +246,10 @@ class FlatForest:
     @cached_property
     def _full_trees(self) -> FullTrees | None:
         return FullTrees(self) if self.levels <= FULL_LEVELS else None
+
+    @cached_property
+    def _every_split(self) -> EverySplit | None:
+        return EverySplit(self) if self.levels <= FULL_LEVELS and EverySplit.fits(self) else None
 
     def _credit(self, matrix: NDArray[np.float32], falls: NDArray[np.float64]) -> None:
         walk = _Walk(self, matrix)

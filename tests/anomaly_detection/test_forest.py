@@ -71,6 +71,31 @@ def test_many_rows_in_blocks_and_on_threads(threads: int) -> None:
     assert np.array_equal(np.concatenate([flat.scores(row[None]) for row in values[:20]]), flat.scores(values[:20]))
 
 
+@settings(max_examples=100, deadline=None)
+@given(forests(), st.data())
+def test_every_split_gives_the_same_bits(pair: tuple[IsolationForest, np.ndarray], data: Any) -> None:
+    forest, fitted = pair
+    shape = st.tuples(st.integers(1, 8), st.just(fitted.shape[1]))
+    strange = data.draw(hnp.arrays(np.float32, shape, elements=FLOATS.filter(lambda value: not math.isnan(value))))
+    rows = np.concatenate([np.nan_to_num(fitted), strange])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forest_module, "LEAST_ROWS", 1)
+        patch.setattr(forest_module, "BLOCK_ROWS", 7)
+        patch.setattr(FlatForest, "_walk_down", None)
+        assert FlatForest.from_sklearn(forest).scores(rows).tobytes() == forest.decision_function(rows).tobytes()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_large_requests_with_some_missing_values(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forest_module, "BLOCK_ROWS", 2500)
+    values = np.random.default_rng(0).standard_t(3, size=(10_001, 7)).astype(np.float32)
+    values[:500:50, 3] = np.nan
+    forest = IsolationForest(n_estimators=40, contamination=0.05, random_state=1).fit(values)
+    assert (
+        FlatForest.from_sklearn(forest).scores(values, threads).tobytes() == forest.decision_function(values).tobytes()
+    )
+
+
 def test_large_batches_by_the_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forest_module, "KERNEL_ROWS", 1000)
     calls = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -151,6 +152,8 @@ def start_session() -> SparkSession:
         from pyspark.sql import SparkSession
     except ModuleNotFoundError as error:
         raise BadInputError("Spark needs PySpark: pip install 'egress-sentinel[spark]'") from error
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        _find_java()
     builder = SparkSession.builder.appName("egress-sentinel")
     if "PYSPARK_GATEWAY_PORT" not in os.environ:  # spark-submit has set the master then
         builder = builder.master("local[*]").config(map=_ON_ONE_MACHINE)
@@ -161,6 +164,22 @@ def start_session() -> SparkSession:
         raise BadInputError(f"Spark does not start; it needs Java 17 or later: {_sentence(error)}") from error
     session.sparkContext.setLogLevel("ERROR")
     return session
+
+
+def _find_java() -> None:
+    """Look for Java where PySpark does; without it PySpark waits, and then speaks of a gateway.
+
+    Raises
+    ------
+    BadInputError
+        There is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    wanted = "Spark needs Java 17 or later, such as the package openjdk-17-jre-headless"
+    if home and not (Path(home) / "bin" / "java").is_file():
+        raise BadInputError(f"there is no Java in JAVA_HOME, {home}; {wanted}")
+    if not home and shutil.which("java") is None:
+        raise BadInputError(f"there is no Java on the PATH and no JAVA_HOME; {wanted}")
 
 
 def join_parts(parts: Sequence[Path], path: Path, metadata: Mapping[str, str]) -> None:
