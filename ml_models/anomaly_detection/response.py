@@ -26,6 +26,8 @@ _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 ADDED = ("is_anomaly", "anomaly_score")
 MANIFEST = "output=manifest"
 RANDOM_CUT_FOREST = "output=random-cut-forest"
+# Importing pyarrow is paid for once; who asks for this many rows will ask for more.
+ARROW_ROWS = 4000
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,14 @@ def _csv(columns: dict[str, list[Any]]) -> str:
 
 
 def _csv_of_numbers(columns: dict[str, list[Any]]) -> str:
-    """Write what needs no quoting, several times as fast."""
+    """Write what needs no quoting, several times as fast; many rows by Arrow, whose digits read back the same too."""
+    if len(next(iter(columns.values()))) >= ARROW_ROWS:
+        import pyarrow as pa
+        import pyarrow.csv as pa_csv
+
+        body = io.BytesIO()
+        pa_csv.write_csv(pa.table(columns), body, pa_csv.WriteOptions(include_header=False))
+        return ",".join(columns) + "\n" + body.getvalue().decode()
     line = ",".join(["%r"] * len(columns))
     lines = [line % row for row in zip(*columns.values(), strict=True)]
     return "\n".join([",".join(columns), *lines, ""])

@@ -133,6 +133,15 @@ def test_any_finite_floats(model: Model, model_dir: Path, values: np.ndarray, bo
     assert_exact(model_dir, values, rows_of(text, content_type))
 
 
+@pytest.mark.parametrize("body", ["csv", "npy"])
+def test_a_large_request_gives_the_same_bits(model: Model, model_dir: Path, body: str) -> None:
+    values = np.random.default_rng(3).standard_t(3, (5000, len(NAMES))).astype(np.float32)
+    body, kind = {"csv": (csv_text(values, NAMES), "text/csv"), "npy": (npy_bytes(values), "application/x-npy")}[body]
+    text, content_type = call(model, body, kind, "text/csv;output=scores")
+    assert text.splitlines()[0] == "is_anomaly,anomaly_score"
+    assert_exact(model_dir, values, rows_of(text, content_type))
+
+
 def test_one_record_is_answered_by_one_record(model: Model, model_dir: Path) -> None:
     record = records(VALUES[:1])[0] | {"account_id": "011122223333"}
     text, _ = call(model, json.dumps(record), "application/json", None)
