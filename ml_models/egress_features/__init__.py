@@ -8,6 +8,7 @@ from egress_features.engines import open_engine
 from egress_features.errors import BadInputError
 from egress_features.exports import find_exports
 from egress_features.flow_logs import FlowLogs, find_flow_logs, write_flow_hours
+from egress_features.manifests import dated_deliveries
 from egress_features.reconciliation import FileReconciliation, Reconciliation, reconcile
 from egress_features.schema import FEATURES, KEYS, MEASURES, schema_hash, schema_json
 
@@ -22,6 +23,7 @@ __all__ = [
     "FlowLogs",
     "Reconciliation",
     "build_features",
+    "dated_deliveries",
     "find_exports",
     "find_flow_logs",
     "open_engine",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,8 +19,7 @@ from egress_features.errors import BadInputError
 from egress_features.restatement import execution_time, is_execution
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -76,6 +75,49 @@ def newest_files(folder: Path) -> tuple[set[Path], set[Path]]:
         files |= found
         folders |= {path.parent.parent if is_execution(path.parent.name) else path.parent for path in found}
     return files, folders
+
+
+def dated_deliveries(arguments: Sequence[str | Path]) -> list[tuple[datetime, list[Path]]]:
+    """List what was there after each delivery, where every file's delivery says when it ran.
+
+    Parameters
+    ----------
+    arguments : sequence of str or Path
+        As `find_exports` takes them.
+
+    Returns
+    -------
+    list of (datetime, list of Path)
+        By time (UTC): the files that were the newest of each billing period then. Empty where an argument is no folder,
+        a manifest has no time (exports that overwrite), or a folder has files that no manifest names.
+
+    Raises
+    ------
+    BadInputError
+        A manifest that cannot be read, or one that names a file which is not there.
+    """
+    deliveries: list[tuple[datetime, PurePosixPath, frozenset[Path]]] = []
+    for folder in map(Path, arguments):
+        named: set[Path] = set()
+        for manifest in _manifests(folder):
+            files = frozenset(_local(folder, manifest, key) for key in manifest.keys)
+            if manifest.age[0] == _NEVER:
+                return []
+            deliveries.append((manifest.age[0], manifest.bill, files))
+            named |= files
+        if not named or any(path.suffix in (".parquet", ".csv", ".gz") and path not in named for path in _data(folder)):
+            return []
+    found: list[tuple[datetime, list[Path]]] = []
+    newest: dict[PurePosixPath, frozenset[Path]] = {}
+    for moment, bill, files in sorted(deliveries, key=lambda delivery: delivery[0]):
+        newest[bill] = files
+        there = sorted(path for paths in newest.values() for path in paths)
+        found = [*(other for other in found if other[0] != moment), (moment, there)]
+    return found
+
+
+def _data(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith((".", "_")))
 
 
 def _manifests(folder: Path) -> Iterator[Manifest]:

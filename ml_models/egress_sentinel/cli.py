@@ -280,6 +280,7 @@ def demo(
     _say(f"report: {(output_dir / REPORT_FILE).absolute()}")
 
 
+app.command()(commands.backtest.backtest)
 app.command()(commands.batch.batch)
 app.command()(commands.training.importance)
 app.command()(commands.sources.sources)

@@ -90,7 +90,7 @@ def score(
         aws = stack.enter_context(LocalAws(sagemaker_runtime_url=endpoint_url))
         resources = create_detector_resources(aws)
         put_in_table(aws.client("dynamodb"), resources.alerts_table, feedback)
-        days = _put_features(aws, resources, table)
+        days = put_features(aws, resources, table)
         environment = aws.environment() | resources.environment(endpoint_name) | dict(policy or {})
         environment |= put_calendar(aws, resources, planned)
         detector = stack.enter_context(
@@ -98,7 +98,7 @@ def score(
         )
         rows = sum(detector.invoke(_day_event(day, start, end))["rows_scored"] for day in track("score", days))
         alerts = worst_first(alerts_from_table(aws, resources.alerts_table))
-        _write_results(aws, resources, alerts, output_dir)
+        write_results(aws, resources, alerts, output_dir)
     return ScoreResult(told(alerts), quiet(alerts), rows, len(days))
 
 
@@ -141,8 +141,8 @@ def _read_range(features: Path, start: datetime | None, end: datetime | None) ->
     return table
 
 
-def _put_features(aws: LocalAws, resources: DetectorResources, table: pa.Table) -> list[str]:
-    """Lay the features out by day, as the features step does in S3."""
+def put_features(aws: LocalAws, resources: DetectorResources, table: pa.Table) -> list[str]:
+    """Lay the features out by day, as the features step does in S3; return the days."""
     s3 = aws.client("s3")
     day_of_row = pc.strftime(table["hour_utc"], format="%Y-%m-%d")
     days: list[str] = sorted(pc.unique(day_of_row).to_pylist())
@@ -161,7 +161,8 @@ def _day_event(day: str, start: datetime | None, end: datetime | None) -> dict[s
     return {"start": first.isoformat(), "end": last.isoformat()}
 
 
-def _write_results(aws: LocalAws, resources: DetectorResources, alerts: list[dict[str, Any]], output_dir: Path) -> None:
+def write_results(aws: LocalAws, resources: DetectorResources, alerts: list[dict[str, Any]], output_dir: Path) -> None:
+    """Write alerts.json, messages.txt and scored/ into a folder."""
     (output_dir / "alerts.json").write_text(json.dumps(alerts, indent=2) + "\n", encoding="utf-8")
     (output_dir / "messages.txt").write_text("\n\n".join(resources.messages()) + "\n", encoding="utf-8")
     s3 = aws.client("s3")

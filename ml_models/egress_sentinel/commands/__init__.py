@@ -2,6 +2,7 @@
 
 from egress_sentinel.commands import (
     aws,
+    backtest,
     batch,
     cost,
     drift,
@@ -18,6 +19,7 @@ from egress_sentinel.commands import (
 
 __all__ = [
     "aws",
+    "backtest",
     "batch",
     "cost",
     "drift",

@@ -31,7 +31,7 @@ def totals_figure(
     shapes = [_label_band(label) for label in labels]
     if scored_from is not None:
         shapes.append(_vertical_line(f"{scored_from:%Y-%m-%d %H:%M}"))
-    layout = _layout("GB an hour", height=420)
+    layout = figure_layout("GB an hour", height=420)
     layout |= {
         "shapes": shapes,
         "legend": {"orientation": "h", "y": -0.18},
@@ -80,7 +80,7 @@ def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> 
             "showlegend": True,
         },
     ]
-    layout = _layout("GB an hour", height=320)
+    layout = figure_layout("GB an hour", height=320)
     layout["legend"] = {"orientation": "h", "y": -0.2}
     if series["scores"]:
         traces.append(_line(hours, series["scores"], "anomaly_score", "#009E73", yaxis="y2"))
@@ -94,7 +94,7 @@ def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> 
 def features_figure(features: Sequence[tuple[str, float, str]]) -> dict[str, Any]:
     """Draw what the model saw as bars around 0, which means "as usual"."""
     ordered = sorted(features, key=lambda feature: abs(feature[1]))
-    layout = _layout("", height=60 + 26 * len(ordered))
+    layout = figure_layout("", height=60 + 26 * len(ordered))
     layout["yaxis"] = {"automargin": True, "fixedrange": True}
     layout["xaxis"] = {"title": {"text": "0 is as usual"}, "zeroline": True, "fixedrange": True}
     layout["margin"] = {"l": 10, "r": 20, "t": 6, "b": 40}
@@ -170,7 +170,8 @@ def _line(hours: list[str], values: list[Any], name: str, colour: str, **more: A
     return {"x": hours, "y": values, "mode": "lines", "name": name, "line": line, "showlegend": True, **more}
 
 
-def _layout(y_title: str, *, height: int) -> dict[str, Any]:
+def figure_layout(y_title: str, *, height: int) -> dict[str, Any]:
+    """Return what all charts look like; `height` is in pixels."""
     return {
         "height": height,
         "margin": {"l": 56, "r": 16, "t": 10, "b": 40},

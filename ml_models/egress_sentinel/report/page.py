@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from egress_sentinel.alerts import quiet_line, worst_first
 from egress_sentinel.output_files import write_text
+from egress_sentinel.report.backtest import course_figure, headline_of
 from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
 from egress_sentinel.report.data import ReportData
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    from egress_sentinel.backtest import Backtest
 
 
 def write_report(
@@ -29,6 +32,7 @@ def write_report(
     scored_from: datetime | None = None,
     title: str = "Egress Sentinel",
     quiet: Sequence[Mapping[str, Any]] = (),
+    backtest: Backtest | None = None,
 ) -> None:
     """Write one HTML file that needs no network, beside `output` and then renamed.
 
@@ -50,6 +54,8 @@ def write_report(
         Heading of the page.
     quiet : sequence of mapping
         Alerts that people are not told: what was planned, and repeats of what was judged false or planned.
+    backtest : Backtest, optional
+        What these alerts would have saved; gets a section of its own.
 
     Raises
     ------
@@ -63,12 +69,15 @@ def write_report(
         figures = {"totals": totals_figure(totals, ordered, labels or (), scored_from)}
     for detail in details:
         figures |= detail["figures"]
+    if backtest is not None:
+        figures["backtest"] = course_figure(backtest)
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
         page.render(
             title=title,
-            headline=_headline(ordered),
+            headline=_headline(ordered) if backtest is None else headline_of(backtest),
+            backtest=backtest,
             details=details,
             totals=totals,
             total_gb=sum(map(sum, totals.egress_gb.values())),
