@@ -139,5 +139,6 @@ def _cells(alert: Mapping[str, Any]) -> list[str]:
         f"{alert['egress_class']}\n{escape(resource)}",
         f"{time('start_hour_utc')}\n{time('end_hour_utc')}",
         f"{alert['hours_until_alert']:,.0f}",
-        *(f"${alert[name]:,.2f}" for name in ("excess_usd", "excess_before_alert_usd", "avoidable_usd")),
+        f"${alert['excess_usd']:,.2f}\n{alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB",
+        *(f"${alert[name]:,.2f}" for name in ("excess_before_alert_usd", "avoidable_usd")),
     ]

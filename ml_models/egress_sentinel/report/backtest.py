@@ -16,10 +16,11 @@ def headline_of(result: Backtest) -> str:
     span = f"Over {totals['days']:,.0f} days, until {result.as_of:%Y-%m-%d %H:%M} UTC,"
     if not result.alerts:
         return f"{span} no alert would have come."
-    noun = "alert" if totals["alerts"] == 1 else "alerts"
+    is_one = totals["alerts"] == 1
+    noun, whose = ("alert", "Its incident") if is_one else ("alerts", "Their incidents")
     return (
         f"{span} {totals['alerts']} {noun} would have come, {totals['alerts_per_account_and_month']:,.1f} an account "
-        f"and month. Their incidents cost ${totals['excess_usd']:,.2f} above what was expected, "
+        f"and month. {whose} cost ${totals['excess_usd']:,.2f} above what was expected, "
         f"${totals['excess_before_alert_usd']:,.2f} of it before the alert; ${totals['avoidable_usd']:,.2f} could have "
         "been saved."
     )
