@@ -25,11 +25,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FLOORS = ("min_excess_usd", "min_excess_gb", "min_excess_percent")
-NUMBERS = (*FLOORS, "min_times_usual_excess", "incident_gap_hours", "sibling_hours")
+NUMBERS = (
+    *FLOORS,
+    "min_times_usual_excess",
+    "max_p_value",
+    "lasting_hours",
+    "incident_gap_hours",
+    "sibling_hours",
+)
+_LEAST = {"incident_gap_hours": 24, "lasting_hours": 1}
 THRESHOLDS = "severity_usd_per_day"
 OVERRIDES = "overrides"
 CLASSES = (*EGRESS_CLASSES, *PROCESSING_FEE_CLASSES)
-MIN_GAP_HOURS = 24
 _ACCOUNT = re.compile(r"[0-9]{12}")
 
 
@@ -65,7 +72,7 @@ def _read(path: Path) -> dict[str, Any]:
         if name not in accepted:
             raise UserError(f"{path} has {name!r}; accepted are {', '.join(accepted)}")
         if name in NUMBERS:
-            check_number(f"{path}: {name}", value, MIN_GAP_HOURS if name == "incident_gap_hours" else 0)
+            check_number(f"{path}: {name}", value, _LEAST.get(name, 0))
     _check_thresholds(path, policy.get(THRESHOLDS, [50, 500, 5000]))
     _check_overrides(path, policy.get(OVERRIDES, []))
     return policy

@@ -13,7 +13,8 @@ PolicyFile = Annotated[
         "--policy",
         metavar="FILE",
         help="A policy.toml: floors, also for an account or an egress class alone ([[overrides]], the most specific "
-        "wins), severity_usd_per_day, incident_gap_hours (no second alert until then), sibling_hours.",
+        "wins), severity_usd_per_day, incident_gap_hours (no second alert until then), and the others of Terraform's "
+        "alert_policy.",
     ),
 ]
 MinExcessUsd = Annotated[
@@ -30,7 +31,7 @@ MinExcessGb = Annotated[
 ]
 MinExcessPercent = Annotated[
     float | None,
-    typer.Option(min=0, help="An hour counts when it is this many percent above what was expected (default: 50)."),
+    typer.Option(min=0, help="An hour counts when it is this many percent above what was expected (default: 30)."),
 ]
 
 
