@@ -127,7 +127,8 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     lasting = (
         "in one hour" if span == 1 else f"in {hours} of {span} hours" if hours < span else f"{hours} hours in a row"
     )
-    reasons = [f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'])}, {lasting}", model_reason]
+    usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'])}, {lasting}"
+    reasons = [usual, model_reason, _how_often(worst_hour(incident).p_value)]
     if amounts["cost_usd"] == 0:
         reasons.append("billed at $0 so far: a free tier, or not priced yet")
     estimated = len({hour.hour for hour in incident.hours if hour.is_estimated})
@@ -137,6 +138,15 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     if any(hour.is_provisional for hour in incident.hours):
         reasons.append("the bill for these hours is provisional and may still grow")
     return [reason for reason in reasons if reason]
+
+
+def _how_often(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    one_in = 1 / max(p_value, 1e-6)
+    figures = 10 ** max(len(str(int(one_in))) - 2, 0)
+    least = "at most " if p_value < 1e-6 else ""
+    return f"{least}one in {int(one_in / figures) * figures:,} hours with traffic looks this unusual to the model"
 
 
 def _times(usage_gb: float, expected_gb: float) -> str:

@@ -130,6 +130,19 @@ def test_a_job_that_moves_by_an_hour_is_expected(tmp_path: Path) -> None:
     assert job["expected_usage_gb"].to_numpy() == pytest.approx(50)
 
 
+def test_a_new_series_borrows_from_the_habit_of_its_peers_and_a_new_region_has_none(tmp_path: Path) -> None:
+    job = [line(h, 80.0, resource_id="job") for run in (200, 400) for h in range(run, run + 5)]
+    new = [line(h, 4.0, resource_id="new") for h in range(560, 720)]
+    abroad = [line(h, 4.0, resource_id="abroad", usage_type="EU-DataTransfer-Out-Bytes") for h in range(560, 720)]
+    table = built(tmp_path, [line(0, 0.1), line(719, 0.1), *job, *new, *abroad]).to_pandas()
+    by_name = {name: rows.iloc[30] for name, rows in table.groupby("resource_id") if name in {"new", "abroad"}}
+    assert by_name["new"]["usual_day_excess_gb"] == pytest.approx(400 / 8)
+    assert by_name["new"]["usual_steady_excess_gb"] == pytest.approx(400 / 8 / 24)
+    assert by_name["abroad"]["usual_day_excess_gb"] == by_name["abroad"]["usual_steady_excess_gb"] == 0
+    assert by_name["abroad"]["day_excess_gb"] == pytest.approx(96)
+    assert by_name["abroad"]["steady_excess_gb"] == pytest.approx(4)
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(200, 700))
 def test_the_future_changes_nothing(tmp_path_factory: pytest.TempPathFactory, seed: int, cut: int) -> None:

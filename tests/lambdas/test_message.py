@@ -14,6 +14,7 @@ TEXT = [
     "media-thumbs",
     "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
     "       the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)",
+    "       one in 12,000 hours with traffic looks this unusual to the model",
     "Looks  like a hot-linked object",
     "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
     "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
@@ -25,7 +26,7 @@ def hot(resource: str, gb: float, expected: float) -> list[Hour]:
     first = 497_474  # 2026-10-02T02:00:00Z
     return [
         Hour(first + h, series, gb, expected, gb, expected, gb * 0.09, expected * 0.09, -0.1,
-             "EU-DataTransfer-Out-Bytes", "GetObject", False)
+             "EU-DataTransfer-Out-Bytes", "GetObject", False, p_value=1 / 12_345)
         for h in range(9)
     ]  # fmt: skip
 
