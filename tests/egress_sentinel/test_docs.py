@@ -1,4 +1,4 @@
-"""docs/invoking.md: every block runs as it stands, and AWS would accept what curl signs."""
+"""docs/invoking.md and docs/runbook.md: every block runs as it stands, and AWS would accept what curl signs."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -16,11 +17,11 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from anomaly_detection.artifact import pack
-from egress_sentinel.local_aws import LocalAws
+from egress_sentinel.local_aws import LocalAws, create_detector_resources
 from tests.support.models import matrix, run_training_script, write_part
 from tests.support.sample_data import required_program
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "invoking.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENDPOINT, BUCKET = "egress-sentinel", "invoking-bucket"
 
@@ -46,10 +47,10 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         yield aws
 
 
-def script() -> str:
-    """Return the page's blocks as one script."""
+def script(page: str = "invoking.md") -> str:
+    """Return a page's blocks as one script."""
     parts = ["set -euo pipefail"]
-    for language, text in BLOCK.findall(DOC.read_text(encoding="utf-8")):
+    for language, text in BLOCK.findall((DOCS / page).read_text(encoding="utf-8")):
         parts.append(text if language == "bash" else f"python - <<'EOF'\n{text}EOF")
     return "\n".join(parts)
 
@@ -85,6 +86,35 @@ def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"is_anomaly"')]
     assert [repr(line["anomaly_score"]) for line in lines] == [line.split(",")[1] for line in scores[1:]]
     assert (tmp_path / "latency.svg").read_text().startswith("<svg")
+
+
+def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: Path) -> None:
+    """What there is to look at is made here; that each command finds it is what the exit status says."""
+    required_program("aws")
+    s3, logs = aws.client("s3"), aws.client("logs")
+    for key in ("exports/a.parquet", "features/day=2026-01-01/a.parquet", "scored/day=2026-01-01/scores.parquet"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+    create_detector_resources(aws, prefix="runbook")
+    aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=ENDPOINT)
+    for group in (f"/aws/sagemaker/Endpoints/{ENDPOINT}", f"/aws/lambda/{ENDPOINT}-detector"):
+        logs.create_log_group(logGroupName=group)
+        logs.create_log_stream(logGroupName=group, logStreamName="AllTraffic/1")
+        event = {"timestamp": int(time.time() * 1000), "message": "ERROR the container says why"}
+        logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/1", logEvents=[event])
+    printed = run(
+        script("runbook.md"),
+        tmp_path,
+        **aws.environment(),
+        BUCKET=BUCKET,
+        ALERTS_TABLE="runbook-alerts",
+        MODEL_ARTIFACT=f"s3://{BUCKET}/models/model.tar.gz",
+    )
+    assert printed.count("the container says why") == 2
+    assert "InService" in printed
+    assert '"features"' in printed
+    assert json.loads((tmp_path / "alerts.json").read_text())["Items"] == []
+    assert (tmp_path / "scored" / "day=2026-01-01" / "scores.parquet").read_bytes() == b"x"
+    assert (tmp_path / "models" / "model.tar.gz").stat().st_size > 1000
 
 
 def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
