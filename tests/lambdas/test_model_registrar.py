@@ -13,7 +13,7 @@ import pytest
 
 from anomaly_detection.artifact import pack
 from egress_sentinel.lambda_runner import LambdaError, LambdaProcess
-from egress_sentinel.local_aws import LocalAws
+from egress_sentinel.local_aws import LocalAws, create_detector_resources
 from model_registrar.failure import job_name, reason_of
 from tests.support.models import matrix, run_training_script, write_part
 
@@ -155,7 +155,44 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     found = json.loads(world.models("lineage", second["model_id"]).stdout)
     assert found["model_package_arn"] == arn
     assert re.fullmatch("[0-9a-f]{64}", found["data_sha256"])
-    assert "no registered model" in world.models("lineage", "0000").stderr
+    assert found["training_job"] is None
+
+
+def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
+    create_detector_resources(world.aws, prefix=GROUP)
+    url = world.artifact("led", "--holdout_share", "0.2")
+    model_id = world.register(url)["model_id"]
+    stored = {"alert_id": "a1b2", "account_id": "111122223333", "region": "eu-west-1", "peak_excess_gb": "1.5"}
+    stored |= {"start_hour_utc": "2026-10-17T22:00:00Z", "end_hour_utc": "2026-10-19T01:00:00Z", "model_id": model_id}
+    put = world.aws.client("dynamodb").put_item
+    put(TableName=f"{GROUP}-alerts", Item={name: {"S": value} for name, value in stored.items()})
+    put(
+        TableName=f"{GROUP}-alerts",
+        Item={n: {"S": v} for n, v in (stored | {"alert_id": "old", "model_id": "ff"}).items()},
+    )
+    # The script takes its job's name from the environment, so this is the job that it says it was.
+    world.sagemaker.create_training_job(
+        TrainingJobName="egress-2026-11-01",
+        RoleArn="arn:aws:iam::123456789012:role/r",
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        InputDataConfig=[
+            {
+                "ChannelName": "train",
+                "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/features/"}},
+            }
+        ],
+        OutputDataConfig={"S3OutputPath": f"s3://{BUCKET}/models/"},
+        ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 30},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    (by_alert, by_model) = (json.loads(world.models("lineage", name).stdout) for name in ("a1b2", model_id))
+    assert by_alert.pop("alert")["scored"] == [f"scored/day=2026-10-{day}/scores.parquet" for day in (17, 18, 19)]
+    assert by_alert == by_model
+    assert by_alert["artifact"] == url
+    assert by_alert["training_job"]["channels"] == {"train": f"s3://{BUCKET}/features/"}
+    assert "comes from the model ff, which is not registered" in world.models("lineage", "old").stderr
+    refused = world.models("lineage", "0000").stderr
+    assert "no registered model has the id 0000, and the table egress-sentinel-alerts has no alert 0000" in refused
 
 
 def test_a_promotion_that_is_applied_stays(world: World, tmp_path: Path) -> None:

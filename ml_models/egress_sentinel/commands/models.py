@@ -113,16 +113,17 @@ def rollback(group: Group = DEFAULT_GROUP, terraform_dir: Folder = Path(), apply
 
 @models.command()
 def lineage(
-    model_id: Annotated[str, typer.Argument(metavar="MODEL_ID", help="An alert's model_id.")],
+    name: Annotated[str, typer.Argument(metavar="ID", help="An alert's id, or its model_id.")],
     group: Group = DEFAULT_GROUP,
 ) -> None:
-    """Say which model an alert came from, and which data and code that was made of."""
-    found = [package for package in _registry(group).packages() if package.facts.get("model_id") == model_id]
-    if not found:
-        raise UserError(f"no registered model of {group} has the id {model_id}")
-    for package in found:
-        record = {"model_package_arn": package.arn, "status": package.status, "artifact": package.artifact}
-        print(json.dumps(record | package.facts, indent=2))
+    """Say which model an alert came from, and which job, data and code that was made of."""
+    import boto3
+
+    from egress_sentinel.lineage import lineage_of
+
+    clients = boto3.client("sagemaker"), boto3.client("dynamodb")
+    for record in lineage_of(*clients, _registry(group), f"{group}-alerts", name):
+        print(json.dumps(record, indent=2))
 
 
 def _registry(group: str) -> Registry:
