@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tarfile
 import tempfile
@@ -181,7 +182,7 @@ def _judge(features: Path, model: Path) -> Judge:
 
 def _features(seed: int, cache: Path, name: str, change: Callable[..., None]) -> Path:
     """Make a bill, change it from the drift's day on, and build its features."""
-    home = cache / f"{seed}-{name.replace(' ', '-')}"
+    home = cache / f"{seed}-{re.sub('[^a-z0-9.]+', '-', name)}"
     path = home / "features.parquet"
     if path.exists():
         return path
@@ -207,6 +208,10 @@ def _scale(bill: Bill, _rng: Any, _shaper: Any, hour: int, times: float = 1.5) -
         flow.gb = np.where(np.arange(bill.hours) >= hour, flow.gb * times, flow.gb)
 
 
+def _faint_scale(bill: Bill, rng: Any, shaper: Any, hour: int) -> None:
+    _scale(bill, rng, shaper, hour, 1.15)
+
+
 def _unit(bill: Bill, rng: Any, shaper: Any, hour: int) -> None:
     _scale(bill, rng, shaper, hour, 1000.0)
 
@@ -222,6 +227,10 @@ def _shift(table: pa.Table) -> pa.Table:
     return _set(table, "ratio_day_log", pc.add(table["ratio_day_log"], pa.scalar(0.2, pa.float32())))
 
 
+def _faint_shift(table: pa.Table) -> pa.Table:
+    return _set(table, "ratio_day_log", pc.add(table["ratio_day_log"], pa.scalar(0.02, pa.float32())))
+
+
 def _missing(table: pa.Table) -> pa.Table:
     is_lost = np.random.default_rng(0).random(table.num_rows) < 0.3
     values = table["residual_spread"].to_numpy().copy()
@@ -233,14 +242,16 @@ def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-# What changes the bill, and what changes the rows that are made of it.
+# What changes the bill, and what changes the rows that are made of it; the faint ones show where it ends.
 BILLS: dict[str, Callable[..., None]] = {
     "scale: every series sends 1.5 times as much": _scale,
     "new category share: another account begins": _new_account,
     "unit change: usage in MB, not GB": _unit,
+    "(faint) scale: 1.15 times as much": _faint_scale,
 }
 TABLES: dict[str, Callable[[pa.Table], pa.Table]] = {
     "shift: 0.2 is added to ratio_day_log": _shift,
+    "(faint) shift: by 0.02": _faint_shift,
     "missing feature: residual_spread is empty in 30 % of the rows": _missing,
 }
 

@@ -1,6 +1,6 @@
 # The whole service: what rests (storage), what scores (endpoint), what decides (detection), what watches (monitoring),
 # what scores files (batch), what keeps models (registry), what makes new ones (retraining), what queries (features) and, on
-# request, a notebook. Drift gets a module of its own beside these.
+# request, what tells of drift and a notebook.
 
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
@@ -148,7 +148,7 @@ module "retraining" {
 
   name                 = var.name
   schedule_expression  = var.retraining.schedule_expression
-  start_alarm_names    = var.retraining.start_alarm_names
+  start_alarm_names    = concat(var.retraining.start_alarm_names, [for drift in module.drift : drift.alarm_name if var.drift.starts_retraining])
   source_bundle        = "${local.build}/sourcedir.tar.gz"
   image                = local.image
   instance_type        = var.retraining.instance_type
@@ -166,6 +166,27 @@ module "retraining" {
   topic_arn            = module.detection.topic_arn
   kms_key_arn          = module.storage.kms_key_arn
   log_retention_days   = var.log_retention_days
+}
+
+module "drift" {
+  source = "./modules/drift"
+  count  = var.drift == null ? 0 : 1
+
+  name                = var.name
+  function_zip        = "${local.build}/drift_monitor.zip"
+  layer_arn           = module.detection.layer_arn
+  bucket              = module.storage.bucket
+  bucket_arn          = module.storage.bucket_arn
+  scored_prefix       = local.scored_prefix
+  capture_prefix      = var.drift.source == "capture" ? "capture/${var.name}/${module.endpoint.variant_name}/" : null
+  drift_prefix        = "drift/"
+  limits              = var.drift.limits
+  schedule_expression = var.drift.schedule_expression
+  model_object_arns   = local.model_object_arns
+  endpoint_name       = var.name
+  topic_arn           = module.detection.topic_arn
+  kms_key_arn         = module.storage.kms_key_arn
+  log_retention_days  = var.log_retention_days
 }
 
 module "features" {
@@ -194,6 +215,8 @@ module "monitoring" {
   endpoint_name        = module.endpoint.endpoint_name
   variant_name         = module.endpoint.variant_name
   endpoint_alarm_arns  = module.endpoint.alarm_arns
+  drift_function_name  = one(module.drift[*].function_name)
+  drift_alarm_arns     = flatten(module.drift[*].alarm_arns)
   topic_arn            = module.detection.topic_arn
   no_data_hours        = var.alarms.no_data_hours
   usd_per_day_at_stake = var.alarms.usd_per_day_at_stake

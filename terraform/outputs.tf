@@ -68,6 +68,11 @@ output "batch_jobs_table" {
   value       = module.batch.jobs_table
 }
 
+output "drift_function_name" {
+  description = "The Lambda function that judges days for drift; null where there is none."
+  value       = one(module.drift[*].function_name)
+}
+
 output "model_package_arn" {
   description = "Model package that should be served; null with an artifact."
   value       = var.model_package_arn

@@ -451,6 +451,43 @@ variable "retraining" {
   }
 }
 
+variable "drift" {
+  description = "A function that holds each day's rows against the same weekdays of the model's training: when it runs, what it reads (\"scored\": the detector's rows; \"capture\": a real-time endpoint's data capture), limits by feature, key or anomaly_score (\"*\": every one), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
+  type = object({
+    schedule_expression = optional(string, "cron(0 6 * * ? *)")
+    source              = optional(string, "scored")
+    limits = optional(map(object({
+      psi                = optional(number)
+      ks                 = optional(number)
+      missing_share      = optional(number)
+      out_of_range_share = optional(number)
+      flagged_share      = optional(number)
+    })), {})
+    starts_retraining = optional(bool, true)
+  })
+  default = null
+
+  validation {
+    condition     = var.drift == null || try(can(regex("^(rate|cron)\\(.+\\)$", var.drift.schedule_expression)), false)
+    error_message = "drift.schedule_expression is rate(...) or cron(...)."
+  }
+
+  validation {
+    condition     = var.drift == null || try(contains(["scored", "capture"], var.drift.source), false)
+    error_message = "drift.source is scored or capture."
+  }
+
+  validation {
+    condition     = try(var.drift.source, "scored") != "capture" || var.data_capture != null
+    error_message = "drift.source is capture, but data_capture is null: there would be nothing to read."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for limits in values(try(var.drift.limits, {})) : [for limit in values(limits) : limit == null || try(limit >= 0, false)]]))
+    error_message = "drift.limits are numbers from 0."
+  }
+}
+
 variable "features_pipeline" {
   description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 13; an hour is held against the nine weeks before it)."
   type = object({

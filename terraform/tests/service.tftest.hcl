@@ -163,13 +163,23 @@ run "everything_that_is_off_by_default" {
     }
     data_export        = { name = "egress" }
     monthly_budget_usd = 20
-    retraining         = { start_alarm_names = ["drift"] }
+    retraining         = { start_alarm_names = ["errors"] }
+    drift              = { limits = { "*" = { psi = 0.2 }, novelty = { ks = 0.3 } } }
     notebook           = { repository_url = "https://example.com/egress-sentinel.git", subnet_id = "subnet-1", security_group_ids = ["sg-1"] }
   }
 
   assert {
     condition     = output.endpoint_name == "egress-sentinel"
     error_message = "Subscriptions, a data export, a budget and a notebook go together."
+  }
+}
+
+run "refuses_drift_of_a_capture_that_is_not_there" {
+  command         = plan
+  expect_failures = [var.drift]
+
+  variables {
+    drift = { source = "capture" }
   }
 }
 

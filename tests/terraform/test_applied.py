@@ -388,6 +388,55 @@ def test_a_training_script_that_refuses_is_quoted(stacks: dict[str, Stack]) -> N
     assert "broken.parquet in the training channel is not a parquet part" in message["Message"]
 
 
+def test_a_day_unlike_those_of_training_is_told_and_rings(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
+) -> None:
+    """The drift monitor on rows as the detector writes them, three days of which carry a feature in percent."""
+    stack = stacks["complete"]
+    messages = read_messages(stack)
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    table = pq.read_table(features[0])
+    days = [datetime(2026, 10, day, tzinfo=UTC) for day in (13, 14, 15)]
+    for day in days:
+        hours = table["hour_utc"]
+        rows = table.filter(
+            pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, pa.scalar(day + timedelta(days=1))))
+        )
+        percent = pc.multiply(rows["persistence"], pa.scalar(100, pa.float32()))
+        rows = rows.set_column(rows.column_names.index("persistence"), "persistence", percent)
+        rows = rows.append_column("anomaly_score", pa.array([0.1] * rows.num_rows))
+        body = io.BytesIO()
+        pq.write_table(rows, body)
+        s3.put_object(Bucket=bucket, Key=f"scored/day={day:%Y-%m-%d}/scores.parquet", Body=body.getvalue())
+
+    def judge(event: dict[str, str]) -> dict[str, Any]:
+        function = stack.outputs()["drift_function_name"]
+        answer = stack.aws.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, result
+        return result
+
+    first, second = judge({"day": "2026-10-13"}), judge({"time": "2026-10-16T06:00:00Z"})
+    assert first["drifted"] == []
+    assert first["violations"] > 0
+    assert "persistence" in second["drifted"]
+    (message,) = messages()
+    assert message["Subject"].startswith("Drift on 2026-10-14: ")
+    assert "persistence: its distribution has moved" in message["Message"]
+    assert not judge({"day": "2026-10-15"})["is_told"]
+    names = ("statistics.json", "constraint_violations.json", "measures.json")
+    documents = {
+        name: json.loads(s3.get_object(Bucket=bucket, Key=f"drift/day=2026-10-14/{name}")["Body"].read())
+        for name in names
+    }
+    assert documents["statistics.json"]["dataset"]["item_count"] == second["rows"]
+    assert "persistence" in {v["feature_name"] for v in documents["constraint_violations.json"]["violations"]}
+    limits = {(m["feature"], m["statistic"]): m["limit"] for m in documents["measures.json"]["measures"]}
+    assert limits["persistence", "psi"] >= 0.15
+    alarms = requests.get(f"{stack.aws.url}/local/alarms", timeout=60).json()
+    assert (alarms["egress-sentinel-drift"], alarms["egress-sentinel-drift-dead-letters"]) == ("ALARM", "OK")
+
+
 ACTIONS = {
     ("GET", "list"): "s3:ListBucket",
     ("GET", "object"): "s3:GetObject",
@@ -462,6 +511,7 @@ FUNCTIONS = {
     # A model package is described where one serves; here it is an artifact.
     "batch_function_name": ("serverless", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     # Making a package needs its own ARN too, which there is only afterwards.
+    "drift_function_name": ("complete", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     "registrar_function_name": ("complete", {"sagemaker:CreateModelPackage"}),
 }
 

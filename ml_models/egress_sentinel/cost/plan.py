@@ -113,7 +113,11 @@ def read_deployment(text: str) -> Deployment:
         dashboards=len(_all(found, "aws_cloudwatch_dashboard")),
         notebook_type=None if notebook is None else notebook["instance_type"],
         notebook_gb=0 if notebook is None else int(notebook.get("volume_size") or 5),
-        retrainings=sum(runs_a_month(each["schedule_expression"]) for each in _all(found, "aws_scheduler_schedule")),
+        retrainings=sum(
+            runs_a_month(each["schedule_expression"])
+            for each in _all(found, "aws_scheduler_schedule")
+            if str(each.get("name", "")).endswith("-retraining")
+        ),
         scored_days=_scored_days(found),
     )
 
@@ -182,8 +186,9 @@ def _needs_instances(found: list[tuple[str, Values]]) -> bool:
 
 
 def _functions(found: list[tuple[str, Values]]) -> tuple[Function, ...]:
-    """Match schedules to functions by name: a rule is called after the function that it starts."""
-    rules = [rule for rule in _all(found, "aws_cloudwatch_event_rule") if rule.get("schedule_expression")]
+    """Match schedules to functions by name: a rule or schedule is called after the function that it starts."""
+    both = [*_all(found, "aws_cloudwatch_event_rule"), *_all(found, "aws_scheduler_schedule")]
+    rules = [rule for rule in both if rule.get("schedule_expression")]
     functions = sorted(_all(found, "aws_lambda_function"), key=lambda function: str(function["function_name"]))
     return tuple(
         Function(

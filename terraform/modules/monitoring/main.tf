@@ -56,7 +56,7 @@ resource "aws_cloudwatch_dashboard" "this" {
 
   dashboard_body = jsonencode({
     widgets = [
-      for index, widget in local.widgets : {
+      for index, widget in concat(local.widgets, local.drift_widgets) : {
         type   = widget.type
         x      = index % 2 * 12
         y      = floor(index / 2) * 6
@@ -80,7 +80,7 @@ locals {
   widgets = [
     {
       type   = "alarm", title = "Alarms"
-      alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, var.endpoint_alarm_arns)
+      alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, var.endpoint_alarm_arns, var.drift_alarm_arns)
     },
     {
       type    = "metric", title = "Dollars a day at stake", stat = "Maximum", period = 3600, view = "timeSeries"
@@ -115,6 +115,18 @@ locals {
       type  = "log", title = "What the detector said last", view = "table"
       query = "SOURCE '${var.log_group}' | fields @timestamp, level, message, rows_scored, window | sort @timestamp desc | limit 20"
     },
+  ]
+}
+
+locals {
+  drift_widgets = [
+    for name in compact([var.drift_function_name]) : {
+      type = "metric", title = "Drift: largest measure in limits, and what has drifted", stat = "Maximum", period = 86400, view = "timeSeries"
+      metrics = [
+        ["EgressSentinel", "WorstDrift", "service", name],
+        ["EgressSentinel", "DriftedFeatures", "service", name, { yAxis = "right" }],
+      ]
+    }
   ]
 }
 

@@ -33,6 +33,16 @@ variable "endpoint_alarm_arns" {
   type        = list(string)
 }
 
+variable "drift_function_name" {
+  description = "The drift monitor's function; null where there is none."
+  type        = string
+}
+
+variable "drift_alarm_arns" {
+  description = "ARNs of its alarms, for the dashboard."
+  type        = list(string)
+}
+
 variable "topic_arn" {
   description = "Topic that the alarms notify."
   type        = string

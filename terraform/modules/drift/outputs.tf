@@ -1,0 +1,14 @@
+output "function_name" {
+  description = "Name of the Lambda function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "alarm_name" {
+  description = "Name of the alarm that rings on drift."
+  value       = local.name
+}
+
+output "alarm_arns" {
+  description = "ARNs of both alarms, for the dashboard."
+  value       = [aws_cloudwatch_metric_alarm.drift.arn, aws_cloudwatch_metric_alarm.dead_letters.arn]
+}

@@ -1,0 +1,80 @@
+variable "name" {
+  description = "Prefix of every name, models and configurations included."
+  type        = string
+}
+
+variable "function_zip" {
+  description = "The function's zip on this machine."
+  type        = string
+}
+
+variable "layer_arn" {
+  description = "The layer with pyarrow and numpy."
+  type        = string
+}
+
+variable "bucket" {
+  description = "Bucket of the rows; statistics go there too."
+  type        = string
+}
+
+variable "bucket_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "scored_prefix" {
+  description = "Where the detector's scored rows lie."
+  type        = string
+}
+
+variable "capture_prefix" {
+  description = "Where an endpoint's data capture lies, to be judged in place of the detector's rows; null for none."
+  type        = string
+}
+
+variable "drift_prefix" {
+  description = "Where statistics go."
+  type        = string
+}
+
+variable "limits" {
+  description = "Limits by feature, key or anomaly_score; \"*\" holds for every one."
+  type = map(object({
+    psi                = optional(number)
+    ks                 = optional(number)
+    missing_share      = optional(number)
+    out_of_range_share = optional(number)
+    flagged_share      = optional(number)
+  }))
+}
+
+variable "schedule_expression" {
+  description = "When a day is judged."
+  type        = string
+}
+
+variable "model_object_arns" {
+  description = "S3 objects that may be a model's artifact."
+  type        = list(string)
+}
+
+variable "endpoint_name" {
+  description = "Endpoint whose model is held against the rows."
+  type        = string
+}
+
+variable "topic_arn" {
+  description = "Who is told of drift."
+  type        = string
+}
+
+variable "kms_key_arn" {
+  description = "Key of queue, environment, schedule and logs."
+  type        = string
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
