@@ -65,6 +65,10 @@ bench-incidents: $(VENV)/.installed-bench ## labelled incidents in generated bil
 bench-speed: $(VENV)/.installed ## requests, scoring and cold start against a tutorial's handler, in their quick sizes
 	@for part in serving scoring cold_start; do $(BIN)/python -m benchmarks.speed.$$part --quick || exit; done
 
+.PHONY: bench-drift
+bench-drift: $(VENV)/.installed ## false alarms of the drift monitor over 90 quiet days, and days to notice injected drifts
+	@$(BIN)/python -m benchmarks.drift
+
 .PHONY: clean
 clean: ## remove what the other commands made
 	@rm -rf $(VENV) $(BUILD) dist demo-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

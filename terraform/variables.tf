@@ -452,7 +452,7 @@ variable "retraining" {
 }
 
 variable "drift" {
-  description = "A function that holds each day's rows against the same weekdays of the model's training: when it runs, what it reads (\"scored\": the detector's rows; \"capture\": a real-time endpoint's data capture), limits by feature, key or anomaly_score (\"*\": every one), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
+  description = "A function that holds each day's rows against the same weekdays of the model's training: when it runs, what it reads (scored: the detector's rows, or capture: a real-time endpoint's data capture), limits by feature, key or anomaly_score (* for every one), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
   type = object({
     schedule_expression = optional(string, "cron(0 6 * * ? *)")
     source              = optional(string, "scored")

@@ -73,13 +73,17 @@ class ScoredRows:
 
 
 def with_scores(
-    features: pa.Table, is_anomaly: np.ndarray, anomaly_score: np.ndarray, p_value: np.ndarray | None
+    features: pa.Table, is_anomaly: np.ndarray, anomaly_score: np.ndarray, p_value: np.ndarray | None, model_id: str
 ) -> pa.Table:
-    """Join scores to the rows that they were asked for, by position; `p_value` is null where the model gives none."""
+    """Join scores, and which model gave them, to the rows that they were asked for, by position.
+
+    `p_value` is null where the model gives none, and `model_id` empty where it does not say.
+    """
     columns = {
         "is_anomaly": pa.array(is_anomaly, pa.int8()),
         "anomaly_score": pa.array(anomaly_score, pa.float64()),
         "p_value": pa.nulls(len(features), pa.float64()) if p_value is None else pa.array(p_value, pa.float64()),
+        "model_id": pa.array([model_id] * len(features), pa.string()),
     }
     for name, column in columns.items():
         features = features.append_column(name, column)

@@ -179,6 +179,9 @@ def test_a_file_of_features_becomes_one_alert(
     excess = float(alert["cost_usd"]["N"]) - float(alert["expected_cost_usd"]["N"])
     assert excess == pytest.approx(label["excess_usd"], rel=0.05)
     assert len(alert["model_id"]["S"]) == 16
+    key = f"scored/day={day:%Y-%m-%d}/scores.parquet"
+    rows = stack.aws.client("s3").get_object(Bucket=stack.outputs()["bucket"], Key=key)["Body"].read()
+    assert pc.unique(pq.read_table(io.BytesIO(rows))["model_id"]).to_pylist() == [alert["model_id"]["S"]]
 
     versions = len(scored(stack, day))
     put_day(stack, path, day)

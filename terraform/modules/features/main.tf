@@ -44,7 +44,10 @@ locals {
     features = merge(local.by_day, { location = "${var.features_prefix}day=$${day}/", columns = local.hours })
     scored = merge(local.by_day, {
       location = "${var.scored_prefix}day=$${day}/"
-      columns  = concat(local.hours, [{ name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }, { name = "p_value", type = "double" }])
+      columns = concat(local.hours, [
+        { name = "is_anomaly", type = "tinyint" }, { name = "anomaly_score", type = "double" }, { name = "p_value", type = "double" },
+        { name = "model_id", type = "string" },
+      ])
     })
     # VPC Flow Logs in parquet with hive-compatible prefixes, by the hour, delivered to flow-logs/ in the bucket.
     flow_logs = {
