@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from drift_monitor.day import Day
     from drift_monitor.limits import LimitTable
-    from drift_monitor.reference import Column, Reference
+    from drift_monitor.reference import Category, Column, Reference
 
 # Fewer rows than that say nothing of shares.
 MIN_ROWS = 100
@@ -131,11 +131,22 @@ def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[
         return
     for name, category in reference.categories.items():
         if name in day.categories:
-            counts = category.binned(day.categories[name][is_telling])
+            counts, expected = category.binned(day.categories[name][is_telling]), category.counts.expected(weekday)
             least = limits.of(name).psi
             limit = None if least is None else max(least, category.usual_limit)
-            yield Measure(name, DRIFT, "psi", stability_index(counts, category.counts.expected(weekday)), limit)
-    # New values have a sentence of their own in the report: see `documents`.
+            value = stability_index(counts, expected)
+            yield Measure(name, DRIFT, "psi", value, limit, _other_mix(category, counts, expected, value, limit))
+
+
+def _other_mix(category: Category, counts: np.ndarray, expected: np.ndarray, value: float, limit: float | None) -> str:
+    """Return a sentence that names the value whose share has risen most."""
+    now, then = counts / counts.sum(), expected / max(expected.sum(), 1)
+    place = int(np.argmax(now - then))
+    named = category.values[place] if place < len(category.values) else "what training did not have"
+    return (
+        f"another mix of values: {named} is {now[place]:.0%} of the rows, where it was {then[place]:.0%} (PSI {value:.3g}, "
+        f"{limit or 0:.3g} are allowed)"
+    )
 
 
 def drifted(today: list[Measure], yesterday: list[Measure]) -> list[Measure]:

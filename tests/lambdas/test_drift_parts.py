@@ -114,6 +114,15 @@ def test_each_kind_of_drift_is_measured(reference: Reference) -> None:
     assert judged(reference, matrix, categories={"region": regions}) == {("region", "psi")}
 
 
+def test_a_mix_of_keys_is_told_by_the_value_that_rose(reference: Reference) -> None:
+    matrix = values(44)
+    regions = np.array(["eu-west-1", "us-east-1", "ap-south-1", "ap-south-1"] * 100, object)
+    columns = dict(zip(NAMES, matrix.T.astype(float), strict=True))
+    day = Day("2026-10-21", columns, scores_of(matrix), categories={"region": regions})
+    (region,) = [m for m in measures_of(day, reference, LimitTable({})) if m.feature == "region"]
+    assert "what training did not have is 50% of the rows, where it was 0%" in region.described(day.day)
+
+
 def test_limits_are_each_feature_s_own(reference: Reference) -> None:
     shifted = values(44) + np.float32([1.5, 0])
     assert not judged(reference, shifted, limits='{"*": {"psi": 9, "ks": null, "flagged_share": 1}}')
