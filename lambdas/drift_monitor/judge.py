@@ -144,8 +144,8 @@ def _other_mix(category: Category, counts: np.ndarray, expected: np.ndarray, val
     place = int(np.argmax(now - then))
     named = category.values[place] if place < len(category.values) else "what training did not have"
     return (
-        f"another mix of values: {named} is {now[place]:.0%} of the rows, where it was {then[place]:.0%} (PSI {value:.3g}, "
-        f"{limit or 0:.3g} are allowed)"
+        f"another mix of values: {named} is {now[place]:.0%} of the rows, where it was {then[place]:.0%} "
+        f"(PSI {value:.3g}, {limit or 0:.3g} are allowed)"
     )
 
 
