@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
-import tempfile
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from egress_sentinel.drift_picture import picture
 from egress_sentinel.errors import UserError
+from egress_sentinel.importance import load_model
 from egress_sentinel.lambda_runner import LambdaProcess
 from egress_sentinel.local_aws import LocalAws, create_detector_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from egress_sentinel.local_aws import DetectorResources
 
@@ -47,8 +48,8 @@ def judge_locally(
     model_tar : Path
         A model.tar.gz that was trained on rows with hours.
     output_dir : Path
-        Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt` and
-        `drift_monitor.log`.
+        Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt`,
+        `drift.svg` (a row for each feature, a column for each day) and `drift_monitor.log`.
     limits : str
         JSON, such as `{"*": {"psi": 0.2}}`; see `drift_monitor.limits`.
     track : callable
@@ -73,6 +74,8 @@ def judge_locally(
             outcomes = [monitor.invoke({"day": day}) for day in track("drift", days)]
         _refuse_unjudged(outcomes)
         _fetch(aws, resources, output_dir)
+    title = f"Drift of {days[0]} to {days[-1]} against the days of {model_tar.name}"
+    (output_dir / "drift.svg").write_text(picture(measures_of(output_dir), title), encoding="utf-8")
     return outcomes
 
 
@@ -96,24 +99,14 @@ def local_environment(aws: LocalAws, resources: DetectorResources, model_tar: Pa
 
 def _scored(rows: Path, model_tar: Path) -> tuple[pa.Table, datetime | None]:
     """Return the rows, scored, and the last hour that the model was trained on."""
-    from anomaly_detection.errors import ArtifactError
-    from anomaly_detection.model import load
-
-    if not model_tar.is_file():
-        raise UserError(f"there is no model {model_tar}; a model.tar.gz is accepted")
+    model = load_model(model_tar)
     try:
         table = ds.dataset(rows, format="parquet").to_table()
-        with tempfile.TemporaryDirectory() as folder:
-            with tarfile.open(model_tar) as archive:
-                archive.extractall(folder, filter="data")
-            model = load(Path(folder))
-    except (OSError, ValueError, tarfile.TarError, ArtifactError) as error:
-        raise UserError(f"cannot read {rows} or {model_tar}: {error}") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read rows from {rows}: {error}") from error
     if "hour_utc" not in table.column_names:
         raise UserError(f"{rows} has no column hour_utc; scored rows or a processed_features.parquet are accepted")
     if SCORE not in table.column_names:
-        import numpy as np
-
         missing = [name for name in model.feature_names if name not in table.column_names]
         if missing:
             raise UserError(f"{rows} has no column {missing[0]}, which the model needs to score it")

@@ -51,7 +51,7 @@ def importance_of(model_tar: Path, features: Path) -> list[Importance]:
     UserError
         The model or the rows cannot be read, or do not fit.
     """
-    model = _load(model_tar)
+    model = load_model(model_tar)
     means = np.abs(model.forest.attributions(_rows(features, model.feature_names))).mean(axis=0)
     total = float(means.sum()) or 1.0
     found = [
@@ -83,11 +83,18 @@ def picture(rows: Sequence[Importance], title: str) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _load(model_tar: Path) -> Model:
+def load_model(model_tar: Path) -> Model:
+    """Load a model.tar.gz.
+
+    Raises
+    ------
+    UserError
+        It cannot be read.
+    """
     from anomaly_detection.errors import ArtifactError
     from anomaly_detection.model import load
 
-    with tempfile.TemporaryDirectory(prefix="egress-sentinel-importance-") as folder:
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as folder:
         try:
             with tarfile.open(model_tar) as archive:
                 archive.extractall(folder, filter="data")

@@ -138,6 +138,9 @@ def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: 
         (True, True)
     ]
     assert (tmp_path / "out" / f"day={JUDGED}" / "statistics.json").is_file()
+    picture = (tmp_path / "out" / "drift.svg").read_text()
+    assert picture.count("excess on ") == 4
+    assert picture.count("#b3261e") == 1 + sum(len(outcome["drifted"]) for outcome in outcomes)
 
 
 def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path) -> None:
