@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 
 OURS = "Egress Sentinel"
 NO_FOREST = "ours, no forest"
-DETECTORS = (OURS, NO_FOREST, *rivals.RIVALS)
+NO_HABIT = "ours, no habit"
+OWN: dict[str, dict[str, Any]] = {
+    OURS: {},
+    NO_FOREST: {"forest": False},
+    # The forest at its own threshold decides alone; floors in dollars and percent stay.
+    NO_HABIT: {"policy": {"MIN_TIMES_USUAL_EXCESS": "0", "MAX_P_VALUE": "0.01"}},
+}
+DETECTORS = (*OWN, *rivals.RIVALS)
 BUDGET = 2.0  # false alerts an account and month
 QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 FLOORS_USD = (1.0, 5.0, 15.0)
@@ -53,8 +60,8 @@ class Choice:
 
 def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, list[Alert]]:
     """Return a detector's alerts on a case for each of its settings."""
-    if detector in {OURS, NO_FOREST}:
-        return {(): ours.alerts(case, cache, forest=detector == OURS)}
+    if detector in OWN:
+        return {(): ours.alerts(case, cache, **OWN[detector])}
     features = ours.features_of(case, cache)
     panel = panel_of(case, features)
     points, excess = _kept_scores(detector, panel, features, cache)

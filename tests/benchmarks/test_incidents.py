@@ -20,7 +20,7 @@ from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
 from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import ours, rivals
-from benchmarks.incidents.evaluation import NO_FOREST, OURS, WARM_UP_HOURS, alerts_by_setting, apply, tuned
+from benchmarks.incidents.evaluation import NO_FOREST, NO_HABIT, OURS, WARM_UP_HOURS, alerts_by_setting, apply, tuned
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
@@ -262,7 +262,7 @@ def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
 
 
 def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: Path, tmp_path: Path) -> None:
-    names = (OURS, NO_FOREST, "tutorial forest", "robust z", "mean x (1 + t)")
+    names = (OURS, NO_FOREST, NO_HABIT, "tutorial forest", "robust z", "mean x (1 + t)")
     results = {}
     for name in names:
         found = [(small, alerts_by_setting(name, small, cache))]

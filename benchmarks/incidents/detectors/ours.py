@@ -60,7 +60,9 @@ def model_of(
     return path
 
 
-def alert_records(case: Case, cache: Path, *, whole_way: bool = False, forest: bool = True) -> list[dict[str, Any]]:
+def alert_records(
+    case: Case, cache: Path, *, whole_way: bool = False, forest: bool = True, policy: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     """Return the detector's alert records, each with its incident's hours as `hours`: (hour, excess_usd, excess_gb).
 
     Parameters
@@ -69,27 +71,30 @@ def alert_records(case: Case, cache: Path, *, whole_way: bool = False, forest: b
         Through `egress_sentinel.scoring.score`; the records then have no `hours`.
     forest : bool
         Without it every hour counts as anomalous, so that what remains is the expectation and the decision's floors.
+    policy : mapping, optional
+        Variables of the Lambda's policy in place of those of `POLICY`.
     """
+    variables = POLICY | dict(policy or {})
     features = features_of(case, cache)
     model = model_of(case, features, cache)
     if whole_way:
         return _whole_way(case, features, model)
     key = _hash(
-        [features, model, Path(in_process.__file__)], [_source(anomaly_detector), json.dumps(POLICY), str(forest)]
+        [features, model, Path(in_process.__file__)], [_source(anomaly_detector), json.dumps(variables), str(forest)]
     )
     path = cache / f"alerts-{key}.json"
     if not path.exists():
         beside = path.with_suffix(f".{os.getpid()}.part")
-        found = _decided(case, features, model if forest else None)
+        found = _decided(case, features, model if forest else None, variables)
         beside.write_text(json.dumps(found), encoding="utf-8")
         beside.replace(path)
     records: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return records
 
 
-def alerts(case: Case, cache: Path, *, forest: bool = True) -> list[Alert]:
-    """Return Egress Sentinel's alerts."""
-    return [alert_of(case, record) for record in alert_records(case, cache, forest=forest)]
+def alerts(case: Case, cache: Path, *, forest: bool = True, policy: Mapping[str, str] | None = None) -> list[Alert]:
+    """Return Egress Sentinel's alerts, of `alert_records`."""
+    return [alert_of(case, record) for record in alert_records(case, cache, forest=forest, policy=policy)]
 
 
 def alert_of(case: Case, record: Mapping[str, Any]) -> Alert:
@@ -133,9 +138,9 @@ def moment(case: Case, hour: int) -> datetime:
     return case.start + timedelta(hours=hour)
 
 
-def _decided(case: Case, features: Path, model: Path | None) -> list[dict[str, Any]]:
+def _decided(case: Case, features: Path, model: Path | None, policy: Mapping[str, str]) -> list[dict[str, Any]]:
     start = moment(case, case.train_hours)
-    with in_process.account(features, start, POLICY) as account:
+    with in_process.account(features, start, policy) as account:
         account.run(model, start, moment(case, case.hours))
         return account.records()
 
