@@ -294,8 +294,9 @@ def test_a_dropped_file_is_scored_by_a_transform_job(
     stack = stacks["serverless"]
     table = pq.read_table(features[0]).slice(0, 500)
     pq.write_table(table, tmp_path / "history.parquet")
-    done = run_batch(stack, tmp_path / "history.parquet", output=tmp_path / "out")
+    done = run_batch(stack, tmp_path / "history.parquet", Path("--scored-rows"), output=tmp_path / "out")
     assert done.returncode == 0, done.stderr
+    assert "500 scored rows of 1 days added" in done.stderr
     (result,) = json.loads(done.stdout)
     with Path(result).open(newline="") as file:
         rows = list(csv.DictReader(file))
