@@ -18,7 +18,15 @@ from tests.support.bill import START, line, write_parquet
 
 SENTINEL = Path(sys.executable).parent / "egress-sentinel"
 DAYS, TODAY = 24, 19
-HOT = {"media-prod": 16 * 24 + 5, "assets": 20 * 24 + 7}  # the first of 60 hours with 60 GB more
+HOT = {"media-prod": range(389, 449), "assets": range(487, 547), "logs-3": range(410, 430)}  # hours with 60 GB more
+PLAN = """
+[[planned]]
+note = "the archive moves"
+from = 2026-09-18
+to = 2026-09-18
+resource = "logs-3"
+max_gb = 1500
+"""
 AS_OF = START + timedelta(days=TODAY)
 
 excesses = st.dictionaries(
@@ -64,23 +72,29 @@ def test_deliveries_with_times_are_thinned_to_the_last_of_each_day() -> None:
 
 
 def lines(days: int = DAYS) -> list[dict[str, Any]]:
-    """Return twelve buckets with days and nights; one is hot-linked on the 17th day, another on the 21st."""
+    """Return twelve buckets with days and nights; two are hot-linked, one moves as planned."""
     rows = []
     for hour in range(days * 24):
         wave = 2.0 + (hour % 24 in range(8, 20)) + 0.1 * (hour * 7919 % 10)
         for number, name in enumerate(("media-prod", "assets", *(f"logs-{i}" for i in range(10)))):
-            hot = HOT.get(name, hour + 1)
-            extra = 60.0 if hot <= hour < hot + 60 else 0.0
+            extra = 60.0 if hour in HOT.get(name, ()) else 0.0
             rows.append(line(hour, (1 + 0.3 * number) * wave + extra, resource_id=name, invoice_id=""))
     return rows
 
 
 def backtest(folder: Path, export: Path, *more: str) -> dict[str, Any]:
+    plan = folder.parent / "planned.toml"
+    plan.write_text(PLAN)
     arguments = ["backtest", export, "-o", folder, "--json", "--n-estimators", "20", "--every-hours", "24", *more]
+    arguments += ["--planned", plan]
     done = subprocess.run([SENTINEL, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (folder / "report.html").exists()
     result: dict[str, Any] = json.loads(done.stdout)
+    page = (folder / "report.html").read_text()
+    assert page.partition('id="backtest-table"')[2].partition("</table>")[0].count('<td class="w">') == len(
+        result["alerts"]
+    )
+    assert all(sentence in page for sentence in result["assumptions"])
     assert result == json.loads((folder / "backtest.json").read_text())
     return result
 
@@ -106,6 +120,9 @@ def test_alerts_come_with_the_delivery_that_has_their_hour(whole: tuple[Path, di
         # 60 hours of 60 GB at 9 cents, of which the bill shows the first ones after two nights at the latest.
         assert alert["excess_usd"] == pytest.approx(60 * 60 * 0.09, rel=0.05)
         assert 0 < alert["avoidable_usd"] < alert["excess_usd"] - alert["excess_before_alert_usd"]
+    (quiet,) = result["quiet"]
+    assert (quiet["resource_id"], quiet["quieted_by"]) == ("logs-3", "planned: the archive moves")
+    assert not {"media-prod", "assets"} & {row["resource_id"] for row in quiet["contributors"]}
     total = sum(alert["avoidable_usd"] for alert in result["alerts"])
     assert result["totals"]["avoidable_usd"] == pytest.approx(total, abs=0.01)
 
@@ -145,9 +162,11 @@ def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["deliveries"] == 3
-    assert [(a["resource_id"], a["alerted_at_utc"]) for a in result["alerts"]] == [
-        ("media-prod", "2026-09-18T13:05:00Z")
-    ]
+    # logs-3 has no plan here.
+    assert {(a["resource_id"], a["alerted_at_utc"]) for a in result["alerts"]} == {
+        ("media-prod", "2026-09-18T13:05:00Z"),
+        ("logs-3", "2026-09-18T13:05:00Z"),
+    }
 
 
 @pytest.mark.parametrize(

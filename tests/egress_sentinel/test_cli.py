@@ -70,7 +70,9 @@ def test_the_steps_alone_give_what_the_whole_job_gives(demo: Path, tmp_path: Pat
     assert report.stat().st_size > 1_000_000
 
 
-@pytest.mark.parametrize("command", ["run", "features", "train", "serve", "score", "report", "demo"])
+@pytest.mark.parametrize(
+    "command", ["run", "features", "train", "serve", "score", "backtest", "planned", "report", "demo"]
+)
 def test_help_teaches(command: str) -> None:
     done = sentinel(command, "--help")
     assert (done.returncode, "Usage" in done.stdout) == (0, True)

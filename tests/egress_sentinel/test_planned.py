@@ -1,6 +1,8 @@
 """A calendar of planned events: read, checked, handed to the detector, left out of training."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,15 @@ def test_days_end_at_their_end_and_hours_where_they_say(tmp_path: Path) -> None:
     ]
     assert len(events_of(json.dumps(events))) == 2
     assert read_planned(write(tmp_path, json.dumps(events), "planned.json")) == events
+
+
+def test_the_command_prints_what_terraform_takes(tmp_path: Path) -> None:
+    path = write(tmp_path, FILE)
+    command = [sys.executable, "-m", "egress_sentinel.cli", "planned", str(path)]
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == read_planned(path)
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(text in shown for text in ("media-prod moves", "500 GB", "$12.5", "2026-10-03 20:00"))
 
 
 def test_training_does_not_see_the_planned_hours(tmp_path: Path) -> None:

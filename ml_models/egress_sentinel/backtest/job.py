@@ -253,8 +253,8 @@ def _assumptions(timing: Timing, *, is_dated: bool) -> list[str]:
     return [
         arrival,
         f"A model is trained every {timing.retrain_days} days on what had arrived by then, without the hours of the "
-        "alerts that had come (as after `feedback ID true`); hours are scored once they arrive. Nothing of what came "
-        "later is used.",
+        "alerts that had come (as if each had been called true); hours are scored once they arrive. Nothing of what "
+        "came later is used.",
         f"Avoidable is what an incident cost above what was expected from {timing.react_hours} hours after its alert "
         "until its last unusual hour, as if somebody had ended it then.",
         "Every alert counts as worth acting on; one that you would have called false or planned saves nothing.",

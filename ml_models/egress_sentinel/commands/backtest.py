@@ -117,7 +117,7 @@ def _print(result: Backtest) -> None:
         for name in ("alert came (UTC)", "severity", "account_id\nregion", "egress_class\nresource_id"):
             table.add_column(name, overflow="fold")
         table.add_column("incident from\nto (UTC)", no_wrap=True)
-        for name in ("hours until\nthe alert", "above expected", "until the alert", "avoidable"):
+        for name in ("hours until\nthe alert", "above expected", "before the alert", "avoidable"):
             table.add_column(name, justify="right", no_wrap=True)
         for alert in result.alerts:
             table.add_row(*_cells(alert))

@@ -18,9 +18,13 @@ def headline_of(result: Backtest) -> str:
         return f"{span} no alert would have come."
     is_one = totals["alerts"] == 1
     noun, whose = ("alert", "Its incident") if is_one else ("alerts", "Their incidents")
-    return (
+    came = (
         f"{span} {totals['alerts']} {noun} would have come, {totals['alerts_per_account_and_month']:,.1f} an account "
-        f"and month. {whose} cost ${totals['excess_usd']:,.2f} above what was expected, "
+    )
+    if totals["excess_usd"] == 0:
+        return f"{came}and month. {whose} cost nothing above what was expected: the bill says $0, as in a free tier."
+    return (
+        f"{came}and month. {whose} cost ${totals['excess_usd']:,.2f} above what was expected, "
         f"${totals['excess_before_alert_usd']:,.2f} of it before the alert; ${totals['avoidable_usd']:,.2f} could have "
         "been saved."
     )
@@ -28,8 +32,11 @@ def headline_of(result: Backtest) -> str:
 
 def course_figure(result: Backtest) -> dict[str, Any]:
     """Draw the dollars above what was expected as they added up, with and without acting, and the alerts' moments."""
-    hours = [hour[:16].replace("T", " ") for hour, _, _ in result.course]
-    spent, left = [usd for _, usd, _ in result.course], [usd for _, _, usd in result.course]
+    ends = [f"{moment:%Y-%m-%d %H:%M}" for moment in (result.replayed_from, result.as_of)]
+    last = result.course[-1][1:] if result.course else (0.0, 0.0)
+    hours = [ends[0], *(hour[:16].replace("T", " ") for hour, _, _ in result.course), ends[1]]
+    spent = [0.0, *(usd for _, usd, _ in result.course), last[0]]
+    left = [0.0, *(usd for _, _, usd in result.course), last[1]]
     moments = [alert["alerted_at_utc"][:16].replace("T", " ") for alert in result.alerts]
     figure = figure_layout("USD above expected", height=360)
     figure["legend"] = {"orientation": "h", "y": -0.18}
