@@ -392,7 +392,7 @@ def test_a_training_script_that_refuses_is_quoted(stacks: dict[str, Stack]) -> N
     assert "broken.parquet in the training channel is not a parquet part" in message["Message"]
 
 
-def test_a_day_unlike_those_of_training_is_told_and_rings(
+def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
     stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
 ) -> None:
     """The drift monitor on rows as the detector writes them, three days of which carry a feature in percent."""
@@ -436,8 +436,18 @@ def test_a_day_unlike_those_of_training_is_told_and_rings(
     assert "persistence" in {v["feature_name"] for v in documents["constraint_violations.json"]["violations"]}
     limits = {(m["feature"], m["statistic"]): m["limit"] for m in documents["measures.json"]["measures"]}
     assert limits["persistence", "psi"] >= 0.15
+
+    states, machine = stack.aws.client("stepfunctions"), stack.outputs()["retraining_state_machine_arn"]
+
+    def executions() -> set[str]:
+        return {each["executionArn"] for each in states.list_executions(stateMachineArn=machine)["executions"]}
+
+    before = executions()
     alarms = requests.get(f"{stack.aws.url}/local/alarms", timeout=60).json()
     assert (alarms["egress-sentinel-drift"], alarms["egress-sentinel-drift-dead-letters"]) == ("ALARM", "OK")
+    (started,) = wait_for(lambda: executions() - before)
+    # What it trains on is another test's; it must not outlive its stack.
+    wait_for(lambda: ended(states.describe_execution(executionArn=started)), seconds=180)
 
 
 ACTIONS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,7 +63,7 @@ def _print(outcomes: list[dict[str, Any]]) -> None:
             str(outcome["violations"]),
             ", ".join(names[:SHOWN]) + more,
         )
-    console = Console(highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     console.print(table)
     days = sum(bool(outcome["drifted"]) for outcome in outcomes)
     console.print(f"{days} of {len(outcomes)} days have drifted.")
