@@ -27,11 +27,14 @@ class Contract:
         Features that may be empty; without `features`, none may.
     accept : str
         What the job asks the container for.
+    model_id : str
+        The first half of the forest's hash, as in scored rows and alerts; empty where the artifact does not say.
     """
 
     features: list[str] | None
     may_be_missing: frozenset[str]
     accept: str
+    model_id: str = ""
 
 
 def read_contract(artifact: Path) -> Contract:
@@ -53,4 +56,5 @@ def read_contract(artifact: Path) -> Contract:
         return Contract(None, frozenset(), ANY_CSV)
     described = documents.get(BASELINE, {}).get("features", {})
     missing = frozenset(name for name in features if described.get(name, {}).get("missing_count"))
-    return Contract(features, missing, SCORES)
+    files = documents[MANIFEST].get("files") or {}
+    return Contract(features, missing, SCORES, str(files.get("model.joblib", ""))[:16])

@@ -115,6 +115,7 @@ class BatchScorer:
         self._create_job(job_name, model_name, work, prepared, contract)
         return {
             "model_name": model_name,
+            "model_id": contract.model_id,
             "transform_job_name": job_name,
             "rows": prepared.rows,
             "parts": len(prepared.parts),
@@ -159,6 +160,7 @@ class BatchScorer:
         target = folder / "joined.csv"
         join(read_table(source), job["feature_names"] or None, answers, target)
         metadata = {"job-id": job["job_id"], "input-etag": job["etag"], "model-name": job["model_name"]}
+        metadata["model-id"] = job.get("model_id", "")
         extra = {"Metadata": metadata, "ContentType": "text/csv"}
         self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
 

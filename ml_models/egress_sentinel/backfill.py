@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from egress_features import KEYS
+from egress_sentinel.batch import OUTPUT
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ class Backfilled(NamedTuple):
     hours_kept: int
 
 
-def scored_history(features: Path, result: Path) -> pa.Table:
+def model_id_of(s3: Any, bucket: str, result: Path) -> str:
+    """Return which model a batch's result in a bucket comes from; empty where it does not say."""
+    head = s3.head_object(Bucket=bucket, Key=f"{OUTPUT}{result.name}")
+    return str(head["Metadata"].get("model-id", ""))
+
+
+def scored_history(features: Path, result: Path, model_id: str) -> pa.Table:
     """Join the result of a batch to the features that it was made of, by line.
 
     Parameters
@@ -42,12 +49,14 @@ def scored_history(features: Path, result: Path) -> pa.Table:
         A processed_features.parquet.
     result : Path
         The CSV that batch scoring made of it.
+    model_id : str
+        Of the model that scored.
 
     Returns
     -------
     pa.Table
-        As the detector writes scored rows: the features with `is_anomaly` (int8), `anomaly_score` (float64) and
-        `p_value` (float64, null: a batch's output does not say it), sorted by the keys.
+        As the detector writes scored rows: the features with `is_anomaly` (int8), `anomaly_score` (float64),
+        `p_value` (float64, null: a batch's output does not say it) and `model_id`, sorted by the keys.
 
     Raises
     ------
@@ -71,6 +80,7 @@ def scored_history(features: Path, result: Path) -> pa.Table:
     for name in types:
         table = table.append_column(name, scores[name])
     table = table.append_column("p_value", pa.nulls(table.num_rows, pa.float64()))
+    table = table.append_column("model_id", pa.array([model_id] * table.num_rows, pa.string()))
     return table.sort_by([(name, "ascending") for name in KEYS])
 
 

@@ -30,7 +30,7 @@ def history(folder: Path, rows: list[dict[str, Any]], *, scores: int | None = No
     answered = answered.append_column("is_anomaly", pa.array((ratio > 1).astype(int)))
     answered = answered.append_column("anomaly_score", pa.array(0.25 - 0.25 * ratio))
     pa_csv.write_csv(answered, folder / "result.csv")
-    return scored_history(folder / "features.parquet", folder / "result.csv")
+    return scored_history(folder / "features.parquet", folder / "result.csv", "0123456789abcdef")
 
 
 def test_days_are_filled_in_and_what_the_detector_scored_stays(world: World, tmp_path: Path) -> None:
@@ -47,6 +47,7 @@ def test_days_are_filled_in_and_what_the_detector_scored_stays(world: World, tmp
     day = world.scored("2026-10-02")
     assert day.num_rows == 24
     assert day.slice(0, 12).equals(detectors)
+    assert set(world.scored("2026-10-03")["model_id"].to_pylist()) == {"0123456789abcdef"}
     assert world.scored("2026-10-03").schema.equals(detectors.schema)
     assert world.scored("2026-10-03")["anomaly_score"].to_pylist() == [0.25 - 0.25 * row["ratio"] for row in hot_day(3)]
     assert add_to_bucket(world.aws.client("s3"), world.resources.bucket, scored) == (0, 0, 72)
@@ -64,6 +65,6 @@ def test_what_has_no_hours_or_another_number_of_lines_is_refused(tmp_path: Path)
         history(tmp_path, hot_day(1), scores=20)
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "other.parquet")
     with pytest.raises(UserError, match="no column hour_utc"):
-        scored_history(tmp_path / "other.parquet", tmp_path / "result.csv")
+        scored_history(tmp_path / "other.parquet", tmp_path / "result.csv", "")
     with pytest.raises(UserError, match="is no parquet file"):
-        scored_history(tmp_path / "result.csv", tmp_path / "result.csv")
+        scored_history(tmp_path / "result.csv", tmp_path / "result.csv", "")

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -297,6 +298,10 @@ def test_a_dropped_file_is_scored_by_a_transform_job(
     done = run_batch(stack, tmp_path / "history.parquet", Path("--scored-rows"), output=tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "500 scored rows of 1 days added" in done.stderr
+    first = table["hour_utc"][0].as_py().date()
+    body = stack.aws.client("s3").get_object(Bucket=stack.outputs()["bucket"], Key=f"scored/day={first}/scores.parquet")
+    (model_id,) = set(pq.read_table(io.BytesIO(body["Body"].read()))["model_id"].to_pylist())
+    assert re.fullmatch("[0-9a-f]{16}", model_id)
     (result,) = json.loads(done.stdout)
     with Path(result).open(newline="") as file:
         rows = list(csv.DictReader(file))

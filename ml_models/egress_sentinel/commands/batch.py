@@ -65,12 +65,12 @@ def _add_to_scored_rows(files: list[Path], results: list[Path], bucket: str, rep
     import boto3
     from botocore.exceptions import ClientError
 
-    from egress_sentinel.backfill import add_to_bucket, scored_history
+    from egress_sentinel.backfill import add_to_bucket, model_id_of, scored_history
 
     s3 = boto3.client("s3")
     for file, result in zip(files, results, strict=True):
-        history = scored_history(file, result)
         try:
+            history = scored_history(file, result, model_id_of(s3, bucket, result))
             done = add_to_bucket(s3, bucket, history)
         except ClientError as error:
             raise UserError(f"not all scored rows of {file.name} were added, do it again: {error}") from error
