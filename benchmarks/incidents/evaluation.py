@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from benchmarks.incidents import grouping
 from benchmarks.incidents.alert import above
 from benchmarks.incidents.detectors import ours, rivals
-from benchmarks.incidents.grouping import group
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import Score, score, total
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.incidents.alert import Alert
     from benchmarks.incidents.panel import Panel
@@ -64,29 +65,46 @@ def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, l
         return {(): ours.alerts(case, cache, **OWN[detector])}
     features = ours.features_of(case, cache)
     panel = panel_of(case, features)
-    points, excess = _kept_scores(detector, panel, features, cache)
+    scores = _kept_scores(detector, panel, features, cache)
+    source = (
+        scores.name.encode() + Path(grouping.__file__).read_bytes() + repr((QUANTILES, FLOORS_USD, GAPS_HOURS)).encode()
+    )
+    kept = cache / f"grouped-{hashlib.sha256(source).hexdigest()[:16]}.pickle"
+    if not kept.exists():
+        _write(kept, lambda file: pickle.dump(_grouped(case, panel, scores), file))
+    found: dict[Setting, list[Alert]] = pickle.loads(kept.read_bytes())  # noqa: S301 - our own file
+    return found
+
+
+def _grouped(case: Case, panel: Panel, scores: Path) -> dict[Setting, list[Alert]]:
+    stored = np.load(scores)
+    points, excess = stored["points"], stored["excess"]
     learned = points[:, WARM_UP_HOURS : case.train_hours]
     levels = np.quantile(learned[np.isfinite(learned)], QUANTILES)
     found = {}
     for (quantile, level), floor, gap in product(zip(QUANTILES, levels, strict=True), FLOORS_USD, GAPS_HOURS):
         flagged = (points > level) & (excess > 0)
-        found[(quantile, floor, float(gap))] = group(panel, flagged, excess, floor_usd=floor, gap_hours=gap)
+        found[(quantile, floor, float(gap))] = grouping.group(panel, flagged, excess, floor_usd=floor, gap_hours=gap)
     return found
 
 
-def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> tuple[np.ndarray, np.ndarray]:
+def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> Path:
     # What a rival looks at decides: a change of our features leaves most of them as they are.
     seen = features.name.encode() if detector in rivals.ON_OUR_FEATURES else panel.gb.tobytes() + panel.usd.tobytes()
     source = Path(rivals.__file__).read_bytes() + detector.encode() + panel.train_hours.to_bytes(4, "big") + seen
     kept = cache / f"rival-{hashlib.sha256(source).hexdigest()[:16]}.npz"
     if not kept.exists():
         points, excess = rivals.RIVALS[detector](panel)
-        beside = kept.with_suffix(f".{os.getpid()}.part")
-        with beside.open("wb") as file:
-            np.savez(file, points=points.astype(np.float32), excess=excess.astype(np.float32))
-        beside.replace(kept)
-    stored = np.load(kept)
-    return stored["points"], stored["excess"]
+        stored = {"points": points.astype(np.float32), "excess": excess.astype(np.float32)}
+        _write(kept, lambda file: np.savez(file, **stored))
+    return kept
+
+
+def _write(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    beside = path.with_suffix(f".{os.getpid()}.part")
+    with beside.open("wb") as file:
+        write(file)
+    beside.replace(path)
 
 
 def tuned(found: Found, budgets: Sequence[float] = (BUDGET,)) -> dict[float, Choice]:

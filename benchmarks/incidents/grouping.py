@@ -55,10 +55,9 @@ def group(
     """
     hour, series = np.nonzero(flagged[:, panel.train_hours :].T)
     hour = hour + panel.train_hours
-    place = panel.series[["account_id", "region"]].agg("/".join, axis=1).to_numpy()
     groups: list[_Group] = []
     current: dict[int, _Group] = {}
-    lately: dict[str, list[_Group]] = {}
+    lately: dict[tuple[str, ...], list[_Group]] = {}
     recent: dict[int, deque[tuple[int, float]]] = {}
     for h, s in zip(hour.tolist(), series.tolist(), strict=True):
         usd = float(excess_usd[s, h])
@@ -73,11 +72,12 @@ def group(
         gathered = sum(part for _, part in window)
         if gathered < floor_usd:
             continue
-        near = [one for one in lately.get(place[s], []) if h - one.detected <= SIBLING_HOURS]
+        place = panel.names[s][:2]
+        near = [one for one in lately.get(place, []) if h - one.detected <= SIBLING_HOURS]
         found = near[0] if near else _Group(h, window[0][0], h)
         if not near:
             groups.append(found)
-            lately.setdefault(place[s], []).append(found)
+            lately.setdefault(place, []).append(found)
         found.take(s, h, gathered, window[0][0])
         window.clear()
         current[s] = found
@@ -86,12 +86,12 @@ def group(
 
 def _alert(panel: Panel, found: _Group) -> Alert:
     order = sorted(found.usd_by_series, key=lambda s: -found.usd_by_series[s])
-    named = panel.series.iloc[order]
+    accounts, regions, resources, usage_types = zip(*(panel.names[s] for s in order), strict=True)
     return Alert(
-        account=str(named["account_id"].iloc[0]),
-        regions=tuple(named["region"]),
-        resources=tuple(named["resource_id"]),
-        usage_types=tuple(named["usage_type"]),
+        account=accounts[0],
+        regions=regions,
+        resources=resources,
+        usage_types=usage_types,
         start=found.first,
         end=found.last,
         course=tuple(found.course),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,12 @@ class Panel:
         """Dollars a GB of each hour; of the series as a whole where an hour has no GB."""
         whole = self.usd.sum(axis=1, keepdims=True) / np.maximum(self.gb.sum(axis=1, keepdims=True), 1e-9)
         return np.where(self.gb > 0, self.usd / np.maximum(self.gb, 1e-9), whole)
+
+    @cached_property
+    def names(self) -> list[tuple[str, str, str, str]]:
+        """Account, region, resource and usage type of each series."""
+        columns = self.series[["account_id", "region", "resource_id", "usage_type"]]
+        return list(columns.itertuples(index=False, name=None))
 
     def matrix(self, values: NDArray[np.generic], fill: float) -> Floats:
         """Lay a value of each of `rows` out as a matrix."""

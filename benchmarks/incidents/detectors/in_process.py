@@ -37,7 +37,7 @@ class Account:
         self._resources = create_detector_resources(aws)
         self._settings = Settings.from_environment(self._resources.environment("sentinel") | policy)
         table = scoring._read_range(features, start, None)
-        scoring._put_features(aws, self._resources, table)
+        scoring.put_features(aws, self._resources, table)
         self._places = set(zip(table["account_id"].to_pylist(), table["region"].to_pylist(), strict=True))
         self._store = AlertStore(boto3.resource("dynamodb").Table(self._settings.alerts_table))
 
