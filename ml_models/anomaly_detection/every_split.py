@@ -26,10 +26,10 @@ LEAST_ROWS = 4000
 BLOCK_ROWS = 2**16
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A split: its column and threshold, and the places of what its sides found and of what it selects.
 
-    Places below the number of levels are arrays, those from there on are leaves.
+    Places below `EverySplit.arrays` are arrays, those from there on are leaves. The result's is none of the sides'.
     """
 
     feature: int
@@ -39,13 +39,22 @@ class _Step(NamedTuple):
     result: int
 
 
+class Tree(NamedTuple):
+    """Its steps, the place of what the last one selects, and its leaves' path lengths."""
+
+    steps: list[Step]
+    top: int
+    path_lengths: NDArray[np.float64]
+
+
 class EverySplit:
     """The trees as steps from the leaves upwards; `fits` says for which forests that is worth it."""
 
     def __init__(self, forest: FlatForest) -> None:
         self._forest = forest
-        self._arrays = int(forest.levels) + 1
-        self._trees = [self._tree(int(root)) for root in forest.root]
+        self.arrays = 2 * int(forest.levels) + 1
+        """How many arrays the steps need at a time."""
+        self.trees = [self._tree(int(root)) for root in forest.root]
 
     @staticmethod
     def fits(forest: FlatForest) -> bool:
@@ -65,16 +74,16 @@ class EverySplit:
         """
         rows = len(block)
         columns = list(np.ascontiguousarray(block.T))
-        found = [np.empty(rows, np.uint8) for _ in range(self._arrays)]
+        found = [np.empty(rows, np.uint8) for _ in range(self.arrays)]
         places: list[Any] = [*found, *(np.uint8(leaf) for leaf in range(MOST_LEAVES))]
         goes_right = np.empty(rows, np.bool_)
         one_or_zero, change = goes_right.view(np.uint8), np.empty(rows, np.uint8)
         leaf, length = np.empty(rows, np.intp), np.empty(rows, np.float64)
         sums[:] = 0
-        for steps, top, lengths in self._trees:
+        for steps, top, lengths in self.trees:
             for feature, threshold, left, right, result in steps:
                 np.greater(columns[feature], threshold, out=goes_right)
-                if right - left == 1 and left >= self._arrays:
+                if right - left == 1 and left >= self.arrays:
                     np.add(one_or_zero, places[left], out=places[result])
                     continue
                 # Bytes wrap around, so that left + (right - left) is right.
@@ -85,21 +94,20 @@ class EverySplit:
             # mode="clip" keeps take from checking and copying; no index is ever out of bounds.
             np.add(sums, lengths.take(leaf, out=length, mode="clip"), out=sums)
 
-    def _tree(self, root: int) -> tuple[list[_Step], int, NDArray[np.float64]]:
-        """Return a tree's steps, the place of its result, and its leaves' path lengths."""
+    def _tree(self, root: int) -> Tree:
         forest = self._forest
-        steps: list[_Step] = []
+        steps: list[Step] = []
         leaves: list[int] = []
 
         def visit(node: int, array: int) -> int:
             left = int(forest.left[node])
             if left == node:
                 leaves.append(node)
-                return self._arrays + len(leaves) - 1
-            one = visit(left, array)
-            other = visit(left + 1, array + (one < self._arrays))
-            steps.append(_Step(int(forest.feature[node]), forest.threshold[node], one, other, array))
+                return self.arrays + len(leaves) - 1
+            one = visit(left, array + 1)
+            other = visit(left + 1, array + 1 + (one < self.arrays))
+            steps.append(Step(int(forest.feature[node]), forest.threshold[node], one, other, array))
             return array
 
         top = visit(root, 0)
-        return steps, top, forest.path_length[leaves]
+        return Tree(steps, top, forest.path_length[leaves])

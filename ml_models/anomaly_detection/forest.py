@@ -231,9 +231,10 @@ class FlatForest:
     def _add_path_lengths_by_kernel(self, matrix: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
         from anomaly_detection import batch_kernel
 
-        even = len(matrix) // batch_kernel.LANES * batch_kernel.LANES
-        batch_kernel.add_path_lengths(self, matrix[:even], sums[:even])
-        self._add_path_lengths(matrix[even:], sums[even:])
+        if self._every_split is None:
+            self._add_path_lengths(matrix, sums)
+        else:
+            batch_kernel.add_path_lengths(self._every_split, matrix, sums)
 
     @cached_property
     def _block_rows(self) -> int:

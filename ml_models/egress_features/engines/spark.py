@@ -99,7 +99,7 @@ class SparkEngine:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             parts = Path(folder) / "parts"
             with _said_in_a_sentence():
-                self._frame(parse(sql)[0]).write.parquet(parts.absolute().as_uri())
+                self._frame(self._with_views(parse(sql)[0])).write.parquet(parts.absolute().as_uri())
             join_parts(sorted(parts.glob("part-*.parquet")), path, metadata)
 
     def _make_empty(self, table: exp.Schema, *, is_kept: bool) -> None:
@@ -107,6 +107,23 @@ class SparkEngine:
         if not (is_kept and self._session.catalog.tableExists(name)):
             columns = ", ".join(column.sql("spark") for column in table.expressions)
             self._session.createDataFrame([], columns).createOrReplaceTempView(name)
+
+    def _with_views(self, query: exp.Expr) -> exp.Expr:
+        """Make a query's common table expressions views, and keep the rows of those that it reads twice.
+
+        Spark would put each into every place where it is read: four copies of the first windows here, planned and
+        computed one by one.
+        """
+        query = query.copy()
+        tables = [table.name for table in query.find_all(exp.Table)]
+        for expression in list(query.find_all(exp.CTE)):
+            frame = self._frame(expression.this)
+            if tables.count(expression.alias) > 1:
+                frame = frame.persist()
+                self._kept.append(frame)
+            frame.createOrReplaceTempView(expression.alias)
+        query.set("with_", None)
+        return query
 
     def _frame(self, query: exp.Expr, parameters: Sequence[Any] = ()) -> DataFrame:
         return self._session.sql(render(query.transform(self._scanned), "spark"), args=list(parameters) or None)
