@@ -78,6 +78,10 @@ class Windows:
         sums = exact.groupby(self._group, sort=False).rolling(size, min_periods=1).sum()
         return pd.Series(sums.to_numpy() / BILLIONTHS, values.index)
 
+    def least(self, values: pd.Series, size: int) -> pd.Series:
+        """Return the least of the last `size` rows; NaN where there are fewer."""
+        return pd.Series(values.groupby(self._group, sort=False).rolling(size).min().to_numpy(), values.index)
+
     def largest(self, values: pd.Series, size: int, ago: int) -> pd.Series:
         """Return the largest of `size` rows, of which the last is `ago` rows before this one; none is below 0."""
         found = self.lag(values, ago).groupby(self._group, sort=False).rolling(size, min_periods=1).max()
@@ -114,6 +118,9 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
     x3, x24, x168 = own.total(excess, 3), own.total(excess, 24), own.total(u - e, 168).clip(lower=0)
     usual_x3, usual_x24 = own.largest(x3, 769, 72), own.largest(x24, 769, 72)
     usual_x168 = own.largest(x168, 673, 168)
+    steady = own.least(u3 - e3, 18).clip(lower=0).fillna(0) / 3
+    usual_steady = own.largest(steady, 769, 72)
+    peers_habit = borrowed(rows, usual_x24)
     busy = (u >= 0.1).astype(float)
     busy_share = own.total(busy, 649, 24) / (n - 23).clip(1, 649)
     largest = own.largest(u, 649, 24)
@@ -133,7 +140,9 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
         "expected_cost_usd": e * price,
         "expected_spread_gb": spread,
         "day_excess_gb": x24,
-        "usual_day_excess_gb": usual_x24,
+        "usual_day_excess_gb": np.maximum(usual_x24, peers_habit),
+        "steady_excess_gb": steady,
+        "usual_steady_excess_gb": np.maximum(usual_steady, peers_habit / 24),
         "residual_spread": np.log(1 + excess / (spread + 0.1 * e + 0.1)),
         "ratio_week_log": ratio_week,
         "ratio_day_log": ratio_day,
@@ -144,6 +153,7 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
         "above_habit_3h_log": log_ratio(x3, usual_x3, 0.3 + 0.1 * e3).where(n >= 96, 0),
         "above_habit_24h_log": log_ratio(x24, usual_x24, 2.4 + 0.05 * e24).where(n >= 96, 0),
         "above_habit_7d_log": log_ratio(x168, usual_x168, 16.8 + 0.05 * u168).where(n >= 504, 0),
+        "above_habit_steady_log": log_ratio(steady, usual_steady, 0.1 + 0.05 * e24 / n24).where(n >= 96, 0),
         "above_range_log": log_ratio(u, largest, 0.1).where(n >= 24, 0),
         "acceleration_log": log_ratio(u3 / n3, own.total(u, 24, 3) / n24_before.clip(1), 0.1).where(n24_before > 0, 0),
         "persistence": far_above / n24,
@@ -166,6 +176,14 @@ def moved(rows: pd.DataFrame, u: pd.Series, alone: pd.Series) -> pd.Series:
     sums = changes.groupby(GROUP, observed=True)[["vanished", "risen"]].transform("sum")
     share = (sums["vanished"] / sums["risen"]).clip(upper=1).where(sums["risen"] > 0, 0)
     return (u - alone).clip(lower=0) * share
+
+
+def borrowed(rows: pd.DataFrame, usual: pd.Series) -> pd.Series:
+    """Return, for a series in its first week, an eighth of the largest habit of its older peers."""
+    is_young = rows.groupby("series").cumcount() < 168
+    peers = rows[GROUP].assign(usual=usual.where(~is_young))
+    largest = peers.groupby(GROUP, observed=True)["usual"].transform("max")
+    return (0.125 * largest.fillna(0)).where(is_young, 0)
 
 
 def classes(rows: pd.DataFrame, u24: pd.Series, e24: pd.Series) -> pd.DataFrame:
