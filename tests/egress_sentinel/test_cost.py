@@ -49,6 +49,22 @@ def test_serverless_costs_what_is_scored() -> None:
     assert small < 10 < large
 
 
+def test_a_metric_costs_the_hours_in_which_it_is_sent() -> None:
+    """The detector's four hourly; the drift monitor's four once a day; a function that sends none, nothing."""
+
+    def metrics(*more: dict[str, Any]) -> float:
+        deployment = read_deployment(shown(SERVERLESS, *more))
+        return {line.item: line.usd for line in estimate(deployment, Usage(), read_prices())}["custom metrics"]
+
+    drift = (
+        resource("aws_lambda_function", function_name="egress-sentinel-drift", memory_size=1769),
+        resource("aws_scheduler_schedule", name="egress-sentinel-drift", schedule_expression="cron(0 6 * * ? *)"),
+    )
+    assert metrics() == pytest.approx(4 * 0.3)
+    assert metrics(*drift) == pytest.approx(4 * 0.3 * (1 + 1 / 24))
+    assert metrics(resource("aws_lambda_function", function_name="egress-sentinel-registrar")) == metrics()
+
+
 def test_each_change_saves_what_it_says() -> None:
     notebook = resource("aws_sagemaker_notebook_instance", instance_type="ml.t3.medium", volume_size=20)
     before = shown(REALTIME, notebook, resource("aws_cloudwatch_dashboard"))

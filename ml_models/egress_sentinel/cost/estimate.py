@@ -109,14 +109,21 @@ def _function(function: Function, usage: Usage, prices: Prices) -> Line:
 
 
 def _watching(deployment: Deployment, usage: Usage, prices: Prices) -> list[Line]:
-    metrics = measured.CUSTOM_METRICS_A_FUNCTION * len(deployment.functions)
+    metrics = sum(_metric_months(function, usage) for function in deployment.functions)
     logged = usage.runs(_detector(deployment)) * measured.BYTES_LOGGED_A_RUN / _GB
     return [
         Line("alarms", f"{deployment.alarms}", deployment.alarms * prices.of("alarm_month")),
         Line("dashboard", f"{deployment.dashboards}", deployment.dashboards * prices.of("dashboard_month")),
-        Line("custom metrics", f"{metrics}", metrics * prices.of("custom_metric_month")),
+        Line("custom metrics", f"{metrics:.2f} for the whole month", metrics * prices.of("custom_metric_month")),
         Line("logs", f"{logged:.3f} GB", logged * prices.of("log_gb")),
     ]
+
+
+def _metric_months(function: Function, usage: Usage) -> float:
+    """Return a function's metrics, each as the share of the month's hours in which it is sent."""
+    runs = usage.runs(function.scheduled_runs) if _is_detector(function) else function.scheduled_runs
+    metrics = next((n for ending, n in measured.CUSTOM_METRICS.items() if function.name.endswith(ending)), 0)
+    return metrics * min(runs / HOURS_A_MONTH, 1.0)
 
 
 def _keeping(deployment: Deployment, usage: Usage, prices: Prices) -> list[Line]:
