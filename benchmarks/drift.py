@@ -238,7 +238,7 @@ def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-# What changes the bill, and what changes the rows that are made of it; the faint one shows where it ends.
+# What changes the bill, and what changes the rows that are made of it.
 BILLS: dict[str, Callable[..., None]] = {
     "scale: every series sends 1.5 times as much": _scale,
     "new category share: another account begins": _new_account,
@@ -246,7 +246,7 @@ BILLS: dict[str, Callable[..., None]] = {
 }
 TABLES: dict[str, Callable[[pa.Table], pa.Table]] = {
     "shift: 0.2 is added to ratio_day_log": _shift,
-    "(faint) shift: by 0.02": _faint_shift,
+    "shift: of 0.02": _faint_shift,
     "missing feature: residual_spread is empty in 30 % of the rows": _missing,
 }
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+# Of the series in which something happened on the day.
+OUTLIERS = 0.1
+
 
 @dataclass(frozen=True)
 class Day:
@@ -25,6 +28,8 @@ class Day:
         Features whose column is no number, to what it is.
     unread : int
         Records of the day that could not be read.
+    series : ndarray of int, shape (n_rows,), or None
+        Number of each row's series; None where rows have no keys.
     """
 
     day: str
@@ -33,6 +38,7 @@ class Day:
     categories: dict[str, np.ndarray] = field(default_factory=dict)
     wrong_types: dict[str, str] = field(default_factory=dict)
     unread: int = 0
+    series: np.ndarray | None = None
 
     @property
     def rows(self) -> int:
@@ -46,3 +52,24 @@ class Day:
         for values in self.columns.values():
             telling |= values != 0
         return telling
+
+    @property
+    def flagged_share(self) -> float | None:
+        """Of the rows that are not zero throughout and that the serving model scored; None where there are none."""
+        told = self.is_telling & ~np.isnan(self.scores)
+        return float(np.mean(self.scores[told] < 0)) if told.any() else None
+
+    @property
+    def is_common(self) -> np.ndarray:
+        """All rows but those of the tenth of the series that score lowest, shape (n_rows,).
+
+        An incident is a few series that are far out, for a week in features that look back a week; drift is many.
+        """
+        if self.series is None or not self.rows:
+            return np.ones(self.rows, bool)
+        lowest = np.full(self.series.max() + 1, np.inf)
+        told = self.is_telling & ~np.isnan(self.scores)
+        np.minimum.at(lowest, self.series[told], self.scores[told])
+        ranked = np.argsort(lowest, kind="stable")
+        outliers = ranked[: int(OUTLIERS * np.isfinite(lowest).sum())]
+        return ~np.isin(self.series, outliers)

@@ -72,6 +72,7 @@ def measured(day: Day, measures: list[Measure], drifted: list[Measure], referenc
         "day": day.day,
         "rows": day.rows,
         "telling_rows": int(day.is_telling.sum()),
+        "flagged_share": day.flagged_share,
         "unread_records": day.unread,
         "model_id": reference.model_id,
         "reference": {"first_day": reference.days[0], "last_day": reference.days[-1], "days": len(reference.days)},

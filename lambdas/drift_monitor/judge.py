@@ -12,11 +12,11 @@ from drift_monitor.distance import stability_index
 from drift_monitor.reference import DISTANCES, FLAGGED, SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from drift_monitor.day import Day
     from drift_monitor.limits import LimitTable
-    from drift_monitor.reference import Category, Column, Reference
+    from drift_monitor.reference import Category, Column, Distance, Reference
 
 # Fewer rows than that say nothing of shares.
 MIN_ROWS = 100
@@ -31,7 +31,7 @@ IN_WORDS = {
     "are allowed",
     "missing_share": "{value:.1%} of the rows have no value, {limit:.1%} are allowed",
     "out_of_range_share": "{value:.1%} of the rows lie outside what training saw, {limit:.1%} are allowed",
-    FLAGGED: "{value:.1%} of the rows that are not all zero are flagged, {limit:.1%} are allowed",
+    FLAGGED: "{value:.1%} of the rows of ordinary series are flagged, {limit:.1%} are allowed",
 }
 
 
@@ -89,52 +89,86 @@ def _schema(day: Day, reference: Reference) -> Iterator[Measure]:
 
 def _columns(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
     weekday = date.fromisoformat(day.day).weekday()
-    is_telling = day.is_telling
+    is_telling, is_common = day.is_telling, day.is_common
     for name in reference.features:
         if name in day.columns and day.rows >= MIN_ROWS:
-            yield from _column(name, day.columns[name], is_telling, reference.columns[name], weekday, limits)
+            column = reference.columns[name]
+            yield from _column(name, day.columns[name], is_telling, is_common, column, weekday, limits)
     told = is_telling & ~np.isnan(day.scores)
     if told.sum() >= MIN_ROWS:
-        column = reference.columns[SCORE]
-        yield from _distances(SCORE, day.scores[told], column, weekday, limits)
+        yield from _distances(SCORE, day.scores, told, is_common, reference.columns[SCORE], weekday, limits)
         least = limits.of(SCORE).flagged_share
         limit = None if least is None else max(least, reference.usual_flagged_limit)
-        yield Measure(SCORE, DRIFT, FLAGGED, float(np.mean(day.scores[told] < 0)), limit)
+        share = _smaller(lambda kept: float(np.mean(day.scores[kept] < 0)), told, is_common)
+        yield Measure(SCORE, DRIFT, FLAGGED, share, limit)
 
 
 def _column(
-    name: str, values: np.ndarray, is_telling: np.ndarray, column: Column, weekday: int, limits: LimitTable
+    name: str,
+    values: np.ndarray,
+    is_telling: np.ndarray,
+    is_common: np.ndarray,
+    column: Column,
+    weekday: int,
+    limits: LimitTable,
 ) -> Iterator[Measure]:
     least = limits.of(name)
     missing = np.isnan(values)
     limit = None if least.missing_share is None else least.missing_share + column.missing_share
     yield Measure(name, COMPLETENESS, "missing_share", float(missing.mean()), limit)
     outside = (values < column.least) | (values > column.largest)
-    yield Measure(name, RANGE, "out_of_range_share", float(outside.mean()), least.out_of_range_share)
-    told = values[is_telling & ~missing]
-    if len(told) >= MIN_ROWS:
-        yield from _distances(name, told, column, weekday, limits)
+    share = _smaller(lambda kept: float(outside[kept].mean()), np.ones(len(values), bool), is_common)
+    yield Measure(name, RANGE, "out_of_range_share", share, least.out_of_range_share)
+    told = is_telling & ~missing
+    if told.sum() >= MIN_ROWS:
+        yield from _distances(name, values, told, is_common, column, weekday, limits)
 
 
-def _distances(name: str, values: np.ndarray, column: Column, weekday: int, limits: LimitTable) -> Iterator[Measure]:
-    counts, expected = column.binned(values), column.counts.expected(weekday)
+def _distances(
+    name: str,
+    values: np.ndarray,
+    told: np.ndarray,
+    is_common: np.ndarray,
+    column: Column,
+    weekday: int,
+    limits: LimitTable,
+) -> Iterator[Measure]:
+    expected = column.counts.expected(weekday)
     for statistic, distance in DISTANCES.items():
         least: float | None = getattr(limits.of(name), statistic)
         limit = None if least is None else max(least, column.usual_limits[statistic])
-        yield Measure(name, DRIFT, statistic, distance(counts, expected), limit)
+
+        def measure(kept: np.ndarray, distance: Distance = distance) -> float:
+            return distance(column.binned(values[kept]), expected)
+
+        value = _smaller(measure, told, is_common)
+        yield Measure(name, DRIFT, statistic, value, limit)
+
+
+def _smaller(measure: Callable[[np.ndarray], float], kept: np.ndarray, is_common: np.ndarray) -> float:
+    """Measure rows, and again without the outlying series: what these explain is an incident, and no drift."""
+    common = kept & is_common
+    return min(measure(kept), measure(common)) if common.sum() >= MIN_ROWS else measure(kept)
 
 
 def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
     weekday = date.fromisoformat(day.day).weekday()
-    is_telling = day.is_telling
+    is_telling, is_common = day.is_telling, day.is_common
     if is_telling.sum() < MIN_ROWS:
         return
     for name, category in reference.categories.items():
         if name in day.categories:
-            counts, expected = category.binned(day.categories[name][is_telling]), category.counts.expected(weekday)
+            values, expected = day.categories[name], category.counts.expected(weekday)
             least = limits.of(name).psi
             limit = None if least is None else max(least, category.usual_limit)
-            value = stability_index(counts, expected)
+
+            def distance(
+                kept: np.ndarray, values: np.ndarray = values, of: Category = category, then: np.ndarray = expected
+            ) -> float:
+                return stability_index(of.binned(values[kept]), then)
+
+            value = _smaller(distance, is_telling, is_common)
+            counts = category.binned(values[is_telling])
             yield Measure(name, DRIFT, "psi", value, limit, _other_mix(category, counts, expected, value, limit))
 
 

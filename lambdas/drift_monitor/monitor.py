@@ -11,7 +11,7 @@ from drift_monitor import documents
 from drift_monitor.capture import read_captured
 from drift_monitor.judge import Measure, drifted, measures_of
 from drift_monitor.models import current_model, read_reference
-from drift_monitor.reference import FLAGGED, NoReferenceError
+from drift_monitor.reference import NoReferenceError
 from drift_monitor.scored import read_scored
 
 if TYPE_CHECKING:
@@ -136,7 +136,6 @@ class Monitor:
 
 
 def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: bool) -> Outcome:
-    flagged = [measure.value for measure in today if measure.statistic == FLAGGED]
     return Outcome(
         day.day,
         JUDGED,
@@ -144,7 +143,7 @@ def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: b
         violations=sum(measure.is_violated for measure in today),
         drifted=sorted({measure.feature for measure in found}),
         is_told=is_told,
-        flagged_share=flagged[0] if flagged else None,
+        flagged_share=day.flagged_share,
         worst=max((_times(measure) for measure in today), default=0.0),
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from drift_monitor.reference import Reference
 
 MODEL_ID = "model_id"
+SERIES = ("account_id", "region", "service", "egress_class", "resource_id")
 
 
 def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
@@ -58,7 +59,17 @@ def day_of_table(day: str, table: pa.Table, reference: Reference) -> Day:
             if name in table.column_names
         },
         wrong_types=wrong,
+        series=_series(table),
     )
+
+
+def _series(table: pa.Table) -> np.ndarray | None:
+    """Return each row's series by number, where rows have keys."""
+    if not set(SERIES) <= set(table.column_names):
+        return None
+    keys = [pc.fill_null(table[name].cast(pa.string()), "") for name in SERIES]
+    joined = pc.binary_join_element_wise(*keys, "\x1f").combine_chunks()
+    return np.asarray(joined.dictionary_encode().indices.to_numpy(), np.int64)
 
 
 def _floats(column: Any) -> np.ndarray:

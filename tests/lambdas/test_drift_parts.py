@@ -114,6 +114,19 @@ def test_each_kind_of_drift_is_measured(reference: Reference) -> None:
     assert judged(reference, matrix, categories={"region": regions}) == {("region", "psi")}
 
 
+def test_what_a_tenth_of_the_series_explains_is_an_incident(reference: Reference) -> None:
+    matrix = values(44)
+    series = np.arange(len(matrix)) % 40
+    few, many = matrix.copy(), matrix.copy()
+    few[series < 4] += np.float32(30)
+    many[series < 20] += np.float32(30)
+    assert ("a", "out_of_range_share") in judged(reference, few)
+    assert judged(reference, few, series=series) == set()
+    assert {("a", "out_of_range_share"), ("a", "psi"), ("anomaly_score", "psi")} <= judged(
+        reference, many, series=series
+    )
+
+
 def test_a_mix_of_keys_is_told_by_the_value_that_rose(reference: Reference) -> None:
     matrix = values(44)
     regions = np.array(["eu-west-1", "us-east-1", "ap-south-1", "ap-south-1"] * 100, object)
