@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,13 @@ import pyarrow.parquet as pq
 
 from benchmarks.speed.bill import write_bill
 from benchmarks.speed.common import Finished, measured_process, report
+from egress_features import build_features
+from egress_features.engines import DuckDBEngine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
 
 QUICK_LINES, LINES, RIVAL_LINES = 1_000_000, 50_000_000, 50_000_000
 CORES = 2
@@ -40,6 +48,25 @@ import sys
 from benchmarks.speed.pandas_features import main
 main(*sys.argv[1:])
 """
+
+
+class ProfiledEngine(DuckDBEngine):
+    """On one core, and prints each statement's CPU seconds."""
+
+    def __init__(self) -> None:
+        super().__init__(threads=1)
+
+    def _execute(self, sql: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        started = time.process_time()
+        done = super()._execute(sql, parameters)
+        print(f"{time.process_time() - started:8.2f} s  {' '.join(sql.split())[:90]}")
+        return done
+
+
+def profile(folder: Path, lines: int) -> None:
+    """Say where the time goes; a statement without a result is executed at once, a query's rows are not counted."""
+    with ProfiledEngine() as engine:
+        build_features(write_bill(folder / "bill", lines), folder / "features.parquet", engine=engine)
 
 
 def timed(code: str, arguments: list[str]) -> tuple[float, Finished]:
@@ -80,8 +107,13 @@ def main() -> int:
     parser.add_argument("--rival-lines", type=int, help="line items for pandas, as many by default")
     parser.add_argument("--bill", type=Path, help="a folder to keep the bill in; one that is there is taken as it is")
     parser.add_argument("--memory-limit", default="3GB", help="what DuckDB may take; beyond it, it spills")
+    parser.add_argument("--profile", action="store_true", help="print each statement's CPU seconds instead")
     options = parser.parse_args()
     lines = options.lines or (QUICK_LINES if options.quick else LINES)
+    if options.profile:
+        with tempfile.TemporaryDirectory() as temporary:
+            profile(Path(temporary), lines)
+        return 0
     rival_lines = min(options.rival_lines or RIVAL_LINES, lines)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -95,7 +127,9 @@ def main() -> int:
         limits = [options.memory_limit, str(CORES)]
         our_clock, ours = timed(OURS, [str(bill), str(folder / "ours.parquet"), *limits])
         count, egress, series, rows = map(int, ours.output.split())
-        print(f"{count:,} line items, {egress:,} of egress; {series:,} series, {rows:,} rows of features", flush=True)
+        size = sum(path.stat().st_size for path in bill.glob("*.parquet"))
+        print(f"{count:,} line items in {size / 1e9:.2f} GB of parquet, {egress:,} of egress; ", end="")
+        print(f"{series:,} series, {rows:,} rows of features", flush=True)
         for name, value in (("CPU", ours.cpu_seconds), ("clock", our_clock)):
             print(
                 f"Egress Sentinel, {name}: {value:.1f} s, {value / count * 1e6:.2f} s a million line items", flush=True

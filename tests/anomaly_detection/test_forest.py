@@ -71,7 +71,7 @@ def test_many_rows_in_blocks_and_on_threads(threads: int) -> None:
     assert np.array_equal(np.concatenate([flat.scores(row[None]) for row in values[:20]]), flat.scores(values[:20]))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(forests(), st.data())
 def test_every_split_gives_the_same_bits(pair: tuple[IsolationForest, np.ndarray], data: Any) -> None:
     forest, fitted = pair
