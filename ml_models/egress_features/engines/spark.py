@@ -32,7 +32,7 @@ _ON_ONE_MACHINE = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "3g",
     # 200 by default, each a task: on one machine most of the time would go into starting them.
-    "spark.sql.shuffle.partitions": str(os.cpu_count() or 1),
+    "spark.sql.shuffle.partitions": "4",
     # Planning anew after each stage is for clusters.
     "spark.sql.adaptive.enabled": "false",
 }
