@@ -6,12 +6,15 @@ with pyarrow and numpy, without their tests, headers and the parts that nothing 
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from egress_features.schema import FEATURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +53,8 @@ def build_function(name: str, target: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         vendored = _install(Path(folder), FUNCTIONS[name])
         members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
+        if name == "anomaly_detector":
+            members[f"{name}/feature_descriptions.json"] = _feature_descriptions(Path(folder))
         members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}
         return _write(target, members)
 
@@ -59,6 +64,13 @@ def build_layer(target: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         installed = _install(Path(folder), LAYER)
         return _write(target, {f"python/{name}": path for name, path in installed.items() if _is_run(Path(name))})
+
+
+def _feature_descriptions(folder: Path) -> Path:
+    """Write what each feature means, for files of features that do not say it: Athena writes no metadata."""
+    path = folder / "feature_descriptions.json"
+    path.write_text(json.dumps({feature.name: feature.description for feature in FEATURES}, indent=2), "utf-8")
+    return path
 
 
 def _install(folder: Path, packages: tuple[str, ...]) -> dict[str, Path]:

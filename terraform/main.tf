@@ -7,6 +7,7 @@ data "aws_region" "current" {}
 
 locals {
   features_prefix = "features/"
+  history_prefix  = "history/"
   scored_prefix   = "scored/"
   build           = coalesce(var.build_dir, "${path.module}/../build")
 
@@ -155,13 +156,12 @@ module "retraining" {
   max_training_seconds = var.retraining.max_training_seconds
   hyperparameters      = var.retraining.hyperparameters
   holdout_share        = var.retraining.holdout_share
-  athena_workgroup     = module.features.workgroup
-  athena_database      = module.features.database
+  features             = var.retraining.features_days == null ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
+  training_prefix      = var.retraining.features_days == null ? local.features_prefix : local.history_prefix
   registrar_name       = module.registry.function_name
   registrar_arn        = module.registry.function_arn
   bucket               = module.storage.bucket
   bucket_arn           = module.storage.bucket_arn
-  features_prefix      = local.features_prefix
   model_object_arns    = local.model_object_arns
   topic_arn            = module.detection.topic_arn
   kms_key_arn          = module.storage.kms_key_arn
@@ -201,6 +201,8 @@ module "features" {
   max_scanned_gb     = var.max_scanned_gb
   sql_dir            = "${local.build}/athena"
   pipeline           = var.features_pipeline
+  history_prefix     = local.history_prefix
+  explainer          = { name = module.registry.function_name, arn = module.registry.function_arn }
   topic_arn          = module.detection.topic_arn
   log_retention_days = var.log_retention_days
 }

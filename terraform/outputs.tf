@@ -114,6 +114,6 @@ output "invoke_command" {
 }
 
 output "features_state_machine_arn" {
-  description = "State machine that makes files of features of the billing export; start it with {\"days\": 60} for more days than usual."
-  value       = module.features.features_state_machine_arn
+  description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual."
+  value       = module.features.state_machine_arn
 }

@@ -424,9 +424,10 @@ variable "notebook" {
 }
 
 variable "retraining" {
-  description = "A state machine that trains a new model on all features, judges it on the last share of their time range and registers it for approval: when it runs (null: only when asked), alarms that start it, instance, seconds at most, hyperparameters; null for none."
+  description = "A state machine that makes the features of the last features_days from the billing export (null: it takes the files under features/ as they are), trains a new model on them, judges it on the last share of their time range and registers it for approval: when it runs (null: only when asked), alarms that start it, instance, seconds at most, hyperparameters; null for none."
   type = object({
     schedule_expression  = optional(string, "rate(7 days)")
+    features_days        = optional(number, 60)
     start_alarm_names    = optional(list(string), [])
     instance_type        = optional(string, "ml.m5.large")
     max_training_seconds = optional(number, 3600)
@@ -448,6 +449,11 @@ variable "retraining" {
   validation {
     condition     = var.retraining == null || try(var.retraining.max_training_seconds >= 60 && var.retraining.max_training_seconds <= 432000, false)
     error_message = "retraining.max_training_seconds is 60 to 432000."
+  }
+
+  validation {
+    condition     = try(var.retraining.features_days, null) == null || try(var.retraining.features_days >= 14 && var.retraining.features_days <= 90, false)
+    error_message = "retraining.features_days is 14 to 90 (Athena writes at most 100 partitions at once), or null."
   }
 }
 
@@ -489,7 +495,7 @@ variable "drift" {
 }
 
 variable "features_pipeline" {
-  description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 13; an hour is held against the nine weeks before it)."
+  description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 12; an hour is held against the nine weeks before it)."
   type = object({
     days   = optional(number, 3)
     months = optional(number, 4)
@@ -503,8 +509,8 @@ variable "features_pipeline" {
   }
 
   validation {
-    condition     = var.features_pipeline.months >= 2 && var.features_pipeline.months <= 13
-    error_message = "features_pipeline.months is 2 to 13."
+    condition     = var.features_pipeline.months >= 2 && var.features_pipeline.months <= 12
+    error_message = "features_pipeline.months is 2 to 12: Athena counts at most 10,000 hours one by one."
   }
 }
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from anomaly_detector.endpoint import NotOfferedError
+from anomaly_detector.endpoint import EndpointError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,11 +27,8 @@ def model_reasons(
 ) -> list[str]:
     """Return a sentence for each row of features (name to value), all asked for in one go.
 
-    An endpoint that does not offer attributions gives "" for each: an alert does not wait for its reasons.
-
-    Raises
-    ------
-    EndpointError
+    An endpoint that gives no attributions (one with an image of one's own may refuse in any way) gives "" for each: an
+    alert does not wait for its reasons.
     """
     if not rows:
         return []
@@ -39,7 +36,7 @@ def model_reasons(
     table = pa.table({name: np.array([row[name] for row in rows], dtype=np.float32) for name in names})
     try:
         scores, by_name = endpoint.attributions(table)
-    except NotOfferedError:
+    except EndpointError:
         return [""] * len(rows)
     credited = np.column_stack([by_name[name] for name in names])
     return [_sentence(score, row, names, descriptions) for score, row in zip(scores, credited, strict=True)]

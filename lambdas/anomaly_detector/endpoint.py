@@ -101,7 +101,7 @@ class Endpoint:
         EndpointError
         """
         body = _csv(features)
-        answer = pa_csv.read_csv(io.BytesIO(self._invoke(body, "text/csv;output=attributions")))
+        answer = _read_csv(self._invoke(body, "text/csv;output=attributions"))
         names = features.column_names
         if answer.num_rows != features.num_rows or not {"anomaly_score", *names} <= set(answer.column_names):
             raise EndpointError(
@@ -137,7 +137,7 @@ class Endpoint:
         return self._chunks(table.slice(0, half)) + self._chunks(table.slice(half))
 
     def _score_chunk(self, body: bytes, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        answer = pa_csv.read_csv(io.BytesIO(self._invoke(body, "text/csv;output=scores")))
+        answer = _read_csv(self._invoke(body, "text/csv;output=scores"))
         if answer.column_names != ["is_anomaly", "anomaly_score"] or answer.num_rows != rows:
             raise EndpointError(
                 f"endpoint {self._name} answered {answer.num_rows} rows of {', '.join(answer.column_names)} "
@@ -185,6 +185,13 @@ def _csv(features: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pa_csv.write_csv(doubles, buffer)
     return buffer.getvalue()
+
+
+def _read_csv(body: bytes) -> pa.Table:
+    try:
+        return pa_csv.read_csv(io.BytesIO(body))
+    except pa.ArrowInvalid as error:
+        raise EndpointError(f"the endpoint answered something else than CSV: {error}") from error
 
 
 def _floats(table: pa.Table, name: str) -> np.ndarray:

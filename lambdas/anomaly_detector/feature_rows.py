@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -72,11 +73,17 @@ def feature_names(table: pa.Table) -> list[str]:
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str]:
-    """Return what each feature means, from the schema in the file's metadata; empty without one."""
+    """Return what each feature means, from the schema in the file's metadata, else from what the zip holds."""
     raw = (table.schema.metadata or {}).get(b"egress_sentinel.schema")
     if raw is None:
-        return {}
+        return _packaged_descriptions()
     return {feature["name"]: feature["description"] for feature in json.loads(raw)["features"]}
+
+
+def _packaged_descriptions() -> dict[str, str]:
+    path = Path(__file__).with_name("feature_descriptions.json")
+    found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def in_window(table: pa.Table, start: int, end: int) -> pa.Table:
@@ -102,7 +109,9 @@ def _read(s3: Any, bucket: str, key: str) -> pa.Table:
     missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
     if missing:
         raise FeatureError(f"s3://{bucket}/{key} has no column {missing[0]}; make the features anew")
-    return table
+    # Athena writes moments without a time zone; all are UTC.
+    hours = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
+    return table.set_column(table.column_names.index("hour_utc"), "hour_utc", hours)
 
 
 def _latest(table: pa.Table) -> pa.Table:

@@ -22,7 +22,8 @@ def reason_of(error: str, cause: str) -> str:
     error : str
         Such as States.TaskFailed, or the class name of what a Lambda function raised.
     cause : str
-        Plain text, or JSON: a Lambda function's error, a training job's or a query's description.
+        Plain text, or JSON: a Lambda function's error, the description of a training job, of a query, or of an
+        execution of another state machine, which has an error and a cause of its own.
     """
     try:
         document: Any = json.loads(cause)
@@ -30,6 +31,8 @@ def reason_of(error: str, cause: str) -> str:
         document = None
     if not isinstance(document, dict):
         return f"{error}: {cause}"[:MAX_REASON]
+    if "ExecutionArn" in document and document.get("Cause"):
+        return reason_of(str(document.get("Error", error)), str(document["Cause"]))
     status = document.get("QueryExecution", {}).get("Status", {})
     for said in (document.get("FailureReason"), document.get("errorMessage"), status.get("StateChangeReason")):
         if said:

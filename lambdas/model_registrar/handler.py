@@ -28,7 +28,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     """Do what the event's `action` asks for, with its other fields as arguments.
 
     `{"action": "register", "artifact": "s3://..."}` by a person or the state machine; `prepare` with `execution`, and
-    `explain` with `step`, `error`, `cause` and `execution`, by the state machine.
+    `explain` with `step`, `error`, `cause`, `execution` and, where it is not retraining, `what`, by a state machine.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     elif action == "register":
         result = registrar().register(event["artifact"])
     elif action == "explain":
-        result = registrar().explain(event["step"], event["error"], event["cause"], event["execution"])
+        what = event.get("what", "Retraining")
+        result = registrar().explain(what, event["step"], event["error"], event["cause"], event["execution"])
     else:
         raise EventError(f"the action is {action!r}; prepare, register and explain are accepted")
     logger.info(action, extra=result)

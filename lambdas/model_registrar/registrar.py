@@ -90,8 +90,8 @@ class Registrar:
             "description": description_of(artifact),
         }
 
-    def explain(self, step: str, error: str, cause: str, execution: str) -> dict[str, str]:
-        """Say in one sentence why a step failed; of a training job, what its log says in the end.
+    def explain(self, what: str, step: str, error: str, cause: str, execution: str) -> dict[str, str]:
+        """Say in one sentence why a step of `what` failed; of a training job, what its log says in the end.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class Registrar:
             name = job_name(self._settings.training_job_prefix, execution)
             last = self._last_log_line(name)
             reason = f"{reason} (training job {name}{f': {last}' if last else ''})"
-        return {"sentence": f"Retraining {execution} failed at {step}: {reason}"}
+        return {"sentence": f"{what} {execution} failed at {step}: {reason}"}
 
     def _last_log_line(self, training_job_name: str) -> str:
         try:

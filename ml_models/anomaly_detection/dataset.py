@@ -72,6 +72,7 @@ class _Part:
     name: str
     file: Any
     schema: FeatureSchema
+    has_schema: bool
 
 
 def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -> TrainingData:
@@ -184,13 +185,12 @@ def _open(path: Path, name: str) -> _Part | None:
         if file.metadata.num_rows == 0:
             return None
         arrow_schema = file.schema_arrow
-        schema = FeatureSchema.from_metadata(arrow_schema.metadata) or FeatureSchema.from_names(
-            _feature_names(arrow_schema)
-        )
+        carried = FeatureSchema.from_metadata(arrow_schema.metadata)
+        schema = carried or FeatureSchema.from_names(_feature_names(arrow_schema))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{name} in the training channel is not a parquet part of features: {error}") from error
     _check_columns(name, arrow_schema, schema)
-    return _Part(name, file, schema)
+    return _Part(name, file, schema, carried is not None)
 
 
 def _check_columns(name: str, arrow_schema: Any, schema: FeatureSchema) -> None:
@@ -214,9 +214,11 @@ def _is_number(kind: Any) -> bool:
 
 
 def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
-    first = parts[0]
-    for other in parts[1:]:
-        if other.schema.hash == first.schema.hash:
+    """Return the schema of all parts; one that carries none has another's if it has the same features."""
+    first = next((part for part in parts if part.has_schema), parts[0])
+    for other in parts:
+        is_same_but_silent = not other.has_schema and other.schema.feature_names == first.schema.feature_names
+        if other.schema.hash == first.schema.hash or is_same_but_silent:
             continue
         ours, theirs = set(first.schema.feature_names), set(other.schema.feature_names)
         differing = sorted(ours ^ theirs)

@@ -14,6 +14,7 @@ from sklearn.ensemble import IsolationForest
 from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
 from anomaly_detection.training_script import main
+from egress_features import schema_hash
 from tests.support.models import NAMES, matrix, run_training_script, write_part
 
 
@@ -71,6 +72,14 @@ def test_a_file_without_a_schema_gives_its_float32_columns_where_measures_are_do
     pq.write_table(table, tmp_path / "train" / "a.parquet")
     assert run_training_script(tmp_path / "train", tmp_path / "model", "--n_estimators", "10").returncode == 0
     assert json.loads((tmp_path / "model" / "manifest.json").read_text())["feature_names"] == NAMES
+
+
+def test_a_part_without_a_schema_has_that_of_the_others(tmp_path: Path) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(300), with_schema=False)
+    write_part(tmp_path / "train" / "b.parquet", matrix(300))
+    done = run_training_script(tmp_path / "train", tmp_path / "model", "--n_estimators", "10")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "model" / "manifest.json").read_text())["schema_hash"] == schema_hash()
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_the_region_comes_from_the_product_where_the_usage_type_does_not_say_it(
     assert [found[0] for found in by_sql(lines)] == ["eu-north-9", "eu-west-1", "edge:US"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(10, 400), st.booleans())
 def test_watermarks_are_those_of_python(seed: int, hours: int, is_closed: bool) -> None:
     random = np.random.default_rng(seed)

@@ -131,6 +131,7 @@ def test_select_and_what_is_refused(aws: LocalAws) -> None:
     assert [cell["VarCharValue"] for cell in rows[0]["Data"]] == ["n", "last"]
     assert int(rows[1]["Data"][0]["VarCharValue"]) > 1000
     for sql, reason in (
+        ("CREATE TABLE cur_2_0 AS SELECT 1 AS n", "already exists"),
         ("SELECT * FROM nowhere", "nowhere"),
         ("SELECT LIST_SUM(1) FROM cur_2_0", "(?i)list_sum"),
         ("MSCK REPAIR TABLE cur_2_0", "knows SELECT"),

@@ -79,6 +79,31 @@ def test_a_service_that_refuses_fails_the_task_with_its_words(aws: LocalAws) -> 
     assert "roleArn" in execution["cause"]
 
 
+def test_a_machine_waits_for_another_and_says_why_it_failed(aws: LocalAws) -> None:
+    states = aws.client("stepfunctions")
+    choice = {"Variable": "$.works", "BooleanEquals": True, "Next": "Good"}
+    inner = {
+        "StartAt": "Which",
+        "States": {
+            "Which": {"Type": "Choice", "Choices": [choice], "Default": "Bad"},
+            "Good": {"Type": "Succeed"},
+            "Bad": {"Type": "Fail", "Error": "Broken", "Cause": "it had to"},
+        },
+    }
+    created = states.create_state_machine(name="inner", roleArn=f"{ROLE}-inner", definition=json.dumps(inner))
+    for works, status in ((True, "SUCCEEDED"), (False, "FAILED")):
+        parameters = {"StateMachineArn": created["stateMachineArn"], "Input": {"works": works}}
+        task = {"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "Parameters": parameters}
+        arn = machine(aws, f"outer-{works}", task)
+        execution = ended(aws, states.start_execution(stateMachineArn=arn, input="{}")["executionArn"])
+        assert execution["status"] == status
+    cause = json.loads(execution["cause"])
+    assert (execution["error"], cause["Status"], cause["Error"]) == ("States.TaskFailed", "FAILED", "Broken")
+    assert cause["Cause"] == "it had to"
+    calls = requests.get(f"{aws.url}/local/requests", timeout=30).json()
+    assert {call["access_key"] for call in calls if call["action"] == "StartExecution"} == {"local", "r"}
+
+
 def test_a_definition_is_validated(aws: LocalAws) -> None:
     validate = aws.client("stepfunctions").validate_state_machine_definition
     good = {"StartAt": "One", "States": {"One": {"Type": "Pass", "End": True}}}

@@ -224,6 +224,13 @@ def test_a_promotion_that_is_applied_stays(world: World, tmp_path: Path) -> None
         ("States.TaskFailed", '{"QueryExecution": {"Status": {"StateChangeReason": "SYNTAX"}}}', "SYNTAX"),
         ("Sagemaker.ResourceLimitExceeded", "The account-level limit", "Sagemaker.ResourceLimitExceeded: The account"),
         ("E", "[1]", "E: [1]"),
+        ("States.TaskFailed", '{"ExecutionArn": "arn", "Error": "NoLines", "Cause": "no line"}', "NoLines: no line"),
+        ("States.TaskFailed", '{"ExecutionArn": "arn", "Status": "TIMED_OUT"}', "States.TaskFailed: {"),
+        (
+            "States.TaskFailed",
+            '{"ExecutionArn": "arn", "Error": "E", "Cause": "{\\"errorMessage\\": \\"inner\\"}"}',
+            "inner",
+        ),
     ],
 )
 def test_a_failure_is_one_sentence(error: str, cause: str, reason: str) -> None:

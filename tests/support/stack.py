@@ -24,6 +24,7 @@ class Stack:
     folder: Path
     aws: LocalAws
     variables: dict[str, str]
+    _outputs: dict[str, Any] | None = None
 
     def run(self, *arguments: str, accept: tuple[int, ...] = (0,)) -> str:
         try:
@@ -34,6 +35,7 @@ class Stack:
 
     def apply(self, **changed: str) -> str:
         self.variables |= changed
+        self._outputs = None
         return self.run("apply", "-auto-approve", "-input=false", *self._variables())
 
     def plan(self) -> str:
@@ -44,8 +46,10 @@ class Stack:
         return self.run("destroy", "-auto-approve", "-input=false", *self._variables())
 
     def outputs(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.run("output", "-json"))["egress_sentinel"]["value"]
-        return found
+        """Return what the last apply put out; asking Terraform takes a second."""
+        if self._outputs is None:
+            self._outputs = json.loads(self.run("output", "-json"))["egress_sentinel"]["value"]
+        return self._outputs
 
     def verify(self) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "egress_sentinel.cli", "verify", "--json", "--terraform-dir", str(self.folder)]

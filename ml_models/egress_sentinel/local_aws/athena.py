@@ -2,7 +2,8 @@
 
 Closes these gaps of moto 5.2: queries are never run, and a named query cannot be deleted. A table's partitions are
 projected: its `storage.location.template` says which part of a key is which partition. SELECT, CREATE TABLE AS and DROP
-TABLE are known; the results of a workgroup go where its configuration says, tables under `tables/QUERY-ID/` there.
+TABLE are known; the results of a workgroup go where its configuration says, tables under `tables/QUERY-ID/` there. Glue
+and S3 are asked with the credentials of whoever asks, as in AWS.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import sqlglot
 from sqlglot import exp
 from werkzeug.wrappers import Request, Response
 
-from egress_sentinel.local_aws.client import REGION, client
+from egress_sentinel.local_aws.client import REGION, access_key_of, client
 from egress_sentinel.local_aws.objects import objects_under
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ class QueryError(ValueError):
 
 @dataclass
 class Query:
-    """A query execution."""
+    """A query execution, with the access key of who asked."""
 
     id: str
+    access_key: str
     sql: str
     database: str
     workgroup: str
@@ -66,6 +68,16 @@ class Query:
     completed: float = 0.0
     columns: list[str] = field(default_factory=list)
     rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @property
+    def glue(self) -> Any:
+        """Glue, with the rights of who asked."""
+        return client("glue", self.access_key)
+
+    @property
+    def s3(self) -> Any:
+        """S3, with the rights of who asked."""
+        return client("s3", self.access_key)
 
     def described(self) -> dict[str, Any]:
         """Return it as GetQueryExecution does."""
@@ -98,7 +110,7 @@ class Athena:
             athena_backends[ACCOUNT_ID][REGION].named_queries.pop(given["NamedQueryId"], None)
             return _json({})
         if action == "StartQueryExecution":
-            return _json({"QueryExecutionId": self._start(given)})
+            return _json({"QueryExecutionId": self._start(given, access_key_of(request))})
         query = self._queries.get(given.get("QueryExecutionId", ""))
         if action == "GetQueryExecution" and query is not None:
             return _json({"QueryExecution": query.described()})
@@ -106,13 +118,14 @@ class Athena:
             return _json({"ResultSet": _result_set(query)})
         return None
 
-    def _start(self, given: dict[str, Any]) -> str:
+    def _start(self, given: dict[str, Any], access_key: str) -> str:
         workgroup = given.get("WorkGroup", "primary")
         settings = client("athena").get_work_group(WorkGroup=workgroup)["WorkGroup"]["Configuration"]
         output = settings.get("ResultConfiguration", {}).get("OutputLocation", "")
         output = output or given.get("ResultConfiguration", {}).get("OutputLocation", "")
         database = given.get("QueryExecutionContext", {}).get("Database", "default")
-        query = Query(str(uuid.uuid4()), given["QueryString"], database, workgroup, output.rstrip("/") + "/")
+        output = output.rstrip("/") + "/"
+        query = Query(str(uuid.uuid4()), access_key, given["QueryString"], database, workgroup, output)
         self._queries[query.id] = query
         threading.Thread(target=_run, args=(query,), daemon=True).start()
         return query.id
@@ -135,8 +148,9 @@ def _run(query: Query) -> None:
 def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     statement = sqlglot.parse_one(query.sql, read="athena")
     if isinstance(statement, exp.Drop):
-        client("glue").delete_table(DatabaseName=query.database, Name=statement.this.name)
+        query.glue.delete_table(DatabaseName=query.database, Name=statement.this.name)
     elif isinstance(statement, exp.Create) and statement.expression is not None:
+        _refuse_existing(query, statement.this.name)
         _read_tables(query, statement.expression, connection, folder)
         _create_table(query, statement, connection, folder)
     elif isinstance(statement, exp.Query):
@@ -149,29 +163,36 @@ def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) 
         raise QueryError("the local Athena knows SELECT, CREATE TABLE AS and DROP TABLE")
 
 
+def _refuse_existing(query: Query, name: str) -> None:
+    try:
+        query.glue.get_table(DatabaseName=query.database, Name=name)
+    except query.glue.exceptions.EntityNotFoundException:
+        return
+    raise QueryError(f"TABLE_ALREADY_EXISTS: Table '{query.database}.{name}' already exists")
+
+
 def _read_tables(query: Query, sql: exp.Expr, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Make a view of each table that the query reads, over copies of its files."""
     made_here = {expression.alias for expression in sql.find_all(exp.CTE)}
     for name in sorted({table.name for table in sql.find_all(exp.Table)} - made_here - {""}):
-        table = client("glue").get_table(DatabaseName=query.database, Name=name)["Table"]
-        parts = [_part_sql(path, partition, table) for path, partition in _copies(table, folder / name)] or [
-            _no_rows_sql(table)
-        ]
+        table = query.glue.get_table(DatabaseName=query.database, Name=name)["Table"]
+        copies = _copies(query.s3, table, folder / name)
+        parts = [_part_sql(path, partition, table) for path, partition in copies] or [_no_rows_sql(table)]
         connection.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
 
 
-def _copies(table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+def _copies(s3: Any, table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """Copy the files that a table consists of; each with the partition that its key says."""
     template = table.get("Parameters", {}).get("storage.location.template", table["StorageDescriptor"]["Location"])
     pieces = re.split(r"\$\{(\w+)\}", template)
     pattern = "".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
     bucket = urlparse(template).netloc
     folder.mkdir()
-    for number, key in enumerate(objects_under(pieces[0])):
+    for number, key in enumerate(objects_under(pieces[0], s3)):
         place = re.fullmatch(pattern.rstrip("/") + "/[^/]+", f"s3://{bucket}/{key}")
         if place is not None:
             path = folder / f"{number}.parquet"
-            client("s3").download_file(bucket, key, str(path))
+            s3.download_file(bucket, key, str(path))
             yield path, place.groupdict()
 
 
@@ -204,8 +225,7 @@ def _create_table(query: Query, create: exp.Create, connection: duckdb.DuckDBPyC
     select = create.expression.sql("duckdb")
     described = connection.execute(f"DESCRIBE {select}").fetchall()
     columns = [{"Name": row[0], "Type": _GLUE_TYPES.get(row[1], row[1].lower())} for row in described]
-    # Like Athena: refused before anything is written, where there is such a table.
-    client("glue").create_table(
+    query.glue.create_table(
         DatabaseName=query.database,
         TableInput={
             "Name": name,
@@ -227,7 +247,7 @@ def _create_table(query: Query, create: exp.Create, connection: duckdb.DuckDBPyC
     address = urlparse(location)
     for path in sorted(target.rglob("*.parquet")):
         key = f"{address.path.lstrip('/')}{path.relative_to(target).as_posix().removesuffix('.parquet')}"
-        client("s3").upload_file(str(path), address.netloc, key)
+        query.s3.upload_file(str(path), address.netloc, key)
 
 
 def _property(create: exp.Create, kind: type[exp.Expr]) -> list[exp.Expr]:
@@ -240,7 +260,7 @@ def _write_results(query: Query, folder: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, quoting=csv.QUOTE_ALL).writerows([query.columns, *query.rows])
     address = urlparse(query.output)
-    client("s3").upload_file(str(path), address.netloc, f"{address.path.lstrip('/')}{query.id}.csv")
+    query.s3.upload_file(str(path), address.netloc, f"{address.path.lstrip('/')}{query.id}.csv")
 
 
 def _result_set(query: Query) -> dict[str, Any]:

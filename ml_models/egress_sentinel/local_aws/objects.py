@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
@@ -29,11 +29,10 @@ def download(url: str, target: Path) -> None:
         raise UserError(f"Could not access model data at {url}: {error}") from error
 
 
-def objects_under(url: str) -> list[str]:
+def objects_under(url: str, s3: Any = None) -> list[str]:
     """Return the keys under a prefix, sorted; folders that somebody made are none."""
     address = urlparse(url)
-    pages = (
-        client("s3").get_paginator("list_objects_v2").paginate(Bucket=address.netloc, Prefix=address.path.lstrip("/"))
-    )
+    paginator = (s3 or client("s3")).get_paginator("list_objects_v2")
+    pages = paginator.paginate(Bucket=address.netloc, Prefix=address.path.lstrip("/"))
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
     return sorted(key for key in keys if not key.endswith("/"))

@@ -1,8 +1,8 @@
 """State machines of Step Functions that really run, on moto's interpreter.
 
 Closes these gaps of moto 5.2: machines are not executed unless told to, ValidateStateMachineDefinition and
-ListStateMachineVersions, which the provider asks, are missing, and `.sync` is unknown for SageMaker and Athena. Rules
-of EventBridge reach machines.
+ListStateMachineVersions, which the provider asks, are missing, `.sync` is unknown for SageMaker and Athena and fails
+for another machine, and nobody can tell one machine's calls from another's. Rules of EventBridge reach machines.
 """
 
 from __future__ import annotations
@@ -22,17 +22,42 @@ def execute(url: str) -> None:
     """Let moto execute machines, whose tasks speak to this server; once, before it serves."""
     from moto.core.config import default_user_config
 
+    default_user_config["stepfunctions"]["execute_state_machine"] = True
+    # Before the modules of the tasks are there, which take the function as it is then.
+    _sign_as_the_role(url)
     from egress_sentinel.local_aws.waiting_task import WaitingTask
 
-    default_user_config["stepfunctions"]["execute_state_machine"] = True
     factory: Any = import_module("moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_factory")
     os.environ["MOTO_PORT"] = str(urlparse(url).port)
     of_moto = factory.state_task_service_for
 
     def service_for(service_name: str) -> Any:
-        return WaitingTask() if service_name in {"athena", "sagemaker"} else of_moto(service_name)
+        return WaitingTask() if service_name in {"athena", "sagemaker", "states"} else of_moto(service_name)
 
     factory.state_task_service_for = service_for
+
+
+def _sign_as_the_role(url: str) -> None:
+    """Let a machine's tasks sign with the name of its role, so that one can tell who asked for what."""
+    import boto3
+    from botocore.config import Config
+
+    # A Lambda function may take 15 minutes; what a task gives is checked by the service alone.
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=900, proxies={})
+
+    def client_for(region: str, service: str, state_credentials: Any) -> Any:
+        key = state_credentials.role_arn.rpartition("/")[2]
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=url,
+            region_name=region,
+            aws_access_key_id=key,
+            aws_secret_access_key=key,
+            config=config,
+        )
+
+    calls: Any = import_module("moto.stepfunctions.parser.asl.utils.boto_client")
+    calls.boto_client_for = client_for
 
 
 def answer(request: Request, body: bytes) -> Response | None:

@@ -1,9 +1,10 @@
-"""Tasks of a state machine that call SageMaker or Athena and, with `.sync`, wait for what they started."""
+"""Tasks that call SageMaker, Athena or another state machine and, with `.sync`, wait for what they started."""
 
 from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -33,11 +34,23 @@ def _query(boto: Any, _: dict[str, Any], started: dict[str, Any]) -> tuple[str, 
     return answer["QueryExecution"]["Status"]["State"], answer
 
 
+def _execution(boto: Any, _: dict[str, Any], started: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    answer = boto.describe_execution(executionArn=started["executionArn"])
+    return answer["status"], {f"{name[0].upper()}{name[1:]}": value for name, value in answer.items()}
+
+
 # What `.sync` waits for: how to look, and the states that end well and badly.
 _WAITED_FOR: dict[str, tuple[Callable[..., tuple[str, dict[str, Any]]], set[str], set[str]]] = {
     "create_training_job": (_training_job, {"Completed"}, {"Failed", "Stopped"}),
     "start_query_execution": (_query, {"SUCCEEDED"}, {"FAILED", "CANCELLED"}),
+    "start_execution": (_execution, {"SUCCEEDED"}, {"FAILED", "TIMED_OUT", "ABORTED"}),
 }
+
+
+def _as_boto_names(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Name a machine's parameters as the API does, with the input as text and a name of the execution's own."""
+    named = {f"{name[0].lower()}{name[1:]}": value for name, value in parameters.items()}
+    return {"name": str(uuid.uuid4()), **named, "input": json.dumps(named.get("input", {}))}
 
 
 class WaitingTask(StateTaskServiceCallback):
@@ -59,6 +72,8 @@ class WaitingTask(StateTaskServiceCallback):
         boto = boto_client_for(
             service=service, region=resource_runtime_part.region, state_credentials=state_credentials
         )
+        if service == "stepfunctions":
+            normalised_parameters = _as_boto_names(normalised_parameters)
         answer = getattr(boto, action)(**normalised_parameters)
         if self.resource.condition is not None:
             answer = self._wait(env, boto, action, normalised_parameters, answer)
@@ -81,7 +96,8 @@ class WaitingTask(StateTaskServiceCallback):
     def _from_error(self, env: Any, ex: Exception) -> Any:
         if isinstance(ex, ClientError):
             error: Any = ex.response["Error"]
-            name = f"{self.resource.service_name.title()}.{error['Code']}"
+            service = self.resource.service_name
+            name = f"{'StepFunctions' if service == 'states' else service.title()}.{error['Code']}"
             return self._failure(env, CustomErrorName(name), name, error.get("Message", ""))
         return super()._from_error(env=env, ex=ex)
 

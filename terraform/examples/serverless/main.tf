@@ -10,6 +10,7 @@ provider "aws" {
 module "egress_sentinel" {
   source = "../../"
 
+  data_export       = var.data_export_name == null ? null : { name = var.data_export_name }
   model_artifact    = var.model_artifact
   model_package_arn = var.model_package_arn
   subscriptions     = { emails = var.emails }

@@ -10,6 +10,12 @@ variable "emails" {
   default     = []
 }
 
+variable "data_export_name" {
+  description = "A CUR 2.0 export to create and to make features of; null for none. Data Exports live in us-east-1."
+  type        = string
+  default     = null
+}
+
 variable "model_artifact" {
   description = "Another model than the starting one: s3://BUCKET/KEY.tar.gz or a .tar.gz on this machine."
   type        = string

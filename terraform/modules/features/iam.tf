@@ -3,8 +3,11 @@ data "aws_partition" "current" {}
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
-  glue       = "arn:${local.partition}:glue:${data.aws_region.current.id}:${local.account_id}"
+  region     = data.aws_region.current.id
   bucket_arn = "arn:${local.partition}:s3:::${var.bucket}"
+  glue       = "arn:${local.partition}:glue:${local.region}:${local.account_id}"
+  catalog    = ["${local.glue}:catalog", "${local.glue}:database/${local.database}"]
+  run_tables = [for step in local.steps : "${local.glue}:table/${local.database}/${step.name}_*"]
 }
 
 resource "aws_iam_role" "machine" {
@@ -39,16 +42,23 @@ resource "aws_iam_role_policy" "machine" {
         Resource = aws_athena_workgroup.this.arn
       },
       {
+        # What Athena itself asks for before it runs any query of somebody; in a new account it makes the default database.
+        Sid      = "UseCatalog"
+        Effect   = "Allow"
+        Action   = ["athena:GetDataCatalog", "glue:CreateDatabase", "glue:GetDatabase"]
+        Resource = ["arn:${local.partition}:athena:${local.region}:${local.account_id}:datacatalog/AwsDataCatalog", "${local.glue}:catalog", "${local.glue}:database/default"]
+      },
+      {
         Sid      = "ReadTables"
         Effect   = "Allow"
         Action   = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"]
-        Resource = concat(["${local.glue}:catalog", "${local.glue}:database/${local.database}", "${local.glue}:table/${local.database}/cur_2_0"], local.run_tables)
+        Resource = concat(local.catalog, ["${local.glue}:table/${local.database}/cur_2_0"], local.run_tables)
       },
       {
         Sid      = "MakeTables"
         Effect   = "Allow"
         Action   = ["glue:BatchCreatePartition", "glue:BatchDeleteTable", "glue:CreateTable"]
-        Resource = concat(["${local.glue}:catalog", "${local.glue}:database/${local.database}"], local.run_tables)
+        Resource = concat(local.catalog, local.run_tables)
       },
       {
         Sid      = "FindFiles"
@@ -65,8 +75,14 @@ resource "aws_iam_role_policy" "machine" {
       {
         Sid      = "WriteTablesAndFeatures"
         Effect   = "Allow"
-        Action   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-        Resource = ["${local.bucket_arn}/athena/*", "${local.bucket_arn}/${var.features_prefix}*"]
+        Action   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
+        Resource = [for prefix in ["athena/", var.features_prefix, var.history_prefix] : "${local.bucket_arn}/${prefix}*"]
+      },
+      {
+        Sid      = "Explain"
+        Effect   = "Allow"
+        Action   = "lambda:InvokeFunction"
+        Resource = var.explainer.arn
       },
       {
         Sid      = "Tell"
@@ -93,10 +109,6 @@ resource "aws_iam_role_policy" "machine" {
       },
     ]
   })
-}
-
-locals {
-  run_tables = [for step in local.steps : "${local.glue}:table/${local.database}/${step.name}_*"]
 }
 
 # EventBridge starts the machine.

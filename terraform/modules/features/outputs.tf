@@ -8,7 +8,7 @@ output "workgroup" {
   value       = aws_athena_workgroup.this.name
 }
 
-output "features_state_machine_arn" {
-  description = "ARN of the state machine that makes files of features; its input may hold days, a number."
+output "state_machine_arn" {
+  description = "ARN of the state machine that makes files of features; its input may say days, prefix and tells."
   value       = aws_sfn_state_machine.this.arn
 }

@@ -43,6 +43,16 @@ variable "pipeline" {
   type        = object({ days = number, months = number })
 }
 
+variable "history_prefix" {
+  description = "Where a run may write besides the features' prefix: days that nothing scores."
+  type        = string
+}
+
+variable "explainer" {
+  description = "Function that says in a sentence why a step failed."
+  type        = object({ name = string, arn = string })
+}
+
 variable "topic_arn" {
   description = "Topic that hears of a run that failed."
   type        = string

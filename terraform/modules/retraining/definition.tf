@@ -1,18 +1,23 @@
 locals {
   # Each step with what it does; a failure of any goes on to "Explain <step>", a message and the end.
   steps = concat(
-    [for name, query in var.feature_queries : {
-      name = "Features ${name}"
+    # The training set made anew, from the bill as it stands now; that machine leaves telling of a failure to this one.
+    [for machine in local.features : {
+      name = "Features"
       state = {
         Type     = "Task"
-        Resource = "arn:${local.partition}:states:::athena:startQueryExecution.sync"
+        Resource = "arn:${local.partition}:states:::states:startExecution.sync:2"
         Parameters = {
-          QueryString           = query
-          WorkGroup             = var.athena_workgroup
-          QueryExecutionContext = { Database = var.athena_database }
+          StateMachineArn = machine.state_machine_arn
+          Input = {
+            days                                           = machine.days
+            prefix                                         = var.training_prefix
+            tells                                          = false
+            "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$" = "$$.Execution.Id"
+          }
         }
         ResultPath     = null
-        TimeoutSeconds = 3600
+        TimeoutSeconds = 14400
       }
     }],
     [
@@ -98,7 +103,7 @@ locals {
     InputDataConfig = [
       {
         ChannelName = "train"
-        DataSource  = { S3DataSource = { S3DataType = "S3Prefix", S3Uri = "s3://${var.bucket}/${var.features_prefix}" } }
+        DataSource  = { S3DataSource = { S3DataType = "S3Prefix", S3Uri = "s3://${var.bucket}/${var.training_prefix}" } }
       },
       {
         ChannelName = "serving"

@@ -91,7 +91,27 @@ resource "aws_iam_role_policy" "machine" {
           Resource = "*"
         },
       ],
-      var.feature_statements,
+      flatten([for machine in local.features : [
+        {
+          Sid      = "MakeFeatures"
+          Effect   = "Allow"
+          Action   = "states:StartExecution"
+          Resource = machine.state_machine_arn
+        },
+        {
+          Sid      = "WaitForThem"
+          Effect   = "Allow"
+          Action   = ["states:DescribeExecution", "states:StopExecution"]
+          Resource = "${replace(machine.state_machine_arn, ":stateMachine:", ":execution:")}:*"
+        },
+        {
+          # The rule by which Step Functions hears that they are there.
+          Sid      = "HearOfThem"
+          Effect   = "Allow"
+          Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+          Resource = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/StepFunctionsGetEventsForStepFunctionsExecutionRule"
+        },
+      ]]),
     )
   })
 }
@@ -124,14 +144,14 @@ resource "aws_iam_role_policy" "training" {
         Sid      = "ReadFeaturesCodeAndModels"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = concat(["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/code/*"], var.model_object_arns)
+        Resource = concat(["${var.bucket_arn}/${var.training_prefix}*", "${var.bucket_arn}/code/*"], var.model_object_arns)
       },
       {
         Sid       = "ListChannels"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = var.bucket_arn
-        Condition = { StringLike = { "s3:prefix" = ["${var.features_prefix}*", "models/*"] } }
+        Condition = { StringLike = { "s3:prefix" = ["${var.training_prefix}*", "models/*"] } }
       },
       {
         Sid      = "WriteModels"

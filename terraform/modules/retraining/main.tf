@@ -10,6 +10,7 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
   name       = "${var.name}-retraining"
+  features   = var.features == null ? [] : [var.features]
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
 }
 
@@ -49,7 +50,7 @@ resource "aws_scheduler_schedule" "this" {
   count = var.schedule_expression == null ? 0 : 1
 
   name                = local.name
-  description         = "Trains a new model on all features there are."
+  description         = "Trains a new model."
   schedule_expression = var.schedule_expression
   kms_key_arn         = var.kms_key_arn
 

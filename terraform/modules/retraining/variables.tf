@@ -44,25 +44,13 @@ variable "holdout_share" {
   type        = number
 }
 
-variable "feature_queries" {
-  description = "Athena queries that make the features, by a short name, run before the training in the order of their names; none where the features are made elsewhere."
-  type        = map(string)
-  default     = {}
+variable "features" {
+  description = "State machine that makes the training set under training_prefix first, and of how many days; null where its files come by themselves."
+  type        = object({ state_machine_arn = string, days = number })
 }
 
-variable "feature_statements" {
-  description = "Statements of the policy by which these queries run, a list."
-  type        = any
-  default     = []
-}
-
-variable "athena_workgroup" {
-  description = "Workgroup of these queries."
-  type        = string
-}
-
-variable "athena_database" {
-  description = "Their Glue database."
+variable "training_prefix" {
+  description = "Where the training set lies in the bucket."
   type        = string
 }
 
@@ -77,17 +65,12 @@ variable "registrar_arn" {
 }
 
 variable "bucket" {
-  description = "Bucket of features, code and models."
+  description = "Bucket of the training set, code and models."
   type        = string
 }
 
 variable "bucket_arn" {
   description = "Its ARN."
-  type        = string
-}
-
-variable "features_prefix" {
-  description = "Where features lie in the bucket."
   type        = string
 }
 

@@ -1,4 +1,5 @@
-# One bucket, with prefixes: exports/, features/, scored/, models/, batch/, config/. One customer-managed key for all that rests.
+# One bucket, with prefixes: exports/, features/, history/, scored/, models/, batch/, athena/, config/. One
+# customer-managed key for all that rests.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -133,6 +134,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     filter {
       prefix = "batch/jobs/"
+    }
+
+    expiration {
+      days = 7
+    }
+  }
+
+  # Results of queries, and the tables of a run of the feature query.
+  rule {
+    id     = "athena"
+    status = "Enabled"
+
+    filter {
+      prefix = "athena/"
     }
 
     expiration {
