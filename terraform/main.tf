@@ -148,7 +148,7 @@ module "retraining" {
   count  = var.retraining == null ? 0 : 1
 
   name                 = var.name
-  schedule_expression  = var.retraining.schedule_expression
+  schedule_expression  = var.retraining.schedule_expression == "" ? null : var.retraining.schedule_expression
   start_alarm_names    = concat(var.retraining.start_alarm_names, [for drift in module.drift : drift.alarm_name if var.drift.starts_retraining])
   source_bundle        = "${local.build}/sourcedir.tar.gz"
   image                = local.image
@@ -156,8 +156,8 @@ module "retraining" {
   max_training_seconds = var.retraining.max_training_seconds
   hyperparameters      = var.retraining.hyperparameters
   holdout_share        = var.retraining.holdout_share
-  features             = var.retraining.features_days == null ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
-  training_prefix      = var.retraining.features_days == null ? local.features_prefix : local.history_prefix
+  features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
+  training_prefix      = var.retraining.features_days == 0 ? local.features_prefix : local.history_prefix
   registrar_name       = module.registry.function_name
   registrar_arn        = module.registry.function_arn
   bucket               = module.storage.bucket

@@ -424,7 +424,7 @@ variable "notebook" {
 }
 
 variable "retraining" {
-  description = "A state machine that makes the features of the last features_days from the billing export (null: it takes the files under features/ as they are), trains a new model on them, judges it on the last share of their time range and registers it for approval: when it runs (null: only when asked), alarms that start it, instance, seconds at most, hyperparameters; null for none."
+  description = "A state machine that makes the features of the last features_days from the billing export (0: it takes the files under features/ as they are), trains a new model on them, judges it on the last share of their time range and registers it for approval: when it runs (empty: only when asked), alarms that start it, instance, seconds at most, hyperparameters; null for none."
   type = object({
     schedule_expression  = optional(string, "rate(7 days)")
     features_days        = optional(number, 60)
@@ -437,8 +437,8 @@ variable "retraining" {
   default = null
 
   validation {
-    condition     = try(var.retraining.schedule_expression, null) == null || can(regex("^(rate|cron|at)\\(.+\\)$", var.retraining.schedule_expression))
-    error_message = "retraining.schedule_expression is rate(...), cron(...) or at(...)."
+    condition     = var.retraining == null || can(regex("^((rate|cron|at)\\(.+\\))?$", var.retraining.schedule_expression))
+    error_message = "retraining.schedule_expression is rate(...), cron(...), at(...), or empty for only when asked."
   }
 
   validation {
@@ -452,8 +452,8 @@ variable "retraining" {
   }
 
   validation {
-    condition     = try(var.retraining.features_days, null) == null || try(var.retraining.features_days >= 14 && var.retraining.features_days <= 90, false)
-    error_message = "retraining.features_days is 14 to 90 (Athena writes at most 100 partitions at once), or null."
+    condition     = var.retraining == null || try(var.retraining.features_days == 0 || (var.retraining.features_days >= 14 && var.retraining.features_days <= 90), false)
+    error_message = "retraining.features_days is 14 to 90 (Athena writes at most 100 partitions at once), or 0."
   }
 }
 

@@ -183,6 +183,29 @@ run "refuses_drift_of_a_capture_that_is_not_there" {
   }
 }
 
+run "retraining_by_hand_on_files_of_ones_own" {
+  command = plan
+
+  variables {
+    retraining = { schedule_expression = "", features_days = 0 }
+  }
+
+  assert {
+    condition     = output.endpoint_name == "egress-sentinel"
+    error_message = "Retraining needs neither a schedule nor an export."
+  }
+}
+
+run "refuses_more_days_than_athena_writes" {
+  command         = plan
+  expect_failures = [var.retraining, var.features_pipeline]
+
+  variables {
+    retraining        = { features_days = 101 }
+    features_pipeline = { days = 101, months = 24 }
+  }
+}
+
 run "refuses_retraining_without_a_holdout" {
   command         = plan
   expect_failures = [var.retraining]

@@ -555,6 +555,14 @@ def by_name(service: str, body: dict[str, Any], region: str) -> str:
     return f"arn:aws:sns:{region}:egress-sentinel-alerts"
 
 
+def one_by_one(request: dict[str, str]) -> list[dict[str, str]]:
+    """Take a request that deletes several tables for one of each."""
+    if request["action"] != "BatchDeleteTable":
+        return [request]
+    body = json.loads(request["body"])
+    return [request | {"body": json.dumps({**body, "TablesToDelete": [name]})} for name in body["TablesToDelete"]]
+
+
 def statements(stack: Stack, role: str) -> list[dict[str, Any]]:
     iam = stack.aws.client("iam")
     names = iam.list_role_policies(RoleName=role)["PolicyNames"]
@@ -577,7 +585,7 @@ def is_covered(call: tuple[str, str], granted: tuple[str, str]) -> bool:
 
 
 # What AWS does on a function's behalf.
-BY_AWS_ITSELF = {"logs", "kms", "sqs", "xray"}
+BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 # The output that names each function, the example that lets it do all it can, and what only a fault makes it call.
 FUNCTIONS = {
     "detector_function_name": ("serverless", {"dynamodb:DeleteItem", "dynamodb:GetItem"}),
@@ -614,9 +622,17 @@ def test_a_state_machine_may_do_what_it_does_and_nothing_else(stacks: dict[str, 
     compare([stacks["complete"], stacks["notebook"]], role, role, BY_STEP_FUNCTIONS | BY_ATHENA)
 
 
+@pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])
+def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], example: str, role: str
+) -> None:
+    """A training job; and a model, which an endpoint and transform jobs serve."""
+    compare([stacks[example]], f"egress-sentinel-{role}", f"egress-sentinel-{role}", set())
+
+
 def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str]) -> None:
     """Hold what was called against what a role allows, both ways."""
-    recorded = [request for stack in stacks for request in requests_of(stack)]
+    recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
     calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
     granted = [pair for statement in statements(stacks[0], role) for pair in pairs(statement)]
     assert len(calls) >= 4

@@ -176,23 +176,23 @@ def _read_tables(query: Query, sql: exp.Expr, connection: duckdb.DuckDBPyConnect
     made_here = {expression.alias for expression in sql.find_all(exp.CTE)}
     for name in sorted({table.name for table in sql.find_all(exp.Table)} - made_here - {""}):
         table = query.glue.get_table(DatabaseName=query.database, Name=name)["Table"]
-        copies = _copies(query.s3, table, folder / name)
+        copies = _copies(query, table, folder / name)
         parts = [_part_sql(path, partition, table) for path, partition in copies] or [_no_rows_sql(table)]
         connection.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
 
 
-def _copies(s3: Any, table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+def _copies(query: Query, table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """Copy the files that a table consists of; each with the partition that its key says."""
     template = table.get("Parameters", {}).get("storage.location.template", table["StorageDescriptor"]["Location"])
     pieces = re.split(r"\$\{(\w+)\}", template)
     pattern = "".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
     bucket = urlparse(template).netloc
     folder.mkdir()
-    for number, key in enumerate(objects_under(pieces[0], s3)):
+    for number, key in enumerate(objects_under(pieces[0], query.access_key)):
         place = re.fullmatch(pattern.rstrip("/") + "/[^/]+", f"s3://{bucket}/{key}")
         if place is not None:
             path = folder / f"{number}.parquet"
-            s3.download_file(bucket, key, str(path))
+            query.s3.download_file(bucket, key, str(path))
             yield path, place.groupdict()
 
 

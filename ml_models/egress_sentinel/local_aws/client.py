@@ -23,6 +23,11 @@ def access_key_of(request: Request) -> str:
     return signed[1] if signed else CREDENTIAL
 
 
+def key_of_role(arn: str) -> str:
+    """Return the access key with which what runs as a role signs here: the role's name, so that one can tell them."""
+    return arn.rpartition("/")[2]
+
+
 @cache
 def client(service: str, credential: str = CREDENTIAL) -> Any:
     """Return a client that signs with an access key; the server's own URL is in AWS_ENDPOINT_URL."""

@@ -19,7 +19,7 @@ from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.endpoint_app import PRIMARY
 from egress_sentinel.errors import UserError
-from egress_sentinel.local_aws.client import REGION
+from egress_sentinel.local_aws.client import REGION, key_of_role
 from egress_sentinel.local_aws.errors import ApiError
 from egress_sentinel.local_aws.objects import download
 from egress_sentinel.local_aws.packages import Packages
@@ -43,7 +43,7 @@ class SageMaker:
         self._serving: dict[str, LocalPipeline] = {}
         self._lock = threading.RLock()
         self._packages = Packages()
-        self._parts = (self, TransformJobs(self._artifact_url), TrainingJobs(), self._packages)
+        self._parts = (self, TransformJobs(self._artifact), TrainingJobs(), self._packages)
 
     def answer(self, request: Request, body: bytes) -> Response | None:
         """Answer a call of the control plane, or return None where it is moto's."""
@@ -210,19 +210,20 @@ class SageMaker:
         for number, given in enumerate(described.get("Containers") or [described["PrimaryContainer"]]):
             artifact = folder / f"model-{number}.tar.gz"
             resolved = self._resolved(given)
-            download(str(resolved.get("ModelDataUrl", "")), artifact)
+            download(str(resolved.get("ModelDataUrl", "")), artifact, key_of_role(described["ExecutionRoleArn"]))
             name = given.get("ContainerHostname") or (
                 f"container-{number + 1}" if "Containers" in described else PRIMARY
             )
             containers.append(Container(artifact, resolved.get("Environment", {}), name))
         return containers
 
-    def _artifact_url(self, model: str) -> str:
-        """Return where the artifact of a model of one container lies."""
+    def _artifact(self, model: str) -> tuple[str, str]:
+        """Return where the artifact of a model of one container lies, and the model's role."""
         described = self._get("Model", model)
         if "PrimaryContainer" not in described:
             raise ApiError(f"The local AWS runs no transform job of {model!r}, which is an inference pipeline.")
-        return str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
+        url = str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
+        return url, str(described["ExecutionRoleArn"])
 
     def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
         """Return a container as it says itself, or as its model package does."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
-from egress_sentinel.local_aws.client import client
+from egress_sentinel.local_aws.client import client, key_of_role
 from egress_sentinel.local_aws.errors import ApiError
 from egress_sentinel.local_aws.jobs import JobTable
 from egress_sentinel.local_aws.objects import download, objects_under
@@ -76,6 +76,7 @@ class TrainingJobs:
 
 
 def _train(job: dict[str, Any], folder: Path, where: str) -> None:
+    role = key_of_role(job["RoleArn"])
     for name in ("code", "model", "output", "input"):
         (folder / name).mkdir()
     given = {name: _plain(value) for name, value in job.get("HyperParameters", {}).items()}
@@ -88,16 +89,16 @@ def _train(job: dict[str, Any], folder: Path, where: str) -> None:
     }
     for channel in job.get("InputDataConfig", []):
         target = folder / "input" / channel["ChannelName"]
-        _download_channel(channel, target)
+        _download_channel(channel, target, role)
         environment[f"SM_CHANNEL_{channel['ChannelName'].upper()}"] = str(target)
     if "sagemaker_program" not in given or "sagemaker_submit_directory" not in given:
         raise TrainingError("AlgorithmError: no sagemaker_program and sagemaker_submit_directory were given")
-    download(given["sagemaker_submit_directory"], folder / "sourcedir.tar.gz")
+    download(given["sagemaker_submit_directory"], folder / "sourcedir.tar.gz", role)
     with tarfile.open(folder / "sourcedir.tar.gz") as tar:
         tar.extractall(folder / "code", filter="data")
     _run_program(job["TrainingJobName"], given, folder, environment)
-    _upload(folder / "model", f"{where}/model.tar.gz")
-    _upload(folder / "output", f"{where}/output.tar.gz")
+    _upload(folder / "model", f"{where}/model.tar.gz", role)
+    _upload(folder / "output", f"{where}/output.tar.gz", role)
 
 
 def _plain(value: str) -> str:
@@ -109,18 +110,18 @@ def _plain(value: str) -> str:
     return decoded if isinstance(decoded, str) else value
 
 
-def _download_channel(channel: Mapping[str, Any], target: Path) -> None:
+def _download_channel(channel: Mapping[str, Any], target: Path, role: str) -> None:
     source = channel["DataSource"]["S3DataSource"]["S3Uri"]
     address = urlparse(source)
     prefix = address.path.lstrip("/")
-    keys = objects_under(source)
+    keys = objects_under(source, role)
     if not keys:
         name = channel["ChannelName"]
         raise TrainingError(f"ClientError: Data download failed: no objects for channel {name} under {source}")
     for key in keys:
         path = target / (key.removeprefix(prefix).lstrip("/") or Path(key).name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        client("s3").download_file(address.netloc, key, str(path))
+        client("s3", role).download_file(address.netloc, key, str(path))
 
 
 def _run_program(name: str, given: Mapping[str, str], folder: Path, environment: Mapping[str, str]) -> None:
@@ -155,10 +156,10 @@ def _log(name: str, text: str) -> None:
         logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
 
 
-def _upload(folder: Path, url: str) -> None:
+def _upload(folder: Path, url: str, role: str) -> None:
     from anomaly_detection.artifact import pack
 
     packed = folder.with_suffix(".tar.gz")
     pack(folder, packed)
     address = urlparse(url)
-    client("s3").upload_file(str(packed), address.netloc, address.path.lstrip("/"))
+    client("s3", role).upload_file(str(packed), address.netloc, address.path.lstrip("/"))

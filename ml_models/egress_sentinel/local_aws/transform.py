@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 import requests
 
 from egress_sentinel.errors import UserError
-from egress_sentinel.local_aws.client import client
+from egress_sentinel.local_aws.client import client, key_of_role
 from egress_sentinel.local_aws.errors import ApiError
 from egress_sentinel.local_aws.jobs import JobTable
 from egress_sentinel.local_aws.objects import download, objects_under
@@ -40,19 +40,21 @@ class TransformJobs:
 
     Parameters
     ----------
-    artifact_url : callable
-        Gives the artifact's S3 address of a model by name, or raises ApiError.
+    artifact : callable
+        Gives the artifact's S3 address and the role of a model by name, or raises ApiError.
     """
 
-    def __init__(self, artifact_url: Callable[[str], str]) -> None:
-        self._artifact_url = artifact_url
+    def __init__(self, artifact: Callable[[str], tuple[str, str]]) -> None:
+        self._artifact = artifact
         self.jobs = JobTable("TransformJob", "transform-job", "SageMaker Transform Job State Change")
 
     def _CreateTransformJob(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
         _check(given)
-        url = self._artifact_url(given["ModelName"])
+        url, role = self._artifact(given["ModelName"])
         created = self.jobs.create(given)
-        threading.Thread(target=self._run, args=(given["TransformJobName"], url), daemon=True).start()
+        threading.Thread(
+            target=self._run, args=(given["TransformJobName"], url, key_of_role(role)), daemon=True
+        ).start()
         return created
 
     def _DescribeTransformJob(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -65,16 +67,16 @@ class TransformJobs:
     def _ListTransformJobs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"TransformJobSummaries": self.jobs.summaries()}
 
-    def _run(self, name: str, url: str) -> None:
+    def _run(self, name: str, url: str, credential: str) -> None:
         job = self.jobs.get(name)
         self.jobs.times(name, TransformStartTime=time.time())
         try:
-            keys = _inputs(job)
+            keys = _inputs(job, credential)
             with tempfile.TemporaryDirectory() as folder:
                 artifact = Path(folder) / "model.tar.gz"
-                download(url, artifact)
+                download(url, artifact, credential)
                 with LocalEndpoint(artifact) as endpoint:
-                    _transform(job, keys, endpoint.url)
+                    _transform(job, keys, endpoint.url, client("s3", credential))
         except (TransformError, UserError) as error:
             self.jobs.change(name, "Failed", str(error))
         else:
@@ -94,25 +96,25 @@ def _check(given: dict[str, Any]) -> None:
         raise ApiError("BatchStrategy MultiRecord needs a SplitType of Line, RecordIO or TFRecord")
 
 
-def _inputs(job: dict[str, Any]) -> list[str]:
+def _inputs(job: dict[str, Any], credential: str) -> list[str]:
     source = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
-    keys = objects_under(source)
+    keys = objects_under(source, credential)
     if not keys:
         raise TransformError(f"ClientError: No objects were found under {source}")
     return keys
 
 
-def _transform(job: dict[str, Any], keys: list[str], url: str) -> None:
+def _transform(job: dict[str, Any], keys: list[str], url: str, s3: Any) -> None:
     job = _suggested(url) | job
     source = job["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     target = urlparse(job["TransformOutput"]["S3OutputPath"])
     bucket, prefix = urlparse(source).netloc, urlparse(source).path.lstrip("/")
     folder = prefix[: prefix.rfind("/") + 1]
     for key in keys:
-        body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         answer = _answers(job, url, body)
         name = f"{target.path.lstrip('/')}{key.removeprefix(folder)}.out"
-        client("s3").put_object(Bucket=target.netloc, Key=name, Body=answer)
+        s3.put_object(Bucket=target.netloc, Key=name, Body=answer)
 
 
 def _suggested(url: str) -> dict[str, Any]:
