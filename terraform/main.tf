@@ -149,7 +149,7 @@ module "retraining" {
 
   name                 = var.name
   schedule_expression  = var.retraining.schedule_expression == "" ? null : var.retraining.schedule_expression
-  start_alarm_names    = concat(var.retraining.start_alarm_names, [for drift in module.drift : drift.alarm_name if var.drift.starts_retraining])
+  start_alarm_names    = concat(var.retraining.start_alarm_names, [for drift in module.drift : drift.alarm_name if try(var.drift.starts_retraining, false)])
   source_bundle        = "${local.build}/sourcedir.tar.gz"
   image                = local.image
   instance_type        = var.retraining.instance_type
