@@ -66,7 +66,7 @@ class LoadResult:
     Parameters
     ----------
     first_request_ms : float
-        The one before all others, alone: a cold start, where the endpoint was cold.
+        The very first one to this endpoint, alone, be it for the manifest: a cold start, where the endpoint was cold.
     requests : int
         Answered or refused, without the first one.
     seconds : float
@@ -110,6 +110,11 @@ class Endpoint:
     concurrency : int
         Connections that are kept open.
 
+    Attributes
+    ----------
+    first_ms : float or None
+        How long the very first answer took: a cold start, where the endpoint was cold.
+
     Raises
     ------
     UserError
@@ -122,6 +127,7 @@ class Endpoint:
         from botocore.exceptions import BotoCoreError
 
         self.name = name
+        self.first_ms: float | None = None
         # A retry would hide a throttle, and its wait would stand as latency.
         config: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "max_pool_connections": concurrency}
         given: dict[str, Any] = {}
@@ -136,10 +142,13 @@ class Endpoint:
 
     def ask(self, body: bytes, content_type: str, accept: str) -> bytes:
         """Return an answer; errors are botocore's."""
+        begun = time.perf_counter()
         answer = self._runtime.invoke_endpoint(
             EndpointName=self.name, Body=body, ContentType=content_type, Accept=accept
         )
         content: bytes = answer["Body"].read()
+        if self.first_ms is None:
+            self.first_ms = (time.perf_counter() - begun) * 1000
         return content
 
     def feature_names(self) -> list[str]:
@@ -219,15 +228,13 @@ def run(endpoint: Endpoint, plan: Plan, tick: Callable[[], None] = lambda: None)
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
-    begun = time.perf_counter()
     try:
         endpoint.ask(plan.body, plan.content_type, plan.accept)
     except (BotoCoreError, ClientError) as error:
         raise UserError(f"the endpoint {endpoint.name} did not answer the first request: {error}") from error
-    first_ms = (time.perf_counter() - begun) * 1000
     crowd = _Crowd(endpoint, plan, tick)
     crowd.run()
-    return crowd.result(first_ms)
+    return crowd.result(endpoint.first_ms or 0.0)
 
 
 class _Crowd:

@@ -37,11 +37,13 @@ def load(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_rows_are_made_up_from_what_the_model_says_it_takes(url: str, content_type: str) -> None:
     endpoint = Endpoint("egress-sentinel", url)
     assert endpoint.feature_names() == NAMES
+    first_ms = endpoint.first_ms
     for rows in (1, 7):
         plan = Plan(made_up_body(NAMES, rows, content_type), content_type, "text/csv;output=scores", rows, 3, 20)
         result = run(endpoint, plan)
         assert result.requests == len(result.latencies_ms) == 20
         assert not result.errors
+        assert result.first_request_ms == first_ms
         assert result.rows_per_second == pytest.approx(rows * result.requests_per_second)
         assert result.response_bytes > len("is_anomaly,anomaly_score\n") + rows
 
