@@ -24,7 +24,8 @@ class DuckDBEngine:
     Parameters
     ----------
     memory_limit : str, optional
-        Such as "2GB"; beyond it DuckDB spills to a temporary folder. By default 80 % of the machine's memory.
+        Such as "2GB"; beyond it DuckDB spills to a temporary folder what it can. By default 80 % of the machine's
+        memory.
     threads : int, optional
         By default all cores.
     """
@@ -75,6 +76,11 @@ class DuckDBEngine:
             return self._connection.execute(sql, list(parameters))
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.IOException) as error:
             raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+        except duckdb.OutOfMemoryException as error:
+            raise BadInputError(
+                f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; give the "
+                "accounts in several runs (features look at one account at a time), or take a machine with more memory"
+            ) from error
 
 
 def _sentence(error: Exception) -> str:

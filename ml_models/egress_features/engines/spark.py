@@ -32,7 +32,7 @@ _ON_ONE_MACHINE = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "3g",
     # 200 by default, each a task: on one machine most of the time would go into starting them.
-    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.shuffle.partitions": str(os.cpu_count() or 1),
     # Planning anew after each stage is for clusters.
     "spark.sql.adaptive.enabled": "false",
 }
@@ -219,10 +219,21 @@ class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        from py4j.protocol import Py4JJavaError
         from pyspark.errors import PySparkException
 
+        if isinstance(error, Py4JJavaError):
+            raise BadInputError(f"cannot read the exports: {_first_cause(error)}") from error
         if isinstance(error, PySparkException):
             raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+
+
+def _first_cause(error: Any) -> str:
+    """Return what Java said first; PySpark does not translate what is thrown while rows are fetched."""
+    thrown = error.java_exception
+    while thrown.getCause() is not None:
+        thrown = thrown.getCause()
+    return str(thrown.getMessage()).partition("\n")[0]
 
 
 def _address(path: str) -> str:
