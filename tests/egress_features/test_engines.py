@@ -26,6 +26,7 @@ class Recorder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.rows_at_once = engine.rows_at_once
         self.scripts: list[str] = []
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Takes SQL in DuckDB's dialect, in the subset that `dialects` can render."""
 
+    # How many rows the feature query may have at once; None for any number.
+    rows_at_once: int | None
+
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement or a script without a result."""
 

@@ -28,9 +28,14 @@ class DuckDBEngine:
         memory.
     threads : int, optional
         By default all cores.
+    rows_at_once : int, optional
+        How many rows of features are computed at once: windows do not spill. Accounts are kept whole.
     """
 
-    def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
+    def __init__(
+        self, memory_limit: str | None = None, threads: int | None = None, rows_at_once: int | None = 1_000_000
+    ) -> None:
+        self.rows_at_once = rows_at_once
         self._spill = tempfile.TemporaryDirectory(prefix="egress-features-")
         config: dict[str, Any] = {"temp_directory": self._spill.name}
         if memory_limit is not None:

@@ -53,6 +53,9 @@ class SparkEngine:
         PySpark or Java is missing.
     """
 
+    # Spark spills by itself.
+    rows_at_once: int | None = None
+
     def __init__(self, session: SparkSession | None = None) -> None:
         self._is_own = session is None
         self._session = session or start_session()
