@@ -83,8 +83,8 @@ class DuckDBEngine:
             raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
         except duckdb.OutOfMemoryException as error:
             raise BadInputError(
-                f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; give the "
-                "accounts in several runs (features look at one account at a time), or take a machine with more memory"
+                f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; the rows "
+                "of the largest account must fit: take a machine with more memory, or a Spark cluster (--engine spark)"
             ) from error
 
 
