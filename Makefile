@@ -36,8 +36,8 @@ demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to 
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
 
 .PHONY: test
-test: $(VENV)/.installed-test ## the whole test suite, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/.installed-test ## the whole test suite
+	@$(BIN)/python -m pytest
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
