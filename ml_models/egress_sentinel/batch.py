@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.lambda_runner import LambdaProcess
-from egress_sentinel.local_aws import LocalAws, create_detector_resources
+from egress_sentinel.local_aws import LocalAws, create_detector_resources, create_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,12 +121,7 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
 
 def local_environment(aws: LocalAws, resources: DetectorResources, model_tar: Path) -> dict[str, str]:
     """Make what the function works with beside the detector's resources, and return its environment variables."""
-    aws.client("s3").upload_file(str(model_tar), resources.bucket, "models/model.tar.gz")
-    aws.client("sagemaker").create_model(
-        ModelName=MODEL_NAME,
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/local",
-        PrimaryContainer={"Image": "local", "ModelDataUrl": f"s3://{resources.bucket}/models/model.tar.gz"},
-    )
+    create_model(aws, resources.bucket, model_tar, MODEL_NAME)
     table = "egress-sentinel-batch-jobs"
     aws.client("dynamodb").create_table(
         TableName=table,

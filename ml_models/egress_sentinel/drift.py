@@ -17,7 +17,7 @@ from egress_sentinel.drift_picture import picture
 from egress_sentinel.errors import UserError
 from egress_sentinel.importance import load_model
 from egress_sentinel.lambda_runner import LambdaProcess
-from egress_sentinel.local_aws import LocalAws, create_detector_resources
+from egress_sentinel.local_aws import LocalAws, create_detector_resources, create_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -81,12 +81,7 @@ def judge_locally(
 
 def local_environment(aws: LocalAws, resources: DetectorResources, model_tar: Path) -> dict[str, str]:
     """Make the model beside the detector's resources, and return the function's environment variables."""
-    aws.client("s3").upload_file(str(model_tar), resources.bucket, "models/model.tar.gz")
-    aws.client("sagemaker").create_model(
-        ModelName=MODEL_NAME,
-        ExecutionRoleArn="arn:aws:iam::123456789012:role/local",
-        PrimaryContainer={"Image": "local", "ModelDataUrl": f"s3://{resources.bucket}/models/model.tar.gz"},
-    )
+    create_model(aws, resources.bucket, model_tar, MODEL_NAME)
     return aws.environment() | {
         "BUCKET": resources.bucket,
         "ENDPOINT_NAME": "none",

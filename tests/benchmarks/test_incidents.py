@@ -244,7 +244,7 @@ def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path)
         assert alert.rank >= weight * sum(usd for _, usd, _ in record["hours"]) - 1e-6
 
 
-def test_verdicts_on_the_first_half_lower_false_alerts_and_lose_no_incident(small: Case, cache: Path) -> None:
+def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(small: Case, cache: Path) -> None:
     halves = feedback.replayed(small, cache)
     assert halves["without"].incidents == halves["with"].incidents
     assert halves["with"].false <= halves["without"].false
@@ -271,7 +271,7 @@ def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: P
         assert result["generated"]["incidents"] == sum(incident.catchable for incident in small.incidents)
         assert result["generated"]["false_per_account_month"] <= 2
     assert all(name in report.text_tables(results) for name in names)
-    pytest.importorskip("matplotlib")
+    required_module("matplotlib")
     frontier.draw(results, tmp_path / "frontier.png")
     assert (tmp_path / "frontier.png").read_bytes().startswith(b"\x89PNG")
     for result in results.values():

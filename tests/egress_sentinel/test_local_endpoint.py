@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from egress_sentinel.local_endpoint import LocalEndpoint, LocalEndpointError
+from tests.support.sample_data import required_program
 
 PROGRAM = """
 import os, pathlib, sys, time
@@ -402,11 +402,10 @@ def test_the_server_ends_when_its_owner_is_killed(model: Path) -> None:
     assert is_gone_within(url, seconds=10)
 
 
-@pytest.mark.skipif(shutil.which("aws") is None, reason="the AWS CLI is not installed")
 def test_the_aws_cli_invokes_it(endpoint: LocalEndpoint, tmp_path: Path) -> None:
     answer = tmp_path / "answer.json"
     (tmp_path / "body.csv").write_text("1,2")
-    command = ["aws", "sagemaker-runtime", "invoke-endpoint", "--endpoint-url", endpoint.url]
+    command = [required_program("aws"), "sagemaker-runtime", "invoke-endpoint", "--endpoint-url", endpoint.url]
     command += ["--endpoint-name", "sentinel", "--body", f"fileb://{tmp_path}/body.csv", "--content-type", "text/csv"]
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "us-east-1"}
     done = subprocess.run([*command, str(answer)], env=os.environ | credentials, capture_output=True, check=False)

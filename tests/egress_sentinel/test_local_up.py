@@ -27,7 +27,10 @@ def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:
         assert client.create_topic(Name="alerts")["TopicArn"].endswith(":alerts")
         client.close()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()  # else a server that goes on would be waited for without end
     assert not (tmp_path / OVERRIDE).exists()
 
 

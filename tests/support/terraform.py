@@ -1,10 +1,12 @@
 """Runs the real Terraform with the real AWS provider, and reads the configuration."""
 
+import atexit
 import json
 import os
 import re
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = ROOT / "terraform"
 EXAMPLES = sorted(path.parent.name for path in (TERRAFORM / "examples").glob("*/main.tf"))
 MIRROR = ROOT.parent / "shared" / "bin" / "terraform-mirror"
+MIRROR_ATTEMPTS = 10
 
 
 def require_terraform() -> None:
@@ -36,12 +39,23 @@ def environment() -> dict[str, str]:
 
 @cache
 def _mirror_config() -> str:
-    """Ask once: the script looks through the whole disk, and stumbles where files vanish meanwhile."""
-    for _ in range(3 if MIRROR.exists() else 0):
+    """Ask once: the script looks through the whole disk, and stumbles where files vanish meanwhile.
+
+    Its answer is copied: whoever asks beside us makes the script write the same file anew.
+    """
+    if not MIRROR.exists():
+        return ""
+    for _ in range(MIRROR_ATTEMPTS):
         done = subprocess.run([MIRROR], capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            return done.stdout.strip()
-    return ""
+        config = Path(done.stdout.strip()).read_text(encoding="utf-8") if done.returncode == 0 and done.stdout else ""
+        if config.rstrip().endswith("}"):
+            own = Path(tempfile.mkdtemp(prefix="egress-sentinel-terraform-")) / "mirror.tfrc"
+            own.write_text(config, encoding="utf-8")
+            atexit.register(shutil.rmtree, own.parent, ignore_errors=True)
+            return str(own)
+        if done.returncode == 0 and not done.stdout:
+            return ""
+    return str(pytest.fail(f"{MIRROR.name} found no mirror in {MIRROR_ATTEMPTS} attempts: {done.stderr}"))
 
 
 def terraform(folder: Path, *arguments: str, env: dict[str, str] | None = None, accept: tuple[int, ...] = (0,)) -> str:

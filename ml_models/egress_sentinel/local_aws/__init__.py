@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from egress_sentinel.server_process import LOOPBACK, ServerProcess, ServerStartError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 REGION = "us-east-1"
@@ -164,6 +165,29 @@ def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sent
     _create_idempotency_table(local_aws, idempotency_table)
     topic_arn, queue_url = _create_topic(local_aws, f"{prefix}-alerts")
     return DetectorResources(bucket, alerts_table, idempotency_table, topic_arn, queue_url, local_aws)
+
+
+def create_model(local_aws: LocalAws, bucket: str, model_tar: Path, name: str) -> None:
+    """Put an artifact into a bucket and make a SageMaker model of it, which a function finds as in AWS.
+
+    Parameters
+    ----------
+    local_aws : LocalAws
+        Where.
+    bucket : str
+        Which is there already; the artifact becomes `models/model.tar.gz`.
+    model_tar : Path
+        A model.tar.gz.
+    name : str
+        The model's name.
+    """
+    key = "models/model.tar.gz"
+    local_aws.client("s3").upload_file(str(model_tar), bucket, key)
+    local_aws.client("sagemaker").create_model(
+        ModelName=name,
+        ExecutionRoleArn="arn:aws:iam::123456789012:role/local",
+        PrimaryContainer={"Image": "local", "ModelDataUrl": f"s3://{bucket}/{key}"},
+    )
 
 
 def _create_alerts_table(local_aws: LocalAws, name: str) -> None:
