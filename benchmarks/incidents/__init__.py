@@ -13,10 +13,11 @@
 To evaluate a changed detector quickly::
 
     from pathlib import Path
-    from benchmarks.incidents.cases import SEEDS, generated_case
+    from benchmarks.incidents.cases import generated_case
     from benchmarks.incidents.detectors import ours
     from benchmarks.incidents.evaluation import BUDGET, OURS, alerts_by_setting, apply, tuned
     from benchmarks.incidents.score import total
+    from benchmarks.incidents.seeds import SEEDS
 
     cache = Path("bench-cache")
     found = [(c, alerts_by_setting(OURS, c, cache)) for c in (generated_case(s, cache) for s in SEEDS["dev"])]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.incidents.alert import above
-from benchmarks.incidents.cases import SEEDS, generated_case, real_case
+from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.evaluation import BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tuned
 from benchmarks.incidents.frontier import curve, draw
 from benchmarks.incidents.report import text_tables
 from benchmarks.incidents.score import Score, explain, total
+from benchmarks.incidents.seeds import SEEDS
 
 if TYPE_CHECKING:
     from benchmarks.incidents.evaluation import Found

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from benchmarks.incidents.bill import Bill
 
-SEEDS = {"dev": tuple(range(1, 6)), "reported": tuple(range(101, 107))}
 # How often each size comes; every kind comes at least once in a bill.
 SIZE_SHARES = {"large": 0.2, "medium": 0.35, "small": 0.35, "faint": 0.1}
 # Bills come a few times a day, and an hour's lines are in the first one that is made this long after it.

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.incidents.cases import SEEDS, generated_case, real_case
+from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import in_process, ours
 from benchmarks.incidents.score import belongs, is_about, score
+from benchmarks.incidents.seeds import SEEDS
 from egress_sentinel.feedback import judge
 
 if TYPE_CHECKING:
