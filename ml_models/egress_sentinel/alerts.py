@@ -120,7 +120,7 @@ def worst_first(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def alerts_table(alerts: Sequence[Mapping[str, Any]]) -> Table:
-    """Lay alerts out for a terminal, two lines of why each."""
+    """Lay alerts out for a terminal: of the reasons the first, and what it looks like; the report has them all."""
     table = Table(show_lines=True, caption=_CAPTION, caption_justify="left", pad_edge=False)
     table.add_column("severity")
     table.add_column("start_hour_utc\nend_hour_utc", no_wrap=True)
@@ -128,7 +128,7 @@ def alerts_table(alerts: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("egress_class\nresource_id", overflow="fold", min_width=18)
     table.add_column("cost_usd\nexpected", justify="right", no_wrap=True)
     table.add_column("egress_gb\nexpected", justify="right", no_wrap=True)
-    table.add_column("reasons", overflow="fold", ratio=1)
+    table.add_column("reasons\nlooks_like", overflow="fold", ratio=1)
     for alert in alerts:
         table.add_row(*_cells(alert))
     return table
@@ -149,8 +149,13 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str, ...]:
         f"{alert['egress_class']}\n{_escape(_short(alert['resource_id']))}",
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",
         _gigabytes(alert),
-        "\n".join(_escape(reason) for reason in alert["reasons"][:2]),
+        _escape(_why(alert)),
     )
+
+
+def _why(alert: Mapping[str, Any]) -> str:
+    likely = f"looks like {alert['looks_like']}" if alert.get("looks_like") else ""
+    return "\n".join(line for line in (*alert["reasons"][:1], likely) if line)
 
 
 def _gigabytes(alert: Mapping[str, Any]) -> str:

@@ -85,3 +85,16 @@ def test_no_alerts_says_so(folder: Path) -> None:
     assert figures is not None
     assert len(json.loads(figures[1])["totals"]["data"]) > 5
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', text)
+
+
+def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -> None:
+    alert = max(world.alerts, key=lambda one: one["anomalous_hours"])
+    write_report([alert], folder / "features.parquet", folder / "band.html")
+    text = (folder / "band.html").read_text()
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text)
+    assert found is not None
+    low, high = json.loads(found[1])[f"series-{alert['alert_id']}"]["data"][:2]
+    start = alert["start_hour_utc"][:16].replace("T", " ")
+    half = {hour: (h - m) for hour, h, m in zip(high["x"], high["y"], low["y"], strict=True)}
+    before = max(width for hour, width in half.items() if hour < start)
+    assert all(width <= before * 1.01 for hour, width in half.items() if hour >= start)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
@@ -83,7 +83,11 @@ class ReportData:
         return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series)
 
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Return the alert's leading series around it: hour, usage, expected band and, if known, the score."""
+        """Return the alert's leading series around it: hour, usage, expected band and, if known, the score.
+
+        From the incident on the band keeps the width that it had before: what the incident itself adds to the mean
+        deviation says nothing about what was expected.
+        """
         start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
         end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
@@ -96,11 +100,13 @@ class ReportData:
             [*(alert[name] for name in SERIES_KEYS), start, end],
         ).fetchall()
         hours, usage, expected, spread, flags, scores = zip(*rows, strict=True) if rows else ((),) * 6
+        began = _text(datetime.fromisoformat(alert["start_hour_utc"]))
+        held = _held(spread, sum(_text(hour) < began for hour in hours))
         return {
             "hours": [_text(hour) for hour in hours],
             "usage_gb": [round(value, 4) for value in usage],
-            "low_gb": [round(max(e - 3 * s, 0), 4) for e, s in zip(expected, spread, strict=True)],
-            "high_gb": [round(e + 3 * s, 4) for e, s in zip(expected, spread, strict=True)],
+            "low_gb": [round(max(e - 3 * s, 0), 4) for e, s in zip(expected, held, strict=True)],
+            "high_gb": [round(e + 3 * s, 4) for e, s in zip(expected, held, strict=True)],
             "expected_gb": [round(value, 4) for value in expected],
             "anomalous": [bool(flag) for flag in flags],
             "scores": list(scores) if self._has_scores else [],
@@ -139,3 +145,9 @@ class ReportData:
 
 def _text(hour: datetime) -> str:
     return f"{hour:%Y-%m-%d %H:%M}"
+
+
+def _held(spread: Sequence[float], first: int) -> list[float]:
+    """Let no value from `first` on be larger than the one before it."""
+    before = spread[first - 1] if first else 0.0
+    return [*spread[:first], *(min(value, before) for value in spread[first:])]

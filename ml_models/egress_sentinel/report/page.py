@@ -107,7 +107,7 @@ def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
     worst = alerts[0]
     return (
         f"{len(alerts)} {noun}, ${excess:,.2f} above what was expected; the worst is {worst['severity']}: "
-        f"{worst['egress_class']} of {_resource(worst['resource_id']) or worst['service']} in account "
+        f"{_resource(worst['resource_id']) or worst['service']} ({worst['egress_class']}) in account "
         f"{worst['account_id']}, ${worst['excess_cost_usd_per_day']:,.2f} a day if it goes on."
     )
 
