@@ -2,6 +2,7 @@
 # what scores files (batch), what keeps models (registry), what makes new ones (retraining), what queries (features) and, on
 # request, what tells of drift and a notebook.
 
+data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
@@ -26,6 +27,19 @@ locals {
 
   image = coalesce(var.image_uri, data.aws_sagemaker_prebuilt_ecr_image.this.registry_path)
 
+  creates_flow_logs = var.flow_logs != null && try(var.flow_logs.existing, null) == null
+  flow_logs = var.flow_logs == null ? null : {
+    bucket      = local.creates_flow_logs ? one(module.flow_logs[*].bucket) : var.flow_logs.existing.bucket
+    prefix      = try(var.flow_logs.existing.prefix, "")
+    kms_key_arn = try(var.flow_logs.existing.kms_key_arn, null)
+    account_ids = local.log_delivery.account_ids
+    regions     = local.log_delivery.regions
+  }
+  log_delivery = {
+    account_ids = distinct(concat([data.aws_caller_identity.current.account_id], try(var.flow_logs.account_ids, [])))
+    regions     = distinct(concat([data.aws_region.current.id], try(var.flow_logs.regions, [])))
+  }
+
   environment = merge({
     SAGEMAKER_PROGRAM             = "anomaly_detection.inference_script"
     SAGEMAKER_SUBMIT_DIRECTORY    = "/opt/ml/model/code"
@@ -48,7 +62,23 @@ module "storage" {
   scored_prefix         = local.scored_prefix
   scored_retention_days = var.scored_retention_days
   data_export           = var.data_export
+  log_delivery          = local.creates_flow_logs ? local.log_delivery : null
   force_destroy         = var.force_destroy
+}
+
+module "flow_logs" {
+  source = "./modules/flow_logs"
+  count  = local.creates_flow_logs ? 1 : 0
+
+  name                    = var.name
+  vpc_ids                 = var.flow_logs.vpc_ids
+  subnet_ids              = var.flow_logs.subnet_ids
+  max_aggregation_seconds = var.flow_logs.max_aggregation_seconds
+  retention_days          = var.flow_logs.retention_days
+  account_ids             = local.log_delivery.account_ids
+  regions                 = local.log_delivery.regions
+  kms_key_arn             = module.storage.kms_key_arn
+  force_destroy           = var.force_destroy
 }
 
 # The key carries the content's hash: another artifact is another object, and so another model.
@@ -197,6 +227,7 @@ module "features" {
   kms_key_arn        = module.storage.kms_key_arn
   features_prefix    = local.features_prefix
   scored_prefix      = local.scored_prefix
+  flow_logs          = local.flow_logs
   export_name        = try(var.data_export.name, var.name)
   max_scanned_gb     = var.max_scanned_gb
   sql_dir            = "${local.build}/athena"

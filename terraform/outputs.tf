@@ -98,6 +98,16 @@ output "athena_workgroup" {
   value       = module.features.workgroup
 }
 
+output "flow_logs_bucket" {
+  description = "Bucket of the flow logs, its own or the existing one; null without flow_logs."
+  value       = try(local.flow_logs.bucket, null)
+}
+
+output "flow_log_format" {
+  description = "Format of a flow log of another account or region whose destination is the bucket; null where flow logs are not switched on from here."
+  value       = one(module.flow_logs[*].log_format)
+}
+
 output "dashboard_url" {
   description = "Address of the CloudWatch dashboard."
   value       = module.monitoring.dashboard_url

@@ -514,6 +514,58 @@ variable "features_pipeline" {
   }
 }
 
+variable "flow_logs" {
+  description = "VPC Flow Logs, in parquet, by the hour: vpc_ids and subnet_ids to switch them on for, into a bucket of their own (longest span of a record 60 or 600 seconds, days that they are kept), or the existing bucket that has them already (Hive-compatible folders, its prefix and its KMS key, if any). Besides this account and region, account_ids and regions whose logs lie there or may be delivered there; null for none."
+  type = object({
+    vpc_ids                 = optional(list(string), [])
+    subnet_ids              = optional(list(string), [])
+    max_aggregation_seconds = optional(number, 600)
+    retention_days          = optional(number, 14)
+    existing                = optional(object({ bucket = string, prefix = optional(string, ""), kms_key_arn = optional(string) }))
+    account_ids             = optional(list(string), [])
+    regions                 = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.flow_logs == null || try((length(var.flow_logs.vpc_ids) + length(var.flow_logs.subnet_ids) > 0) != (var.flow_logs.existing != null), false)
+    error_message = "flow_logs has either vpc_ids or subnet_ids to switch flow logs on for, or the existing bucket that has them."
+  }
+
+  validation {
+    condition     = var.flow_logs == null || try(contains([60, 600], var.flow_logs.max_aggregation_seconds), false)
+    error_message = "flow_logs.max_aggregation_seconds is 60 or 600."
+  }
+
+  validation {
+    condition     = var.flow_logs == null || try(var.flow_logs.retention_days >= 7, false)
+    error_message = "flow_logs.retention_days is at least 7: estimates reach back to where the bill is complete."
+  }
+
+  validation {
+    condition     = try(var.flow_logs.existing, null) == null || can(regex("^(|[^/].*/)$", var.flow_logs.existing.prefix))
+    error_message = "flow_logs.existing.prefix is what stands before AWSLogs/: empty, or a folder that ends with /."
+  }
+
+  validation {
+    condition = alltrue([
+      for id in try(concat(var.flow_logs.vpc_ids, var.flow_logs.subnet_ids), []) : can(regex("^(vpc|subnet)-[0-9a-f]+$", id))
+    ])
+    error_message = "flow_logs.vpc_ids and subnet_ids are ids such as vpc-0a1b2c3d and subnet-0a1b2c3d."
+  }
+
+  validation {
+    condition     = alltrue([for id in try(var.flow_logs.account_ids, []) : can(regex("^[0-9]{12}$", id))])
+    error_message = "flow_logs.account_ids are 12 digits each."
+  }
+
+  # A bucket's name has 63 characters: this one's is the name, -flow-logs-, the account and the region.
+  validation {
+    condition     = try(var.flow_logs.existing, null) != null || var.flow_logs == null || length(var.name) <= 25
+    error_message = "With flow_logs, name is at most 25 characters: the bucket's name would be too long."
+  }
+}
+
 variable "force_destroy" {
   description = "Whether destroying may remove the alerts table and a bucket that still holds objects."
   type        = bool

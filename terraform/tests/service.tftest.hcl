@@ -455,3 +455,83 @@ run "refuses_a_name_that_aws_would" {
     name = "Egress_Sentinel"
   }
 }
+
+run "switches_flow_logs_on" {
+  variables {
+    flow_logs = { vpc_ids = ["vpc-0a1b2c3d"], subnet_ids = ["subnet-0a1b2c3d"], max_aggregation_seconds = 60, account_ids = ["444455556666"] }
+  }
+
+  assert {
+    condition     = output.flow_logs_bucket == "egress-sentinel-flow-logs-111122223333-eu-west-1"
+    error_message = "Flow logs have a bucket of their own."
+  }
+
+  assert {
+    condition     = startswith(output.flow_log_format, "$${version} $${account-id} ") && strcontains(output.flow_log_format, "$${pkt-dst-aws-service} $${flow-direction} $${traffic-path}")
+    error_message = "The format is that of AWS, with the fields of version 5."
+  }
+
+  assert {
+    condition     = join(" ", module.flow_logs[0].writers) == "111122223333 444455556666"
+    error_message = "Named accounts may deliver beside this one."
+  }
+}
+
+run "reads_the_flow_logs_that_are_there" {
+  command = plan
+
+  variables {
+    flow_logs = { existing = { bucket = "central-flow-logs", prefix = "network/" }, account_ids = ["444455556666"], regions = ["us-east-1"] }
+  }
+
+  assert {
+    condition     = output.flow_logs_bucket == "central-flow-logs" && output.flow_log_format == null
+    error_message = "An existing bucket is read, and nothing is switched on."
+  }
+}
+
+run "refuses_flow_logs_of_nothing" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    flow_logs = {}
+  }
+}
+
+run "refuses_to_switch_on_what_is_there" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    flow_logs = { vpc_ids = ["vpc-0a1b2c3d"], existing = { bucket = "central-flow-logs" } }
+  }
+}
+
+run "refuses_an_aggregation_that_aws_has_not" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    flow_logs = { vpc_ids = ["vpc-0a1b2c3d"], max_aggregation_seconds = 300 }
+  }
+}
+
+run "refuses_a_prefix_that_is_no_folder" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    flow_logs = { existing = { bucket = "central-flow-logs", prefix = "/network" } }
+  }
+}
+
+run "refuses_a_name_too_long_for_the_flow_logs_bucket" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    name      = "egress-sentinel-of-the-platform"
+    flow_logs = { vpc_ids = ["vpc-0a1b2c3d"] }
+  }
+}

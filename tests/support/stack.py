@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,14 @@ class Stack:
 
 
 @contextlib.contextmanager
-def applied(example: str, build: Path, variables: dict[str, str]) -> Iterator[Stack]:
-    """Apply an example; its state and its AWS end with the block."""
+def applied(example: str, build: Path, variables: Mapping[str, str | Callable[[LocalAws], str]]) -> Iterator[Stack]:
+    """Apply an example; its state and its AWS end with the block. A variable may be what that AWS is asked for."""
     with tempfile.TemporaryDirectory() as temporary, LocalAws() as aws:
         (Path(temporary) / "build").symlink_to(build)
         folder = checkout(Path(temporary)) / "examples" / example
         write_override(folder / OVERRIDE)
-        stack = Stack(example, folder, aws, {"force_destroy": "true", **variables})
+        asked = {name: value if isinstance(value, str) else value(aws) for name, value in variables.items()}
+        stack = Stack(example, folder, aws, {"force_destroy": "true", **asked})
         stack.run("init", "-input=false")
         stack.apply()
         yield stack

@@ -26,7 +26,9 @@ import pytest
 import requests
 
 from egress_features import FEATURES, KEYS, build_features
+from egress_features.flow_logs.fields import FIELDS
 from egress_sentinel.demo import write_demo_bill
+from egress_sentinel.local_aws import LocalAws
 from egress_sentinel.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.training import train
 from tests.support.exports import write_as
@@ -65,13 +67,14 @@ def stacks(
 ) -> Iterator[dict[str, Stack]]:
     """Every example, applied; most of the time Terraform waits, so they wait together."""
     own = own_model(features[0], tmp_path_factory.mktemp("own") / "own.tar.gz")
-    variables = {
+    variables: dict[str, dict[str, str | Callable[[LocalAws], str]]] = {
         "serverless": {"emails": '["someone@example.com"]'},
         "bring_your_own_model": {"model_artifact": str(own)},
         "serial_pipeline": {
             "preprocessor_artifact": str(pipeline / PREPROCESSOR_TAR),
             "model_artifact": str(pipeline / MODEL_TAR),
         },
+        "realtime": {"flow_log_vpc_ids": default_vpc},
         "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
         "complete": {
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
@@ -87,6 +90,10 @@ def stacks(
         with ThreadPoolExecutor(len(EXAMPLES)) as pool:
             found = dict(zip(EXAMPLES, pool.map(enter, EXAMPLES), strict=True))
         yield found
+
+
+def default_vpc(aws: LocalAws) -> str:
+    return json.dumps([vpc["VpcId"] for vpc in aws.client("ec2").describe_vpcs()["Vpcs"]])
 
 
 def together(stacks: dict[str, Stack], work: Callable[[Stack], Any]) -> dict[str, Any]:
@@ -146,6 +153,39 @@ def test_what_it_costs_is_read_from_the_state(stacks: dict[str, Stack]) -> None:
         done = subprocess.run(command, cwd=stacks[name].folder, capture_output=True, text=True, check=True)
         found = {line["item"]: line["usd"] for line in json.loads(done.stdout)["lines"]}
         assert {item, "encryption key", "alarms", "function egress-sentinel-detector"} <= set(found)
+
+
+def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) -> None:
+    """In the format and the folders of the table `flow_logs`, by a bucket that lets log delivery write for us alone."""
+    stack = stacks["realtime"]
+    (flow_log,) = stack.aws.client("ec2").describe_flow_logs()["FlowLogs"]
+    bucket = stack.outputs()["flow_logs_bucket"]
+    assert flow_log["LogDestination"] == f"arn:aws:s3:::{bucket}"
+    assert flow_log["DestinationOptions"] == {
+        "FileFormat": "parquet",
+        "HiveCompatiblePartitions": True,
+        "PerHourPartition": True,
+    }
+    table = stack.aws.client("glue").get_table(DatabaseName="egress_sentinel", Name="flow_logs")["Table"]
+    columns = {column["Name"] for column in table["StorageDescriptor"]["Columns"]}
+    fields = [field.strip("${}").replace("-", "_") for field in flow_log["LogFormat"].split()]
+    assert set(fields) <= columns
+    # Whatever `egress_features` reads of versions 2 to 5 is asked for.
+    later = {"resource_id", "interface_type", "next_hop_az_id", "next_hop_interface_type"}
+    assert {field.name for field in FIELDS} - later <= set(fields)
+    place = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1/year=2026/month=10"
+    template = table["Parameters"]["storage.location.template"]
+    for name, value in {"aws_account_id": "123456789012", "aws_region": "us-east-1", "year": "2026"}.items():
+        template = template.replace(f"${{{name}}}", value)
+    assert template.startswith(f"s3://{bucket}/{place.removesuffix('10')}")
+
+    policy = json.loads(stack.aws.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
+    deliveries = [s for s in policy["Statement"] if s["Principal"] == {"Service": "delivery.logs.amazonaws.com"}]
+    assert len(deliveries) == 2
+    for statement in deliveries:
+        condition = statement["Condition"]
+        assert condition["StringEquals"]["aws:SourceAccount"] == ["123456789012"]
+        assert condition["ArnLike"]["aws:SourceArn"] == ["arn:aws:logs:us-east-1:123456789012:*"]
 
 
 def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
@@ -270,7 +310,7 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
         found = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
         assert_same_hours(found, of_day(expected, day))
     tables = stack.aws.client("glue").get_tables(DatabaseName="egress_sentinel")["TableList"]
-    assert {table["Name"] for table in tables} == {"cur_2_0", "features", "flow_logs", "scored"}
+    assert {table["Name"] for table in tables} == {"cur_2_0", "features", "scored"}
 
     alert = wait_for(lambda: alert_on(stack, label["resource_id"]), 120)
     excess = float(alert["cost_usd"]["N"]) - float(alert["expected_cost_usd"]["N"])
@@ -742,6 +782,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],
         "databases": client("glue").get_databases()["DatabaseList"],
         "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
+        "flow logs": client("ec2").describe_flow_logs()["FlowLogs"],
         # moto makes the default keys behind AWS's own aliases.
         "keys": [k for k in described if k["Description"] != "Default key" and k["KeyState"] != "PendingDeletion"],
     }

@@ -23,6 +23,7 @@ def apply() -> None:
     """Mend moto's own classes; once, before it serves."""
     _tls_only_is_met()
     _delete_markers_go()
+    _flow_logs_keep_their_options()
 
 
 def _delete_markers_go() -> None:
@@ -30,6 +31,23 @@ def _delete_markers_go() -> None:
     from moto.s3.models import FakeDeleteMarker
 
     FakeDeleteMarker.dispose = lambda _: None  # type: ignore[attr-defined]
+
+
+def _flow_logs_keep_their_options() -> None:
+    """Let a flow log remember its file format and folders, which moto does not read."""
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.responses.flow_logs import FlowLogs
+
+    create = FlowLogs.create_flow_logs
+
+    def create_flow_logs(self: Any) -> Any:
+        answer = create(self)
+        for flow_log_id in answer.result["FlowLogIds"]:
+            flow_log = ec2_backends[ACCOUNT_ID][self.region].flow_logs[flow_log_id]
+            flow_log.destination_options = self._get_param("DestinationOptions")
+        return answer
+
+    FlowLogs.create_flow_logs = create_flow_logs  # type: ignore[method-assign]
 
 
 def _tls_only_is_met() -> None:

@@ -4,6 +4,12 @@ variable "region" {
   default     = "us-east-1"
 }
 
+variable "flow_log_vpc_ids" {
+  description = "VPCs whose flow logs are switched on."
+  type        = list(string)
+  default     = []
+}
+
 variable "model_artifact" {
   description = "Another model than the starting one: s3://BUCKET/KEY.tar.gz or a .tar.gz on this machine."
   type        = string

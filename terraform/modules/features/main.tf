@@ -40,7 +40,9 @@ locals {
     }
   }
 
-  tables = {
+  tables = merge(local.own_tables, local.flow_log_tables)
+
+  own_tables = {
     features = merge(local.by_day, { location = "${var.features_prefix}day=$${day}/", columns = local.hours })
     scored = merge(local.by_day, {
       location = "${var.scored_prefix}day=$${day}/"
@@ -49,26 +51,6 @@ locals {
         { name = "model_id", type = "string" },
       ])
     })
-    # VPC Flow Logs in parquet with hive-compatible prefixes, by the hour, delivered to flow-logs/ in the bucket.
-    flow_logs = {
-      partitions = ["year", "month", "day", "hour"]
-      location   = "flow-logs/AWSLogs/aws-account-id=${data.aws_caller_identity.current.account_id}/aws-service=vpcflowlogs/aws-region=${data.aws_region.current.id}/year=$${year}/month=$${month}/day=$${day}/hour=$${hour}/"
-      columns = concat(
-        [for name in ["version", "srcport", "dstport", "protocol", "tcp_flags", "traffic_path"] : { name = name, type = "int" }],
-        [for name in ["packets", "bytes", "start", "end"] : { name = name, type = "bigint" }],
-        [for name in [
-          "account_id", "interface_id", "srcaddr", "dstaddr", "action", "log_status", "vpc_id", "subnet_id", "instance_id",
-          "pkt_srcaddr", "pkt_dstaddr", "region", "az_id", "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction",
-        ] : { name = name, type = "string" }],
-      )
-      projection = merge([
-        for key, range in local.clock : {
-          "projection.${key}.type"   = "integer"
-          "projection.${key}.range"  = range
-          "projection.${key}.digits" = key == "year" ? "4" : "2"
-        }
-      ]...)
-    }
     # Data Exports writes PREFIX/NAME/data/BILLING_PERIOD=YYYY-MM/.
     cur_2_0 = {
       partitions = ["billing_period"]
@@ -93,6 +75,40 @@ locals {
   }
 }
 
+locals {
+  # VPC Flow Logs in parquet with Hive-compatible folders, by the hour.
+  flow_log_tables = {
+    for each in var.flow_logs == null ? [] : [var.flow_logs] : "flow_logs" => {
+      bucket     = each.bucket
+      partitions = ["aws_account_id", "aws_region", "year", "month", "day", "hour"]
+      location   = "${each.prefix}AWSLogs/aws-account-id=$${aws_account_id}/aws-service=vpcflowlogs/aws-region=$${aws_region}/year=$${year}/month=$${month}/day=$${day}/hour=$${hour}/"
+      columns = concat(
+        [for name in ["version", "srcport", "dstport", "protocol", "tcp_flags", "traffic_path"] : { name = name, type = "int" }],
+        [for name in ["packets", "bytes", "start", "end"] : { name = name, type = "bigint" }],
+        [for name in [
+          "account_id", "interface_id", "srcaddr", "dstaddr", "action", "log_status", "vpc_id", "subnet_id", "instance_id",
+          "pkt_srcaddr", "pkt_dstaddr", "region", "az_id", "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction",
+        ] : { name = name, type = "string" }],
+      )
+      projection = merge(
+        {
+          "projection.aws_account_id.type"   = "enum"
+          "projection.aws_account_id.values" = join(",", each.account_ids)
+          "projection.aws_region.type"       = "enum"
+          "projection.aws_region.values"     = join(",", each.regions)
+        },
+        [
+          for key, range in local.clock : {
+            "projection.${key}.type"   = "integer"
+            "projection.${key}.range"  = range
+            "projection.${key}.digits" = key == "year" ? "4" : "2"
+          }
+        ]...
+      )
+    }
+  }
+}
+
 resource "aws_glue_catalog_database" "this" {
   name = local.database
 }
@@ -108,7 +124,7 @@ resource "aws_glue_catalog_table" "this" {
     "EXTERNAL"                  = "TRUE"
     "classification"            = "parquet"
     "projection.enabled"        = "true"
-    "storage.location.template" = "s3://${var.bucket}/${each.value.location}"
+    "storage.location.template" = "s3://${try(each.value.bucket, var.bucket)}/${each.value.location}"
   })
 
   dynamic "partition_keys" {
@@ -121,7 +137,7 @@ resource "aws_glue_catalog_table" "this" {
   }
 
   storage_descriptor {
-    location      = "s3://${var.bucket}/${split("$", each.value.location)[0]}"
+    location      = "s3://${try(each.value.bucket, var.bucket)}/${split("$", each.value.location)[0]}"
     input_format  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
     output_format = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
 

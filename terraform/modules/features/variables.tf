@@ -23,6 +23,17 @@ variable "scored_prefix" {
   type        = string
 }
 
+variable "flow_logs" {
+  description = "Where flow logs lie: bucket, what stands before AWSLogs/, their key if it is another one, accounts and regions; null for none."
+  type = object({
+    bucket      = string
+    prefix      = string
+    kms_key_arn = string
+    account_ids = list(string)
+    regions     = list(string)
+  })
+}
+
 variable "export_name" {
   description = "Name of the CUR 2.0 export whose files lie under exports/NAME/data/."
   type        = string

@@ -57,6 +57,22 @@ resource "aws_kms_key" "this" {
           Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
         }
       ],
+      # Flow logs into a bucket that this key encrypts.
+      var.log_delivery == null ? [] : [{
+        Sid       = "LogDelivery"
+        Effect    = "Allow"
+        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+        Resource  = "*"
+        Condition = {
+          StringEquals = { "aws:SourceAccount" = var.log_delivery.account_ids }
+          ArnLike = {
+            "aws:SourceArn" = [
+              for pair in setproduct(var.log_delivery.regions, var.log_delivery.account_ids) : "arn:${local.partition}:logs:${pair[0]}:${pair[1]}:*"
+            ]
+          }
+        }
+      }],
     )
   })
 }

@@ -22,3 +22,9 @@ variable "force_destroy" {
   description = "Whether destroying may remove a bucket that still holds objects."
   type        = bool
 }
+
+variable "log_delivery" {
+  description = "Accounts and regions whose flow logs are encrypted with the key; null for none."
+  type        = object({ account_ids = list(string), regions = list(string) })
+  default     = null
+}
