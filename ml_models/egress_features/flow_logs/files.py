@@ -116,7 +116,8 @@ def _scan(files: Sequence[Path], names: Sequence[str], is_parquet: bool) -> str:
             "escape = '', nullstr = '-', filename = true)"
         )
     values = ", ".join(
-        f"CAST({_identifier(at[field.name])} AS VARCHAR) AS {field.name}"
+        # As in text files: "-" is nothing.
+        f"NULLIF(CAST({_identifier(at[field.name])} AS VARCHAR), '-') AS {field.name}"
         if field.name in at
         else f"CAST(NULL AS VARCHAR) AS {field.name}"
         for field in FIELDS

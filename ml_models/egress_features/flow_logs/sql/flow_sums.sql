@@ -5,7 +5,7 @@ CREATE OR REPLACE MACRO is_count(digits) AS COALESCE(TRY_CAST(digits AS BIGINT) 
 
 CREATE TABLE flow_read AS
 SELECT
-  DATE_TRUNC('hour', MAKE_TIMESTAMP(TRY_CAST("start" AS BIGINT) * 1000000)) AS hour_utc,
+  TIMESTAMP '1970-01-01 00:00:00' + TRY_CAST("start" AS BIGINT) // 3600 * INTERVAL '1' HOUR AS hour_utc,
   -- What the records do not say, the place in S3 or the file's name may.
   COALESCE(NULLIF(account_id, 'unknown'),
     NULLIF(regexp_extract(file, 'aws-account-id=(\d+)/', 1), ''),
@@ -34,6 +34,10 @@ SELECT
     WHEN traffic_path IS NOT NULL AND NOT is_count(traffic_path) THEN [file, traffic_path, 'traffic-path']
     END) AS no_number
 FROM flow_texts
-GROUP BY ALL;
+GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21;
 
-CREATE VIEW flow_sums AS SELECT * EXCLUDE (log_status, is_traffic, no_number) FROM flow_read WHERE is_traffic;
+CREATE VIEW flow_sums AS
+SELECT hour_utc, account_id, region, interface_id, instance_id, vpc_id, az_id, resource_id, interface_type,
+  next_hop_az_id, next_hop_interface_type, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, src_service, dst_service,
+  flow_direction, traffic_path, bytes, packets, flows
+FROM flow_read WHERE is_traffic;

@@ -16,9 +16,10 @@ WITH said AS (
   FROM flow_sums AS f JOIN named_addresses AS n ON n.interface_id = f.interface_id
 ),
 silent AS (
-  SELECT * FROM flow_sums AS f
-  WHERE NOT EXISTS (SELECT 1 FROM said AS s WHERE s.account_id = f.account_id AND s.region = f.region
-    AND s.interface_id = f.interface_id)
+  SELECT f.* FROM flow_sums AS f
+  LEFT JOIN (SELECT DISTINCT account_id, region, interface_id FROM said) AS s
+    ON s.account_id = f.account_id AND s.region = f.region AND s.interface_id = f.interface_id
+  WHERE s.interface_id IS NULL
 ),
 both_ends AS (
   SELECT account_id, region, interface_id, srcaddr AS address, flows FROM silent
@@ -46,9 +47,9 @@ SELECT f.*,
 FROM flow_sums AS f
 LEFT JOIN own_addresses AS o ON o.account_id = f.account_id AND o.region = f.region
   AND o.interface_id = f.interface_id AND o.address = f.srcaddr
-WHERE f.flow_direction IN ('egress', 'ingress') OR o.address IS NOT NULL
-  OR EXISTS (SELECT 1 FROM own_addresses AS d WHERE d.account_id = f.account_id AND d.region = f.region
-    AND d.interface_id = f.interface_id AND d.address = f.dstaddr);
+LEFT JOIN own_addresses AS d ON d.account_id = f.account_id AND d.region = f.region
+  AND d.interface_id = f.interface_id AND d.address = f.dstaddr
+WHERE f.flow_direction IN ('egress', 'ingress') OR o.address IS NOT NULL OR d.address IS NOT NULL;
 
 -- A NAT gateway's interface is one that the user's file or the record's own fields call so; else one without an
 -- instance that takes in packets on their way to a public address.
