@@ -41,9 +41,9 @@ def _flow_logs_keep_their_options() -> None:
     create = FlowLogs.create_flow_logs
 
     def create_flow_logs(self: Any) -> Any:
-        answer = create(self)
+        answer: Any = create(self)
         for flow_log_id in answer.result["FlowLogIds"]:
-            flow_log = ec2_backends[ACCOUNT_ID][self.region].flow_logs[flow_log_id]
+            flow_log: Any = ec2_backends[ACCOUNT_ID][self.region].flow_logs[flow_log_id]
             flow_log.destination_options = self._get_param("DestinationOptions")
         return answer
 
