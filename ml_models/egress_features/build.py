@@ -19,7 +19,6 @@ from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
 from egress_features.flow_logs.estimate import estimate_hours
 from egress_features.output import written_beside
-from egress_features.parts import write_features
 from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
 from egress_features.watermarks import late_services, make_watermarks
@@ -113,7 +112,7 @@ def build_features(
         runner.run(_sql("series_hours"))
         progress("computing features")
         metadata = {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()}
-        write_features(runner, _sql("features"), beside, metadata, progress)
+        runner.write_features(beside, metadata)
         return FeaturesSummary(
             input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]) + records,
             egress_lines=_count(runner, "kept_lines"),

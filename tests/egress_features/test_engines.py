@@ -19,6 +19,7 @@ from egress_features.engines.dialects import NotPortableError, parse, render
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import line, steady, write_csv, write_parquet
 from tests.support.sample_data import required_module, required_program, sample
+from tests.support.sql_features import FEATURES_SQL
 
 
 class Recorder:
@@ -26,7 +27,6 @@ class Recorder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.rows_at_once = engine.rows_at_once
         self.scripts: list[str] = []
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
@@ -39,6 +39,9 @@ class Recorder:
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         self._engine.insert(table, rows)
+
+    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
+        self.write_parquet(FEATURES_SQL, path, metadata)
 
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         self.scripts.append(sql)

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Takes SQL in DuckDB's dialect, in the subset that `dialects` can render."""
 
-    # How many rows the feature query may have at once; None for any number.
-    rows_at_once: int | None
-
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement or a script without a result."""
 
@@ -23,6 +20,9 @@ class Engine(Protocol):
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a table."""
+
+    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the rows of `sql/features.sql`, in its order, with metadata for the file."""
 
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         """Write a query's rows, in their order, with metadata for the file."""

@@ -6,12 +6,16 @@ import tempfile
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
+import numpy as np
 
+from egress_features import feature_file
 from egress_features.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 # Distinct values of a column chunk; numbers have more, and trying to find them took longer than writing them.
@@ -28,14 +32,9 @@ class DuckDBEngine:
         memory.
     threads : int, optional
         By default all cores.
-    rows_at_once : int, optional
-        How many rows of features are computed at once: windows do not spill. Accounts are kept whole.
     """
 
-    def __init__(
-        self, memory_limit: str | None = None, threads: int | None = None, rows_at_once: int | None = 1_000_000
-    ) -> None:
-        self.rows_at_once = rows_at_once
+    def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
         self._spill = tempfile.TemporaryDirectory(prefix="egress-features-")
         config: dict[str, Any] = {"temp_directory": self._spill.name}
         if memory_limit is not None:
@@ -68,6 +67,14 @@ class DuckDBEngine:
         marks = ", ".join("?" for _ in rows[0])
         self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - our own table name
 
+    def arrays(self, sql: str) -> dict[str, NDArray[Any]]:
+        """Run a query and return its columns, which have no nulls."""
+        return {name: np.asarray(values) for name, values in self._execute(sql).fetchnumpy().items()}
+
+    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """See `Engine.write_features`: the same rows as the query's, by numpy."""
+        feature_file.write_features(self, path, metadata)
+
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         """See `Engine.write_parquet`."""
         pairs = ", ".join(f'"{name}": {_quoted(text)}' for name, text in metadata.items())
@@ -83,8 +90,8 @@ class DuckDBEngine:
             raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
         except duckdb.OutOfMemoryException as error:
             raise BadInputError(
-                f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; the rows "
-                "of the largest account must fit: take a machine with more memory, or a Spark cluster (--engine spark)"
+                f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; take a "
+                "machine with more memory, or a Spark cluster (--engine spark)"
             ) from error
 
 

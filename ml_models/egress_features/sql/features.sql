@@ -5,6 +5,7 @@
 -- What an hour is held against ends one to seven days before it: an incident must not become usual while it goes on.
 -- Windows add up whole billionths of a GB or dollar, whose sums are exact: the same on every engine, in every order.
 -- The rows are sorted by series three times (lagged, past, habits) and carry nothing but numbers; texts join at the end.
+-- Of a series, rows are hours without a gap; of a class or region they need not be, so that windows there are of hours.
 WITH dense AS (
   SELECT s.series_id, s.account_number, s.class_number, s.region_number, s.group_number, h.n,
     COALESCE(x.usage_gb, 0) AS u, COALESCE(x.cost_usd, 0) AS c,
@@ -154,7 +155,7 @@ classes AS (
     CAST(SUM(u_exact) OVER account_hour AS DOUBLE) / 1e9 AS account_u,
     CAST(SUM(e_exact) OVER account_hour AS DOUBLE) / 1e9 AS account_e,
     CAST(COALESCE(MAX(largest_u24_exact) OVER (PARTITION BY class_number ORDER BY n
-      ROWS BETWEEN 840 PRECEDING AND 72 PRECEDING), 0) AS DOUBLE) / 1e9 AS usual_largest_u24
+      RANGE BETWEEN 840 PRECEDING AND 72 PRECEDING), 0) AS DOUBLE) / 1e9 AS usual_largest_u24
   FROM class_hours
   WINDOW account_hour AS (PARTITION BY account_number, n)
 ),
@@ -165,7 +166,7 @@ region_hours AS (
 ),
 regions AS (
   SELECT region_number, n,
-    COALESCE(SUM(is_busy) OVER (PARTITION BY region_number ORDER BY n ROWS BETWEEN 672 PRECEDING AND 24 PRECEDING), 0)
+    COALESCE(SUM(is_busy) OVER (PARTITION BY region_number ORDER BY n RANGE BETWEEN 672 PRECEDING AND 24 PRECEDING), 0)
       AS busy_hours
   FROM region_hours
 ),

@@ -1,0 +1,172 @@
+"""numpy's features are those of the SQL that defines them."""
+
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs
+from egress_features.engines import DuckDBEngine
+from egress_features.windows import DAY, History, Largest, Totals, least_of_last, median
+from egress_sentinel.demo import write_demo_bill
+from egress_sentinel.demo.flow_logs import write_flow_logs
+from tests.support.bill import START, line, write_parquet
+from tests.support.sample_data import sample
+from tests.support.sql_features import SqlEngine
+
+METADATA = {"key": "value"}
+NAMES = {feature.name for feature in FEATURES}
+
+
+@pytest.mark.parametrize("bill", ["demo", "real", "growing"])
+def test_a_bill_gives_what_sql_gives(bill: str, tmp_path: Path) -> None:
+    exports = {
+        "demo": lambda: write_demo_bill(tmp_path / "demo").files,
+        "real": lambda: find_exports([sample("cur_legacy")]),
+        "growing": lambda: [write_parquet(tmp_path / "bill.parquet", growing())],
+    }[bill]()
+    with SqlEngine() as engine:
+        expected = build_features(exports, tmp_path / "sql.parquet", engine=engine)
+    assert build_features(exports, tmp_path / "numpy.parquet") == expected
+    assert_same(tmp_path)
+
+
+def growing() -> list[dict[str, Any]]:
+    """Series that begin one after the other, a job that summer time moves, one that moves to another resource."""
+    lines = [line(hour, 0.5 + hour % 5, resource_id="steady") for hour in range(1201)]
+    for number in range(12):
+        account, region = f"{number % 3:012d}", ("", "EU-", "USW2-")[number % 2]
+        lines += [
+            line(
+                hour,
+                3.0 * (number + 1),
+                usage_account_id=account,
+                usage_type=f"{region}DataTransfer-Out-Bytes",
+                resource_id=f"job-{number}",
+            )
+            for hour in range(97 * number, 1150 if number % 4 else 900, 24 if number % 2 else 5)
+        ]
+    lines += [line(hour - (hour > 500), 50.0, resource_id="job") for hour in range(6, 1200, 24)]
+    return lines
+
+
+def test_estimated_hours_are_what_sql_gives(tmp_path: Path) -> None:
+    names = {"product_code": "AmazonEC2", "operation": "RunInstances", "usage_type": "EU-DataTransfer-Out-Bytes"}
+    bill = write_parquet(
+        tmp_path / "bill.parquet",
+        [line(hour, 1 + hour % 7, resource_id=host, **names) for hour in range(300) for host in ("i-0a", "i-0b")],
+    )
+    window = {"start": START + timedelta(hours=250), "end": START + timedelta(hours=300)}
+    logs = FlowLogs(find_flow_logs([write_flow_logs([bill], tmp_path / "logs", **window) / "AWSLogs"]))
+    with SqlEngine() as engine:
+        build_features([bill], tmp_path / "sql.parquet", flow_logs=logs, engine=engine)
+    build_features([bill], tmp_path / "numpy.parquet", flow_logs=logs)
+    assert pc.any(pq.read_table(tmp_path / "numpy.parquet")["is_estimated"]).as_py()
+    assert_same(tmp_path)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2 * DAY, 45 * DAY), st.integers(1, 16))
+def test_any_lines_give_what_sql_gives(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, hours: int, series: int
+) -> None:
+    folder = tmp_path_factory.mktemp("grid")
+    with SqlEngine() as engine:
+        engine.run(RANDOM_LINES.format(seed=seed, hours=hours, series=series))
+        for script in ("hours", "series_hours"):
+            engine.run(files("egress_features").joinpath("sql", f"{script}.sql").read_text(encoding="utf-8"))
+        engine.write_features(folder / "sql.parquet", METADATA)
+        DuckDBEngine.write_features(engine, folder / "numpy.parquet", METADATA)
+    assert_same(folder)
+
+
+# Series of any sets that begin and end anywhere, some in the last hours, some estimated, with gaps, bursts, services
+# that end early, and amounts to the tenth decimal, which are halves of a billionth now and then.
+RANDOM_LINES = """
+CREATE MACRO draw(i, what) AS HASH({seed}, i, what) % 1000000 / 1000000;
+CREATE MACRO one_of(i, what, n) AS CAST(FLOOR(draw(i, what) * n) AS INT);
+CREATE MACRO at_hour(h) AS TIMESTAMP '2026-09-01' + INTERVAL 1 HOUR * h;
+CREATE TABLE drawn AS
+SELECT i, 'account-' || one_of(i, 'account', 2) AS account_id, 'region-' || one_of(i, 'region', 2) AS region,
+  'service-' || one_of(i, 'service', 3) AS service, 'class-' || one_of(i, 'class', 2) AS egress_class,
+  'resource-' || i AS resource_id, one_of(i, 'class', 2) = 1 AS is_processing_fee,
+  CASE WHEN i % 4 = 3 THEN {hours} - 1 - one_of(i, 'from', 40) ELSE one_of(i, 'from', {hours}) END AS first_hour,
+  CASE WHEN i % 4 = 3 THEN {hours} - 1 ELSE one_of(i, 'to', {hours}) END AS last_hour, draw(i, 'share') AS share
+FROM RANGE({series}) AS r (i);
+CREATE TABLE kept_lines AS
+SELECT d.*, at_hour(h) AS hour_utc,
+  'usage-' || one_of(h, i, 2) AS usage_type, 'operation-' || one_of(i, h, 2) AS operation,
+  CAST(ROUND(EXP(4 * draw(i * 7919 + h, 'gb') - 2) * CASE WHEN draw(i * 7919 + h // 9, 'burst') < 0.05 THEN 30
+    ELSE 1 END, 10) AS DECIMAL(38, 12)) AS usage_amount,
+  CAST(ROUND(draw(i * 7919 + h, 'usd') - 0.1, 10) AS DECIMAL(38, 12)) AS cost_usd,
+  one_of(h, 'provisional', 2) AS is_provisional
+FROM drawn AS d
+CROSS JOIN RANGE({hours}) AS t (h)
+WHERE h BETWEEN LEAST(first_hour, last_hour) AND GREATEST(first_hour, last_hour)
+  AND (draw(i * 7919 + h, 'is there') < share OR h = first_hour);
+CREATE TABLE data_hours AS SELECT at_hour(0) AS first_hour, at_hour({hours} - 1) AS last_hour;
+CREATE TABLE watermarks AS
+SELECT 'service-' || s AS service, at_hour({hours} - 1 - one_of(s, 'lag', 48)) AS complete_until_utc
+FROM RANGE(3) AS r (s);
+CREATE TABLE covered_series AS
+SELECT account_id, region, service, egress_class, resource_id, at_hour({hours} - 30) AS estimated_from_utc
+FROM drawn WHERE draw(i, 'covered') < 0.2;
+"""
+
+
+@pytest.fixture
+def days() -> np.ndarray:
+    """Fifty days of three columns."""
+    return np.random.default_rng(3).lognormal(size=(50, DAY, 3))
+
+
+def test_windows_are_what_they_say(days: np.ndarray) -> None:
+    hours = days.reshape(-1, 3)
+    history, totals, largest = History(200, 3), Totals(200, 3), Largest(10 * DAY, 3 * DAY, 3)
+    whole = np.round(hours * 1e9).astype(np.int64)
+    for day, values in enumerate(days):
+        history.append(values)
+        totals.append(whole[day * DAY : (day + 1) * DAY])
+        found = largest.with_next(values)
+        for hour in (0, 7, DAY - 1):
+            n = day * DAY + hour
+            np.testing.assert_array_equal(history.lag(191)[hour], hours[n - 191] if n >= 191 else np.zeros(3))
+            np.testing.assert_array_equal(history.since(5)[hour + 5], hours[n])
+            window = slice(max(n - 168, 0), max(n, 0))
+            np.testing.assert_array_equal(totals.last(168, 1)[hour], whole[window].sum(axis=0))
+            before = hours[max(n - 10 * DAY, 0) : max(n - 3 * DAY + 1, 0)]
+            np.testing.assert_array_equal(found[hour], before.max(axis=0, initial=0))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 17, 18])
+def test_the_least_of_the_last_hours(days: np.ndarray, size: int) -> None:
+    hours = days.reshape(-1, 3)[:60]
+    expected = [hours[at : at + size].min(axis=0) for at in range(len(hours) - size + 1)]
+    np.testing.assert_array_equal(least_of_last(hours, size), expected)
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_the_median_is_numpys(days: np.ndarray, size: int) -> None:
+    np.testing.assert_array_equal(median(list(days[:size])), np.median(days[:size], axis=0))
+
+
+def assert_same(folder: Path) -> None:
+    """Compare sql.parquet and numpy.parquet: exactly, but numbers only to a logarithm's last digit."""
+    found, expected = (pq.read_table(folder / f"{name}.parquet") for name in ("numpy", "sql"))
+    assert [(field.name, field.type) for field in found.schema] == [(f.name, f.type) for f in expected.schema]
+    assert found.schema.metadata == expected.schema.metadata
+    assert found.num_rows == expected.num_rows > 0
+    for name in expected.column_names:
+        if pa.types.is_floating(expected[name].type):
+            tolerance = {"rtol": 2e-7, "atol": 1e-12} if name in NAMES else {"rtol": 1e-9, "atol": 1e-12}
+            np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), **tolerance, err_msg=name)
+        else:
+            assert found[name].equals(expected[name]), name
