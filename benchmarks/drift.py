@@ -266,7 +266,7 @@ def _print(results: list[dict[str, Any]]) -> None:
         found = [[result["drifts"][drift][name] for result in results] for name in detectors]
         table.add_row(drift, *(", ".join("-" if days is None else str(days) for days in each) for each in found))
     console.print(table)
-    console.print("Days until a drift is noticed, its first day being 1, by bill; - for not within 14.")
+    console.print(f"Days until a drift is noticed, its first day being 1, by bill; - for not within {WATCHED_DAYS}.")
 
 
 if __name__ == "__main__":
