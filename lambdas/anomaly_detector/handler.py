@@ -31,7 +31,10 @@ logger = Logger()
 metrics = Metrics()
 idempotency = IdempotencyConfig(event_key_jmespath="id")
 settings = Settings.from_environment(os.environ)
-idempotency_table = DynamoDBPersistenceLayer(table_name=settings.idempotency_table)
+# A client of our own: Powertools would open a second session, which reads all of botocore's catalogue again.
+idempotency_table = DynamoDBPersistenceLayer(
+    table_name=settings.idempotency_table, boto3_client=boto3.client("dynamodb")
+)
 
 
 @logger.inject_lambda_context
