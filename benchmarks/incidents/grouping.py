@@ -2,7 +2,7 @@
 
 A series' flagged hours with gaps below `gap_hours` are one alert; it is raised when the flagged hours of the last 24
 add up to `floor_usd` above what the rival expected. Series of the same account and region that reach the floor within
-three hours of each other are one alert. That is the rule that Egress Sentinel states in its documentation.
+twelve hours of each other are one alert. That is the rule that Egress Sentinel states in its documentation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.incidents.bill import Floats
     from benchmarks.incidents.panel import Panel
 
-SIBLING_HOURS = 3
+SIBLING_HOURS = 12
 
 
 @dataclass

@@ -118,6 +118,8 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
     x3, x24, x168 = own.total(excess, 3), own.total(excess, 24), own.total(u - e, 168).clip(lower=0)
     usual_x3, usual_x24 = own.largest(x3, 769, 72), own.largest(x24, 769, 72)
     usual_x168 = own.largest(x168, 673, 168)
+    x72 = own.total(u - e, 72).clip(lower=0)
+    usual_x72 = own.largest(x72, 769, 72)
     steady = own.least(u3 - e3, 18).clip(lower=0).fillna(0) / 3
     usual_steady = own.largest(steady, 769, 72)
     peers_habit = borrowed(rows, usual_x24)
@@ -139,8 +141,8 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
         "expected_usage_gb": e,
         "expected_cost_usd": e * price,
         "expected_spread_gb": spread,
-        "day_excess_gb": x24,
-        "usual_day_excess_gb": np.maximum(usual_x24, peers_habit),
+        "three_day_excess_gb": x72,
+        "usual_three_day_excess_gb": np.maximum(np.maximum(usual_x72, peers_habit), 0.6 * e24),
         "steady_excess_gb": steady,
         "usual_steady_excess_gb": np.maximum(usual_steady, peers_habit / 24),
         "residual_spread": np.log(1 + excess / (spread + 0.1 * e + 0.1)),

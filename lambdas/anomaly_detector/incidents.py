@@ -4,14 +4,16 @@ What is decided at an hour depends on that hour and those before it alone, so th
 day or all at once: the incidents are the same.
 
 An hour of a series counts when it is unusual to the model, is above what was expected by the floor in percent, *and*
-its series does what it has not done before, by a factor: the last 24 hours are further above what was expected than any
-day of the five weeks before was, or the last 18 hours are steadily above it, by more than ever. What a series has done
-before is its habit and no incident; a job that runs for some hours now and then has a large day by habit, and nothing
-steady.
+its series does what it has not done before, by a factor: the last three days are further above what was expected than
+any three days of the five weeks before were, and than 0.6 of a usual day; or the last 18 hours are steadily above it,
+by more than ever. What a series has done before is its habit and no incident; a job that runs for some hours now and
+then has large days by habit, and nothing steady. Days, since an ordinary burst is over within hours and an incident
+goes on: what is many times the usual is seen in its first hours all the same.
 
 It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or, where the
 bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
 fewer than 12 counting hours (`lasting_hours`) they are higher in proportion: an hour alone needs twelve times as much.
+The unusual hours of these 24 that did not count yet become part of it, since that is where it began.
 """
 
 from __future__ import annotations
@@ -43,9 +45,10 @@ class Series(NamedTuple):
 class Hour(NamedTuple):
     """One anomalous hour of a series; amounts are rounded to 6 decimals.
 
-    `day_excess_gb` is what its last 24 hours were above what was expected, `usual_day_excess_gb` the most that a day of
-    the five weeks before was; `steady_excess_gb` the GB an hour by which every 3 hours of its last 18 were above what
-    was expected at least, `usual_steady_excess_gb` the most of that in the five weeks before.
+    `three_day_excess_gb` is what its last 72 hours were above what was expected, `usual_three_day_excess_gb` the most
+    that any 72 hours of the five weeks before were, or 0.6 of what is expected of 24 hours; `steady_excess_gb` the GB
+    an hour by which every 3 hours of its last 18 were above what was expected at least, `usual_steady_excess_gb` the
+    most of that in the five weeks before.
     """
 
     hour: int
@@ -62,8 +65,8 @@ class Hour(NamedTuple):
     is_provisional: bool
     # Taken from flow logs and priced by list price, since the bill has not reached the hour.
     is_estimated: bool = False
-    day_excess_gb: float = 0.0
-    usual_day_excess_gb: float = 0.0
+    three_day_excess_gb: float = 0.0
+    usual_three_day_excess_gb: float = 0.0
     steady_excess_gb: float = 0.0
     usual_steady_excess_gb: float = 0.0
     # The share of the training hours in which something happened that score as low; None where the model gives none.
@@ -159,42 +162,46 @@ class _Decision:
         for row in new:
             by_hour.setdefault(row.hour, []).append(row)
         for hour in sorted(by_hour):
-            counting = [row for row in by_hour[hour] if self._counts(row)]
             # The largest leads: the alert is named after it.
-            for row in sorted(counting, key=lambda r: (-r.excess_usd, -r.excess_gb, r.series)):
+            for row in sorted(by_hour[hour], key=lambda r: (-r.excess_usd, -r.excess_gb, r.series)):
                 self._take_hour(row)
         return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
 
     def _take_hour(self, row: Hour) -> None:
         recent = self._remember(row)
+        if not self._counts(row):
+            return
         incident = self._extended(row)
         if incident is not None:
             incident.add([row])
-        elif self._reaches_a_floor(recent):
+        elif self._reaches_a_floor([earlier for earlier in recent if self._counts(earlier)]):
             incident = self._sibling(row) or self._opened(recent, row)
+            # With what rose before it was more than habit: it is where the incident began, and costs money too.
             incident.add(recent)
         else:
             return
         self._touched[incident.alert_id] = incident
 
     def _remember(self, row: Hour) -> list[Hour]:
-        """Return the series' counting hours of the last 24, this one included."""
-        if not self._counts(row):
-            return []
+        """Return the series' unusual hours of the last 24, this one included."""
         hours = self._recent.setdefault(row.series, {})
-        hours[row.hour] = row
+        if self._rises(row):
+            hours[row.hour] = row
         for old in [hour for hour in hours if hour <= row.hour - GATHERING_HOURS]:
             del hours[old]
         return [hours[hour] for hour in sorted(hours)]
 
     def _counts(self, row: Hour) -> bool:
+        return self._rises(row) and self._is_new(row)
+
+    def _rises(self, row: Hour) -> bool:
         floor = self._policy.floors(row.series).min_excess_percent / 100 * row.expected_usage_gb
-        return row.excess_gb > 0 and row.excess_gb >= floor and self._is_new(row)
+        return row.excess_gb > 0 and row.excess_gb >= floor
 
     def _is_new(self, row: Hour) -> bool:
         times = self._policy.min_times_usual_excess
-        by_day = row.day_excess_gb >= times * row.usual_day_excess_gb
-        return by_day or 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
+        by_days = row.three_day_excess_gb >= times * row.usual_three_day_excess_gb
+        return by_days or 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
 
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
         if not recent:

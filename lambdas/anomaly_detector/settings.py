@@ -24,13 +24,13 @@ class Policy:
     """When anomalous hours become an alert; see `incidents`."""
 
     min_excess_usd: float = 5.0
-    min_excess_gb: float = 1.0
+    min_excess_gb: float = 5.0
     min_excess_percent: float = 30.0
-    min_times_usual_excess: float = 2.0
+    min_times_usual_excess: float = 2.5
     max_p_value: float = 0.05
     lasting_hours: int = 12
     incident_gap_hours: int = 168
-    sibling_hours: int = 6
+    sibling_hours: int = 12
     severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
     overrides: Overrides = field(default_factory=Overrides)
 
@@ -76,14 +76,14 @@ class Settings:
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
             policy=Policy(
                 min_excess_usd=_number(environment, "MIN_EXCESS_USD", 5),
-                min_excess_gb=_number(environment, "MIN_EXCESS_GB", 1),
+                min_excess_gb=_number(environment, "MIN_EXCESS_GB", 5),
                 min_excess_percent=_number(environment, "MIN_EXCESS_PERCENT", 30),
-                min_times_usual_excess=_number(environment, "MIN_TIMES_USUAL_EXCESS", 2),
+                min_times_usual_excess=_number(environment, "MIN_TIMES_USUAL_EXCESS", 2.5),
                 max_p_value=_number(environment, "MAX_P_VALUE", 0.05),
                 lasting_hours=int(_number(environment, "LASTING_HOURS", 12, least=1)),
                 # Shorter than the 24 hours in which an incident gathers its floor, it would be counted twice.
                 incident_gap_hours=int(_number(environment, "INCIDENT_GAP_HOURS", 168, least=24)),
-                sibling_hours=int(_number(environment, "SIBLING_HOURS", 6)),
+                sibling_hours=int(_number(environment, "SIBLING_HOURS", 12)),
                 severity_usd_per_day=_thresholds(environment.get("SEVERITY_USD_PER_DAY", "50,500,5000")),
                 overrides=_overrides(environment.get("POLICY_OVERRIDES", "[]")),
             ),

@@ -87,6 +87,7 @@ class _Day:
     u168: Numbers
     x3: Numbers
     x24: Numbers
+    x72: Numbers
     x168: Numbers
     steady: Numbers
 
@@ -121,7 +122,7 @@ class FeatureDays:
         self._busy, self._busy_in_region = Totals(_MONTH + 1, count, np.int32), Totals(_MONTH + 1, self._regions.count)
         self._largest_u = Largest(_MONTH, DAY, count)
         self._usual_x3, self._usual_x24 = (Largest(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
-        self._usual_steady = Largest(_FIVE_WEEKS, 3 * DAY, count)
+        self._usual_x72, self._usual_steady = (Largest(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
         self._usual_x168 = Largest(_FIVE_WEEKS, _WEEK, count)
         self._usual_u24_of_class = Largest(_FIVE_WEEKS, 3 * DAY, self._classes.count)
 
@@ -189,6 +190,7 @@ class FeatureDays:
             u168=_gb(u168),
             x3=_gb(self._x_total.last(3)),
             x24=_gb(self._x_total.last(DAY)),
+            x72=np.maximum(_gb(self._u_total.last(3 * DAY) - self._e_total.last(3 * DAY)), 0),
             x168=np.maximum(_gb(u168 - e168), 0),
             steady=np.maximum(least_of_last(self._net3.since(17), 18), 0) / (3 * _BILLIONTHS),
         )
@@ -258,11 +260,13 @@ class FeatureDays:
 
     def _against_habit(self, day: _Day) -> dict[str, Numbers]:
         usual_x3, usual_x24 = self._usual_x3.with_next(day.x3), self._usual_x24.with_next(day.x24)
-        usual_x168, usual_steady = self._usual_x168.with_next(day.x168), self._usual_steady.with_next(day.steady)
+        usual_x72, usual_x168 = self._usual_x72.with_next(day.x72), self._usual_x168.with_next(day.x168)
+        usual_steady = self._usual_steady.with_next(day.steady)
         peers_x24 = self._habit_of_peers(day, usual_x24)
         rows = {
-            "day_excess_gb": day.x24,
-            "usual_day_excess_gb": np.maximum(usual_x24, peers_x24),
+            "three_day_excess_gb": day.x72,
+            # A burst of some hours is ordinary, also where five weeks had none: it is held against the usual day.
+            "usual_three_day_excess_gb": np.maximum(np.maximum(usual_x72, peers_x24), 0.6 * day.e24),
             "steady_excess_gb": day.steady,
             "usual_steady_excess_gb": np.maximum(usual_steady, peers_x24 / 24),
             **dict.fromkeys(_HABITS, np.zeros_like(day.u)),

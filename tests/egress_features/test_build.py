@@ -119,7 +119,7 @@ def test_traffic_that_moves_to_another_resource_is_expected_there(tmp_path: Path
     table = built(tmp_path, [*old, *new]).to_pandas()
     moved = table[(table["resource_id"] != "old") & (table["usage_gb"] > 0)]
     assert moved["expected_usage_gb"].to_numpy() == pytest.approx(moved["usage_gb"].to_numpy())
-    assert moved["day_excess_gb"].max() == pytest.approx(0)
+    assert moved["three_day_excess_gb"].max() == pytest.approx(0)
 
 
 def test_a_job_that_moves_by_an_hour_is_expected(tmp_path: Path) -> None:
@@ -136,10 +136,10 @@ def test_a_new_series_borrows_from_the_habit_of_its_peers_and_a_new_region_has_n
     abroad = [line(h, 4.0, resource_id="abroad", usage_type="EU-DataTransfer-Out-Bytes") for h in range(560, 720)]
     table = built(tmp_path, [line(0, 0.1), line(719, 0.1), *job, *new, *abroad]).to_pandas()
     by_name = {name: rows.iloc[30] for name, rows in table.groupby("resource_id") if name in {"new", "abroad"}}
-    assert by_name["new"]["usual_day_excess_gb"] == pytest.approx(400 / 8)
+    assert by_name["new"]["usual_three_day_excess_gb"] == pytest.approx(400 / 8)
     assert by_name["new"]["usual_steady_excess_gb"] == pytest.approx(400 / 8 / 24)
-    assert by_name["abroad"]["usual_day_excess_gb"] == by_name["abroad"]["usual_steady_excess_gb"] == 0
-    assert by_name["abroad"]["day_excess_gb"] == pytest.approx(96)
+    assert by_name["abroad"]["usual_three_day_excess_gb"] == by_name["abroad"]["usual_steady_excess_gb"] == 0
+    assert by_name["abroad"]["three_day_excess_gb"] == pytest.approx(31 * 4)
     assert by_name["abroad"]["steady_excess_gb"] == pytest.approx(4)
 
 
@@ -230,8 +230,8 @@ def slow_features(
     def excess(hours: int, at: int) -> float:
         return sum(above[max(0, at - hours + 1) : at + 1])
 
-    def net(at: int) -> float:
-        return max(sum(u[i] - e[i] for i in range(max(0, at - 167), at + 1)), 0.0)
+    def net(hours: int, at: int) -> float:
+        return max(sum(u[i] - e[i] for i in range(max(0, at - hours + 1), at + 1)), 0.0)
 
     def steady(at: int) -> float:
         return max(min(sum(u[j] - e[j] for j in range(max(0, i - 2), i + 1)) for i in range(at - 17, at + 1)), 0.0) / 3
@@ -247,15 +247,16 @@ def slow_features(
     lately = range(max(0, n - 840), n - 71)
     usual_day = usual_day_excess(u, e, n)
     usual_3h = max((excess(3, i) for i in lately), default=0.0)
-    usual_7d = max((net(i) for i in range(max(0, n - 840), n - 167)), default=0.0)
+    usual_7d = max((net(168, i) for i in range(max(0, n - 840), n - 167)), default=0.0)
+    usual_3d = max((net(72, i) for i in lately), default=0.0)
     week = [sum(u[max(0, i - 167) : i + 1]) if i >= 0 else 0.0 for i in (n, n - 168, n - 336, n - 504)]
     steadily, usual_steady = steady(n), max((steady(i) for i in lately), default=0.0)
     e24, e3 = (sum(e[i] for i in window) for window in (last24, last3))
     return {
         "expected_usage_gb": e[n],
         "expected_spread_gb": spread,
-        "day_excess_gb": excess(24, n),
-        "usual_day_excess_gb": max(usual_day, peers),
+        "three_day_excess_gb": net(72, n),
+        "usual_three_day_excess_gb": max(usual_3d, peers, 0.6 * e24),
         "steady_excess_gb": steadily,
         "usual_steady_excess_gb": max(usual_steady, peers / 24),
         "residual_spread": math.log1p(z),
@@ -265,7 +266,7 @@ def slow_features(
         "ratio_7d_log": above_log(week[0], median(week[1:]), 16.8) if n >= 504 else 0.0,
         "above_habit_3h_log": above_log(excess(3, n), usual_3h, 0.3 + 0.1 * e3) if n >= 96 else 0.0,
         "above_habit_24h_log": above_log(excess(24, n), usual_day, 2.4 + 0.05 * e24) if n >= 96 else 0.0,
-        "above_habit_7d_log": above_log(net(n), usual_7d, 16.8 + 0.05 * week[0]) if n >= 504 else 0.0,
+        "above_habit_7d_log": above_log(net(168, n), usual_7d, 16.8 + 0.05 * week[0]) if n >= 504 else 0.0,
         "above_habit_steady_log": (
             above_log(steadily, usual_steady, EPS + 0.05 * e24 / len(last24)) if n >= 96 else 0.0
         ),

@@ -126,7 +126,7 @@ def test_another_incident_of_the_window_keeps_its_own_id(make: Make) -> None:
     world.put(hot_day(first=2, hours=3, is_estimated=True), name="a")
     world.invoke(DAY)
     (first,) = world.alerts()
-    world.put([*hot_day(first=2, hours=3), *hot_day(first=12, hours=3, resource_id="other")], name="b")
+    world.put([*hot_day(first=2, hours=3), *hot_day(first=16, hours=3, resource_id="other")], name="b")
     world.invoke(DAY)
     assert {alert["alert_id"] for alert in world.alerts()} > {first["alert_id"]}
     assert len(world.alerts()) == 2

@@ -183,8 +183,8 @@ def test_a_raised_severity_is_told_again(make: Make) -> None:
 
 def test_the_gb_floor_speaks_where_the_bill_says_nothing(make: Make) -> None:
     world = make()
-    free = [row("02T16", gb=3.46, expected=0.0, price=0.0), row("02T17", gb=0.3, expected=0.0, price=0.0)]
-    cheap = [row("02T16", gb=3.46, expected=0.0, price=0.09, resource_id="priced", region="us-east-1")]
+    free = [row("02T16", gb=6.46, expected=0.0, price=0.0), row("02T17", gb=0.3, expected=0.0, price=0.0)]
+    cheap = [row("02T16", gb=6.46, expected=0.0, price=0.09, resource_id="priced", region="us-east-1")]
     world.put([*free, *cheap])
     world.invoke(event("by_hand"))
     (alert,) = world.alerts()

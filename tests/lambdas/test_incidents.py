@@ -13,11 +13,14 @@ POLICY = Policy(lasting_hours=1)
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 
 hours = st.builds(
-    lambda at, series, gb, usd: Hour(at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False),
+    lambda at, series, gb, usd, usual: Hour(
+        at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False
+    )._replace(three_day_excess_gb=gb, usual_three_day_excess_gb=usual),
     st.integers(0, 200),
     st.sampled_from(SERIES),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
+    st.sampled_from([0.0, 1.0, 30.0]),
 )
 bills = st.lists(hours, max_size=60, unique_by=lambda h: (h.hour, h.series))
 
@@ -71,14 +74,24 @@ def test_siblings_are_one_alert_led_by_the_largest() -> None:
 
 
 def test_what_a_series_has_done_before_is_no_incident() -> None:
-    def burst(day_excess_gb: float) -> list[Incident]:
+    def burst(three_day_excess_gb: float) -> list[Incident]:
         row = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False,
-                   day_excess_gb=day_excess_gb, usual_day_excess_gb=80.0)  # fmt: skip
+                   three_day_excess_gb=three_day_excess_gb, usual_three_day_excess_gb=80.0)  # fmt: skip
         return find_incidents(POLICY, [], [], [row])
 
     assert not burst(99.0)
-    assert not burst(159.0)
-    assert burst(160.0)
+    assert not burst(199.0)
+    assert burst(200.0)
+
+
+def test_an_incident_begins_where_its_series_rose_not_where_that_was_more_than_habit() -> None:
+    rises = [
+        Hour(10 + h, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False,
+             three_day_excess_gb=99.0 * (h + 1), usual_three_day_excess_gb=80.0)
+        for h in range(4)
+    ]  # fmt: skip
+    (incident,) = find_incidents(POLICY, [], [], rises)
+    assert (incident.detected, incident.start) == (12, 10)
 
 
 def lasting(hours: int, usd: float = 1.0, **measures: Any) -> list[Hour]:
@@ -98,7 +111,7 @@ def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() ->
 
 def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
     def found(steady: float, usual_steady: float) -> list[Incident]:
-        rows = lasting(20, day_excess_gb=99.0, usual_day_excess_gb=500.0, steady_excess_gb=steady,
+        rows = lasting(20, three_day_excess_gb=99.0, usual_three_day_excess_gb=500.0, steady_excess_gb=steady,
                        usual_steady_excess_gb=usual_steady)  # fmt: skip
         return find_incidents(Policy(), [], [], rows)
 

@@ -105,9 +105,10 @@ past AS (
     u3_exact - e_exact - LAG(e_exact, 1, 0) OVER w - LAG(e_exact, 2, 0) OVER w AS net3_exact,
     CAST(u168_exact AS DOUBLE) / 1e9 AS u168,
     CAST(LAG(u24_exact, 3, 0) OVER w AS DOUBLE) / 1e9 AS u24_before,
-    -- GB above what was expected; over a week, hours below it count against them.
+    -- GB above what was expected; over days, hours below it count against them.
     CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_3 AS DOUBLE) / 1e9 AS x3,
     CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_24 AS DOUBLE) / 1e9 AS x24,
+    GREATEST(CAST(SUM(u_exact - e_exact) OVER last_72 AS DOUBLE) / 1e9, 0) AS x72,
     GREATEST(CAST(SUM(u_exact - e_exact) OVER last_168 AS DOUBLE) / 1e9, 0) AS x168,
     CAST(LAG(u168_exact, 168, 0) OVER w AS DOUBLE) / 1e9 AS week_1,
     CAST(LAG(u168_exact, 336, 0) OVER w AS DOUBLE) / 1e9 AS week_2,
@@ -116,6 +117,7 @@ past AS (
   WINDOW w AS (PARTITION BY series_id ORDER BY n),
     last_3 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 2 PRECEDING AND CURRENT ROW),
     last_24 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 23 PRECEDING AND CURRENT ROW),
+    last_72 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 71 PRECEDING AND CURRENT ROW),
     last_168 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 167 PRECEDING AND CURRENT ROW),
     week_before AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 168 PRECEDING AND 1 PRECEDING)
 ),
@@ -138,6 +140,7 @@ habits AS (
       ROWS BETWEEN 23 PRECEDING AND CURRENT ROW) AS far_above,
     COALESCE(MAX(x3) OVER five_weeks_before_3_days, 0) AS usual_x3,
     COALESCE(MAX(x24) OVER five_weeks_before_3_days, 0) AS usual_x24,
+    COALESCE(MAX(x72) OVER five_weeks_before_3_days, 0) AS usual_x72,
     COALESCE(MAX(steady) OVER five_weeks_before_3_days, 0) AS usual_steady,
     COALESCE(MAX(x168) OVER (PARTITION BY series_id ORDER BY n ROWS BETWEEN 840 PRECEDING AND 168 PRECEDING), 0)
       AS usual_x168
@@ -199,8 +202,9 @@ SELECT
   CASE WHEN s.is_processing_fee THEN 0 ELSE r.e END AS expected_egress_gb,
   r.e * CASE WHEN r.u > 0 THEN r.c / r.u WHEN r.u_week > 0 THEN r.c_week / r.u_week ELSE 0 END AS expected_cost_usd,
   r.spread AS expected_spread_gb,
-  r.x24 AS day_excess_gb,
-  GREATEST(r.usual_x24, r.peers_x24) AS usual_day_excess_gb,
+  r.x72 AS three_day_excess_gb,
+  -- A burst of some hours is ordinary, also where five weeks had none: it is held against the series' usual day.
+  GREATEST(r.usual_x72, r.peers_x24, 0.6 * r.e24) AS usual_three_day_excess_gb,
   r.steady AS steady_excess_gb,
   GREATEST(r.usual_steady, r.peers_x24 / 24) AS usual_steady_excess_gb,
   COALESCE(x.is_provisional, 0) = 1 AS is_provisional,
