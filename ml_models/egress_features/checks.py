@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
+from egress_features.sources.line_items import month_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +39,7 @@ def check_currency(engine: Engine) -> None:
 def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     """Refuse the same line item given twice: (line item id, time interval) is unique in a delivery.
 
+    Ids are the widest column of a bill. They are read where lines agree in all that counts, as copies do.
     FOCUS has no line item id: its lines are taken as they stand, and `restatement` keeps a billing period that is
     given twice from counting twice.
 
@@ -46,26 +48,49 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     BadInputError
         Names the two files, or the one.
     """
-    twice = engine.rows(
+    alike = engine.rows(
         """
-        SELECT MIN(file_number), MAX(file_number), COUNT(*) FROM (
-          SELECT line_item_id, time_interval, MIN(file_number) AS file_number, MAX(file_number) AS other, COUNT(*) AS n
-          FROM egress_lines WHERE line_item_id <> ''
-          GROUP BY line_item_id, time_interval HAVING COUNT(*) > 1
-        ) AS repeated
+        SELECT COUNT(*) FROM (
+          SELECT COUNT(*) AS n FROM egress_lines
+          GROUP BY account_id, resource_id, usage_type, operation, start_utc, usage_amount, cost_usd
+          HAVING COUNT(*) > 1
+        ) AS alike
         """
     )
-    if twice[0][2] == 0:
+    if alike[0][0] == 0:
+        return
+    engine.run(
+        f"""
+        CREATE TABLE identified_lines AS
+        SELECT l.file_number, l.line_item_id, l.time_interval
+        FROM line_items AS l
+        JOIN usage_types AS t
+          ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
+          AND t.charge_description = l.charge_description AND t.region_id = l.region_id
+        LEFT JOIN replaced AS r
+          ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
+          AND r.billing_period = {month_sql("l.billing_period_start")}
+        WHERE r.file_number IS NULL AND l.provider = 'AWS' AND l.line_item_id <> ''
+        """  # noqa: S608 - our own SQL
+    )
+    twice = engine.rows(
+        """
+        SELECT COUNT(*) FROM (
+          SELECT COUNT(*) AS n FROM identified_lines GROUP BY line_item_id, time_interval HAVING COUNT(*) > 1
+        ) AS repeated
+        """
+    )[0][0]
+    if twice == 0:
         return
     first, other = engine.rows(
         """
-        SELECT MIN(file_number), MAX(file_number) FROM egress_lines WHERE line_item_id <> ''
+        SELECT MIN(file_number), MAX(file_number) FROM identified_lines
         GROUP BY line_item_id, time_interval HAVING COUNT(*) > 1 ORDER BY 1, 2 LIMIT 1
         """
     )[0]
     where = f"in {paths[first]}" if first == other else f"in {paths[first]} and again in {paths[other]}"
     raise BadInputError(
-        f"{twice[0][2]:,} data-transfer lines stand {where}, with the same line item id and time: "
+        f"{twice:,} data-transfer lines stand {where}, with the same line item id and time: "
         "give each file of a bill once"
     )
 

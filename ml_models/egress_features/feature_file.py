@@ -158,7 +158,7 @@ class _Rows:
             **{name: chosen(values) for name, values in numbers.items()},
         }
         columns |= {name: columns[name].astype(np.float32) for name in _FEATURES}
-        return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+        return pa.RecordBatch.from_arrays([_arrow(columns[field.name], field.type) for field in schema], schema=schema)
 
 
 class _Texts(NamedTuple):
@@ -171,8 +171,19 @@ class _Texts(NamedTuple):
     def numbered(cls, texts: NDArray[Any]) -> _Texts:
         """Take the texts of all places."""
         distinct, number = np.unique(texts, return_inverse=True)
-        return cls(number.astype(np.int32), pa.array(distinct, pa.string()))
+        encoded = [text.encode() for text in distinct]
+        ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+        texts_in_arrow = pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+        return cls(number.astype(np.int32), texts_in_arrow)
 
     def of(self, number: NDArray[np.int32]) -> pa.DictionaryArray:
         """Return the texts of the numbers."""
-        return pa.DictionaryArray.from_arrays(number, self.distinct)
+        return pa.DictionaryArray.from_arrays(_arrow(number, pa.int32()), self.distinct)
+
+
+def _arrow(values: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return numbers, moments or flags as Arrow has them; `pa.array` would import pandas for it."""
+    if isinstance(values, pa.Array):
+        return values
+    bits = np.packbits(values, bitorder="little") if pa.types.is_boolean(kind) else np.ascontiguousarray(values)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])

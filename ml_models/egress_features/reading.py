@@ -8,6 +8,7 @@ from egress_features.charge_descriptions import usage_type_of
 from egress_features.checks import check_currency
 from egress_features.restatement import find_replaced
 from egress_features.sources import NO_LINE_ITEMS, read_export
+from egress_features.sources.line_items import month_sql
 from egress_features.usage_types import UsageType, classify
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _make_line_groups(engine: Engine) -> None:
     engine.run(
         f"""
         CREATE TABLE line_groups AS
-        SELECT file_number, payer_account_id, {_month("billing_period_start")} AS billing_period, provider, currency,
+        SELECT file_number, payer_account_id, {month_sql("billing_period_start")} AS billing_period, provider, currency,
           line_item_type, service, usage_type, operation, charge_description, region_id,
           DATE_TRUNC('hour', start_utc) AS hour_utc,
           SUM(lines) AS lines, SUM(cost_usd) AS cost_usd, MAX(has_invoice) AS has_invoice
@@ -72,15 +73,10 @@ def _make_line_groups(engine: Engine) -> None:
           GROUP BY file_number, payer_account_id, billing_period_start, provider, currency, line_item_type, service,
             usage_type, operation, charge_description, region_id, start_utc
         ) AS moments
-        GROUP BY file_number, payer_account_id, {_month("billing_period_start")}, provider, currency, line_item_type,
+        GROUP BY file_number, payer_account_id, {month_sql("billing_period_start")}, provider, currency, line_item_type,
           service, usage_type, operation, charge_description, region_id, DATE_TRUNC('hour', start_utc)
         """  # noqa: S608 - our own SQL
     )
-
-
-def _month(column: str) -> str:
-    """Return the SQL of a moment's month as YYYY-MM; empty where there is none."""
-    return f"COALESCE(SUBSTR(CAST({column} AS VARCHAR), 1, 7), '')"
 
 
 def _make_usage_types(engine: Engine) -> list[str]:
@@ -125,11 +121,11 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
         f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "  # noqa: S608
         f"WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )[0][0]
-    month = _month("l.billing_period_start")
+    month = month_sql("l.billing_period_start")
     engine.run(
         f"""
         CREATE TABLE read_lines AS
-        SELECT l.file_number, l.line_item_id, l.time_interval, l.start_utc, l.end_utc,
+        SELECT l.file_number, l.start_utc, l.end_utc,
           l.payer_account_id, {month} AS billing_period, l.account_id, l.service,
           t.shown_usage_type AS usage_type, l.operation, l.resource_id, l.line_item_type, l.usage_amount, l.cost_usd,
           t.region, t.egress_class, t.is_processing_fee, DATE_TRUNC('hour', l.start_utc) AS hour_utc,

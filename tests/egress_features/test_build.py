@@ -86,6 +86,29 @@ def test_the_two_lines_of_a_price_tier_are_one_hour(tmp_path: Path) -> None:
     assert table["cost_usd"].to_pylist()[200] == pytest.approx(0.355)
 
 
+def test_lines_alike_but_for_their_ids_are_two_lines(tmp_path: Path) -> None:
+    other = line(200, 2.0, identity_line_item_id="other")
+    table = built(tmp_path, [*steady(), other])
+    assert table["usage_gb"].to_pylist()[199:202] == [2.0, 4.0, 2.0]
+
+
+@pytest.mark.parametrize("form", ["with nulls", "without statistics", "in another time zone"])
+def test_parquet_is_read_whatever_it_says_of_itself(form: str, tmp_path: Path) -> None:
+    lines = pa.Table.from_pylist([line(hour, 1.0 + hour % 7, operation="") for hour in range(240)])
+    pq.write_table(lines, tmp_path / "plain.parquet")
+    if form == "with nulls":
+        nulls = pa.array([None if hour % 3 else "" for hour in range(240)], pa.string())
+        lines = lines.set_column(lines.column_names.index("line_item_operation"), "line_item_operation", nulls)
+    if form == "in another time zone":
+        place = lines.column_names.index("line_item_usage_start_date")
+        moments = lines["line_item_usage_start_date"].cast(pa.timestamp("ms", tz="America/New_York"))
+        lines = lines.set_column(place, "line_item_usage_start_date", moments)
+    pq.write_table(lines, tmp_path / "other.parquet", write_statistics=form != "without statistics")
+    for name in ("plain", "other"):
+        build_features([tmp_path / f"{name}.parquet"], tmp_path / f"{name}.out")
+    assert pq.read_table(tmp_path / "other.out").equals(pq.read_table(tmp_path / "plain.out"))
+
+
 def test_a_processing_fee_counts_in_dollars_and_not_in_egress(tmp_path: Path) -> None:
     fee = [line(h, 5.0, 0.225, usage_type="NatGateway-Bytes", product_code="AmazonEC2") for h in range(240)]
     table = built(tmp_path, fee)

@@ -80,7 +80,7 @@ def read_export(path: Path) -> Export:
         if kind is not None:
             scan = file.scan_sql(null_texts=source.null_texts)
             columns = source.columns(file)
-            sql = select_sql(path, scan, columns, file.names, file.doubles, kind)
+            sql = select_sql(file, scan, columns, kind)
             return Export(path, kind, sql, scan, name_in_file(columns, "cost_usd", file.names))
     raise BadInputError(
         f"{path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and Usage "

@@ -22,16 +22,27 @@ _PAIR = ("key", "value")
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file and its column names; `types` of a parquet file's columns, empty for CSV, where every cell is a text."""
+    """A file and its column names; the rest is known of parquet alone: in CSV every cell is a text, or nothing.
+
+    `without_nulls` are the columns of which every row group's statistics say so.
+    """
 
     path: Path
     names: tuple[str, ...]
     types: dict[str, pa.DataType] = field(default_factory=dict)
+    without_nulls: frozenset[str] = frozenset()
 
-    @property
-    def doubles(self) -> set[str]:
-        """The columns that are float64."""
-        return {name for name, kind in self.types.items() if pa.types.is_float64(kind)}
+    def is_double(self, name: str) -> bool:
+        """Say whether a column is known to be float64."""
+        return name in self.types and pa.types.is_float64(self.types[name])
+
+    def is_timestamp(self, name: str) -> bool:
+        """Say whether a column is known to hold moments."""
+        return name in self.types and pa.types.is_timestamp(self.types[name])
+
+    def is_text_without_nulls(self, name: str) -> bool:
+        """Say whether a column is known to have a text in every line, empty perhaps."""
+        return name in self.without_nulls and pa.types.is_string(self.types[name])
 
     def map_encoding(self, name: str) -> MapEncoding | None:
         """Say how the file encodes a map column; None where it has none, or in a way that is not known."""
@@ -67,8 +78,10 @@ def open_export(path: Path) -> ExportFile:
     """
     try:
         if path.name.endswith(".parquet"):
-            schema = pq.read_schema(path)
-            return ExportFile(path, tuple(schema.names), {column.name: column.type for column in schema})
+            metadata = pq.read_metadata(path)
+            schema = metadata.schema.to_arrow_schema()
+            types = {column.name: column.type for column in schema}
+            return ExportFile(path, tuple(schema.names), types, _without_nulls(metadata))
         return ExportFile(path, tuple(_csv_header(path)))
     except (pa.ArrowException, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
         kind = "parquet" if path.name.endswith(".parquet") else "CSV"
@@ -77,6 +90,18 @@ def open_export(path: Path) -> ExportFile:
         ) from error
     except OSError as error:
         raise BadInputError(f"cannot read {path}: {error.strerror or _first_line(error)}") from error
+
+
+def _without_nulls(metadata: pq.FileMetaData) -> frozenset[str]:
+    """Return the flat columns that have no null in any row group, by the statistics."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    found = set()
+    for place in range(metadata.num_columns):
+        chunks = (group.column(place) for group in groups)
+        statistics = (chunk.statistics for chunk in chunks)
+        if all(known is not None and known.has_null_count and known.null_count == 0 for known in statistics):
+            found.add(metadata.schema.column(place).path)
+    return frozenset(found)
 
 
 def _csv_header(path: Path) -> list[str]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
+    from egress_features.sources.columns import ExportFile
+
 TEXT = "COALESCE(CAST({column} AS VARCHAR), '')"
 # AWS writes at most ten decimals; sums of decimals are exact, so they do not depend on the order of the lines.
 AMOUNT = "COALESCE(CAST(NULLIF(CAST({column} AS VARCHAR), '') AS DECIMAL(38, 12)), 0)"
@@ -20,7 +22,11 @@ AMOUNT_OF_DOUBLE = (
     "ELSE CAST(CAST({column} AS VARCHAR) AS DECIMAL(38, 12)) END AS DECIMAL(38, 12))"
 )
 TIME = "CAST({column} AS TIMESTAMP)"
+# The same of a timestamp: a cast asks for the rules of its time zone, line by line.
+TIME_OF_TIMESTAMP = "MAKE_TIMESTAMP(EPOCH_US({column}))"
 IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
+# The same of texts that are never null: what stands in front of a column hides its dictionary from DuckDB.
+TEXT_THAT_IS_THERE, IS_GIVEN_THERE = "{column}", "{column} <> ''"
 EMPTY = "''"
 UNKNOWN = "CAST(NULL AS BOOLEAN)"
 
@@ -53,6 +59,11 @@ NO_LINE_ITEMS = (
 )
 
 
+def month_sql(moment: str) -> str:
+    """Return the SQL of a moment's month as YYYY-MM; empty where there is none."""
+    return f"COALESCE(SUBSTR(CAST({moment} AS VARCHAR), 1, 7), '')"
+
+
 class Column(NamedTuple):
     """Where a column of the line-item table comes from.
 
@@ -66,23 +77,17 @@ class Column(NamedTuple):
     absent: str | None = None
 
 
-def select_sql(
-    path: Path, scan: str, columns: Sequence[Column], present: Collection[str], doubles: Collection[str], kind: str
-) -> str:
+def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str) -> str:
     """Return the columns of a SELECT over a file, as the line-item table names them.
 
     Parameters
     ----------
-    path : Path
-        For the error text.
+    file : ExportFile
+        The file.
     scan : str
-        SQL of the table function that reads the file.
+        SQL of the table function that reads it.
     columns : sequence of Column
         One for each of `LINE_ITEM_COLUMNS`, in any order.
-    present : collection of str
-        The file's column names.
-    doubles : collection of str
-        Those of its columns that are known to be float64.
     kind : str
         Such as "legacy CUR", for the error text.
 
@@ -92,9 +97,7 @@ def select_sql(
         A column is missing, or stands there under another name.
     """
     by_target = {column.target: column for column in columns}
-    values = ", ".join(
-        f"{_value(path, by_target[name], present, doubles, kind)} AS {name}" for name, _ in LINE_ITEM_COLUMNS
-    )
+    values = ", ".join(f"{_value(file, by_target[name], kind)} AS {name}" for name, _ in LINE_ITEM_COLUMNS)
     return f"SELECT {values} FROM {scan}"  # noqa: S608 - constants and a quoted path
 
 
@@ -110,14 +113,24 @@ def name_in_file(columns: Sequence[Column], target: str, present: Collection[str
     return next(name for name in names if name in present)
 
 
-def _value(path: Path, column: Column, present: Collection[str], doubles: Collection[str], kind: str) -> str:
-    found = next((name for name in column.names if name in present), None)
+def _value(file: ExportFile, column: Column, kind: str) -> str:
+    found = next((name for name in column.names if name in file.names), None)
     if found is not None:
-        sql = AMOUNT_OF_DOUBLE if column.sql == AMOUNT and found in doubles else column.sql
-        return sql.format(column=f'"{found}"')
+        return _sql(file, column, found).format(column=f'"{found}"')
     if column.absent is None:
-        raise BadInputError(_missing(path, column, present, kind))
+        raise BadInputError(_missing(file.path, column, file.names, kind))
     return column.absent
+
+
+def _sql(file: ExportFile, column: Column, name: str) -> str:
+    """Return the cheapest SQL that says the same of what the file's column is known to hold."""
+    if column.sql == AMOUNT and file.is_double(name):
+        return AMOUNT_OF_DOUBLE
+    if column.sql == TIME and file.is_timestamp(name):
+        return TIME_OF_TIMESTAMP
+    if column.sql in {TEXT, IS_GIVEN} and file.is_text_without_nulls(name):
+        return TEXT_THAT_IS_THERE if column.sql == TEXT else IS_GIVEN_THERE
+    return column.sql
 
 
 def _missing(path: Path, column: Column, present: Collection[str], kind: str) -> str:
