@@ -36,8 +36,8 @@ demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to 
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
 
 .PHONY: test
-test: $(VENV)/.installed-test ## the whole test suite
-	@$(BIN)/python -m pytest
+test: $(VENV)/.installed-test ## the whole test suite, in two processes side by side
+	@$(BIN)/python -m tests
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
