@@ -224,7 +224,9 @@ def _rank(severity: str) -> int:
 
 
 def _hours(scored: pa.Table, policy: Policy) -> list[Hour]:
-    return [_hour(row) for row in anomalous(scored, policy.max_p_value).to_pylist()]
+    rows = anomalous(scored, policy.max_p_value).to_pylist()
+    # Rows that an earlier version scored may lack a measure: they are the day before, and count for nothing.
+    return [_hour(row) for row in rows if row.get("three_day_excess_gb") is not None]
 
 
 def _hour(row: dict[str, Any]) -> Hour:

@@ -157,6 +157,17 @@ def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> Non
     assert [c["resource_id"] for c in alert["contributors"]] == ["media-prod", "media-thumbs"]
 
 
+def test_a_day_that_an_earlier_version_scored_stands_in_nobodys_way(make: Make) -> None:
+    world = make()
+    world.put([*hot_day(2, 18, 6), *hot_day(3, 0, 6)])
+    world.invoke({"start": "2026-10-02T00:00Z", "end": "2026-10-02T19:00Z"})
+    old = world.scored("2026-10-02").drop_columns(["three_day_excess_gb", "usual_three_day_excess_gb"])
+    world.put_scored("2026-10-02", old)
+    world.invoke({"start": "2026-10-02T19:00Z", "end": "2026-10-04T00:00Z"})
+    (alert,) = world.alerts()
+    assert (alert["start_hour_utc"], alert["end_hour_utc"]) == ("2026-10-02T18:00:00Z", "2026-10-03T05:00:00Z")
+
+
 def test_a_restated_hour_replaces_what_was_counted(make: Make) -> None:
     world = make()
     world.put(hot_day())

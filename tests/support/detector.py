@@ -178,6 +178,13 @@ class World:
         answer = self.aws.client("s3").get_object(Bucket=self.resources.bucket, Key=key)
         return pq.read_table(io.BytesIO(answer["Body"].read()))
 
+    def put_scored(self, day: str, rows: pa.Table) -> None:
+        """Put other rows in the place of a day's scored ones."""
+        body = io.BytesIO()
+        pq.write_table(rows, body)
+        key = f"scored/day={day}/scores.parquet"
+        self.aws.client("s3").put_object(Bucket=self.resources.bucket, Key=key, Body=body.getvalue())
+
 
 def event(name: str) -> dict[str, Any]:
     """Return a real event payload."""
