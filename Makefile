@@ -36,7 +36,7 @@ demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to 
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
 
 .PHONY: test
-test: $(VENV)/.installed-test ## the whole test suite, in two processes side by side
+test: $(VENV)/.installed-test ## the whole test suite, in three processes side by side
 	@$(BIN)/python -m tests
 
 .PHONY: lint

@@ -1,31 +1,36 @@
-"""The whole suite, in two processes side by side: `python -m tests [ARGUMENTS OF PYTEST]`.
+"""The whole suite, in processes side by side: `python -m tests [ARGUMENTS OF PYTEST]`.
 
-The tests of Terraform mostly wait, for the provider and for services that come up; the others compute. These are shown
-as they run, those at the end. Processes of their own and not pytest-xdist's workers, which ignore SIGINT.
+The tests of Terraform mostly wait, for the provider and for services that come up; meanwhile the others compute. One
+process is shown as it runs, those beside it at the end. They are not pytest-xdist's workers, which ignore SIGINT.
 """
 
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 PYTEST = (sys.executable, "-m", "pytest")
-WAITING = "tests/terraform"
+BESIDE = (("tests/terraform",), ("tests/egress_sentinel", "tests/notebooks"))
 
 
 def main(arguments: list[str]) -> int:
-    with tempfile.TemporaryFile() as printed:
-        # Each remembers its own failures.
-        command = [*PYTEST, WAITING, "--override-ini", "cache_dir=.pytest_cache/terraform", *arguments]
-        waiting = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
-        computing = subprocess.Popen([*PYTEST, f"--ignore={WAITING}", *arguments])
-        # Ctrl-C reaches both as well; what they have started, they take down.
+    with tempfile.TemporaryDirectory() as temporary:
+        printed = {folders: Path(temporary, str(number)) for number, folders in enumerate(BESIDE)}
+        running = []
+        for folders, path in printed.items():
+            # Each remembers its own failures.
+            command = [*PYTEST, *folders, "--override-ini", f"cache_dir=.pytest_cache/{path.name}", *arguments]
+            with path.open("wb") as file:
+                running.append(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT))
+        ignored = [f"--ignore={folder}" for folders in BESIDE for folder in folders]
+        running.append(subprocess.Popen([*PYTEST, *ignored, *arguments]))
+        # Ctrl-C reaches them as well; what they have started, they take down.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        computed, waited = computing.wait(), waiting.wait()
-        printed.seek(0)
-        shutil.copyfileobj(printed, sys.stdout.buffer)
-    return computed or waited
+        statuses = [process.wait() for process in running]
+        for path in printed.values():
+            sys.stdout.buffer.write(path.read_bytes())
+    return next((status for status in statuses if status), 0)
 
 
 if __name__ == "__main__":
