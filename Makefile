@@ -50,6 +50,7 @@ lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may im
 package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips, a starting model) and the training job's source
 	@$(BIN)/python lambdas/build.py $(BUILD)
 	@$(BIN)/python -m egress_features.engines.athena $(BUILD)/athena
+	@$(BIN)/python -m egress_features.flow_logs.athena $(BUILD)/athena_flow_logs
 	@$(BIN)/python -m egress_sentinel.source_bundle $(BUILD)/sourcedir.tar.gz
 	@$(BIN)/python -m egress_sentinel.starting_model $(BUILD)/model.tar.gz
 

@@ -29,11 +29,13 @@ locals {
 
   creates_flow_logs = var.flow_logs != null && try(var.flow_logs.existing, null) == null
   flow_logs = var.flow_logs == null ? null : {
-    bucket      = local.creates_flow_logs ? one(module.flow_logs[*].bucket) : var.flow_logs.existing.bucket
-    prefix      = try(var.flow_logs.existing.prefix, "")
-    kms_key_arn = try(var.flow_logs.existing.kms_key_arn, null)
-    account_ids = local.log_delivery.account_ids
-    regions     = local.log_delivery.regions
+    days                = var.flow_logs.days
+    schedule_expression = var.flow_logs.schedule_expression
+    bucket              = local.creates_flow_logs ? one(module.flow_logs[*].bucket) : var.flow_logs.existing.bucket
+    prefix              = try(var.flow_logs.existing.prefix, "")
+    kms_key_arn         = try(var.flow_logs.existing.kms_key_arn, null)
+    account_ids         = local.log_delivery.account_ids
+    regions             = local.log_delivery.regions
   }
   log_delivery = {
     account_ids = distinct(concat([data.aws_caller_identity.current.account_id], try(var.flow_logs.account_ids, [])))
@@ -231,6 +233,7 @@ module "features" {
   export_name        = try(var.data_export.name, var.name)
   max_scanned_gb     = var.max_scanned_gb
   sql_dir            = "${local.build}/athena"
+  flow_sql_dir       = "${local.build}/athena_flow_logs"
   pipeline           = var.features_pipeline
   history_prefix     = local.history_prefix
   explainer          = { name = module.registry.function_name, arn = module.registry.function_arn }

@@ -103,6 +103,11 @@ output "flow_logs_bucket" {
   value       = try(local.flow_logs.bucket, null)
 }
 
+output "flow_hours_state_machine_arn" {
+  description = "State machine that estimates the hours that the bill has not reached from flow logs; its input may say days to write and flow_days to read. Null without flow_logs."
+  value       = module.features.flow_hours_state_machine_arn
+}
+
 output "flow_log_format" {
   description = "Format of a flow log of another account or region whose destination is the bucket; null where flow logs are not switched on from here."
   value       = one(module.flow_logs[*].log_format)

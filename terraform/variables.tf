@@ -515,7 +515,7 @@ variable "features_pipeline" {
 }
 
 variable "flow_logs" {
-  description = "VPC Flow Logs, in parquet, by the hour: vpc_ids and subnet_ids to switch them on for, into a bucket of their own (longest span of a record 60 or 600 seconds, days that they are kept), or the existing bucket that has them already (Hive-compatible folders, its prefix and its KMS key, if any). Besides this account and region, account_ids and regions whose logs lie there or may be delivered there; null for none."
+  description = "VPC Flow Logs, in parquet, by the hour: vpc_ids and subnet_ids to switch them on for, into a bucket of their own (longest span of a record 60 or 600 seconds, days that they are kept), or the existing bucket that has them already (Hive-compatible folders, its prefix and its KMS key, if any). Besides this account and region, account_ids and regions whose logs lie there or may be delivered there. When hours that the bill has not reached are estimated from them, and how many days of them that reads (2 to 14). Null for none."
   type = object({
     vpc_ids                 = optional(list(string), [])
     subnet_ids              = optional(list(string), [])
@@ -524,6 +524,8 @@ variable "flow_logs" {
     existing                = optional(object({ bucket = string, prefix = optional(string, ""), kms_key_arn = optional(string) }))
     account_ids             = optional(list(string), [])
     regions                 = optional(list(string), [])
+    days                    = optional(number, 4)
+    schedule_expression     = optional(string, "cron(20 * * * ? *)")
   })
   default = null
 
@@ -538,8 +540,13 @@ variable "flow_logs" {
   }
 
   validation {
-    condition     = var.flow_logs == null || try(var.flow_logs.retention_days >= 7, false)
-    error_message = "flow_logs.retention_days is at least 7: estimates reach back to where the bill is complete."
+    condition     = var.flow_logs == null || try(var.flow_logs.days >= 2 && var.flow_logs.days <= 14 && var.flow_logs.retention_days > var.flow_logs.days, false)
+    error_message = "flow_logs.days is 2 to 14, and retention_days more than that: estimates reach back to where the bill is complete."
+  }
+
+  validation {
+    condition     = var.flow_logs == null || can(regex("^(rate|cron)\\(.+\\)$", var.flow_logs.schedule_expression))
+    error_message = "flow_logs.schedule_expression is rate(...) or cron(...)."
   }
 
   validation {

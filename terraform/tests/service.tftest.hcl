@@ -472,6 +472,11 @@ run "switches_flow_logs_on" {
   }
 
   assert {
+    condition     = output.flow_hours_state_machine_arn != null && run.defaults.flow_hours_state_machine_arn == null
+    error_message = "Where there are flow logs, a machine estimates from them."
+  }
+
+  assert {
     condition     = join(" ", module.flow_logs[0].writers) == "111122223333 444455556666"
     error_message = "Named accounts may deliver beside this one."
   }
@@ -514,6 +519,15 @@ run "refuses_an_aggregation_that_aws_has_not" {
 
   variables {
     flow_logs = { vpc_ids = ["vpc-0a1b2c3d"], max_aggregation_seconds = 300 }
+  }
+}
+
+run "refuses_to_read_more_flow_logs_than_are_kept" {
+  command         = plan
+  expect_failures = [var.flow_logs]
+
+  variables {
+    flow_logs = { vpc_ids = ["vpc-0a1b2c3d"], days = 7, retention_days = 7 }
   }
 }
 

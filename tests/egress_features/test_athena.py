@@ -127,7 +127,7 @@ def test_watermarks_are_those_of_python(seed: int, hours: int, is_closed: bool) 
 def test_the_statements_are_written_in_their_order(tmp_path: pytest.TempPathFactory) -> None:
     assert main([str(tmp_path)]) == 0
     written = {path.name: path.read_text() for path in sorted(tmp_path.iterdir())}  # type: ignore[attr-defined]
-    assert list(written) == [f"{n}_{name}.sql" for n, name in enumerate(TABLES, start=1)]
+    assert list(written) == [f"{n:02d}_{name}.sql" for n, name in enumerate(TABLES, start=1)]
     assert [text.rstrip("\n") for text in written.values()] == list(statements().values())
     # What Athena takes at most in a query.
     assert all(len(text) < 262_144 for text in written.values())

@@ -79,6 +79,9 @@ def package(folder: Path) -> Path:
     subprocess.run([sys.executable, ROOT / "lambdas" / "build.py", folder], check=True, capture_output=True)
     athena = folder / "athena"
     subprocess.run([sys.executable, "-m", "egress_features.engines.athena", athena], check=True, capture_output=True)
+    flow_logs = folder / "athena_flow_logs"
+    command = [sys.executable, "-m", "egress_features.flow_logs.athena", flow_logs]
+    subprocess.run(command, check=True, capture_output=True)
     model = folder / "model.tar.gz"
     subprocess.run([sys.executable, "-m", "egress_sentinel.starting_model", model], check=True, capture_output=True)
     bundle = folder / "sourcedir.tar.gz"

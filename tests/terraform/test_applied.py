@@ -25,9 +25,10 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from egress_features import FEATURES, KEYS, build_features
+from egress_features import FEATURES, KEYS, FlowLogs, build_features, find_flow_logs
 from egress_features.flow_logs.fields import FIELDS
 from egress_sentinel.demo import write_demo_bill
+from egress_sentinel.demo.flow_logs import write_flow_logs
 from egress_sentinel.local_aws import LocalAws
 from egress_sentinel.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.training import train
@@ -74,7 +75,7 @@ def stacks(
             "preprocessor_artifact": str(pipeline / PREPROCESSOR_TAR),
             "model_artifact": str(pipeline / MODEL_TAR),
         },
-        "realtime": {"flow_log_vpc_ids": default_vpc},
+        "realtime": {"flow_log_vpc_ids": default_vpc, "flow_log_account_ids": '["777788889999"]'},
         "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
         "complete": {
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
@@ -244,26 +245,23 @@ def test_a_model_that_is_not_ours_decides_behind_the_same_alerts(
     assert float(alert["excess_cost_usd_per_day"]["N"]) > 5
 
 
-def deliver_bill(stack: Stack, folder: Path, until: str = "", days: int = 60) -> tuple[list[Path], dict[str, Any]]:
-    """Put a CUR 2.0 export of the last weeks where Data Exports puts it; return its files, and its first incident.
+def write_bill(folder: Path, days: int = 60) -> tuple[list[Path], list[Path], dict[str, Any]]:
+    """Write the demo's bill of the last weeks as CUR 2.0; return its files, as legacy CUR too, and its first incident.
 
     Athena reads the latest months alone, so the bill is the demo's, moved by whole weeks, up to the latest Friday.
     """
     today = datetime.now(UTC).date()
     bill = write_demo_bill(folder, days=days, end=today - timedelta(days=(today.weekday() - 4) % 7 + 1))
-    (label, *_) = json.loads(bill.labels.read_text())
-    end = datetime.fromisoformat(label["start_hour_utc"]).replace(tzinfo=None, hour=0) + timedelta(days=1)
-    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
-    written = []
-    for number, path in enumerate(bill.files):
-        export = write_as(path, "CUR 2.0", folder / str(number) / "export.parquet")
-        table = pq.read_table(export)
-        starts = pc.cast(table["line_item_usage_start_date"], pa.timestamp("us"))
-        pq.write_table(table.filter(pc.less(starts, pa.scalar(end))), export)
-        period = f"{starts[0].as_py():%Y-%m}"
-        s3.upload_file(str(export), bucket, f"exports/egress-sentinel/data/BILLING_PERIOD={period}/export.parquet")
-        written.append(export)
-    return written, label
+    exports = [write_as(path, "CUR 2.0", folder / str(n) / "export.parquet") for n, path in enumerate(bill.files)]
+    return exports, bill.files, json.loads(bill.labels.read_text())[0]
+
+
+def deliver_bill(stack: Stack, folder: Path, days: int = 60) -> tuple[list[Path], dict[str, Any]]:
+    """Put a CUR 2.0 export of the last weeks where Data Exports puts it; return its files, and its first incident."""
+    exports, _, label = write_bill(folder, days)
+    end = datetime.fromisoformat(label["start_hour_utc"]).replace(hour=0) + timedelta(days=1)
+    put_bill(stack, exports, until=end)
+    return cut(exports, folder / "cut", end), label
 
 
 def executions(stack: Stack) -> list[dict[str, Any]]:
@@ -320,6 +318,64 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
     assert any(feature.description in told[0] for feature in FEATURES), told[0]
 
 
+def put_bill(stack: Stack, exports: list[Path], until: datetime) -> None:
+    """Deliver the bill's lines that begin before `until`."""
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    for path in cut(exports, exports[0].parents[1] / f"{until:%d%H}", until):
+        starts = pq.read_table(path, columns=["line_item_usage_start_date"])[0]
+        if len(starts):
+            period = f"{starts[0].as_py():%Y-%m}"
+            s3.upload_file(str(path), bucket, f"exports/egress-sentinel/data/BILLING_PERIOD={period}/export.parquet")
+
+
+def cut(exports: list[Path], folder: Path, until: datetime) -> list[Path]:
+    """Write the lines that begin before `until`."""
+    written = []
+    for number, path in enumerate(exports):
+        table = pq.read_table(path)
+        starts = pc.cast(table["line_item_usage_start_date"], pa.timestamp("us"))
+        written.append(folder / f"{number}.parquet")
+        folder.mkdir(exist_ok=True)
+        pq.write_table(table.filter(pc.less(starts, pa.scalar(until.replace(tzinfo=None)))), written[-1])
+    return [path for path in written if pq.read_metadata(path).num_rows]
+
+
+def put_network(stack: Stack, answer: Path) -> Path:
+    """Put what EC2 says of other accounts' gateways beside the machine's own answer, and return it as a file."""
+    listed = [each for each in json.loads(answer.read_text())["NetworkInterfaces"] if each["Description"]]
+    names = {
+        "interface_ids": "NetworkInterfaceId",
+        "descriptions": "Description",
+        "interface_types": "InterfaceType",
+        "zones": "AvailabilityZone",
+        "owners": "OwnerId",
+    }
+    lists = {name: [each[key] for each in listed] for name, key in names.items()}
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    s3.put_object(Bucket=bucket, Key="network/other-accounts.json", Body=json.dumps(lists).encode())
+    (own,) = s3.list_objects_v2(Bucket=bucket, Prefix="network/123456789012-us-east-1-")["Contents"]
+    said = json.loads(s3.get_object(Bucket=bucket, Key=own["Key"])["Body"].read())
+    assert said.keys() == lists.keys()
+    assert said["descriptions"] == ["Interface for NAT Gateway nat-0123456789abcdef0"]
+    path = answer.with_name("listed.json")
+    path.write_text(json.dumps({"NetworkInterfaces": listed}))
+    return path
+
+
+def is_of_the_stack(path: Path) -> bool:
+    """Say whether the table `flow_logs` covers the file's account and region."""
+    place = path.as_posix()
+    return "aws-region=us-east-1/" in place and "aws-account-id=777788889999/" in place
+
+
+def run_machine(stack: Stack, output: str, asked: dict[str, Any]) -> dict[str, Any]:
+    """Run a state machine to its end, and return the execution."""
+    states = stack.aws.client("stepfunctions")
+    machine, name = stack.outputs()[output], f"by-hand-{time.monotonic_ns()}"
+    arn = states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(asked))["executionArn"]
+    return wait_for(lambda: ended(states.describe_execution(executionArn=arn)), seconds=180)  # type: ignore[no-any-return]
+
+
 def alert_on(stack: Stack, resource_id: str) -> dict[str, Any] | None:
     """Return the alert on a resource, once somebody was told."""
     items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["alerts_table"])["Items"]
@@ -362,6 +418,74 @@ def test_alarms_ring_for_what_matters(stacks: dict[str, Stack]) -> None:
     idle = requests.get(f"{stacks['realtime'].aws.url}/local/alarms", timeout=60).json()
     assert idle["egress-sentinel-no-data"] == "ALARM"
     assert idle["egress-sentinel-errors"] == "OK"
+
+
+def test_hours_that_the_bill_has_not_reached_become_the_alert_that_the_bill_confirms(
+    stacks: dict[str, Stack], tmp_path: Path
+) -> None:
+    """Flow logs in their bucket, the hourly machine, an estimated alert; then the bill, and no second one."""
+    stack = stacks["realtime"]
+    s3, bucket, messages = stack.aws.client("s3"), stack.outputs()["bucket"], read_messages(stack)
+    exports, legacy, label = write_bill(tmp_path)
+    night = datetime.fromisoformat(label["start_hour_utc"]).replace(hour=0)
+    (subnet, *_) = stack.aws.client("ec2").describe_subnets()["Subnets"]
+    stack.aws.client("ec2").create_network_interface(
+        SubnetId=subnet["SubnetId"], Description="Interface for NAT Gateway nat-0123456789abcdef0"
+    )
+    put_bill(stack, exports, until=night - timedelta(hours=4))
+    assert run_machine(stack, "features_state_machine_arn", {})["status"] == "SUCCEEDED"
+    assert run_machine(stack, "flow_hours_state_machine_arn", {})["status"] == "SUCCEEDED"
+
+    window = {"start": night - timedelta(days=2), "end": night + timedelta(days=1)}
+    logs = write_flow_logs(legacy, tmp_path / "logs", labels=[label], hive=True, parquet=True, **window)
+    for path in sorted(logs.rglob("*.parquet")):
+        s3.upload_file(str(path), stack.outputs()["flow_logs_bucket"], path.relative_to(logs).as_posix())
+    known = put_network(stack, logs / "network.json")
+    back = (datetime.now(UTC) - night).days + 3
+    done = run_machine(stack, "flow_hours_state_machine_arn", {"flow_days": back})
+    assert done["status"] == "SUCCEEDED", done
+
+    estimated = wait_for(lambda: alert_on(stack, label["resource_id"]), 120)
+    assert estimated["is_estimated"]["BOOL"]
+    key = f"features/day={night:%Y-%m-%d}/athena.parquet"
+    found = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+    read = [path for path in find_flow_logs([logs / "AWSLogs"]) if is_of_the_stack(path)]
+    flow_logs = FlowLogs(read, [known])
+    build_features(cut(exports, tmp_path, night - timedelta(hours=4)), tmp_path / "f.parquet", flow_logs=flow_logs)
+    assert_same_hours(found, of_day(pq.read_table(tmp_path / "f.parquet"), night))
+    assert sum(found["is_estimated"].to_pylist()) > 100
+
+    put_bill(stack, exports, until=night + timedelta(days=1))
+    assert run_machine(stack, "features_state_machine_arn", {})["status"] == "SUCCEEDED"
+
+    def billed() -> dict[str, Any] | None:
+        alert = alert_on(stack, label["resource_id"])
+        return alert if alert and not alert["is_estimated"]["BOOL"] else None
+
+    confirmed = wait_for(billed, 120)
+    assert confirmed["alert_id"] == estimated["alert_id"]
+    excess = float(confirmed["cost_usd"]["N"]) - float(confirmed["expected_cost_usd"]["N"])
+    assert excess == pytest.approx(label["excess_usd"], rel=0.05)
+    told = [m["Message"] for m in every(messages) if label["resource_id"] in m["Message"]]
+    # Told again only where the bill's dollars make it worse than the list price's did.
+    rose = confirmed["notified_severity"]["S"] != estimated["notified_severity"]["S"]
+    assert len(told) == 1 + rose, told
+    assert "estimated from flow logs" in told[0]
+
+
+def test_flow_logs_that_cannot_be_read_do_not_keep_the_bill_from_being_scored(stacks: dict[str, Stack]) -> None:
+    stack = stacks["realtime"]
+    s3, messages = stack.aws.client("s3"), read_messages(stack)
+    place = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1"
+    key = f"{place}/{datetime.now(UTC):year=%Y/month=%m/day=%d/hour=%H}/broken.log.parquet"
+    s3.put_object(Bucket=stack.outputs()["flow_logs_bucket"], Key=key, Body=b"no parquet")
+    assert run_machine(stack, "flow_hours_state_machine_arn", {})["status"] == "FAILED"
+    assert run_machine(stack, "flow_hours_state_machine_arn", {"tells": True})["status"] == "FAILED"
+    assert run_machine(stack, "features_state_machine_arn", {})["status"] == "SUCCEEDED"
+    (message,) = [each for each in messages() if each["Subject"] == "egress-sentinel: no new estimates"]
+    assert message["Message"].startswith("No new hours are estimated. The query of flow logs by-hand-")
+    assert " failed at Flow_sums: " in message["Message"]
+    s3.delete_object(Bucket=stack.outputs()["flow_logs_bucket"], Key=key)
 
 
 def run_batch(stack: Stack, *files: Path, output: Path) -> subprocess.CompletedProcess[str]:
@@ -429,6 +553,14 @@ def read_messages(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
         return [json.loads(message["Body"]) for message in messages]
 
     return take
+
+
+def every(messages: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return all that was sent: a queue gives ten at once."""
+    found: list[dict[str, Any]] = []
+    while taken := messages():
+        found += taken
+    return found
 
 
 def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, Stack], tmp_path: Path) -> None:
@@ -589,6 +721,8 @@ def by_name(service: str, body: dict[str, Any], region: str) -> str:
     if service == "glue":
         name = body.get("Name") or body.get("TableInput", {}).get("Name") or body["TablesToDelete"][0]
         return f"arn:aws:glue:{region}:table/{body['DatabaseName']}/{name}"
+    if service == "ec2":
+        return "*"
     if service == "states":
         return str(body.get("stateMachineArn") or body["executionArn"])
     assert service == "sns", service
@@ -655,11 +789,12 @@ BY_ATHENA |= {"glue:BatchCreatePartition", "s3:GetBucketLocation", "s3:AbortMult
 BY_ATHENA |= {"s3:ListMultipartUploadParts"}
 
 
-@pytest.mark.parametrize("machine", ["features", "retraining"])
+@pytest.mark.parametrize("machine", ["features", "retraining", "flow-hours"])
 def test_a_state_machine_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack], machine: str) -> None:
     """Retraining writes other files of features than a delivery does, with the same role."""
     role = f"egress-sentinel-{machine}"
-    compare([stacks["complete"], stacks["notebook"]], role, role, BY_STEP_FUNCTIONS | BY_ATHENA)
+    examples = ["realtime"] if machine == "flow-hours" else ["complete", "notebook"]
+    compare([stacks[name] for name in examples], role, role, BY_STEP_FUNCTIONS | BY_ATHENA)
 
 
 @pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])

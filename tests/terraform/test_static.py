@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from egress_features.engines.athena import main as render_for_athena
+from egress_features.flow_logs.athena import main as render_flow_logs_for_athena
 from tests.support.terraform import EXAMPLES, ROOT, TERRAFORM, blocks, checkout, require_terraform, tables, terraform
 
 CHECKOV = "checkov==3.3.30"  # pinned: a new release may know new checks
@@ -42,6 +43,7 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     for name in (*zips, "model.tar.gz", "other.tar.gz", "sourcedir.tar.gz"):
         (build / name).write_text(name)
     render_for_athena([str(build / "athena")])
+    render_flow_logs_for_athena([str(build / "athena_flow_logs")])
     terraform(configuration, "init", "-backend=false", "-input=false")
     printed = terraform(configuration, "test")
     assert re.search(r"Success! [1-9][0-9]* passed, 0 failed", printed), printed

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp, parse_one
 
-from egress_features.engines.dialects import parse, render
+from egress_features.engines.dialects import parse, queries_of, render
 from egress_features.reading import KEPT
 from egress_features.usage_types_sql import classified_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 TABLES = ("line_hours", "watermarks", "series", "series_hours", "features")
 RUN, MONTHS, DAYS = "__run__", "__months__", "__days__"
@@ -51,17 +51,17 @@ _BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], b
 
 def definition() -> dict[str, exp.Expr]:
     """Return the query of each of `TABLES`, which names the tables before it as they are, in DuckDB's dialect."""
-    queries = _pipeline()
-    return {name: _with_what_it_reads(name, queries) for name in TABLES}
+    queries = pipeline()
+    return {name: with_what_it_reads(name, queries, TABLES) for name in TABLES}
 
 
 def statements() -> dict[str, str]:
     """Return the statement that makes each of `TABLES`, in Athena's dialect."""
-    return {name: _create_sql(name, query) for name, query in definition().items()}
+    return {name: create_sql(name, query, TABLES) for name, query in definition().items()}
 
 
-def _pipeline() -> dict[str, exp.Expr]:
-    """Return every table and view of the pipeline by its name, in order."""
+def pipeline() -> dict[str, exp.Expr]:
+    """Return the query of every table and view of the pipeline by its name, in order."""
     line_hours = _sql("line_hours").replace("{classified}", classified_sql(_LINES))
     queries = {
         "line_hours": parse_one(line_hours, read="duckdb"),
@@ -70,20 +70,23 @@ def _pipeline() -> dict[str, exp.Expr]:
         "watermarks": parse_one(_sql("watermarks"), read="duckdb"),
     }
     for script in ("hours", "series_hours"):
-        queries |= {_name(create): _query(create) for create in parse(_sql(script))}
+        queries |= queries_of(parse(_sql(script)))
     rows = parse_one(_sql("features"), read="duckdb")
     rows.set("order", None)
     return {**queries, "rows_of_features": rows, "features": parse_one(_WRITTEN, read="duckdb")}
 
 
-def _with_what_it_reads(name: str, queries: dict[str, exp.Expr]) -> exp.Expr:
-    """Give a table's query the views that it reads, as common table expressions before its own."""
+def with_what_it_reads(name: str, queries: dict[str, exp.Expr], tables: Sequence[str]) -> exp.Expr:
+    """Give a table's query the views that it reads, as common table expressions before its own.
+
+    `queries` are in an order in which each reads those before it; those of `tables` are there as tables.
+    """
     needed: set[str] = set()
     pending = [name]
     while pending:
         found = {table.name for table in queries[pending.pop()].find_all(exp.Table)} & queries.keys()
-        pending += sorted(found - needed - set(TABLES))
-        needed |= found - set(TABLES)
+        pending += sorted(found - needed - set(tables))
+        needed |= found - set(tables)
     query = queries[name].copy()
     views = [exp.CTE(this=queries[view].copy(), alias=exp.to_identifier(view)) for view in queries if view in needed]
     own = query.args.get("with_")
@@ -92,38 +95,32 @@ def _with_what_it_reads(name: str, queries: dict[str, exp.Expr]) -> exp.Expr:
     return query
 
 
-def _create_sql(name: str, query: exp.Expr) -> str:
+def create_sql(name: str, query: exp.Expr, tables: Sequence[str]) -> str:
+    """Return the statement that makes a table of this run, in Athena's dialect."""
+
     def of_this_run(node: exp.Expr) -> exp.Expr:
-        is_ours = isinstance(node, exp.Table) and node.name in TABLES
+        is_ours = isinstance(node, exp.Table) and node.name in tables
         return exp.alias_(exp.to_table(f"{node.name}_{RUN}"), node.alias or node.name, table=True) if is_ours else node
 
     properties = f"format = 'PARQUET', write_compression = 'ZSTD'{_BY_DAY if name == 'features' else ''}"
     return f"CREATE TABLE {name}_{RUN}\nWITH ({properties})\nAS\n{render(query.transform(of_this_run), 'athena')}"
 
 
-def _name(create: exp.Expr) -> str:
-    table = create.find(exp.Table)
-    return str(table.name) if table is not None else ""
-
-
-def _query(create: exp.Expr) -> exp.Expr:
-    """Return a CREATE's query; one without rows where it has columns alone."""
-    if not isinstance(create.this, exp.Schema):
-        return create.args["expression"]  # type: ignore[no-any-return]
-    columns = [exp.cast(exp.null(), column.args["kind"]).as_(column.name) for column in create.this.expressions]
-    return exp.select(*columns).where(exp.false())
-
-
 def _sql(name: str) -> str:
     return files("egress_features").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
+def write_statements(statements: Mapping[str, str], folder: Path) -> None:
+    """Write N_NAME.sql of each statement into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (name, sql) in enumerate(statements.items(), start=1):
+        (folder / f"{number:02d}_{name}.sql").write_text(sql + "\n", encoding="utf-8")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write N_NAME.sql of each statement into the folder that is given."""
+    """Write NN_NAME.sql of each statement into the folder that is given."""
     (folder,) = sys.argv[1:] if argv is None else argv
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    for number, (name, sql) in enumerate(statements().items(), start=1):
-        (Path(folder) / f"{number}_{name}.sql").write_text(sql + "\n", encoding="utf-8")
+    write_statements(statements(), Path(folder))
     return 0
 
 

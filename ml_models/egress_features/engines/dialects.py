@@ -6,20 +6,23 @@ leaves to its callers is done here: places of an array that are computed, and mo
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import sqlglot
 from sqlglot import TokenType, exp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 Dialect = Literal["spark", "athena"]
 
 # What the SQL may call in Athena: functions of Trino, https://trino.io/docs/current/functions.html.
 ATHENA_FUNCTIONS = frozenset(
     {
-        "ABS", "ARRAY_SORT", "CARDINALITY", "CAST", "COALESCE", "CONCAT", "COUNT", "DATE_ADD", "DATE_DIFF",
-        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "DENSE_RANK", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX", "MIN",
-        "NULLIF", "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS", "SUBSTR",
-        "SUBSTRING", "SUM", "TRUNCATE", "UNNEST", "UPPER",
+        "ABS", "ARRAY_SORT", "BOOL_OR", "CARDINALITY", "CAST", "COALESCE", "CONCAT", "COUNT", "DATE_ADD", "DATE_DIFF",
+        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "DENSE_RANK", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX",
+        "MAX_BY", "MIN", "NULLIF", "RANK", "REGEXP_EXTRACT", "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN",
+        "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM", "TRUNCATE", "TRY_CAST", "UNNEST", "UPPER",
     }
 )  # fmt: skip
 _KEYWORDS = frozenset(
@@ -35,6 +38,49 @@ class NotPortableError(ValueError):
 def parse(sql: str) -> list[exp.Expr]:
     """Parse a script of the one definition into its statements."""
     return [statement for statement in sqlglot.parse(sql, read="duckdb") if statement is not None]
+
+
+def queries_of(script: Iterable[exp.Expr]) -> dict[str, exp.Expr]:
+    """Return the queries that a script makes its tables and views of, by their names, with its macros filled in.
+
+    A table that a script makes of columns alone is a query without rows; what is no CREATE is left out.
+    """
+    macros: dict[str, exp.Create] = {}
+    queries: dict[str, exp.Expr] = {}
+    for create in script:
+        if isinstance(create, exp.Create):
+            name = next(table.name for table in create.find_all(exp.Table))
+            if create.kind == "MACRO":
+                macros[name] = create
+            else:
+                queries[name] = _filled_in(_query(create), macros)
+    return queries
+
+
+def _query(create: exp.Create) -> exp.Expr:
+    if not isinstance(create.this, exp.Schema):
+        return create.expression  # type: ignore[no-any-return]
+    columns = [exp.cast(exp.null(), column.args["kind"]).as_(column.name) for column in create.this.expressions]
+    return exp.select(*columns).where(exp.false())
+
+
+def _filled_in(query: exp.Expr, macros: Mapping[str, exp.Create]) -> exp.Expr:
+    """Put a macro's expression in the place of each call."""
+
+    def called(node: exp.Expr) -> exp.Expr:
+        macro = macros.get(node.name.lower()) if isinstance(node, exp.Anonymous) else None
+        if macro is None:
+            return node
+        names = [parameter.name for parameter in macro.this.expressions]
+        given = dict(zip(names, node.expressions, strict=True))
+
+        def argument(part: exp.Expr) -> exp.Expr:
+            is_parameter = isinstance(part, exp.Column) and part.name in given
+            return given[part.name].copy() if is_parameter else part
+
+        return exp.paren(macro.expression.transform(argument))
+
+    return query.transform(called)
 
 
 def render(statement: exp.Expr, dialect: Dialect) -> str:

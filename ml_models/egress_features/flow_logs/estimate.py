@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 UNSETTLED_HOURS = 24
 # The services whose lines flow logs see; the bill's watermark is theirs.
-_SERVICES = "('AmazonEC2', 'AWSELB')"
+SERVICES = "('AmazonEC2', 'AWSELB')"
+# Beside a bill, an interface that the bill has no name for would be a series that no bill ever meets.
+NAMED = "resource_id NOT LIKE 'eni-%' AND resource_id <> ''"
 _USAGE_TYPES = {
     "internet": "DataTransfer-Out-Bytes",
     "inter_az": "DataTransfer-Regional-Bytes",
@@ -42,7 +44,8 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
     records = load_flow_logs(engine, flow_logs)
     engine.run("CREATE TABLE prices (egress_class VARCHAR, region VARCHAR, usd_per_gb DOUBLE)")
     engine.insert("prices", table.prices)
-    _name_usage_types(engine)
+    engine.run("CREATE TABLE bill_names (region VARCHAR, egress_class VARCHAR, usage_type VARCHAR)")
+    engine.insert("bill_names", bill_names())
     engine.run(sql("estimated_lines"))
     if engine.rows("SELECT COUNT(*) FROM estimated_lines")[0][0] == 0:
         raise BadInputError(
@@ -62,8 +65,8 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
     return records, notes
 
 
-def _name_usage_types(engine: Engine) -> None:
-    engine.run("CREATE TABLE bill_names (region VARCHAR, egress_class VARCHAR, usage_type VARCHAR)")
+def bill_names() -> list[tuple[str, str, str]]:
+    """Return what the bill calls each class of egress in each region: (region, egress_class, usage_type)."""
     prefixes: dict[str, str] = {"us-east-1": ""}
     for prefix, region in region_prefixes().items():
         prefixes.setdefault(region, prefix)
@@ -72,14 +75,13 @@ def _name_usage_types(engine: Engine) -> None:
         for region, prefix in prefixes.items()
         for name, kind in _USAGE_TYPES.items()
     ]
-    rows += [(region, "inter_region", f"{prefix or 'USE1'}-AWS-Out-Bytes") for region, prefix in prefixes.items()]
-    engine.insert("bill_names", rows)
+    return rows + [(region, "inter_region", f"{prefix or 'USE1'}-AWS-Out-Bytes") for region, prefix in prefixes.items()]
 
 
 def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime) -> datetime | None:
     """Return the first hour for which flow logs speak; None where they end before it."""
     bill_last = engine.rows(
-        f"SELECT COALESCE(MAX(hour_utc) FILTER (WHERE service IN {_SERVICES}), MAX(hour_utc)) FROM kept_lines"  # noqa: S608
+        f"SELECT COALESCE(MAX(hour_utc) FILTER (WHERE service IN {SERVICES}), MAX(hour_utc)) FROM kept_lines"  # noqa: S608
     )[0][0]
     if bill_last is None:
         return first
@@ -95,7 +97,7 @@ def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime)
 
 def _unsettled(engine: Engine, bill_last: datetime) -> datetime:
     """Return the first hour that may still grow: in the bill's last day, or behind a service's watermark."""
-    complete = engine.rows(f"SELECT MIN(complete_until_utc) FROM watermarks WHERE service IN {_SERVICES}")[0][0]  # noqa: S608
+    complete = engine.rows(f"SELECT MIN(complete_until_utc) FROM watermarks WHERE service IN {SERVICES}")[0][0]  # noqa: S608
     last_day = bill_last - timedelta(hours=UNSETTLED_HOURS - 1)
     return min(last_day, complete.replace(tzinfo=UTC) + timedelta(hours=1)) if complete else last_day
 
@@ -103,8 +105,7 @@ def _unsettled(engine: Engine, bill_last: datetime) -> datetime:
 def _replace(engine: Engine, start: datetime, last: datetime) -> None:
     naive_start, naive_last = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (start, last))
     has_bill = engine.rows("SELECT COUNT(*) FROM kept_lines")[0][0] > 0
-    # Beside a bill, an interface that the bill has no name for would be a series that no bill ever meets.
-    named = "WHERE resource_id NOT LIKE 'eni-%' AND resource_id <> ''" if has_bill else ""
+    named = f"WHERE {NAMED}" if has_bill else ""
     engine.run(
         "CREATE TABLE covered_series AS SELECT DISTINCT account_id, region, service, egress_class, resource_id, "  # noqa: S608
         f"CAST(? AS TIMESTAMP) AS estimated_from_utc FROM estimated_lines {named}",

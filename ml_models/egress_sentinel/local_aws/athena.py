@@ -1,9 +1,10 @@
 """Athena that really answers: SQL in its dialect, run by DuckDB over the files that Glue's tables name.
 
 Closes these gaps of moto 5.2: queries are never run, and a named query cannot be deleted. A table's partitions are
-projected: its `storage.location.template` says which part of a key is which partition. SELECT, CREATE TABLE AS and DROP
-TABLE are known; the results of a workgroup go where its configuration says, tables under `tables/QUERY-ID/` there. Glue
-and S3 are asked with the credentials of whoever asks, as in AWS.
+projected: its `storage.location.template` says which part of a key is which partition. Files are parquet, or JSON by
+the line where the table says so. SELECT, CREATE TABLE AS and DROP TABLE are known; the results of a workgroup go where
+its configuration says, tables under `tables/QUERY-ID/` there. Glue and S3 are asked with the credentials of whoever
+asks, as in AWS.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ _GLUE_TYPES = {
     "HUGEINT": "decimal(38,0)",
     "TIMESTAMP WITH TIME ZONE": "timestamp",
 }
+_JSON = "org.openx.data.jsonserde.JsonSerDe"
 _PARQUET_TABLE = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
     "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
@@ -190,13 +192,23 @@ def _copies(query: Query, table: dict[str, Any], folder: Path) -> Iterator[tuple
     folder.mkdir()
     for number, key in enumerate(objects_under(pieces[0], query.access_key)):
         place = re.fullmatch(pattern.rstrip("/") + "/[^/]+", f"s3://{bucket}/{key}")
-        if place is not None:
+        if place is not None and _is_projected(place.groupdict(), table):
             path = folder / f"{number}.parquet"
             query.s3.download_file(bucket, key, str(path))
             yield path, place.groupdict()
 
 
+def _is_projected(partition: dict[str, str], table: dict[str, Any]) -> bool:
+    """Say whether a table has the partition; those of other values than it lists are not there."""
+    listed = {name: table.get("Parameters", {}).get(f"projection.{name}.values") for name in partition}
+    return all(values is None or partition[name] in values.split(",") for name, values in listed.items())
+
+
 def _part_sql(path: Path, partition: dict[str, str], table: dict[str, Any]) -> str:
+    described = table["StorageDescriptor"]
+    if described.get("SerdeInfo", {}).get("SerializationLibrary") == _JSON:
+        kinds = ", ".join(f"\"{column['Name']}\": '{_duckdb_type(column)}'" for column in described["Columns"])
+        return f"SELECT * FROM read_json('{path}', format = 'newline_delimited', columns = {{{kinds}}})"  # noqa: S608 - our copy
     present = set(pq.read_schema(path).names)
     values = [
         f"""CAST({f'"{column["Name"]}"' if column["Name"] in present else "NULL"} AS {_duckdb_type(column)}) """
@@ -214,6 +226,8 @@ def _no_rows_sql(table: dict[str, Any]) -> str:
 
 def _duckdb_type(column: dict[str, Any]) -> str:
     kind: str = column["Type"]
+    if kind.startswith("array<"):
+        return f"{_HIVE_TYPES.get(kind[6:-1], kind[6:-1])}[]"
     if kind.startswith("map<"):
         return f"MAP({', '.join(_HIVE_TYPES.get(part, part) for part in kind[4:-1].split(','))})"
     return _HIVE_TYPES.get(kind, kind)

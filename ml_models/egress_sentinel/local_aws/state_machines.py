@@ -2,7 +2,8 @@
 
 Closes these gaps of moto 5.2: machines are not executed unless told to, ValidateStateMachineDefinition and
 ListStateMachineVersions, which the provider asks, are missing, `.sync` is unknown for SageMaker and Athena and fails
-for another machine, and nobody can tell one machine's calls from another's. Rules of EventBridge reach machines.
+for another machine, an object cannot be put as JSON, and nobody can tell one machine's calls from another's. Rules of
+EventBridge reach machines.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def _sign_as_the_role(url: str) -> None:
 
     def client_for(region: str, service: str, state_credentials: Any) -> Any:
         key = state_credentials.role_arn.rpartition("/")[2]
-        return boto3.client(
+        found = boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=url,
             region_name=region,
@@ -55,9 +56,18 @@ def _sign_as_the_role(url: str) -> None:
             aws_secret_access_key=key,
             config=config,
         )
+        if service == "s3":
+            found.meta.events.register("before-parameter-build.s3.PutObject", _write_json)
+        return found
 
     calls: Any = import_module("moto.stepfunctions.parser.asl.utils.boto_client")
     calls.boto_client_for = client_for
+
+
+def _write_json(params: dict[str, Any], **_: Any) -> None:
+    """Write a body that is no text as JSON, as Step Functions does."""
+    if isinstance(params.get("Body"), dict | list):
+        params["Body"] = json.dumps(params["Body"]).encode()
 
 
 def answer(request: Request, body: bytes) -> Response | None:

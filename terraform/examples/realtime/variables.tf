@@ -10,6 +10,12 @@ variable "flow_log_vpc_ids" {
   default     = []
 }
 
+variable "flow_log_account_ids" {
+  description = "Other accounts that deliver flow logs to the same bucket."
+  type        = list(string)
+  default     = []
+}
+
 variable "model_artifact" {
   description = "Another model than the starting one: s3://BUCKET/KEY.tar.gz or a .tar.gz on this machine."
   type        = string

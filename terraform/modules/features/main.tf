@@ -2,10 +2,15 @@
 
 
 data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  database = replace(var.name, "-", "_")
+  account_id = data.aws_caller_identity.current.account_id
+  partition  = data.aws_partition.current.partition
+  bucket_arn = "arn:${local.partition}:s3:::${var.bucket}"
+  machine    = "${var.name}-features"
+  database   = replace(var.name, "-", "_")
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
   measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "three_day_excess_gb", "usual_three_day_excess_gb", "steady_excess_gb", "usual_steady_excess_gb"]
@@ -88,6 +93,7 @@ locals {
         [for name in [
           "account_id", "interface_id", "srcaddr", "dstaddr", "action", "log_status", "vpc_id", "subnet_id", "instance_id",
           "pkt_srcaddr", "pkt_dstaddr", "region", "az_id", "pkt_src_aws_service", "pkt_dst_aws_service", "flow_direction",
+          "resource_id", "interface_type", "next_hop_az_id", "next_hop_interface_type",
         ] : { name = name, type = "string" }],
       )
       projection = merge(

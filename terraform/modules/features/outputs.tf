@@ -10,5 +10,10 @@ output "workgroup" {
 
 output "state_machine_arn" {
   description = "ARN of the state machine that makes files of features; its input may say days, prefix and tells."
-  value       = aws_sfn_state_machine.this.arn
+  value       = module.deliveries.state_machine_arn
+}
+
+output "flow_hours_state_machine_arn" {
+  description = "ARN of the state machine that estimates hours from flow logs; null without them."
+  value       = try(module.flow_hours["this"].state_machine_arn, null)
 }

@@ -1,33 +1,53 @@
-# The feature query as a state machine: the export's lines become files of features, one for each day. Each step makes a
-# table of this run in Athena; the last one's files take their place under features/ and start the detector; the tables
-# are dropped. The SQL is what `make package` renders from egress_features.
+# The feature query as state machines: one for each delivery of the bill, and, where there are flow logs, one for each hour
+# that the bill has not reached.
 
-locals {
-  machine = "${var.name}-features"
+module "deliveries" {
+  source = "../query_machine"
+
+  name               = local.machine
+  comment            = "Makes files of features of the newest days of the billing export."
+  words              = { query = "The feature query", consequence = "No new hours are scored.", subject = "${var.name}: no new features" }
+  sql_dir            = var.sql_dir
+  months             = var.pipeline.months
+  bucket             = var.bucket
+  kms_key_arn        = var.kms_key_arn
+  workgroup          = { name = aws_athena_workgroup.this.name, arn = aws_athena_workgroup.this.arn }
+  database           = aws_glue_catalog_database.this.name
+  explainer          = var.explainer
+  topic_arn          = var.topic_arn
+  log_retention_days = var.log_retention_days
+
+  defaults = { days = var.pipeline.days, flow_days = 0, prefix = var.features_prefix, tells = true }
+  if_empty = "the export ${var.export_name} has no line of egress in the last ${var.pipeline.months} months; is it delivered to s3://${var.bucket}/exports/${var.export_name}/data/?"
+  keeps    = var.flow_logs == null ? null : { step = "line_hours", table = local.billed, columns = local.billed_columns }
+
+  reads = {
+    tables       = ["cur_2_0"]
+    object_arns  = ["${local.bucket_arn}/exports/${var.export_name}/*"]
+    bucket_arns  = []
+    kms_key_arns = []
+  }
+  writes_prefixes = [var.features_prefix, var.history_prefix]
 }
 
-resource "aws_cloudwatch_log_group" "machine" {
-  name              = "/aws/vendedlogs/states/${local.machine}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
+moved {
+  from = aws_cloudwatch_log_group.machine
+  to   = module.deliveries.aws_cloudwatch_log_group.machine
 }
 
-resource "aws_sfn_state_machine" "this" {
-  name       = local.machine
-  role_arn   = aws_iam_role.machine.arn
-  definition = jsonencode(local.definition)
+moved {
+  from = aws_sfn_state_machine.this
+  to   = module.deliveries.aws_sfn_state_machine.this
+}
 
-  logging_configuration {
-    level                  = "ERROR"
-    include_execution_data = true
-    log_destination        = "${aws_cloudwatch_log_group.machine.arn}:*"
-  }
+moved {
+  from = aws_iam_role.machine
+  to   = module.deliveries.aws_iam_role.machine
+}
 
-  tracing_configuration {
-    enabled = true
-  }
-
-  depends_on = [aws_iam_role_policy.machine]
+moved {
+  from = aws_iam_role_policy.machine
+  to   = module.deliveries.aws_iam_role_policy.machine
 }
 
 # Data Exports writes a manifest under metadata/ once all files of a delivery are there.
@@ -47,6 +67,36 @@ resource "aws_cloudwatch_event_rule" "export" {
 
 resource "aws_cloudwatch_event_target" "export" {
   rule     = aws_cloudwatch_event_rule.export.name
-  arn      = aws_sfn_state_machine.this.arn
+  arn      = module.deliveries.state_machine_arn
   role_arn = aws_iam_role.start.arn
+}
+
+# EventBridge starts the machine.
+resource "aws_iam_role" "start" {
+  name = "${local.machine}-start"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "events.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "start" {
+  name = "start"
+  role = aws_iam_role.start.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "Start"
+      Effect   = "Allow"
+      Action   = "states:StartExecution"
+      Resource = module.deliveries.state_machine_arn
+    }]
+  })
 }

@@ -23,14 +23,21 @@ variable "scored_prefix" {
   type        = string
 }
 
+variable "flow_sql_dir" {
+  description = "Folder of the statements over flow logs that `make package` rendered for Athena."
+  type        = string
+}
+
 variable "flow_logs" {
-  description = "Where flow logs lie: bucket, what stands before AWSLogs/, their key if it is another one, accounts and regions; null for none."
+  description = "Where flow logs lie: bucket, what stands before AWSLogs/, their key if it is another one, accounts and regions; how many days of them are read, and when; null for none."
   type = object({
-    bucket      = string
-    prefix      = string
-    kms_key_arn = string
-    account_ids = list(string)
-    regions     = list(string)
+    days                = number
+    schedule_expression = string
+    bucket              = string
+    prefix              = string
+    kms_key_arn         = string
+    account_ids         = list(string)
+    regions             = list(string)
   })
 }
 

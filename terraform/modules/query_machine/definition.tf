@@ -1,15 +1,13 @@
-# The states of the machine. Its input may say `days` to write, the `prefix` to write to, and whether it `tells` the topic
-# of a failure.
+# The states of the machine. Its input may say `days` to write, `flow_days` of flow logs to read, the `prefix` to write to,
+# and whether it `tells` the topic of a failure.
 
 locals {
-  defaults = { days = var.pipeline.days, prefix = var.features_prefix, tells = true }
-
   # The SQL of a step, cut where the run's name and the number of days belong.
   cut = {
     for path in fileset(var.sql_dir, "*.sql") :
-    path => regexall("(?s)(.*?)(__run__|__days__|$)", replace(file("${var.sql_dir}/${path}"), "__months__", var.pipeline.months))
+    path => regexall("(?s)(.*?)(__run__|__days__|__flow_days__|$)", replace(file("${var.sql_dir}/${path}"), "__months__", var.months))
   }
-  holes = { "__run__" = ["$.run"], "__days__" = ["$.asked.days"], "" = [] }
+  holes = { "__run__" = ["$.run"], "__days__" = ["$.asked.days"], "__flow_days__" = ["$.asked.flow_days"], "" = [] }
 
   # In the order of the files' names, which begin with a number.
   steps = [
@@ -34,17 +32,89 @@ locals {
       Resource = "arn:${local.partition}:states:::athena:startQueryExecution.sync"
       Parameters = {
         "QueryString.$"       = "States.Format('${join("", [for _ in local.parts[step.name] : "{}"])}', ${join(", ", local.parts[step.name])})"
-        WorkGroup             = aws_athena_workgroup.this.name
-        QueryExecutionContext = { Database = aws_glue_catalog_database.this.name }
+        WorkGroup             = var.workgroup.name
+        QueryExecutionContext = { Database = var.database }
       }
       ResultSelector = { "id.$" = "$.QueryExecution.QueryExecutionId" }
       ResultPath     = "$.query"
       TimeoutSeconds = 3600
       Retry          = [{ ErrorEquals = ["Athena.TooManyRequestsException"], IntervalSeconds = 10, MaxAttempts = 5, BackoffRate = 2 }]
-      Next           = concat(local.names, ["ListFiles"])[i + 1]
+      Next           = try(var.keeps.step, "") == step.name ? "KeepTable" : local.after[i]
+    }
+  }
+  after = slice(concat(local.names, ["ListFiles"]), 1, length(local.names) + 1)
+
+  # The table of another query may show a step's files from now on, all at once.
+  keep = {
+    for keeps in var.keeps[*] : "KeepTable" => {
+      Type     = "Task"
+      Resource = "arn:${local.partition}:states:::aws-sdk:glue:updateTable"
+      Parameters = {
+        DatabaseName = var.database
+        TableInput = {
+          Name       = keeps.table
+          TableType  = "EXTERNAL_TABLE"
+          Parameters = { EXTERNAL = "TRUE", classification = "parquet" }
+          StorageDescriptor = {
+            "Location.$" = "States.Format('s3://${var.bucket}/athena/tables/{}/', $.query.id)"
+            Columns      = [for column in keeps.columns : { Name = column.name, Type = column.type }]
+            InputFormat  = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+            OutputFormat = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+            SerdeInfo    = { SerializationLibrary = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe" }
+          }
+        }
+      }
+      ResultPath = null
+      Next       = local.after[index(local.steps[*].name, keeps.step)]
     }
   }
 
+  # Pages of interfaces that have no instance, as lists side by side; a page of 50 stays far below what a state may hold.
+  list_interfaces = {
+    Type     = "Task"
+    Resource = "arn:${local.partition}:states:::aws-sdk:ec2:describeNetworkInterfaces"
+    Parameters = {
+      Filters    = [{ Name = "description", Values = ["Interface for NAT Gateway *", "ELB *"] }]
+      MaxResults = 50
+    }
+    ResultPath = "$.listed"
+    Next       = "PutInterfaces"
+  }
+  network = { for name, state in local.of_network : name => state if var.network_prefix != null }
+  of_network = {
+    ListInterfaces = local.list_interfaces
+    PutInterfaces = {
+      Type     = "Task"
+      Resource = "arn:${local.partition}:states:::aws-sdk:s3:putObject"
+      Parameters = {
+        Bucket  = var.bucket
+        "Key.$" = "States.Format('${var.network_prefix == null ? "" : var.network_prefix}${local.account_id}-${local.region}-{}.json', $.page.number)"
+        Body = {
+          "interface_ids.$"   = "$.listed.NetworkInterfaces[*].NetworkInterfaceId"
+          "descriptions.$"    = "$.listed.NetworkInterfaces[*].Description"
+          "interface_types.$" = "$.listed.NetworkInterfaces[*].InterfaceType"
+          "zones.$"           = "$.listed.NetworkInterfaces[*].AvailabilityZone"
+          "owners.$"          = "$.listed.NetworkInterfaces[*].OwnerId"
+        }
+      }
+      ResultPath = null
+      Next       = "CountPages"
+    }
+    CountPages = {
+      Type       = "Pass"
+      Parameters = { "number.$" = "States.MathAdd($.page.number, 1)" }
+      ResultPath = "$.page"
+      Next       = "AreThereMoreInterfaces"
+    }
+    AreThereMoreInterfaces = {
+      Type    = "Choice"
+      Choices = [{ Variable = "$.listed.NextToken", IsPresent = true, Next = "ListMoreInterfaces" }]
+      Default = local.names[0]
+    }
+    ListMoreInterfaces = merge(local.list_interfaces, {
+      Parameters = merge(local.list_interfaces.Parameters, { "NextToken.$" = "$.listed.NextToken" })
+    })
+  }
   # One file a day, by the same name each time: it takes the place of the one before, as a whole.
   put_in_place = {
     Copy = {
@@ -81,7 +151,7 @@ locals {
 
   # A failure of any step goes on to "Failed at STEP", to the tables being dropped, and to a message.
   caught = {
-    for name, state in merge(local.make_tables, local.files) : name => merge(state, {
+    for name, state in merge(local.make_tables, local.keep, { for name, state in local.network : name => state if state.Type == "Task" }, local.files) : name => merge(state, {
       Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.error", Next = "Failed at ${name}" }]
     })
   }
@@ -95,33 +165,28 @@ locals {
     Type     = "Task"
     Resource = "arn:${local.partition}:states:::aws-sdk:glue:batchDeleteTable"
     Parameters = {
-      DatabaseName       = aws_glue_catalog_database.this.name
+      DatabaseName       = var.database
       "TablesToDelete.$" = "States.Array(${local.run_names})"
     }
     ResultPath = null
   }
 
   states = {
-    Defaults = { Type = "Pass", Result = local.defaults, ResultPath = "$.defaults", Next = "Prepare" }
+    Defaults = { Type = "Pass", Result = var.defaults, ResultPath = "$.defaults", Next = "Prepare" }
     Prepare = {
       Type = "Pass"
       Parameters = {
         "asked.$" = "States.JsonMerge($.defaults, $$.Execution.Input, false)"
         "run.$"   = "States.Hash($$.Execution.Id, 'MD5')" # a name that no other run has
+        page      = { number = 0 }
         sql       = { for step in local.steps : step.name => step.pieces }
       }
-      Next = local.names[0]
+      Next = var.network_prefix == null ? local.names[0] : "ListInterfaces"
     }
     AreThereFiles = {
       Type    = "Choice"
       Choices = [{ Variable = "$.files.Contents[0]", IsPresent = true, Next = "PutFilesInPlace" }]
-      Default = "NoLines"
-    }
-    NoLines = {
-      Type       = "Pass"
-      Result     = { Error = "NoLines", Cause = "the export ${var.export_name} has no line of egress in the last ${var.pipeline.months} months; is it delivered to s3://${var.bucket}/exports/${var.export_name}/data/?" }
-      ResultPath = "$.error"
-      Next       = "Failed at ListFiles"
+      Default = var.if_empty == null ? "DropTables" : "NoLines"
     }
     DropTables             = merge(local.drop, { OutputPath = "$.asked", End = true })
     DropTablesAfterFailure = merge(local.drop, { Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "DoesItTell" }], Next = "DoesItTell" })
@@ -138,7 +203,7 @@ locals {
         FunctionName = var.explainer.name
         Payload = {
           action        = "explain"
-          what          = "The feature query"
+          what          = var.words.query
           "step.$"      = "$.failed_step"
           "error.$"     = "$.error.Error"
           "cause.$"     = "$.error.Cause"
@@ -151,17 +216,26 @@ locals {
       Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "TellAsItIs" }]
       Next           = "Tell"
     }
-    Tell       = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('No new hours are scored. {}', $.explained.sentence)" }) })
-    TellAsItIs = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('No new hours are scored. The feature query {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)" }) })
+    Tell       = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} {}', $.explained.sentence)" }) })
+    TellAsItIs = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} ${var.words.query} {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)" }) })
     Failed     = { Type = "Fail", ErrorPath = "$.error.Error", CausePath = "$.error.Cause" }
   }
 
   tell    = { Type = "Task", Resource = "arn:${local.partition}:states:::sns:publish", ResultPath = null, Next = "Failed" }
-  message = { TopicArn = var.topic_arn, Subject = "${var.name}: no new features" }
+  message = { TopicArn = var.topic_arn, Subject = "${var.words.subject}" }
+
+  empty = {
+    for cause in var.if_empty[*] : "NoLines" => {
+      Type       = "Pass"
+      Result     = { Error = "NoLines", Cause = cause }
+      ResultPath = "$.error"
+      Next       = "Failed at ListFiles"
+    }
+  }
 
   definition = {
-    Comment = "Makes files of features of the newest days of the billing export."
+    Comment = var.comment
     StartAt = "Defaults"
-    States  = merge(local.states, local.caught, local.failures)
+    States  = merge(local.states, local.empty, local.network, local.caught, local.failures)
   }
 }

@@ -1,17 +1,42 @@
-data "aws_partition" "current" {}
-
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
   bucket_arn = "arn:${local.partition}:s3:::${var.bucket}"
   glue       = "arn:${local.partition}:glue:${local.region}:${local.account_id}"
-  catalog    = ["${local.glue}:catalog", "${local.glue}:database/${local.database}"]
-  run_tables = [for step in local.steps : "${local.glue}:table/${local.database}/${step.name}_*"]
+  catalog    = ["${local.glue}:catalog", "${local.glue}:database/${var.database}"]
+  run_tables = [for step in local.steps : "${local.glue}:table/${var.database}/${step.name}_*"]
+
+  # What only some machines do.
+  more_statements = concat(
+    [
+      for keeps in var.keeps[*] : {
+        Sid      = "KeepTable"
+        Effect   = "Allow"
+        Action   = ["glue:UpdateTable"]
+        Resource = concat(local.catalog, ["${local.glue}:table/${var.database}/${keeps.table}"])
+      }
+    ],
+    [
+      for _ in var.network_prefix[*] : {
+        # EC2 describes all interfaces or none: the action has no resource.
+        Sid      = "ListInterfaces"
+        Effect   = "Allow"
+        Action   = ["ec2:DescribeNetworkInterfaces"]
+        Resource = "*"
+      }
+    ],
+    length(var.reads.kms_key_arns) == 0 ? [] : [{
+      Sid      = "Decrypt"
+      Effect   = "Allow"
+      Action   = ["kms:Decrypt"]
+      Resource = var.reads.kms_key_arns
+    }],
+  )
 }
 
 resource "aws_iam_role" "machine" {
-  name = local.machine
+  name = var.name
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -34,12 +59,12 @@ resource "aws_iam_role_policy" "machine" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "Query"
         Effect   = "Allow"
         Action   = ["athena:GetQueryExecution", "athena:StartQueryExecution", "athena:StopQueryExecution"]
-        Resource = aws_athena_workgroup.this.arn
+        Resource = var.workgroup.arn
       },
       {
         # What Athena itself asks for before it runs any query of somebody; in a new account it makes the default database.
@@ -52,7 +77,7 @@ resource "aws_iam_role_policy" "machine" {
         Sid      = "ReadTables"
         Effect   = "Allow"
         Action   = ["glue:GetDatabase", "glue:GetPartitions", "glue:GetTable"]
-        Resource = concat(local.catalog, ["${local.glue}:table/${local.database}/cur_2_0"], local.run_tables)
+        Resource = concat(local.catalog, [for table in var.reads.tables : "${local.glue}:table/${var.database}/${table}"], local.run_tables)
       },
       {
         Sid      = "MakeTables"
@@ -64,19 +89,19 @@ resource "aws_iam_role_policy" "machine" {
         Sid      = "FindFiles"
         Effect   = "Allow"
         Action   = ["s3:GetBucketLocation", "s3:ListBucket"]
-        Resource = local.bucket_arn
+        Resource = concat([local.bucket_arn], var.reads.bucket_arns)
       },
       {
-        Sid      = "ReadExports"
+        Sid      = "ReadFiles"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = ["${local.bucket_arn}/exports/${var.export_name}/*", "${local.bucket_arn}/athena/*"]
+        Resource = concat(var.reads.object_arns, ["${local.bucket_arn}/athena/*"])
       },
       {
         Sid      = "WriteTablesAndFeatures"
         Effect   = "Allow"
         Action   = ["s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject"]
-        Resource = [for prefix in ["athena/", var.features_prefix, var.history_prefix] : "${local.bucket_arn}/${prefix}*"]
+        Resource = [for prefix in concat(["athena/"], var.writes_prefixes, var.network_prefix[*]) : "${local.bucket_arn}/${prefix}*"]
       },
       {
         Sid      = "Explain"
@@ -107,36 +132,6 @@ resource "aws_iam_role_policy" "machine" {
         ]
         Resource = "*"
       },
-    ]
-  })
-}
-
-# EventBridge starts the machine.
-resource "aws_iam_role" "start" {
-  name = "${local.machine}-start"
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
-    }]
-  })
-}
-
-resource "aws_iam_role_policy" "start" {
-  name = "start"
-  role = aws_iam_role.start.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid      = "Start"
-      Effect   = "Allow"
-      Action   = "states:StartExecution"
-      Resource = aws_sfn_state_machine.this.arn
-    }]
+    ], local.more_statements)
   })
 }

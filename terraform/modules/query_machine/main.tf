@@ -1,0 +1,31 @@
+# Statements that Athena runs one after the other as a state machine: each makes a table of this run; the last one's files,
+# one for each day, take their place under the features' prefix and start the detector; the tables are dropped. The SQL is
+# what `make package` renders from egress_features.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+resource "aws_cloudwatch_log_group" "machine" {
+  name              = "/aws/vendedlogs/states/${var.name}"
+  retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
+}
+
+resource "aws_sfn_state_machine" "this" {
+  name       = var.name
+  role_arn   = aws_iam_role.machine.arn
+  definition = jsonencode(local.definition)
+
+  logging_configuration {
+    level                  = "ERROR"
+    include_execution_data = true
+    log_destination        = "${aws_cloudwatch_log_group.machine.arn}:*"
+  }
+
+  tracing_configuration {
+    enabled = true
+  }
+
+  depends_on = [aws_iam_role_policy.machine]
+}
