@@ -44,19 +44,28 @@ def build(output_dir: Path) -> list[Path]:
         pip could not get the packages.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
-    zips = [build_function(name, output_dir / f"{name}.zip") for name in FUNCTIONS]
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        # Once for all functions that carry the same.
+        vendored = {
+            packages: _install(folder / str(number), packages)
+            for number, packages in enumerate(dict.fromkeys(FUNCTIONS.values()))
+        }
+        descriptions = _feature_descriptions(folder)
+        zips = [
+            build_function(name, vendored[packages], descriptions, output_dir / f"{name}.zip")
+            for name, packages in FUNCTIONS.items()
+        ]
     return [*zips, build_layer(output_dir / "pyarrow_layer.zip")]
 
 
-def build_function(name: str, target: Path) -> Path:
+def build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
     """Write a function's zip: its package and what is vendored, at the root."""
-    with tempfile.TemporaryDirectory() as folder:
-        vendored = _install(Path(folder), FUNCTIONS[name])
-        members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
-        if name == "anomaly_detector":
-            members[f"{name}/feature_descriptions.json"] = _feature_descriptions(Path(folder))
-        members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}
-        return _write(target, members)
+    members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
+    if name == "anomaly_detector":
+        members[f"{name}/{descriptions.name}"] = descriptions
+    members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}
+    return _write(target, members)
 
 
 def build_layer(target: Path) -> Path:
