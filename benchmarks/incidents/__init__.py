@@ -9,6 +9,7 @@
     python -m benchmarks.incidents.report results.json docs/benchmark.md
     python -m benchmarks.incidents --picture docs/images/incidents-frontier.png
     python -m benchmarks.incidents.feedback              # what verdicts on the first half's alerts do to the second
+    python -m benchmarks.incidents.feedback --bills recurring --cases 2    # where ordinary causes come again
 
 To evaluate a changed detector quickly::
 

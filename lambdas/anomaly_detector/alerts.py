@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from anomaly_detector.settings import Policy
 
 MAX_CONTRIBUTORS = 5
+DAY_HOURS = 24
 
 
 def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str, Any]:
@@ -59,7 +60,6 @@ def alert_of(incident: Incident, policy: Policy, model_reason: str) -> dict[str,
         "end_hour_utc": iso_hour(incident.end),
         "detected_hour_utc": iso_hour(incident.detected),
         **amounts,
-        "peak_excess_gb": round(max(h.excess_gb for h in incident.members[series].values()), 6),
         "excess_cost_usd_per_day": per_day,
         "severity": severity(per_day, policy),
         "anomaly_score": worst_hour(incident).anomaly_score,
@@ -118,7 +118,13 @@ def _contributor(series: Series, hours: list[Hour]) -> dict[str, Any]:
         "resource_id": series.resource_id,
         "excess_usd": round(sum(hour.excess_usd for hour in hours), 6),
         "excess_gb": round(sum(hour.excess_gb for hour in hours), 6),
+        "day_excess_gb": round(_largest_day(hours), 6),
     }
+
+
+def _largest_day(hours: list[Hour]) -> float:
+    """Return the most GB above what was expected that 24 hours hold."""
+    return max(sum(h.excess_gb for h in hours if 0 <= h.hour - first.hour < DAY_HOURS) for first in hours)
 
 
 def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -> list[str]:

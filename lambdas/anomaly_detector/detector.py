@@ -9,7 +9,7 @@ from anomaly_detector.alert_store import Stored
 from anomaly_detector.alerts import alert_of, worst_hour
 from anomaly_detector.attribution import model_reasons
 from anomaly_detector.feature_rows import FeatureError, feature_descriptions, feature_names, read_features
-from anomaly_detector.feedback import REMEMBERED_HOURS, quieted_by
+from anomaly_detector.feedback import LONGEST_REMEMBERED_HOURS, quieted_by
 from anomaly_detector.hours import hour_number
 from anomaly_detector.incidents import GATHERING_HOURS, Hour, Incident, Series, find_incidents
 from anomaly_detector.manifest import model_id_of, p_values
@@ -168,7 +168,7 @@ class Detector:
     def _quiet(self, changed: list[Stored], window: Window) -> None:
         """Mark the alerts that an earlier judgement answers."""
         pairs = {(stored.alert["account_id"], stored.alert["region"]) for stored in changed}
-        judgements = self._store.judgements(pairs, window.start - 2 * REMEMBERED_HOURS)
+        judgements = self._store.judgements(pairs, window.start - 2 * LONGEST_REMEMBERED_HOURS)
         for stored in changed:
             stored.alert["quieted_by"] = quieted_by(stored.alert, judgements)
 

@@ -33,7 +33,6 @@ FIELDS = (
     "expected_egress_gb",
     "usage_gb",
     "expected_usage_gb",
-    "peak_excess_gb",
     "excess_cost_usd_per_day",
     "severity",
     "anomaly_score",

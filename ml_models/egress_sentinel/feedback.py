@@ -1,9 +1,9 @@
 """What a person says of an alert: kept in a file for runs on this machine, and in the alerts table in AWS.
 
 A record has `judged_alert_id`, `verdict` (true, false or planned), `note`, `judged_at`, and what the alert was about:
-`account_id`, `region`, `causes` (region, service, egress class and resource of each contributor), `start_hour_utc`,
-`end_hour_utc`, `peak_excess_gb`. The detector reads the same records from its table; training leaves the judged hours
-out.
+`account_id`, `region`, `causes` (region, service, egress class and resource of each contributor, and its GB above what
+was expected: `excess_gb` in all, `day_excess_gb` in the 24 hours with the most), `start_hour_utc`, `end_hour_utc`. The
+detector reads the same records from its table; training leaves the judged hours out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 VERDICTS = ("true", "false", "planned")
 CAUSE = ("region", "service", "egress_class", "resource_id")
-ABOUT = ("account_id", "region", "start_hour_utc", "end_hour_utc", "peak_excess_gb")
+SIZES = ("excess_gb", "day_excess_gb")
+ABOUT = ("account_id", "region", "start_hour_utc", "end_hour_utc")
 
 
 def judge(alert: Mapping[str, Any], verdict: str, note: str = "", *, now: datetime | None = None) -> dict[str, Any]:
@@ -41,7 +42,10 @@ def judge(alert: Mapping[str, Any], verdict: str, note: str = "", *, now: dateti
         "note": note,
         "judged_at": f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         **{name: alert[name] for name in ABOUT},
-        "causes": [{name: row[name] for name in CAUSE} for row in alert["contributors"]],
+        "causes": [
+            {name: row[name] for name in CAUSE} | {name: float(row.get(name, 0.0)) for name in SIZES}
+            for row in alert["contributors"]
+        ],
     }
 
 
@@ -96,11 +100,15 @@ def add_to_file(path: Path, record: Mapping[str, Any]) -> None:
 
 def table_item(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as an item of the alerts table, where the detector looks for it by account and region."""
+    causes = [
+        {name: Decimal(str(value)) if name in SIZES else value for name, value in cause.items()}
+        for cause in record["causes"]
+    ]
     return {
         **record,
+        "causes": causes,
         "alert_id": f"feedback#{record['judged_alert_id']}",
         "account_region": f"feedback#{record['account_id']}#{record['region']}",
-        "peak_excess_gb": Decimal(str(record["peak_excess_gb"])),
     }
 
 
@@ -129,4 +137,4 @@ def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> dict[str, Any]:
     item: dict[str, Any] = {name: deserialize(value) for name, value in (found or {}).items()}
     if not item or "verdict" in item:
         raise UserError(f"the table {table} has no alert {alert_id}; the alert says its id in its last line")
-    return item | {"peak_excess_gb": float(item["peak_excess_gb"])}
+    return item

@@ -18,12 +18,12 @@ from tests.support.models import matrix, write_part
 
 KEYS = {"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
 KEYS |= {"resource_id": "media-prod"}
+SIZE = {"excess_gb": 75.0, "day_excess_gb": 75.0}
 ALERT: dict[str, Any] = KEYS | {
     "alert_id": "0123456789abcdef",
-    "contributors": [KEYS | {"share": 1.0}],
+    "contributors": [KEYS | SIZE | {"share": 1.0}],
     "start_hour_utc": "2026-10-02T02:00:00Z",
     "end_hour_utc": "2026-10-02T11:00:00Z",
-    "peak_excess_gb": 75.0,
 }
 
 
@@ -40,7 +40,8 @@ def test_the_last_verdict_on_an_alert_counts(tmp_path: Path) -> None:
     (record,) = read_feedback(tmp_path / "feedback.json")
     assert (record["verdict"], record["note"]) == ("planned", "the spring campaign")
     assert record["judged_alert_id"] == ALERT["alert_id"]
-    assert record["causes"] == [{name: KEYS[name] for name in ("region", "service", "egress_class", "resource_id")}]
+    keys = {name: KEYS[name] for name in ("region", "service", "egress_class", "resource_id")}
+    assert record["causes"] == [keys | SIZE]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detector.feedback import LARGER, Judgement, quieted_by
+from anomaly_detector.feedback import Judgement, Size, judgement_of, quieted_by
 from anomaly_detector.hours import iso_hour
 from anomaly_detector.incidents import Series
 from egress_sentinel.feedback import alert_in_table, judge, put_in_table
@@ -19,16 +19,19 @@ SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod
 START = 494_196
 
 
-def alert(peak_excess_gb: float = 10.0, start: int = START + 24, *more: float, **other: str) -> dict[str, Any]:
-    """Return an alert; `more` are the shares of further buckets."""
+def alert(
+    excess_gb: float = 40.0, day_excess_gb: float = 30.0, start: int = START + 24, *more: float, **other: str
+) -> dict[str, Any]:
+    """Return an alert; `more` are the shares of further buckets, each as large as the first."""
     about = dict(zip(Series._fields, SERIES, strict=True)) | other
-    rows = [about | {"share": 1 - sum(more)}]
-    rows += [about | {"resource_id": f"bucket-{i}", "share": share} for i, share in enumerate(more)]
-    return {**about, "contributors": rows, "start_hour_utc": iso_hour(start), "peak_excess_gb": peak_excess_gb}
+    size = {"excess_gb": excess_gb, "day_excess_gb": day_excess_gb}
+    rows = [about | size | {"share": 1 - sum(more)}]
+    rows += [about | size | {"resource_id": f"bucket-{i}", "share": share} for i, share in enumerate(more)]
+    return {**about, "contributors": rows, "start_hour_utc": iso_hour(start)}
 
 
 def judgement(verdict: str = "false") -> Judgement:
-    return Judgement("judged", verdict, frozenset([SERIES]), START, 10.0)
+    return Judgement("judged", verdict, {SERIES: Size(40.0, 30.0)}, START)
 
 
 @pytest.mark.parametrize(("verdict", "quiet"), [("false", "judged"), ("planned", "judged"), ("true", "")])
@@ -42,14 +45,31 @@ def test_another_series_is_told(name: str) -> None:
 
 
 def test_another_series_that_matters_is_told() -> None:
-    assert quieted_by(alert(10.0, START, 0.05), [judgement()]) == "judged"
-    assert quieted_by(alert(10.0, START, 0.3), [judgement()]) == ""
+    assert quieted_by(alert(40.0, 30.0, START, 0.05), [judgement()]) == "judged"
+    assert quieted_by(alert(40.0, 30.0, START, 0.3), [judgement()]) == ""
 
 
-@given(st.floats(0, 1e6), st.integers(-2000, 3000))
-def test_what_is_larger_or_long_after_or_before_is_told(peak: float, hours: int) -> None:
-    quiet = quieted_by(alert(peak, START + hours), [judgement()])
-    assert bool(quiet) == (peak <= LARGER * 10 and 0 <= hours <= 60 * 24)
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(-2000, 12_000), st.sampled_from(["false", "planned"]))
+def test_what_is_larger_or_longer_or_long_after_or_before_is_told(
+    gb: float, day_gb: float, hours: int, verdict: str
+) -> None:
+    quiet = quieted_by(alert(gb, day_gb, START + hours), [judgement(verdict)])
+    remembered = {"false": 400, "planned": 60}[verdict] * 24
+    assert bool(quiet) == (gb <= 80 and day_gb <= 60 and 0 <= hours <= remembered)
+
+
+def test_each_series_is_held_to_its_own_size() -> None:
+    """A bucket that was a tenth of what was called false may not become all of it."""
+    other = SERIES._replace(resource_id="bucket-0")
+    judged = Judgement("judged", "false", {SERIES: Size(40.0, 30.0), other: Size(4.0, 4.0)}, START)
+    assert quieted_by(alert(), [judged]) == "judged"
+    assert quieted_by(alert(resource_id="bucket-0"), [judged]) == ""
+
+
+def test_a_verdict_without_sizes_covers_nothing() -> None:
+    cause = {name: value for name, value in zip(Series._fields, SERIES, strict=True) if name != "account_id"}
+    record = {"judged_alert_id": "judged", "verdict": "false", "causes": [cause], "start_hour_utc": iso_hour(START)}
+    assert quieted_by(alert(), [judgement_of(record | {"account_id": SERIES.account_id})]) == ""
 
 
 @pytest.fixture
@@ -79,3 +99,26 @@ def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Call
     assert score(20)["alerts"] == []
     assert world.messages() == []
     assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("quieted_by") == first] == ["2026-10-20"]
+
+
+def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_goes_on(
+    make: Callable[[], World],
+) -> None:
+    """Ten hours are judged. Later the same bucket sends as much by the hour and does not stop."""
+    world = make()
+    dynamodb, table = world.aws.client("dynamodb"), world.resources.alerts_table
+    for day in (2, 14, 15, 16, 17):
+        world.put(hot_day(day))
+
+    def score(day: int) -> Any:
+        (result,) = world.invoke({"start": f"2026-10-{day:02d}T00:00Z", "end": f"2026-10-{day:02d}T23:00Z"})
+        return result
+
+    (first,) = score(2)["alerts"]
+    put_in_table(dynamodb, table, [judge(alert_in_table(dynamodb, table, first), "false")])
+    assert len(world.messages()) == 1
+    told = []
+    for day in (14, 15, 16, 17):
+        score(day)
+        told.append(len(world.messages()))
+    assert told == [0, 0, 1, 0]

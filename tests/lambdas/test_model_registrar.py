@@ -162,7 +162,7 @@ def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
     create_detector_resources(world.aws, prefix=GROUP)
     url = world.artifact("led", "--holdout_share", "0.2")
     model_id = world.register(url)["model_id"]
-    stored = {"alert_id": "a1b2", "account_id": "111122223333", "region": "eu-west-1", "peak_excess_gb": "1.5"}
+    stored = {"alert_id": "a1b2", "account_id": "111122223333", "region": "eu-west-1"}
     stored |= {"start_hour_utc": "2026-10-17T22:00:00Z", "end_hour_utc": "2026-10-19T01:00:00Z", "model_id": model_id}
     put = world.aws.client("dynamodb").put_item
     put(TableName=f"{GROUP}-alerts", Item={name: {"S": value} for name, value in stored.items()})

@@ -47,7 +47,8 @@ def feedback(
 ) -> None:
     """Say of an alert that it was true, false or planned; repeats of the same cause are then quiet.
 
-    A new alert is quiet for 60 days where the same series leads it and its worst hour is at most twice as large.
+    A new alert is quiet where the same series cause it and each carries at most twice as much, in all and in its
+    largest day: for thirteen months after `false`, for 60 days after `planned`.
     """
     from egress_sentinel import feedback as verdicts
 
