@@ -9,6 +9,7 @@ data "aws_region" "current" {}
 locals {
   features_prefix = "features/"
   history_prefix  = "history/"
+  exclude_prefix  = "training/exclude/"
   scored_prefix   = "scored/"
   build           = coalesce(var.build_dir, "${path.module}/../build")
 
@@ -171,6 +172,10 @@ module "registry" {
   image               = local.image
   environment         = local.environment
   training_job_prefix = "${var.name}-retraining"
+  alerts_table        = module.detection.alerts_table
+  alerts_table_arn    = module.detection.alerts_table_arn
+  planned_events_key  = module.detection.planned_events_key
+  exclude_prefix      = local.exclude_prefix
   kms_key_arn         = module.storage.kms_key_arn
   log_retention_days  = var.log_retention_days
 }
@@ -190,6 +195,7 @@ module "retraining" {
   holdout_share        = var.retraining.holdout_share
   features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
   training_prefix      = var.retraining.features_days == 0 ? local.features_prefix : local.history_prefix
+  exclude_prefix       = local.exclude_prefix
   registrar_name       = module.registry.function_name
   registrar_arn        = module.registry.function_arn
   bucket               = module.storage.bucket

@@ -78,6 +78,7 @@ def metadata_of(artifact: Artifact) -> dict[str, str]:
         "data_start_hour_utc": training["start_hour_utc"],
         "data_end_hour_utc": training["end_hour_utc"],
         "rows": training["rows"],
+        "rows_left_out": training.get("rows_left_out"),
         "training_job_name": training["training_job_name"],
         "git_commit": manifest["git_commit"],
         "scikit_learn": manifest["versions"]["scikit-learn"],

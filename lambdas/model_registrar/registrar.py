@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 
+from model_registrar.exclusions import ATTRIBUTES, as_text, exclusions_of
 from model_registrar.failure import job_name, reason_of
 from model_registrar.package import description_of, documents_of, folder_of, read_artifact, request_of
 
@@ -26,20 +28,21 @@ class ServingError(RuntimeError):
 class Registrar:
     """Everything an invocation needs, made once for a function instance."""
 
-    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, logs: Any) -> None:
+    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, logs: Any, alerts: Any) -> None:
         self._settings = settings
+        self._alerts = alerts
         self._s3 = s3
         self._sagemaker = sagemaker
         self._logs = logs
 
     def prepare(self, execution: str) -> dict[str, Any]:
-        """Name the training job of an execution, and find the model that a new one is compared with.
+        """Name an execution's training job, find the model to compare with, and write what training leaves out.
 
         Returns
         -------
         dict
             `training_job_name` (the same for the same execution), `model_name` and `artifact` (an S3 address) of the
-            model that serves.
+            model that serves, `exclude` (the S3 address of a folder with what training leaves out).
 
         Raises
         ------
@@ -55,11 +58,33 @@ class Registrar:
         if package := container.get("ModelPackageName"):
             described = self._sagemaker.describe_model_package(ModelPackageName=package)
             container = described["InferenceSpecification"]["Containers"][0]
+        name = job_name(self._settings.training_job_prefix, execution)
         return {
-            "training_job_name": job_name(self._settings.training_job_prefix, execution),
+            "training_job_name": name,
             "model_name": model_name,
             "artifact": container["ModelDataUrl"],
+            "exclude": self._write_exclusions(name),
         }
+
+    def _write_exclusions(self, training_job_name: str) -> str:
+        settings = self._settings
+        body = self._s3.get_object(Bucket=settings.bucket, Key=settings.planned_events_key)["Body"].read()
+        exclusions = exclusions_of(self._items(), json.loads(body))
+        folder = f"{settings.exclude_prefix}{training_job_name}/"
+        self._s3.put_object(Bucket=settings.bucket, Key=f"{folder}exclude.jsonl", Body=as_text(exclusions).encode())
+        return f"s3://{settings.bucket}/{folder}"
+
+    def _items(self) -> list[dict[str, Any]]:
+        """Read the alerts table, of each item what exclusions are made of."""
+        names = {f"#{number}": name for number, name in enumerate(ATTRIBUTES)}
+        request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        items: list[dict[str, Any]] = []
+        while True:
+            page = self._alerts.scan(**request)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                return items
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def register(self, artifact_url: str) -> dict[str, Any]:
         """Register an artifact as a model package that waits for approval; the same model twice is one package.

@@ -25,6 +25,9 @@ class Settings:
     image: str
     environment: dict[str, str]
     training_job_prefix: str
+    alerts_table: str
+    planned_events_key: str
+    exclude_prefix: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -47,6 +50,9 @@ class Settings:
             image=_required(environment, "IMAGE"),
             environment=container,
             training_job_prefix=environment.get("TRAINING_JOB_PREFIX", "egress-sentinel-retraining"),
+            alerts_table=_required(environment, "ALERTS_TABLE"),
+            planned_events_key=environment.get("PLANNED_EVENTS_KEY", "config/planned_events.json"),
+            exclude_prefix=environment.get("EXCLUDE_PREFIX", "training/exclude/"),
         )
 
 

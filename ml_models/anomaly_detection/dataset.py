@@ -12,14 +12,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anomaly_detection.errors import InputError
+from anomaly_detection.exclusions import columns_of
+from anomaly_detection.exclusions import kept as not_left_out
 from anomaly_detection.feature_schema import FeatureSchema
 from anomaly_detection.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from anomaly_detection.exclusions import Exclusion
 
 HOUR = "hour_utc"
 # Keys whose values come again day after day; the mix of them is what drift is measured on beside the features.
@@ -35,7 +39,7 @@ class TrainingData:
     matrix : ndarray of shape (n_sampled, n_features), float32
         NaN where the data have no value; never infinite. In the order of the parts, which is mostly that of time.
     rows : int
-        Of all parts; more than `matrix` has where it is a sample.
+        Of all parts, without those that are left out; more than `matrix` has where it is a sample.
     schema : FeatureSchema
         Names the columns of `matrix`, in order.
     files : int
@@ -46,6 +50,8 @@ class TrainingData:
         `hour_utc` of the matrix's rows; None where a part has none.
     categories : dict
         Each of `CATEGORIES` that all parts have as texts, to (number of each row's value, int32; the values).
+    rows_left_out : int
+        Rows that the exclusions took out; they are not among `rows`.
     """
 
     matrix: NDArray[np.float32]
@@ -56,6 +62,7 @@ class TrainingData:
     end_hour_utc: str | None
     hours: NDArray[np.datetime64] | None = None
     categories: dict[str, tuple[NDArray[np.int32], list[str]]] = field(default_factory=dict)
+    rows_left_out: int = 0
 
     def only(self, kept: NDArray[np.bool_]) -> TrainingData:
         """Return the rows of a mask; of a sample, `rows` becomes the same share of all rows."""
@@ -64,7 +71,8 @@ class TrainingData:
         rows = round(self.rows * len(matrix) / len(self.matrix))
         start, end = (self.start_hour_utc, self.end_hour_utc) if hours is None else _range(hours)
         categories = {name: (codes[kept], values) for name, (codes, values) in self.categories.items()}
-        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours, categories)
+        left_out = self.rows_left_out
+        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours, categories, left_out)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,9 @@ class _Part:
     has_schema: bool
 
 
-def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -> TrainingData:
+def read_training_data(
+    channel: Path, sample: Callable[[int], int], seed: int, exclusions: Sequence[Exclusion] = ()
+) -> TrainingData:
     """Read all parts below a directory (or one file), in the order of their paths.
 
     Parts without rows, zero-byte files, hidden files, and what starts with `_` or ends with `.crc` are passed over.
@@ -91,18 +101,24 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
         ordered by time, and the first million rows would be another season.
     seed : int
         Of the draw; the same seed keeps the same rows, however they are split into parts.
+    exclusions : sequence of Exclusion
+        Rows to leave out before the draw; where there are some, their columns are read once more before the features.
 
     Raises
     ------
     InputError
-        Nothing to read, a part that is not parquet, parts that disagree on the features, or an infinite value, be it
-        in a row that is not kept.
+        Nothing to read or nothing left, a part that is not parquet or lacks what the exclusions name, parts that
+        disagree on the features, or an infinite value, be it in a row that is not kept.
     """
     parts = [part for path, name in _paths(channel) if (part := _open(path, name)) is not None]
     if not parts:
         raise InputError(f"no training data: {channel} has no parquet part with rows")
     schema = _agreed_schema(parts)
-    rows = sum(part.file.metadata.num_rows for part in parts)
+    total = sum(part.file.metadata.num_rows for part in parts)
+    masks = list(_masks(parts, exclusions)) if exclusions else []
+    rows = sum(int(mask.sum()) for mask in masks) if masks else total
+    if not rows:
+        raise InputError(f"no training data: the exclude channel leaves out all {total} rows of {channel}")
     kept = _drawn(rows, sample(rows), seed)
     matrix = np.empty((len(kept), len(schema.feature_names)), np.float32)
     progress = Progress("read", rows)
@@ -111,7 +127,9 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
     has_hours = True
     categories = _Categories(parts, len(kept))
     first = 0
-    for count, columns, group_hours, group_ends, table in _row_groups(parts, schema.feature_names, categories.names):
+    for count, columns, group_hours, group_ends, table in _row_groups(
+        parts, schema.feature_names, categories.names, masks
+    ):
         past = first + count
         start, end = np.searchsorted(kept, (first, past))
         for index, values in enumerate(columns):
@@ -125,8 +143,9 @@ def read_training_data(channel: Path, sample: Callable[[int], int], seed: int) -
         first = past
         progress.at(first)
     earliest, latest = (_iso(min(ends)), _iso(max(ends))) if ends else (None, None)
+    found_hours = hours if has_hours else None
     return TrainingData(
-        matrix, rows, schema, len(parts), earliest, latest, hours if has_hours else None, categories.found()
+        matrix, rows, schema, len(parts), earliest, latest, found_hours, categories.found(), total - rows
     )
 
 
@@ -229,25 +248,52 @@ def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
     return first.schema
 
 
-def _row_groups(
-    parts: list[_Part], names: list[str], categories: list[str]
-) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime], Any]]:
-    """Give each row group's number of rows, its features, its hours, the first and last of these, and the table."""
+def _has_hours(part: _Part) -> bool:
+    schema = part.file.schema_arrow
+    return HOUR in schema.names and bool(pa.types.is_timestamp(schema.field(HOUR).type))
+
+
+def _masks(parts: list[_Part], exclusions: Sequence[Exclusion]) -> Iterator[NDArray[np.bool_]]:
+    """Give each row group's mask of the rows that are not left out."""
+    names = columns_of(exclusions)
     for part in parts:
-        has_hours = HOUR in part.file.schema_arrow.names and pa.types.is_timestamp(
-            part.file.schema_arrow.field(HOUR).type
-        )
+        missing = [name for name in names if not _is_text(part.file.schema_arrow, name)]
+        missing += [] if _has_hours(part) else [HOUR]
+        if missing:
+            raise InputError(f"{part.name} has no {missing[0]}, by which the exclude channel says what is left out")
+        for number in range(part.file.num_row_groups):
+            table = _read_row_group(part, number, [*names, HOUR])
+            yield not_left_out(_hours(table), table, exclusions)
+
+
+def _read_row_group(part: _Part, number: int, columns: list[str]) -> Any:
+    try:
+        return part.file.read_row_group(number, columns=columns)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{part.name} cannot be read: {error}") from error
+
+
+def _row_groups(
+    parts: list[_Part], names: list[str], categories: list[str], masks: list[NDArray[np.bool_]]
+) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime], Any]]:
+    """Give each row group's number of rows, its features, its hours, the first and last of these, and the table.
+
+    Of each row group the rows of its mask alone, where there are masks.
+    """
+    remaining = iter(masks)
+    for part in parts:
+        has_hours = _has_hours(part)
         first = 0
         for number in range(part.file.num_row_groups):
-            try:
-                wanted = [*names, *(name for name in categories if name not in names)]
-                table = part.file.read_row_group(number, columns=[*wanted, HOUR] if has_hours else wanted)
-            except (pa.ArrowException, OSError) as error:
-                raise InputError(f"{part.name} cannot be read: {error}") from error
+            wanted = [*names, *(name for name in categories if name not in names)]
+            table = _read_row_group(part, number, [*wanted, HOUR] if has_hours else wanted)
             columns = [_singles(table[name], name, part.name, first) for name in names]
+            first += table.num_rows
+            if masks:
+                mask = next(remaining)
+                table, columns = table.filter(pa.array(mask)), [column[mask] for column in columns]
             hours = _hours(table) if has_hours else None
             yield table.num_rows, columns, hours, _hour_range(table) if has_hours else [], table
-            first += table.num_rows
 
 
 def _singles(column: Any, name: str, part: str, first: int) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ from anomaly_detection.calibration import calibration_of
 from anomaly_detection.dataset import TrainingData, read_training_data
 from anomaly_detection.errors import ArtifactError, InputError
 from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, why_not
+from anomaly_detection.exclusions import read_exclusions
 from anomaly_detection.files import write_json
 from anomaly_detection.forest import FOREST_FILE, FlatForest
 from anomaly_detection.hyperparameters import (
@@ -67,6 +68,7 @@ class Job:
     training_job_name: str | None
     holdout_share: float = 0.0
     serving: Path | None = None
+    exclude: Path | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"training_script: {error}", file=sys.stderr)
         return BAD_INPUT
-    for name in ("rows", "features", "share_flagged", "threshold", "fit_seconds"):
+    for name in ("rows", "rows_left_out", "features", "share_flagged", "threshold", "fit_seconds"):
         value = metrics[name]
         print(f"{name}={value if isinstance(value, int) else format(value, '.4f')};")
     if evaluation := metrics.get("evaluation"):
@@ -100,10 +102,10 @@ def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     ----------
     argv : sequence of str
         Hyperparameters as `--n_estimators` or `--n-estimators`, values plain or JSON-encoded, `--holdout_share` among
-        them; `--train`, `--serving`, `--model-dir`, `--output-data-dir`.
+        them; `--train`, `--serving`, `--exclude`, `--model-dir`, `--output-data-dir`.
     environment : mapping of str to str
-        `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_CHANNEL_SERVING`, `SM_MODEL_DIR`, `SM_OUTPUT_DATA_DIR`,
-        `SM_HPS`, `TRAINING_JOB_NAME`; the command line wins.
+        `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_CHANNEL_SERVING`, `SM_CHANNEL_EXCLUDE`, `SM_MODEL_DIR`,
+        `SM_OUTPUT_DATA_DIR`, `SM_HPS`, `TRAINING_JOB_NAME`; the command line wins.
 
     Raises
     ------
@@ -122,6 +124,7 @@ def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     given = _environment_hyperparameters(environment) | told
     holdout_share = parse_holdout_share(given.pop(HOLDOUT_SHARE, 0))
     serving = options.serving or environment.get("SM_CHANNEL_SERVING")
+    exclude = options.exclude or environment.get("SM_CHANNEL_EXCLUDE")
     return Job(
         channel=Path(channel),
         model_dir=Path(model_dir),
@@ -130,6 +133,7 @@ def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
         training_job_name=environment.get("TRAINING_JOB_NAME") or None,
         holdout_share=holdout_share,
         serving=Path(serving) if serving else None,
+        exclude=Path(exclude) if exclude else None,
     )
 
 
@@ -146,6 +150,7 @@ def _parse_options(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--serving", metavar="DIR", help="the model that serves, to compare; default $SM_CHANNEL_SERVING"
     )
+    parser.add_argument("--exclude", metavar="DIR", help="what to leave out; default $SM_CHANNEL_EXCLUDE")
     parser.add_argument(f"--{HOLDOUT_SHARE}", help="last share of the time range to judge the model on; default 0")
     for name in NAMES:
         bare: dict[str, Any] = {"nargs": "?", "const": "true"} if name == "exact" else {}
@@ -187,9 +192,9 @@ def train(job: Job) -> dict[str, Any]:
     Returns
     -------
     dict
-        What metrics.json holds: `rows`, `rows_sampled`, `features`, `share_flagged`, `threshold`, `score_quantiles`,
-        `fit_seconds` and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with `blocked_by`, the
-        gate's reasons.
+        What metrics.json holds: `rows`, `rows_left_out`, `rows_sampled`, `features`, `share_flagged`, `threshold`,
+        `score_quantiles`, `fit_seconds` and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with
+        `blocked_by`, the gate's reasons.
 
     Raises
     ------
@@ -197,7 +202,8 @@ def train(job: Job) -> dict[str, Any]:
         The data or the hyperparameters cannot be used, or the directories not be written.
     """
     hyperparameters = job.hyperparameters
-    everything = read_training_data(job.channel, hyperparameters.kept_rows, hyperparameters.random_state)
+    exclusions = read_exclusions(job.exclude) if job.exclude else []
+    everything = read_training_data(job.channel, hyperparameters.kept_rows, hyperparameters.random_state, exclusions)
     held_out = holdout_mask(everything.hours, len(everything.matrix), job.holdout_share)
     data = everything.only(~held_out) if job.holdout_share else everything
     started = time.perf_counter()
@@ -205,6 +211,7 @@ def train(job: Job) -> dict[str, Any]:
     fit_seconds = time.perf_counter() - started
     metrics: dict[str, Any] = {
         "rows": data.rows,
+        "rows_left_out": data.rows_left_out,
         "rows_sampled": len(data.matrix),
         "features": data.matrix.shape[1],
         "share_flagged": float(np.mean(scores < 0)),
@@ -345,6 +352,7 @@ def _manifest(
         "schema_hash": data.schema.hash,
         "training": {
             "rows": data.rows,
+            "rows_left_out": data.rows_left_out,
             "rows_sampled": len(data.matrix),
             "files": data.files,
             "start_hour_utc": data.start_hour_utc,

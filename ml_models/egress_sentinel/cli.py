@@ -143,6 +143,7 @@ def train(
     ] = False,
     feedback: commands.feedback.FeedbackFile = None,
     planned: commands.planned.PlannedFile = None,
+    alerts: commands.feedback.AlertsFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the Isolation Forest with the training script, as a SageMaker training job runs it."""
@@ -150,8 +151,10 @@ def train(
     from egress_sentinel.training import train as train_model
 
     reporter = _reporter()
-    if search and (feedback or planned):
-        raise UserError("--search leaves no hours out yet; train without it where there is --feedback or --planned")
+    if search and (feedback or planned or alerts):
+        raise UserError(
+            "--search leaves no hours out yet; train without it where there is --feedback, --planned or --alerts"
+        )
     if search:
         given = _hyperparameters(n_estimators, contamination, random_state)
         first = parse_hour(until, "--until") if until else None
@@ -165,8 +168,10 @@ def train(
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
             feedback=commands.feedback.records(feedback),
             planned=commands.planned.events(planned),
+            alerts=commands.feedback.alerts_of(alerts),
         )
-        step.result = f"{metrics['rows']:,} hours, artifact in {output}"
+        left_out = f" ({metrics['rows_left_out']:,} left out)" if metrics["rows_left_out"] else ""
+        step.result = f"{metrics['rows']:,} hours{left_out}, artifact in {output}"
     if as_json:
         _print_json(metrics)
 

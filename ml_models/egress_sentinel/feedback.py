@@ -3,7 +3,7 @@
 A record has `judged_alert_id`, `verdict` (true, false or planned), `note`, `judged_at`, and what the alert was about:
 `account_id`, `region`, `causes` (region, service, egress class and resource of each contributor, and its GB above what
 was expected: `excess_gb` in all, `day_excess_gb` in the 24 hours with the most), `start_hour_utc`, `end_hour_utc`. The
-detector reads the same records from its table; training leaves the judged hours out.
+detector reads the same records from its table; `exclusions` says what training leaves out for them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def read_feedback(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"cannot read feedback from {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is no JSON: {error}") from error
-    needed = {"judged_alert_id", "verdict", "causes", *ABOUT}
+    needed = {"judged_alert_id", "verdict", "judged_at", "causes", *ABOUT}
     if not isinstance(records, list) or any(not isinstance(r, dict) or not needed <= set(r) for r in records):
         raise UserError(f"{path} is no list of verdicts as `egress-sentinel feedback` writes it")
     return records

@@ -18,12 +18,8 @@ hours out.
 from __future__ import annotations
 
 import json
-import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.policy import check_number, check_scope, read_toml
@@ -36,7 +32,6 @@ TABLE = "planned"
 TEXTS = ("note", "account", "region", "egress_class", "resource")
 LIMITS = ("max_gb", "max_usd")
 NAMES = ("note", "from", "to", "account", "region", "egress_class", "resource", *LIMITS)
-_COLUMNS = {"account": "account_id", "region": "region", "egress_class": "egress_class"}
 _DAY_LENGTH = len("2026-10-14")
 
 
@@ -60,19 +55,6 @@ def read_planned(path: Path) -> list[dict[str, Any]]:
             f"{path} has no list of planned events; write each as [[{TABLE}]], in JSON as a list of objects"
         )
     return [_checked(entry, f"{path}: planned event {number}") for number, entry in enumerate(entries, 1)]
-
-
-def hours_of(event: Mapping[str, Any]) -> ds.Expression:
-    """Return the rows of features that belong to an event that `read_planned` gave."""
-    start, end = (datetime.fromisoformat(event[name]) for name in ("from", "to"))
-    rows = (ds.field("hour_utc") >= start) & (ds.field("hour_utc") < end)
-    for name, column in _COLUMNS.items():
-        if name in event:
-            rows = rows & (ds.field(column) == event[name])
-    if "resource" in event:
-        pattern = re.escape(event["resource"]).replace(r"\*", ".*").replace(r"\?", ".")
-        rows = rows & pc.match_substring_regex(ds.field("resource_id"), f"(?s)^{pattern}$")
-    return rows
 
 
 def _entries(path: Path) -> Any:

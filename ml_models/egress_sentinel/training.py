@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +14,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from egress_sentinel.errors import UserError
-from egress_sentinel.feedback import CAUSE
-from egress_sentinel.planned import hours_of
+from egress_sentinel.exclusions import as_text, exclusions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
 PROGRAM = "anomaly_detection.training_script"
 
@@ -32,6 +31,7 @@ def train(
     hyperparameters: Mapping[str, str] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[Mapping[str, Any]] = (),
+    alerts: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train on the hours before `until` and write model.tar.gz.
 
@@ -46,10 +46,11 @@ def train(
     hyperparameters : mapping of str to str, optional
         As SageMaker passes them: name to JSON-encoded or plain value.
     feedback : sequence of mapping
-        Records as `egress-sentinel feedback` writes them; whatever the verdict, their series' hours are not usual, and
-        training must not see them.
+        Records as `egress-sentinel feedback` writes them.
     planned : sequence of mapping
-        Events as `read_planned` gives them; training must not see their hours either.
+        Events as `read_planned` gives them.
+    alerts : sequence of mapping
+        Alert records of earlier runs. Which hours of all three training does not see, `exclusions` says.
 
     Returns
     -------
@@ -63,30 +64,22 @@ def train(
     """
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-train-") as temporary:
         job = Path(temporary)
-        for name in ("train", "model", "output"):
+        for name in ("train", "exclude", "model", "output"):
             (job / name).mkdir()
-        _write_channel(features, job / "train" / "part-00000.parquet", until, feedback, planned)
+        _write_channel(features, job / "train" / "part-00000.parquet", until)
+        exclusions = as_text(exclusions_of(alerts, feedback, planned))
+        (job / "exclude" / "exclude.jsonl").write_text(exclusions, encoding="utf-8")
         _run_training_script(job, hyperparameters or {})
         _pack(job / "model", model_tar)
         metrics: dict[str, Any] = json.loads((job / "output" / "metrics.json").read_text(encoding="utf-8"))
     return metrics
 
 
-def _write_channel(
-    features: Path,
-    part: Path,
-    until: datetime | None,
-    feedback: Sequence[Mapping[str, Any]],
-    planned: Sequence[Mapping[str, Any]],
-) -> None:
+def _write_channel(features: Path, part: Path, until: datetime | None) -> None:
     """Copy the training hours in batches; the schema in the file's metadata travels along."""
     try:
         dataset = ds.dataset(features, format="parquet")
-        keep = ds.scalar(True) if until is None else ds.field("hour_utc") < until
-        for record in feedback:
-            keep = keep & ~_judged_hours(record)
-        for event in planned:
-            keep = keep & ~hours_of(event)
+        keep = None if until is None else ds.field("hour_utc") < until
         with pq.ParquetWriter(part, dataset.schema) as writer:
             for batch in dataset.to_batches(filter=keep):
                 if batch.num_rows:
@@ -95,22 +88,11 @@ def _write_channel(
         raise UserError(f"cannot read features from {features}: {error}") from error
 
 
-def _judged_hours(record: Mapping[str, Any]) -> ds.Expression:
-    start, end = (datetime.fromisoformat(record[name]) for name in ("start_hour_utc", "end_hour_utc"))
-    hours = (ds.field("hour_utc") >= start) & (ds.field("hour_utc") <= end)
-    series = ds.scalar(False)
-    for cause in record["causes"]:
-        one = ds.field("account_id") == record["account_id"]
-        for name in CAUSE:
-            one = one & (ds.field(name) == cause[name])
-        series = series | one
-    return hours & series
-
-
 def _run_training_script(job: Path, hyperparameters: Mapping[str, str]) -> None:
     arguments = [word for name, value in sorted(hyperparameters.items()) for word in (f"--{name}", value)]
     environment = os.environ | {
         "SM_CHANNEL_TRAIN": str(job / "train"),
+        "SM_CHANNEL_EXCLUDE": str(job / "exclude"),
         "SM_MODEL_DIR": str(job / "model"),
         "SM_OUTPUT_DATA_DIR": str(job / "output"),
         "SM_HPS": json.dumps(dict(hyperparameters)),

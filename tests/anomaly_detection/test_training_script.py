@@ -215,3 +215,101 @@ def test_a_long_training_says_how_far_it_is(
     assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "m"), "--n_estimators", "3"]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["read 150 of 300 rows (50 %)", "read 300 of 300 rows (100 %)", "scored 300 of 300 rows (100 %)"]
+
+
+def write_series(path: Path, rows: int = 240) -> Path:
+    """Write ten days of one series, with the keys and hours by which rows are left out."""
+    write_part(path, matrix(rows))
+    table = pq.read_table(path)
+    hours = np.datetime64("2026-10-01T00", "us") + np.arange(rows) * np.timedelta64(1, "h")
+    table = table.append_column("hour_utc", pa.array(hours, pa.timestamp("us", "UTC")))
+    for name, value in SERIES.items():
+        table = table.append_column(name, pa.array([value] * rows))
+    pq.write_table(table, path, row_group_size=100)
+    return path
+
+
+SERIES = {"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
+SERIES |= {"resource_id": "arn:aws:s3:::media[1]"}
+DAY = {"start_hour_utc": "2026-10-02T00:00:00Z", "end_hour_utc": "2026-10-02T23:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "left_out"),
+    [
+        ([], 0),
+        ([{**SERIES, **DAY, "why": "alert 1, true"}], 24),
+        ([DAY], 24),
+        ([{"account_id": "111122223333", **DAY, "end_hour_utc": "2026-10-05T12:00Z"}], 85),
+        ([{"resource_id": "*media[1]", **DAY}, {"resource_id": "*media?1?", **DAY}], 24),
+        ([{**SERIES, "resource_id": "arn:aws:s3:::media1", **DAY}], 0),
+        ([{**SERIES, "account_id": "444455556666", **DAY}], 0),
+        ([{**SERIES, **DAY, "start_hour_utc": "2026-12-01T00:00:00Z", "end_hour_utc": "2026-12-01T00:00:00Z"}], 0),
+    ],
+)
+def test_what_the_exclude_channel_names_is_left_out_and_counted(
+    tmp_path: Path, lines: list[dict[str, str]], left_out: int
+) -> None:
+    write_series(tmp_path / "train" / "a.parquet")
+    (tmp_path / "exclude.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines) + "\n")
+    arguments = ("--exclude", str(tmp_path / "exclude.jsonl"), "--n_estimators", "10")
+    assert main([*arguments, "--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]) == 0
+    training = json.loads((tmp_path / "model" / "manifest.json").read_text())["training"]
+    assert (training["rows"], training["rows_left_out"]) == (240 - left_out, left_out)
+
+
+def test_a_model_is_the_one_of_the_rows_that_are_left(tmp_path: Path) -> None:
+    """Leaving hours out and never having had them is the same forest."""
+    whole = write_series(tmp_path / "whole" / "a.parquet")
+    table = pq.read_table(whole)
+    (tmp_path / "cut").mkdir()
+    pq.write_table(pa.concat_tables([table.slice(0, 24), table.slice(48)]), tmp_path / "cut" / "a.parquet")
+    (tmp_path / "exclude.jsonl").write_text(json.dumps({**SERIES, **DAY}))
+    forests = []
+    for name, arguments in (("whole", ["--exclude", str(tmp_path / "exclude.jsonl")]), ("cut", [])):
+        folder = tmp_path / f"{name}-model"
+        given = ["--n_estimators", "10", "--train", str(tmp_path / name), "--model-dir", str(folder)]
+        assert main([*given, *arguments]) == 0
+        forests.append((folder / "model.joblib").read_bytes())
+    assert forests[0] == forests[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a,b", "exclude.jsonl, line 1 of the exclude channel is no JSON"),
+        (
+            "[]",
+            "line 1 of the exclude channel is []; an object with start_hour_utc, end_hour_utc and any of account_id",
+        ),
+        ('{"bucket": "media"}', "line 1 of the exclude channel has 'bucket'; an object with start_hour_utc"),
+        (json.dumps(DAY | {"account_id": 111122223333}), "account_id is 111122223333; a text is accepted"),
+        (json.dumps({"start_hour_utc": DAY["start_hour_utc"]}), "end_hour_utc is ''; a UTC hour such as"),
+        (json.dumps(DAY | {"start_hour_utc": "2026-10-02T00:30:00Z"}), "start_hour_utc is '2026-10-02T00:30:00Z'; a"),
+        (json.dumps(DAY | {"start_hour_utc": "2026-13-02T00:00:00Z"}), "start_hour_utc is '2026-13-02T00:00:00Z'; a"),
+        (json.dumps(DAY | {"end_hour_utc": "2026-10-01T00:00:00Z"}), "ends at 2026-10-01T00:00:00Z, before 2026-10-02"),
+        (
+            json.dumps(DAY | {"end_hour_utc": "2027-01-01T00:00:00Z", "start_hour_utc": "2026-01-01T00:00:00Z"}),
+            "all 240",
+        ),
+    ],
+)
+def test_an_exclude_channel_that_makes_no_sense_is_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, sentence: str
+) -> None:
+    write_series(tmp_path / "train" / "a.parquet")
+    (tmp_path / "exclude.jsonl").write_text(text)
+    given = ["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]
+    assert main([*given, "--exclude", str(tmp_path / "exclude.jsonl")]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert sentence in error
+    assert not (tmp_path / "model").exists()
+
+
+def test_rows_without_the_keys_cannot_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_part(tmp_path / "train" / "a.parquet", matrix(100))
+    (tmp_path / "exclude.jsonl").write_text(json.dumps({**SERIES, **DAY}))
+    given = ["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]
+    assert main([*given, "--exclude", str(tmp_path / "exclude.jsonl")]) == 2
+    assert "a.parquet has no account_id, by which the exclude channel says what is left out" in capsys.readouterr().err

@@ -65,11 +65,25 @@ def test_a_file_that_is_no_feedback_is_refused(tmp_path: Path) -> None:
     assert (tmp_path / "feedback.json").read_text() == '[{"verdict": "true"}]'
 
 
-def test_training_does_not_see_the_judged_hours(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("verdict", "left_out"), [("true", 10), ("planned", 10), ("false", 0)])
+def test_training_does_not_see_what_was_true_or_planned(tmp_path: Path, verdict: str, left_out: int) -> None:
     features = with_keys(write_part(tmp_path / "features.parquet", matrix(240)))
-    rows = train(features, tmp_path / "all.tar.gz")["rows"]
-    without = train(features, tmp_path / "without.tar.gz", feedback=[judge(ALERT, "true")])["rows"]
-    assert (rows, without) == (240, 230)
+    metrics = train(features, tmp_path / "without.tar.gz", feedback=[judge(ALERT, verdict)])
+    assert (metrics["rows"], metrics["rows_left_out"]) == (240 - left_out, left_out)
+
+
+@pytest.mark.parametrize(("verdict", "left_out"), [("", 10), ("false", 0)])
+def test_training_does_not_see_what_nobody_has_judged(tmp_path: Path, verdict: str, left_out: int) -> None:
+    features = with_keys(write_part(tmp_path / "features.parquet", matrix(240)))
+    (tmp_path / "alerts.json").write_text(json.dumps([ALERT]))
+    given = ["--alerts", "alerts.json", "--json", "-o", "model.tar.gz"]
+    if verdict:
+        assert run(ALERT["alert_id"], verdict, "--alerts", "alerts.json", cwd=tmp_path).returncode == 0
+        given += ["--feedback", "feedback.json"]
+    command = [sys.executable, "-m", "egress_sentinel.cli", "train", features.name, *given]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows_left_out"] == left_out
 
 
 def with_keys(path: Path) -> Path:

@@ -6,12 +6,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeSerializer
 
 from anomaly_detection.artifact import pack
+from anomaly_detection.exclusions import read_exclusions
+from egress_sentinel.exclusions import exclusions_of
+from egress_sentinel.feedback import judge, put_in_table
 from egress_sentinel.lambda_runner import LambdaError, LambdaProcess
 from egress_sentinel.local_aws import LocalAws, create_detector_resources
 from model_registrar.failure import job_name, reason_of
@@ -43,6 +48,10 @@ class World:
         answer: dict[str, Any] = self.function.invoke({"action": "register", "artifact": url})
         return answer
 
+    def plan(self, events: list[dict[str, Any]]) -> None:
+        """Put the calendar of planned events where Terraform puts it."""
+        self.aws.client("s3").put_object(Bucket=BUCKET, Key="config/planned_events.json", Body=json.dumps(events))
+
     def serve(self, **container: str) -> None:
         """Let the endpoint serve, as Terraform's apply does."""
         name = f"m{len(self.sagemaker.list_models()['Models'])}"
@@ -67,12 +76,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("registry")
     with LocalAws() as aws:
         aws.client("s3").create_bucket(Bucket=BUCKET)
+        tables = create_detector_resources(aws, prefix=GROUP)
         aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
         environment = aws.environment() | {
             "BUCKET": BUCKET,
             "MODEL_PACKAGE_GROUP": GROUP,
             "ENDPOINT_NAME": GROUP,
             "IMAGE": IMAGE,
+            "ALERTS_TABLE": tables.alerts_table,
             "CONTAINER_ENVIRONMENT": json.dumps({"SAGEMAKER_PROGRAM": "anomaly_detection.inference_script"}),
         }
         handler = "model_registrar.handler.lambda_handler"
@@ -146,6 +157,7 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     assert world.sagemaker.describe_endpoint(EndpointName=GROUP)["EndpointStatus"] == "InService"
     assert [package["serves"] for package in json.loads(world.models("list", "--json").stdout)] == [True, False]
     assert "version 2 serves" in world.models("delete", "2").stderr
+    world.plan([])
     assert world.function.invoke({"action": "prepare", "execution": "e"})["artifact"].endswith("plain/model.tar.gz")
     assert world.models("rollback").stdout.strip().endswith(f"{GROUP}/1")
     assert world.models("reject", "1", "--note", "drifted").returncode == 0
@@ -158,8 +170,53 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     assert found["training_job"] is None
 
 
+SERIES = {"region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
+HOURS = {"start_hour_utc": "2026-10-17T22:00:00Z", "end_hour_utc": "2026-10-19T01:00:00Z"}
+
+
+def alert(name: str, **other: str) -> dict[str, Any]:
+    """Return as much of an alert as matters here; its bucket has its name."""
+    row = SERIES | {"resource_id": f"bucket-{name}", "excess_gb": 5.0, "day_excess_gb": 4.0}
+    about = {"alert_id": name, "account_id": "111122223333", "region": "eu-west-1", "contributors": [row]}
+    return about | HOURS | {"quieted_by": ""} | other
+
+
+def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World) -> None:
+    """Alerts that were called true or planned or nothing, a verdict whose alert is gone, and the calendar."""
+    alerts = [alert(name) for name in ("false", "planned", "true", "unjudged")]
+    alerts += [alert("repeat", quieted_by="false"), alert("wave", quieted_by="planned")]
+    verdicts = [judge(one, one["alert_id"]) for one in alerts[:3]] + [judge(alert("gone"), "true")]
+    events = [
+        {"note": "moves", "from": "2026-10-14T00:00:00Z", "to": "2026-10-16T00:00:00Z", "resource": "*x*", "max_gb": 5}
+    ]
+    world.plan(events)
+    dynamodb, table = world.aws.client("dynamodb"), f"{GROUP}-alerts"
+    for one in alerts:
+        rows = [{n: v if isinstance(v, str) else Decimal(str(v)) for n, v in one["contributors"][0].items()}]
+        item = one | {"contributors": rows}
+        dynamodb.put_item(TableName=table, Item={n: TypeSerializer().serialize(v) for n, v in item.items()})
+    put_in_table(dynamodb, table, verdicts)
+    url = world.function.invoke({"action": "prepare", "execution": "weekly"})["exclude"]
+    key = f"{url.removeprefix(f's3://{BUCKET}/')}exclude.jsonl"
+    text = world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert sorted(lines, key=str) == sorted(exclusions_of(alerts, verdicts, events), key=str)
+    named = {line["why"]: line.get("resource_id") for line in lines}
+    assert named == {
+        "alert gone, true": "bucket-gone",
+        "alert planned, planned": "bucket-planned",
+        "alert true, true": "bucket-true",
+        "alert unjudged, not judged": "bucket-unjudged",
+        "alert wave, planned": "bucket-wave",
+        "planned: moves": "*x*",
+    }
+    assert [line["end_hour_utc"] for line in lines if line["why"] == "planned: moves"] == ["2026-10-15T23:00:00Z"]
+    (world.folder / "exclude").mkdir()
+    (world.folder / "exclude" / "exclude.jsonl").write_text(text)
+    assert len(read_exclusions(world.folder / "exclude")) == len(lines)
+
+
 def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
-    create_detector_resources(world.aws, prefix=GROUP)
     url = world.artifact("led", "--holdout_share", "0.2")
     model_id = world.register(url)["model_id"]
     stored = {"alert_id": "a1b2", "account_id": "111122223333", "region": "eu-west-1"}

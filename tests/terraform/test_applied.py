@@ -24,11 +24,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import requests
+from boto3.dynamodb.types import TypeSerializer
 
 from egress_features import FEATURES, KEYS, FlowLogs, build_features, find_flow_logs
 from egress_features.flow_logs.fields import FIELDS
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.demo.flow_logs import write_flow_logs
+from egress_sentinel.feedback import judge, put_in_table
 from egress_sentinel.local_aws import LocalAws
 from egress_sentinel.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.training import train
@@ -563,6 +565,39 @@ def every(messages: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return found
 
 
+def alerts_on_a_day(stack: Stack) -> int:
+    """Store two alerts on a day of the training set, one of them called false; return the hours of the other one."""
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    keys = [o["Key"] for o in s3.list_objects_v2(Bucket=bucket, Prefix="history/")["Contents"]]
+    key = sorted(key for key in keys if key.endswith("athena.parquet"))[10]
+    rows = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read())).to_pylist()
+    names = ("account_id", "region", "service", "egress_class", "resource_id")
+    first, *_, last = sorted({tuple(row[name] for name in names) for row in rows})
+    day = key.split("day=")[1][:10]
+    alerts = [
+        {
+            "alert_id": alert_id,
+            **dict(zip(names, series, strict=True)),
+            "contributors": [dict(zip(names[1:], series[1:], strict=True))],
+            "start_hour_utc": f"{day}T00:00:00Z",
+            "end_hour_utc": f"{day}T23:00:00Z",
+            "quieted_by": "",
+        }
+        for alert_id, series in (("unjudged", first), ("false", last))
+    ]
+    dynamodb, table = stack.aws.client("dynamodb"), stack.outputs()["alerts_table"]
+    for alert in alerts:
+        dynamodb.put_item(TableName=table, Item={n: TypeSerializer().serialize(v) for n, v in alert.items()})
+    put_in_table(dynamodb, table, [judge(alerts[1], "false")])
+    return sum(tuple(row[name] for name in names) == first for row in rows)
+
+
+def forget_alerts(stack: Stack) -> None:
+    dynamodb, table = stack.aws.client("dynamodb"), stack.outputs()["alerts_table"]
+    for item in dynamodb.scan(TableName=table)["Items"]:
+        dynamodb.delete_item(TableName=table, Key={"alert_id": item["alert_id"]})
+
+
 def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, Stack], tmp_path: Path) -> None:
     """Both state machines, the training job with the real script, the registry, the message, and the promotion."""
     stack = stacks["complete"]
@@ -592,7 +627,14 @@ def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, 
     done_verify = stack.verify()
     assert done_verify.returncode == 0, done_verify.stdout
     assert "model package" in {check["what"] for check in json.loads(done_verify.stdout)}
-    assert retrain(stack, "weekly-2")["status"] == "SUCCEEDED"
+    assert package["CustomerMetadataProperties"]["rows_left_out"] == "0"
+    expected = alerts_on_a_day(stack)
+    done = retrain(stack, "weekly-2")
+    assert done["status"] == "SUCCEEDED"
+    arn = json.loads(done["output"])["registered"]["model_package_arn"]
+    package = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert package["CustomerMetadataProperties"]["rows_left_out"] == str(expected)
+    forget_alerts(stack)
     del stack.variables["model_package_arn"]
     stack.apply(**({"model_artifact": artifact} if artifact else {}))
     for summary in sagemaker.list_model_packages(ModelPackageGroupName="egress-sentinel")["ModelPackageSummaryList"]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from egress_sentinel.alerts import alerts_from_table, told, worst_first
-from egress_sentinel.feedback import judge
+from egress_sentinel.feedback import put_in_table
 from egress_sentinel.lambda_runner import LambdaProcess
 from egress_sentinel.local_aws import LocalAws, create_detector_resources
 from egress_sentinel.local_endpoint import LocalEndpoint
@@ -52,11 +52,12 @@ def replay(
     hyperparameters: Mapping[str, str],
     policy: Mapping[str, str],
     planned: Sequence[Mapping[str, Any]],
+    feedback: Sequence[Mapping[str, Any]] = (),
 ) -> Replayed:
     """Train on what has arrived, score what is new, and train again every `retrain_days`.
 
     A delivery is scored by the model that was there when it came; training leaves out the hours of the alerts that have
-    come, as after `egress-sentinel feedback ID true`.
+    come, unless they were called false by then.
 
     Parameters
     ----------
@@ -70,6 +71,9 @@ def replay(
         For the training script and for the Lambda.
     planned : sequence of mapping
         Events as `read_planned` gives them.
+    feedback : sequence of mapping
+        Records as `egress-sentinel feedback` writes them; each counts from the first delivery at or after the moment at
+        which it was given.
     """
     found = Replayed()
     with LocalAws() as aws:
@@ -80,6 +84,8 @@ def replay(
             detector: LambdaProcess | None = None
             trained_at, scored_until = datetime.min.replace(tzinfo=UTC), None
             for arrived in arrivals:
+                given = [record for record in feedback if datetime.fromisoformat(record["judged_at"]) <= arrived.moment]
+                put_in_table(aws.client("dynamodb"), resources.alerts_table, given)
                 if detector is not None and scored_until is not None:
                     _take(aws, resources, detector, arrived, scored_until, found)
                 scored_until = max(scored_until or arrived.visible_until, arrived.visible_until)
@@ -87,14 +93,14 @@ def replay(
                     continue
                 trained_at = arrived.moment
                 model = output_dir / "model.tar.gz"
-                judged = [judge(alert, "true") for alert in told(alerts_from_table(aws, resources.alerts_table))]
                 metrics = train(
                     arrived.features,
                     model,
                     until=arrived.visible_until,
                     hyperparameters=hyperparameters,
-                    feedback=judged,
+                    feedback=given,
                     planned=planned,
+                    alerts=alerts_from_table(aws, resources.alerts_table),
                 )
                 found.trainings.append(_training(arrived, metrics["rows"]))
                 serving.close()

@@ -16,7 +16,15 @@ FeedbackFile = Annotated[
         "--feedback",
         metavar="FILE",
         help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are quiet, "
-        "and training leaves the judged hours out.",
+        "and training leaves out the hours of what was called true or planned.",
+    ),
+]
+AlertsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--alerts",
+        metavar="FILE",
+        help="The alerts.json of an earlier run: training leaves their hours out, unless they were called false.",
     ),
 ]
 
@@ -26,6 +34,13 @@ def records(path: Path | None) -> list[dict[str, Any]]:
     from egress_sentinel.feedback import read_feedback
 
     return read_feedback(path) if path else []
+
+
+def alerts_of(path: Path | None) -> list[dict[str, Any]]:
+    """Return the alerts of a file; none where no file is given."""
+    from egress_sentinel.alerts import read_alerts
+
+    return read_alerts(path) if path else []
 
 
 def feedback(

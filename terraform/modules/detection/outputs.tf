@@ -8,6 +8,16 @@ output "alerts_table" {
   value       = aws_dynamodb_table.alerts.name
 }
 
+output "alerts_table_arn" {
+  description = "ARN of the alerts table."
+  value       = aws_dynamodb_table.alerts.arn
+}
+
+output "planned_events_key" {
+  description = "Object in the bucket with the calendar of planned events."
+  value       = aws_s3_object.planned_events.key
+}
+
 output "idempotency_table" {
   description = "Name of the table that keeps an event from being handled twice."
   value       = aws_dynamodb_table.idempotency.name

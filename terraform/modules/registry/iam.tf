@@ -39,6 +39,24 @@ resource "aws_iam_role_policy" "this" {
         Resource = "${var.bucket_arn}/models/registry/*"
       },
       {
+        Sid      = "ReadAlertsAndVerdicts"
+        Effect   = "Allow"
+        Action   = "dynamodb:Scan"
+        Resource = var.alerts_table_arn
+      },
+      {
+        Sid      = "ReadPlannedEvents"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${var.bucket_arn}/${var.planned_events_key}"
+      },
+      {
+        Sid      = "WriteWhatTrainingLeavesOut"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = "${var.bucket_arn}/${var.exclude_prefix}*"
+      },
+      {
         Sid      = "FindTheCurrentModel"
         Effect   = "Allow"
         Action   = "sagemaker:DescribeEndpoint"

@@ -49,6 +49,9 @@ resource "aws_lambda_function" "this" {
       IMAGE                   = var.image
       CONTAINER_ENVIRONMENT   = jsonencode(var.environment)
       TRAINING_JOB_PREFIX     = var.training_job_prefix
+      ALERTS_TABLE            = var.alerts_table
+      PLANNED_EVENTS_KEY      = var.planned_events_key
+      EXCLUDE_PREFIX          = var.exclude_prefix
       POWERTOOLS_SERVICE_NAME = local.name
     }
   }

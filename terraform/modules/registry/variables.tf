@@ -43,6 +43,26 @@ variable "training_job_prefix" {
   type        = string
 }
 
+variable "alerts_table" {
+  description = "Table of alerts and of what people said of them."
+  type        = string
+}
+
+variable "alerts_table_arn" {
+  description = "Its ARN."
+  type        = string
+}
+
+variable "planned_events_key" {
+  description = "Object in the bucket with the calendar of planned events."
+  type        = string
+}
+
+variable "exclude_prefix" {
+  description = "Where in the bucket it writes, for each training job, what training leaves out."
+  type        = string
+}
+
 variable "kms_key_arn" {
   description = "Key of the bucket, environment and logs."
   type        = string

@@ -30,7 +30,11 @@ locals {
             FunctionName = var.registrar_name
             Payload      = { action = "prepare", "execution.$" = "$$.Execution.Name" }
           }
-          ResultSelector = { "training_job_name.$" = "$.Payload.training_job_name", "artifact.$" = "$.Payload.artifact" }
+          ResultSelector = {
+            "training_job_name.$" = "$.Payload.training_job_name"
+            "artifact.$"          = "$.Payload.artifact"
+            "exclude.$"           = "$.Payload.exclude"
+          }
           ResultPath     = "$.prepared"
           TimeoutSeconds = 300
           Retry          = local.retry_lambda
@@ -91,7 +95,7 @@ locals {
       TrainingImage     = var.image
       TrainingInputMode = "File"
       MetricDefinitions = [
-        for name in ["rows", "share_flagged", "holdout_share_flagged", "recall_injected"] : { Name = name, Regex = "(?:^|\\s)${name}=([0-9.]+);" }
+        for name in ["rows", "rows_left_out", "share_flagged", "holdout_share_flagged", "recall_injected"] : { Name = name, Regex = "(?:^|\\s)${name}=([0-9.]+);" }
       ]
     }
     HyperParameters = merge(var.hyperparameters, {
@@ -104,6 +108,11 @@ locals {
       {
         ChannelName = "train"
         DataSource  = { S3DataSource = { S3DataType = "S3Prefix", S3Uri = "s3://${var.bucket}/${var.training_prefix}" } }
+      },
+      {
+        # Hours of alerts and of planned events, as the alerts table and the calendar had them at the step before.
+        ChannelName = "exclude"
+        DataSource  = { S3DataSource = { S3DataType = "S3Prefix", "S3Uri.$" = "$.prepared.exclude" } }
       },
       {
         ChannelName = "serving"

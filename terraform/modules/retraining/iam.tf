@@ -141,17 +141,20 @@ resource "aws_iam_role_policy" "training" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "ReadFeaturesCodeAndModels"
-        Effect   = "Allow"
-        Action   = "s3:GetObject"
-        Resource = concat(["${var.bucket_arn}/${var.training_prefix}*", "${var.bucket_arn}/code/*"], var.model_object_arns)
+        Sid    = "ReadFeaturesCodeAndModels"
+        Effect = "Allow"
+        Action = "s3:GetObject"
+        Resource = concat(
+          ["${var.bucket_arn}/${var.training_prefix}*", "${var.bucket_arn}/${var.exclude_prefix}*", "${var.bucket_arn}/code/*"],
+          var.model_object_arns,
+        )
       },
       {
         Sid       = "ListChannels"
         Effect    = "Allow"
         Action    = "s3:ListBucket"
         Resource  = var.bucket_arn
-        Condition = { StringLike = { "s3:prefix" = ["${var.training_prefix}*", "models/*"] } }
+        Condition = { StringLike = { "s3:prefix" = ["${var.training_prefix}*", "${var.exclude_prefix}*", "models/*"] } }
       },
       {
         Sid      = "WriteModels"

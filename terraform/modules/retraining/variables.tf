@@ -54,6 +54,11 @@ variable "training_prefix" {
   type        = string
 }
 
+variable "exclude_prefix" {
+  description = "Where the registrar writes, for each training job, what training leaves out."
+  type        = string
+}
+
 variable "registrar_name" {
   description = "Function that prepares, registers and explains."
   type        = string
