@@ -141,6 +141,34 @@ def test_nothing_of_what_comes_later_is_seen(whole: tuple[Path, dict[str, Any]],
     assert [(a["alerted_at_utc"], a["as_told"]) for a in until_then] == [(raised["alerted_at_utc"], raised["as_told"])]
 
 
+def feedback(path: Path, judged_at: str) -> Path:
+    """Write the verdict on an earlier alert of the same bucket, larger than what comes."""
+    series = {"region": "us-east-1", "service": "AmazonS3", "egress_class": "internet", "resource_id": "assets"}
+    record = {"judged_alert_id": "0123456789abcdef", "verdict": "false", "note": "", "judged_at": judged_at}
+    record |= {"account_id": "011122223333", "region": "us-east-1"}
+    record |= {"start_hour_utc": "2026-09-10T00:00:00Z", "end_hour_utc": "2026-09-11T00:00:00Z"}
+    sizes = {"excess_gb": 5000.0, "day_excess_gb": 2000.0}
+    path.write_text(json.dumps([record | {"causes": [series | sizes]}]))
+    return path
+
+
+def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    """Given before the delivery that brings the alert, it is quiet; given after it, nobody could have known."""
+    bill, result = whole
+    before = backtest(
+        tmp_path / "before", bill, "--feedback", str(feedback(tmp_path / "b.json", "2026-09-22T23:00:00Z"))
+    )
+    assert [alert["resource_id"] for alert in before["alerts"]] == ["media-prod"]
+    assert {a["resource_id"]: a["quieted_by"] for a in before["quiet"]}["assets"] == "0123456789abcdef"
+    assert any(sentence.startswith("1 of 1 verdicts") for sentence in before["assumptions"])
+    after = backtest(tmp_path / "after", bill, "--feedback", str(feedback(tmp_path / "a.json", "2026-09-23T00:00:01Z")))
+    seen = [[(a["alerted_at_utc"], a["as_told"]) for a in one["alerts"]] for one in (result, after)]
+    assert seen[0] == seen[1]
+    assert result["trainings"] == after["trainings"]
+
+
 def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path) -> None:
     """Each execution has what was there then, and the first one that has the incident brings the alert."""
     export = tmp_path / "bucket/export"

@@ -70,6 +70,7 @@ def run_backtest(
     hyperparameters: Mapping[str, str] | None = None,
     policy: Mapping[str, str] | None = None,
     planned: Sequence[Mapping[str, Any]] = (),
+    feedback: Sequence[Mapping[str, Any]] = (),
 ) -> Backtest:
     """Replay a bill as it would have arrived.
 
@@ -94,6 +95,8 @@ def run_backtest(
         For the training script and for the Lambda.
     planned : sequence of mapping
         Expected transfers.
+    feedback : sequence of mapping
+        Verdicts on alerts, which count from the moment at which they were given.
 
     Raises
     ------
@@ -126,10 +129,12 @@ def run_backtest(
             hyperparameters=hyperparameters or {},
             policy=policy or {},
             planned=planned,
+            feedback=feedback,
         )
         step.result = f"{len(taken)} deliveries, {len(found.trainings)} trainings, {found.rows:,} hours scored"
     (output_dir / "delivered_features.parquet").unlink(missing_ok=True)
-    result = _result(found, taken, summary, as_of or last.arrived, timing, is_dated=bool(dated_ones))
+    assumptions = _assumptions(timing, feedback, last.arrived, is_dated=bool(dated_ones))
+    result = _result(found, taken, summary, as_of or last.arrived, timing, assumptions)
     for alert in result.quiet:
         reporter.note(quiet_line(alert))
     with reporter.step("report") as step:
@@ -186,8 +191,7 @@ def _result(
     summary: FeaturesSummary,
     as_of: datetime,
     timing: Timing,
-    *,
-    is_dated: bool,
+    assumptions: list[str],
 ) -> Backtest:
     alerts = [_alert(alert, found, timing) for alert in found.alerts if alert["alert_id"] in found.raised]
     alerts.sort(key=lambda alert: (alert["alerted_at_utc"], -alert["excess_usd"], alert["alert_id"]))
@@ -207,7 +211,7 @@ def _result(
         as_of=as_of,
         replayed_from=taken[0].visible_until or taken[0].arrived,
         deliveries=len(taken),
-        assumptions=_assumptions(timing, is_dated=is_dated),
+        assumptions=assumptions,
         trainings=found.trainings,
         alerts=alerts,
         quiet=[alert for alert in quiet(found.alerts) if alert["alert_id"] not in found.raised],
@@ -242,7 +246,9 @@ def _course(found: Replayed, alerts: Sequence[Mapping[str, Any]], timing: Timing
     return course
 
 
-def _assumptions(timing: Timing, *, is_dated: bool) -> list[str]:
+def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: datetime, *, is_dated: bool) -> list[str]:
+    given = sum(datetime.fromisoformat(record["judged_at"]) <= last for record in feedback)
+    verdicts = f"{given} of {len(feedback)} verdicts had been given by the last delivery; each counts from then on."
     arrival = (
         "Each delivery is taken as it came, at the time in its folder's name, with the amounts that it had then."
         if is_dated
@@ -253,8 +259,9 @@ def _assumptions(timing: Timing, *, is_dated: bool) -> list[str]:
     return [
         arrival,
         f"A model is trained every {timing.retrain_days} days on what had arrived by then, without the hours of the "
-        "alerts that had come (as if each had been called true); hours are scored once they arrive. Nothing of what "
+        "alerts that had come (unless they had been called false); hours are scored once they arrive. Nothing of what "
         "came later is used.",
+        *([verdicts] if feedback else []),
         f"Avoidable is what an incident cost above what was expected from {timing.react_hours} hours after its alert "
         "until its last unusual hour, as if somebody had ended it then.",
         "Every alert counts as worth acting on; one that you would have called false or planned saves nothing.",

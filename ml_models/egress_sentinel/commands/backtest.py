@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from egress_sentinel.commands.feedback import FeedbackFile, records
 from egress_sentinel.commands.planned import PlannedFile, events
 from egress_sentinel.commands.policy import MinExcessGb, MinExcessPercent, MinExcessUsd, PolicyFile, variables
 
@@ -66,6 +67,7 @@ def backtest(
     min_excess_gb: MinExcessGb = None,
     min_excess_percent: MinExcessPercent = None,
     planned: PlannedFile = None,
+    feedback: FeedbackFile = None,
     n_estimators: Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
 ) -> None:
@@ -84,7 +86,7 @@ def backtest(
 
     moments = {"--as-of": as_of, "--from": start}
     hours = {name: parse_hour(text, name) if text else None for name, text in moments.items()}
-    calendar = events(planned)
+    calendar, verdicts = events(planned), records(feedback)
     dated = dated_deliveries(exports) if all(Path(argument).is_dir() for argument in exports) else []
     dated = dated if len(dated) > 1 else []
     files = [] if dated else find_exports(exports)
@@ -100,6 +102,7 @@ def backtest(
             hyperparameters={"n_estimators": str(n_estimators), "contamination": "0.01", "random_state": "42"},
             policy=variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             planned=calendar,
+            feedback=verdicts,
         )
     if as_json:
         print(json.dumps(result.record(), indent=2, allow_nan=False))
