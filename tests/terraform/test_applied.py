@@ -607,6 +607,7 @@ def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, 
     assert message["Subject"] == "Retraining failed at Features"
     assert "the export egress-sentinel has no line of egress in the last 4 months" in message["Message"]
 
+    forget_alerts(stack)
     deliver_bill(stack, tmp_path, days=28)
     done = retrain(stack, "weekly-1")
     assert done["status"] == "SUCCEEDED", done
