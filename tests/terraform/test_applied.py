@@ -736,10 +736,10 @@ RESOURCES = {
 def called(request: dict[str, str], account: str) -> tuple[str, str]:
     """Return action and resource of a recorded request, as a policy names them."""
     service, path = request["service"], request["path"].partition("?")[0].strip("/")
-    body = json.loads(request["body"]) if request["body"].startswith("{") else {}
-    region = f"us-east-1:{account}"
     if service == "s3":
         return ACTIONS[request["method"], "object" if "/" in path else "list"], f"arn:aws:s3:::{path}"
+    body = json.loads(request["body"]) if request["body"].startswith("{") else {}
+    region = f"us-east-1:{account}"
     if request["action"] == "DescribeModelPackage":
         return "sagemaker:DescribeModelPackage", body["ModelPackageName"]
     if request["action"] == "FilterLogEvents":
