@@ -179,7 +179,7 @@ variable "alert_policy" {
   description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical; and overrides of the floors for an account, an egress class or both, of which the most specific wins."
   type = object({
     min_excess_usd         = optional(number, 5)
-    min_excess_gb          = optional(number, 5)
+    min_excess_gb          = optional(number, 2)
     min_excess_percent     = optional(number, 30)
     min_times_usual_excess = optional(number, 2.5)
     max_p_value            = optional(number, 0.05)

@@ -24,7 +24,7 @@ class Policy:
     """When anomalous hours become an alert; see `incidents`."""
 
     min_excess_usd: float = 5.0
-    min_excess_gb: float = 5.0
+    min_excess_gb: float = 2.0
     min_excess_percent: float = 30.0
     min_times_usual_excess: float = 2.5
     max_p_value: float = 0.05
@@ -76,7 +76,7 @@ class Settings:
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
             policy=Policy(
                 min_excess_usd=_number(environment, "MIN_EXCESS_USD", 5),
-                min_excess_gb=_number(environment, "MIN_EXCESS_GB", 5),
+                min_excess_gb=_number(environment, "MIN_EXCESS_GB", 2),
                 min_excess_percent=_number(environment, "MIN_EXCESS_PERCENT", 30),
                 min_times_usual_excess=_number(environment, "MIN_TIMES_USUAL_EXCESS", 2.5),
                 max_p_value=_number(environment, "MAX_P_VALUE", 0.05),

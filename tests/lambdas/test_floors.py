@@ -26,7 +26,7 @@ def policy(overrides: object) -> Policy:
 def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str) -> None:  # type: ignore[type-arg]
     entries = [{"account": a, "egress_class": c, **values} for (a, c), values in given.items()]
     found = policy(entries).floors(Series(account, "eu-west-1", "AmazonS3", egress_class, "r"))
-    everywhere = dict(zip(Floors._fields, (5.0, 5.0, 30.0), strict=True))
+    everywhere = dict(zip(Floors._fields, (5.0, 2.0, 30.0), strict=True))
     for name in Floors._fields:
         ladder = [given.get(scope, {}).get(name) for scope in [(account, egress_class), (account, None)]]
         ladder += [given.get((None, egress_class), {}).get(name), everywhere[name]]
