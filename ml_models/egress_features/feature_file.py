@@ -145,7 +145,7 @@ class _Rows:
         places = np.flatnonzero(has_row)
 
         def chosen(day: Numbers) -> NDArray[Any]:
-            every = np.broadcast_to(day, has_row.shape).reshape(-1)
+            every = (day if day.shape == has_row.shape else np.broadcast_to(day, has_row.shape)).reshape(-1)
             return every if len(places) == has_row.size else every.take(places)
 
         columns: dict[str, Any] = {

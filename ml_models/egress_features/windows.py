@@ -7,6 +7,7 @@ its memory is that of the hours that it looks back.
 
 from __future__ import annotations
 
+import tempfile
 from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Numbers = np.ndarray[tuple[int, int], np.dtype[Any]]
 
 DAY = 24
+_IN_MEMORY_BYTES = 2**26
 
 
 class History:
@@ -40,7 +42,7 @@ class History:
         days = 1 + -(-lag // DAY)
         self._kept = days * DAY
         # The half more is room to append to, before what is kept moves to the beginning again.
-        self._rows = np.zeros((self._kept + (days // 2 + 1) * DAY, columns), dtype)
+        self._rows = _zeros((self._kept + (days // 2 + 1) * DAY, columns), np.dtype(dtype))
         self._end = self._kept
 
     def append(self, day: Numbers) -> None:
@@ -123,6 +125,16 @@ class Largest:
         self._beginnings.append(beginnings)
         self._ends.append(ends)
         self._days.append(ends[0].copy())
+
+
+def _zeros(shape: tuple[int, int], dtype: np.dtype[Any]) -> Numbers:
+    """Return zeros, in a temporary file if they are many: what memory has no room for then stays on the disk."""
+    size = shape[0] * shape[1] * dtype.itemsize
+    if size < _IN_MEMORY_BYTES:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile(prefix="egress-features-") as file:
+        file.truncate(size)
+        return np.memmap(file, dtype, "r+", shape=shape)
 
 
 def least_of_last(values: Numbers, hours: int) -> Numbers:

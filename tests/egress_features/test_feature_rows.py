@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs
+from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs, windows
 from egress_features.engines import DuckDBEngine
 from egress_features.windows import DAY, History, Largest, Totals, least_of_last, median
 from egress_sentinel.demo import write_demo_bill
@@ -128,7 +128,9 @@ def days() -> np.ndarray:
     return np.random.default_rng(3).lognormal(size=(50, DAY, 3))
 
 
-def test_windows_are_what_they_say(days: np.ndarray) -> None:
+@pytest.mark.parametrize("in_memory_bytes", [2**30, 0])
+def test_windows_are_what_they_say(in_memory_bytes: int, days: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "_IN_MEMORY_BYTES", in_memory_bytes)
     hours = days.reshape(-1, 3)
     history, totals, largest = History(200, 3), Totals(200, 3), Largest(10 * DAY, 3 * DAY, 3)
     whole = np.round(hours * 1e9).astype(np.int64)

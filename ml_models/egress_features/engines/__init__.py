@@ -1,6 +1,7 @@
 """Runs the SQL: DuckDB on one machine, Spark where there are more; Athena gets it rendered (`athena`).
 
-The SQL is written once, in DuckDB's dialect; `dialects` renders it for the others.
+The SQL is written once, in DuckDB's dialect; `dialects` renders it for the others. With DuckDB the last query, of the
+features, is numpy's (`feature_file`).
 """
 
 from __future__ import annotations
