@@ -15,6 +15,8 @@ BESIDE = (("tests/terraform",), ("tests/egress_sentinel", "tests/notebooks"))
 
 
 def main(arguments: list[str]) -> int:
+    # In the background of a script SIGINT is ignored, and would be by what the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as temporary:
         printed = {folders: Path(temporary, str(number)) for number, folders in enumerate(BESIDE)}
         running = []
