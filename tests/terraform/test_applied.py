@@ -159,7 +159,7 @@ def test_what_it_costs_is_read_from_the_state(stacks: dict[str, Stack]) -> None:
 
 
 def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) -> None:
-    """In the format and the folders of the table `flow_logs`, by a bucket that lets log delivery write for us alone."""
+    """In the format and folders of the table `flow_logs`; log delivery may write for the accounts that are named."""
     stack = stacks["realtime"]
     (flow_log,) = stack.aws.client("ec2").describe_flow_logs()["FlowLogs"]
     bucket = stack.outputs()["flow_logs_bucket"]
@@ -187,8 +187,9 @@ def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) ->
     assert len(deliveries) == 2
     for statement in deliveries:
         condition = statement["Condition"]
-        assert condition["StringEquals"]["aws:SourceAccount"] == ["123456789012"]
-        assert condition["ArnLike"]["aws:SourceArn"] == ["arn:aws:logs:us-east-1:123456789012:*"]
+        accounts = ["123456789012", "777788889999"]
+        assert condition["StringEquals"]["aws:SourceAccount"] == accounts
+        assert condition["ArnLike"]["aws:SourceArn"] == [f"arn:aws:logs:us-east-1:{account}:*" for account in accounts]
 
 
 def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
