@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
+from botocore.exceptions import ClientError
 
 from anomaly_detector.feedback import judgement_of
 from anomaly_detector.hours import iso_hour
@@ -21,17 +23,23 @@ if TYPE_CHECKING:
     from anomaly_detector.feedback import Judgement
 
 FEEDBACK = "feedback"  # what people said is kept in places of the index of its own
+# As long as publishing may take; whoever claims to tell and dies leaves it to a run after that.
+CLAIM_SECONDS = 120
 
 
 @dataclass
 class Stored:
-    """An item: the incident, the alert made of it, and what has been told about it."""
+    """An item: the incident, the alert made of it, and what has been told about it.
+
+    `telling_until` is the second of the epoch until which another invocation may be about to tell it.
+    """
 
     incident: Incident
     alert: dict[str, Any]
     model_reason: str
     version: int = 0
     notified_severity: str = ""
+    telling_until: int = 0
 
 
 class AlertStore:
@@ -76,14 +84,50 @@ class AlertStore:
         )
         stored.version += 1
 
+    def claim(self, stored: Stored) -> bool:
+        """Say that this invocation tells people of the alert; false where another one does, or has written meanwhile.
+
+        Days that are scored side by side find the same incident. Every write counts the version up, so that of those
+        who have read the same version one alone may tell.
+        """
+        now = int(time.time())
+        if stored.telling_until > now:
+            return False
+        try:
+            self._table.update_item(
+                Key={"alert_id": stored.incident.alert_id},
+                UpdateExpression="SET telling_until = :until, version = :next",
+                ConditionExpression="version = :version",
+                ExpressionAttributeValues={
+                    ":until": now + CLAIM_SECONDS,
+                    ":next": stored.version + 1,
+                    ":version": stored.version,
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            return False
+        stored.version += 1
+        return True
+
+    def give_up(self, stored: Stored) -> None:
+        """Take a claim back: people could not be told."""
+        self._table.update_item(
+            Key={"alert_id": stored.incident.alert_id},
+            UpdateExpression="REMOVE telling_until ADD version :one",
+            ExpressionAttributeValues={":one": 1},
+        )
+
     def mark_notified(self, stored: Stored) -> None:
         """Remember that people have been told, and of which severity."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="SET notified_severity = :severity",
-            ExpressionAttributeValues={":severity": stored.alert["severity"]},
+            UpdateExpression="SET notified_severity = :severity REMOVE telling_until ADD version :one",
+            ExpressionAttributeValues={":severity": stored.alert["severity"], ":one": 1},
         )
         stored.notified_severity = stored.alert["severity"]
+        stored.version += 1
 
 
 def _item(stored: Stored, version: int) -> dict[str, Any]:
@@ -94,18 +138,20 @@ def _item(stored: Stored, version: int) -> dict[str, Any]:
         "hours": Binary(_packed(stored.incident)),
         "model_reason": stored.model_reason,
         "notified_severity": stored.notified_severity,
+        **({"telling_until": stored.telling_until} if stored.telling_until else {}),
         "version": version,
     }
 
 
 def _stored(item: Mapping[str, Any]) -> Stored:
-    internal = {"account_region", "hours", "model_reason", "notified_severity", "version"}
+    internal = {"account_region", "hours", "model_reason", "notified_severity", "telling_until", "version"}
     return Stored(
         incident=_unpacked(item["alert_id"], bytes(item["hours"])),
         alert=_floats({name: value for name, value in item.items() if name not in internal}),
         model_reason=item["model_reason"],
         version=int(item["version"]),
         notified_severity=item["notified_severity"],
+        telling_until=int(item.get("telling_until", 0)),
     )
 
 

@@ -149,7 +149,7 @@ class Detector:
             return None
         is_same_worst = worst_hour(incident) == worst_hour(stored.incident)
         reason = stored.model_reason if is_same_worst else ""
-        return Stored(incident, {}, reason, stored.version, stored.notified_severity)
+        return Stored(incident, {}, reason, stored.version, stored.notified_severity, stored.telling_until)
 
     def _write_reasons(self, changed: list[Stored], scored: pa.Table, manifest: dict[str, Any]) -> None:
         """Ask the endpoint why, once for all worst hours that have not been explained, and make the alerts."""
@@ -198,18 +198,25 @@ class Detector:
     def _tell(self, candidates: list[Stored]) -> None:
         """Publish what has not been told at its present severity, worst first, and remember that.
 
-        A crash between publishing and remembering tells it once more: a page too many, never one too few.
+        What another invocation is telling is left to it, and told by a later run should that one die. A crash between
+        publishing and remembering tells it once more: a page too many, never one too few.
         """
         told = [stored for stored in candidates if not stored.alert.get("quieted_by")]
         due = [stored for stored in told if _rank(stored.alert["severity"]) > _rank(stored.notified_severity)]
+        due = [stored for stored in due if self._store.claim(stored)]
         if not due:
             return
         due.sort(key=lambda s: (-_rank(s.alert["severity"]), -s.alert["excess_cost_usd_per_day"], -s.alert["usage_gb"]))
         alerts = [stored.alert for stored in due]
         raised = {s.alert["alert_id"]: s.notified_severity for s in due if s.notified_severity}
-        self._sns.publish(
-            TopicArn=self._settings.topic_arn, Subject=subject_of(alerts), Message=message_of(alerts, raised)
-        )
+        try:
+            self._sns.publish(
+                TopicArn=self._settings.topic_arn, Subject=subject_of(alerts), Message=message_of(alerts, raised)
+            )
+        except Exception:
+            for stored in due:
+                self._store.give_up(stored)
+            raise
         for stored in due:
             self._store.mark_notified(stored)
 

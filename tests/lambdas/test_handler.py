@@ -1,11 +1,15 @@
 """The handler with real events, between a local AWS and an endpoint with faults: nothing twice, nothing lost."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from anomaly_detector.alert_store import AlertStore
 from egress_sentinel.lambda_runner import LambdaError
 from egress_sentinel.local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, event, hot_day, row
@@ -132,6 +136,45 @@ def test_a_crash_between_storing_and_publishing_still_publishes_once(make: Make)
     assert (len(world.alerts()), world.messages()) == (1, [])
     world.invoke(event("s3_object_created"))
     assert (len(world.alerts()), len(world.messages())) == (1, 1)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(60, 0), (-60, 1)])
+def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
+    make: Make, seconds: int, told: int
+) -> None:
+    world = make()
+    world.put(hot_day())
+    with pytest.raises(LambdaError):
+        world.invoke(event("s3_object_created"), TOPIC_ARN=world.environment["TOPIC_ARN"] + "-gone")
+    (alert,) = world.alerts()
+    assert "telling_until" not in alert
+    world.aws.client("dynamodb").update_item(
+        TableName=world.resources.alerts_table,
+        Key={"alert_id": {"S": alert["alert_id"]}},
+        UpdateExpression="SET telling_until = :until",
+        ExpressionAttributeValues={":until": {"N": str(int(time.time()) + seconds)}},
+    )
+    world.invoke(event("s3_object_created"))
+    assert len(world.messages()) == told
+
+
+def test_of_those_who_read_the_same_version_one_may_tell(make: Make) -> None:
+    world = make()
+    world.put(hot_day())
+    with pytest.raises(LambdaError):
+        world.invoke(event("s3_object_created"), TOPIC_ARN=world.environment["TOPIC_ARN"] + "-gone")
+    credentials = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+    dynamodb = boto3.resource("dynamodb", endpoint_url=world.aws.url, **credentials)
+    store = AlertStore(dynamodb.Table(world.resources.alerts_table))
+    (alert,) = world.alerts()
+    place = {(alert["account_id"], alert["region"])}
+    (one,), (other,) = store.since(place, 0), store.since(place, 0)
+    assert [store.claim(one), store.claim(other)] == [True, False]
+    store.mark_notified(one)
+    (later,) = store.since(place, 0)
+    assert (later.notified_severity, later.telling_until) == (alert["severity"], 0)
+    with pytest.raises(ClientError, match="ConditionalCheckFailed"):
+        store.put(other)
 
 
 def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> None:
