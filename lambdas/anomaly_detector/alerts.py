@@ -124,7 +124,10 @@ def _contributor(series: Series, hours: list[Hour]) -> dict[str, Any]:
 
 def _largest_day(hours: list[Hour]) -> float:
     """Return the most GB above what was expected that 24 hours hold."""
-    return max(sum(h.excess_gb for h in hours if 0 <= h.hour - first.hour < DAY_HOURS) for first in hours)
+    ordered = sorted(hours, key=lambda hour: hour.hour)
+    # A series has one row an hour, so a day begins and ends within 24 of them: an incident may have 4,000.
+    days = ((first.hour, ordered[place : place + DAY_HOURS]) for place, first in enumerate(ordered))
+    return max(sum(hour.excess_gb for hour in day if hour.hour - start < DAY_HOURS) for start, day in days)
 
 
 def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -> list[str]:

@@ -3,13 +3,16 @@
 import itertools
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anomaly_detector.alerts import alert_of
 from anomaly_detector.incidents import Hour, Incident, Series, find_incidents
 from anomaly_detector.settings import Policy
 
 POLICY = Policy(lasting_hours=1)
+KEYS = ("region", "service", "egress_class", "resource_id")
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 
 hours = st.builds(
@@ -118,3 +121,17 @@ def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
     assert found(9.0, 1.0)
     assert not found(9.0, 5.0)
     assert not found(0.0, 0.0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(bills)
+def test_an_alert_says_what_each_series_carried_in_its_largest_day(rows: list[Hour]) -> None:
+    for incident in replay(rows, []).values():
+        for row in alert_of(incident, POLICY, "")["contributors"]:
+            (member,) = [
+                hours
+                for s, hours in incident.members.items()
+                if [row[k] for k in KEYS] == [getattr(s, k) for k in KEYS]
+            ]
+            days = [sum(h.excess_gb for at, h in member.items() if end - 24 < at <= end) for end in member]
+            assert row["day_excess_gb"] == pytest.approx(max(days), abs=1e-5)
