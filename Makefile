@@ -51,8 +51,8 @@ package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips
 	@$(BIN)/python lambdas/build.py $(BUILD)
 	@$(BIN)/python -m egress_features.engines.athena $(BUILD)/athena
 	@$(BIN)/python -m egress_features.flow_logs.athena $(BUILD)/athena_flow_logs
-	@$(BIN)/python -m egress_sentinel.source_bundle $(BUILD)/sourcedir.tar.gz
-	@$(BIN)/python -m egress_sentinel.starting_model $(BUILD)/model.tar.gz
+	@$(BIN)/python -m egress_sentinel.deployment.source_bundle $(BUILD)/sourcedir.tar.gz
+	@$(BIN)/python -m egress_sentinel.pipeline.starting_model $(BUILD)/model.tar.gz
 
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds

@@ -36,7 +36,7 @@ from drift_monitor.limits import LimitTable
 from drift_monitor.reference import Reference, reference_of
 from drift_monitor.scored import day_of_table
 from egress_features import build_features
-from egress_sentinel.training import train
+from egress_sentinel.pipeline.training import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -24,8 +24,8 @@ from sklearn.ensemble import IsolationForest
 from egress_features import build_features
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.demo.outcome import compare
-from egress_sentinel.scoring import score
-from egress_sentinel.training import train
+from egress_sentinel.pipeline.scoring import score
+from egress_sentinel.pipeline.training import train
 
 SEEDS = (101, 102, 103)
 SERIES = ["account_id", "region", "service", "egress_class", "resource_id"]

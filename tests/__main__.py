@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 PYTEST = (sys.executable, "-m", "pytest")
-BESIDE = (("tests/terraform",), ("tests/egress_sentinel", "tests/notebooks", "tests/benchmarks"))
+BESIDE = (("tests/terraform",), ("tests/egress_sentinel", "tests/local_aws", "tests/notebooks", "tests/benchmarks"))
 
 
 def main(arguments: list[str]) -> int:

@@ -28,7 +28,7 @@ from benchmarks.incidents.detectors import in_process, ours
 from benchmarks.incidents.recurring import recurring_case
 from benchmarks.incidents.score import belongs, is_about, score
 from benchmarks.incidents.seeds import SEEDS
-from egress_sentinel.feedback import judge
+from egress_sentinel.pipeline.feedback import judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

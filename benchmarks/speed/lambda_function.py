@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from anomaly_detector.endpoint import Endpoint
 from benchmarks.speed.common import NAMES, best, check_equal, measured_process, report, rows, trained_model
-from egress_sentinel.local_endpoint import LocalEndpoint
+from egress_sentinel.serving.local_endpoint import LocalEndpoint
 
 ENVIRONMENT = """
 import os

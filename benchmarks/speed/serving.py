@@ -36,7 +36,7 @@ from benchmarks.speed.common import (
     scores_of,
     trained_model,
 )
-from egress_sentinel.local_endpoint import LocalEndpoint
+from egress_sentinel.serving.local_endpoint import LocalEndpoint
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -1,8 +1,8 @@
 """What training leaves out, from the alerts table and the calendar of planned events. Pure.
 
-The rule, and the lines, are those of `egress_sentinel.exclusions`: the hours of planned events, and those of each
-alert's series from its first to its last hour, judged or not, unless it or the alert that keeps it quiet was called
-`false`.
+The rule, and the lines, are those of `egress_sentinel.pipeline.exclusions`: the hours of planned events, and those of
+each alert's series from its first to its last hour, judged or not, unless it or the alert that keeps it quiet was
+called `false`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egress_sentinel.source_bundle import write_source_bundle
+from egress_sentinel.deployment.source_bundle import write_source_bundle
 from tests.support.models import matrix, run_training_script, write_part
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from anomaly_detection.artifact import pack
-from egress_sentinel.local_aws import LocalAws, create_detector_resources
+from local_aws import LocalAws, create_detector_resources
 from tests.support.models import matrix, run_training_script, write_part
 from tests.support.sample_data import required_program
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from egress_sentinel.batch import HANDLER, local_environment
-from egress_sentinel.lambda_runner import LambdaProcess
-from egress_sentinel.local_aws import DetectorResources, LocalAws, create_detector_resources
+from egress_sentinel.deployment.batch import HANDLER, local_environment
+from local_aws import DetectorResources, LocalAws, create_detector_resources
+from local_aws.lambda_runner import LambdaProcess
 from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
 
 ROWS = 1500

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from egress_sentinel.drift import HANDLER, local_environment
-from egress_sentinel.lambda_runner import LambdaProcess
-from egress_sentinel.local_aws import DetectorResources, LocalAws, create_detector_resources
+from egress_sentinel.deployment.drift import HANDLER, local_environment
+from local_aws import DetectorResources, LocalAws, create_detector_resources
+from local_aws.lambda_runner import LambdaProcess
 from tests.support.drift import FIRST, TRAINED_DAYS, body, changed, day_table, days, drift_model
 
 JUDGED = FIRST + timedelta(days=TRAINED_DAYS)

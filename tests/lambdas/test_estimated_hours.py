@@ -11,7 +11,7 @@ import pytest
 
 from egress_features import KEYS, MEASURES, FlowLogs, build_features, find_flow_logs
 from egress_sentinel.demo.flow_logs import write_flow_logs
-from egress_sentinel.local_aws import LocalAws
+from local_aws import LocalAws
 from tests.support.bill import START, line, write_parquet
 from tests.support.detector import FaultyEndpoint, World, hot_day
 

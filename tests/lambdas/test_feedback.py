@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from anomaly_detector.feedback import Judgement, Size, judgement_of, quieted_by
 from anomaly_detector.hours import iso_hour
 from anomaly_detector.incidents import Series
-from egress_sentinel.feedback import alert_in_table, judge, put_in_table
-from egress_sentinel.local_aws import LocalAws
+from egress_sentinel.pipeline.feedback import alert_in_table, judge, put_in_table
+from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
 SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod")

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from anomaly_detector.alert_store import AlertStore
-from egress_sentinel.lambda_runner import LambdaError
-from egress_sentinel.local_aws import LocalAws
+from local_aws import LocalAws
+from local_aws.lambda_runner import LambdaError
 from tests.support.detector import FaultyEndpoint, World, event, hot_day, row
 
 Make = Callable[..., World]

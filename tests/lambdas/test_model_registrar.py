@@ -15,10 +15,10 @@ from boto3.dynamodb.types import TypeSerializer
 
 from anomaly_detection.artifact import pack
 from anomaly_detection.exclusions import read_exclusions
-from egress_sentinel.exclusions import exclusions_of
-from egress_sentinel.feedback import judge, put_in_table
-from egress_sentinel.lambda_runner import LambdaError, LambdaProcess
-from egress_sentinel.local_aws import LocalAws, create_detector_resources
+from egress_sentinel.pipeline.exclusions import exclusions_of
+from egress_sentinel.pipeline.feedback import judge, put_in_table
+from local_aws import LocalAws, create_detector_resources
+from local_aws.lambda_runner import LambdaError, LambdaProcess
 from model_registrar.failure import job_name, reason_of
 from tests.support.models import matrix, run_training_script, write_part
 

@@ -13,7 +13,7 @@ from anomaly_detector.hours import iso_hour
 from anomaly_detector.incidents import Hour, Incident, Series
 from anomaly_detector.planned import CalendarError, answer_of, events_of
 from anomaly_detector.settings import Policy
-from egress_sentinel.local_aws import LocalAws
+from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
 SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "inter_region", "arn:aws:s3:::media-prod")

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from boto3.dynamodb.types import TypeDeserializer
 
-from egress_sentinel.lambda_runner import LambdaProcess
-from egress_sentinel.local_aws import LocalAws, create_detector_resources
+from local_aws import LocalAws, create_detector_resources
+from local_aws.lambda_runner import LambdaProcess
 
 EVENTS = Path(__file__).resolve().parents[1] / "events"
 HANDLER = "anomaly_detector.handler.lambda_handler"

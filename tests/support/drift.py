@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from egress_sentinel.training import train
+from egress_sentinel.pipeline.training import train
 
 SERIES = 30
 FIRST = date(2026, 9, 7)  # a Monday

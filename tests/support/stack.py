@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from egress_sentinel.commands.aws import OVERRIDE, write_override
-from egress_sentinel.local_aws import LocalAws
+from egress_sentinel.cli.aws import OVERRIDE, write_override
+from local_aws import LocalAws
 from tests.support.terraform import ROOT, checkout, environment, terraform
 
 
@@ -83,9 +83,13 @@ def package(folder: Path) -> Path:
     command = [sys.executable, "-m", "egress_features.flow_logs.athena", flow_logs]
     subprocess.run(command, check=True, capture_output=True)
     model = folder / "model.tar.gz"
-    subprocess.run([sys.executable, "-m", "egress_sentinel.starting_model", model], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "egress_sentinel.pipeline.starting_model", model], check=True, capture_output=True
+    )
     bundle = folder / "sourcedir.tar.gz"
-    subprocess.run([sys.executable, "-m", "egress_sentinel.source_bundle", bundle], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "egress_sentinel.deployment.source_bundle", bundle], check=True, capture_output=True
+    )
     return folder
 
 

@@ -44,7 +44,7 @@ def test_the_script_installs_the_project_and_its_kernel_and_can_run_again(tmp_pa
     (kernel,) = (tmp_path / "home").glob(".local/share/jupyter/kernels/*/kernel.json")
     described = json.loads(kernel.read_text())
     assert described["display_name"] == "Egress Sentinel"
-    program = "import egress_sentinel.cli, matplotlib, egress_features; print(egress_features.__file__)"
+    program = "import egress_sentinel.cli.app, matplotlib, egress_features; print(egress_features.__file__)"
     printed = subprocess.run([described["argv"][0], "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed.startswith(str(tmp_path / "home" / "SageMaker" / "egress-sentinel"))
 

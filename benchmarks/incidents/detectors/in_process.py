@@ -20,9 +20,9 @@ from anomaly_detector.endpoint import Endpoint
 from anomaly_detector.scored_rows import ScoredRows
 from anomaly_detector.settings import Settings
 from anomaly_detector.window import window_of
-from egress_sentinel import scoring
-from egress_sentinel.feedback import put_in_table
-from egress_sentinel.local_aws import create_detector_resources
+from egress_sentinel.pipeline import scoring
+from egress_sentinel.pipeline.feedback import put_in_table
+from local_aws import create_detector_resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

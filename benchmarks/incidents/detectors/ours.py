@@ -2,8 +2,8 @@
 
 Features and models are kept by a hash of the exports and of the code that made them, so that a change of one room
 makes anew only what depends on it. The decision runs `anomaly_detector.detector.Detector` itself against
-moto in this process; `whole_way=True` takes `egress_sentinel.scoring.score` instead (a local endpoint and a Lambda in
-processes of their own), and a test holds that both give the same alerts.
+moto in this process; `whole_way=True` takes `egress_sentinel.pipeline.scoring.score` instead (a local endpoint and a
+Lambda in processes of their own), and a test holds that both give the same alerts.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from anomaly_detector.settings import Policy
 from benchmarks.incidents.alert import Alert
 from benchmarks.incidents.detectors import in_process
 from egress_features import build_features
-from egress_sentinel import scoring
-from egress_sentinel.training import train
+from egress_sentinel.pipeline import scoring
+from egress_sentinel.pipeline.training import train
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def alert_records(
     Parameters
     ----------
     whole_way : bool
-        Through `egress_sentinel.scoring.score`; the records then have no `hours`.
+        Through `egress_sentinel.pipeline.scoring.score`; the records then have no `hours`.
     forest : bool
         Without it every hour counts as anomalous, so that what remains is the expectation and the decision's floors.
     policy : mapping, optional

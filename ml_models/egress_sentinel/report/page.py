@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_sentinel.alerts import quiet_line, worst_first
 from egress_sentinel.output_files import write_text
+from egress_sentinel.pipeline.alerts import quiet_line, worst_first
 from egress_sentinel.report.backtest import course_figure, headline_of
 from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
 from egress_sentinel.report.data import ReportData
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from egress_sentinel.backtest import Backtest
+    from egress_sentinel.pipeline.backtest import Backtest
 
 
 def write_report(

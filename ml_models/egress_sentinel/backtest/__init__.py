@@ -1,6 +1,0 @@
-"""What a bill's past would have told: history replayed delivery by delivery, and what it would have saved."""
-
-from egress_sentinel.backtest.deliveries import Delivery, Timing
-from egress_sentinel.backtest.job import Backtest, run_backtest
-
-__all__ = ["Backtest", "Delivery", "Timing", "run_backtest"]

@@ -1,0 +1,5 @@
+"""`python -m egress_sentinel.cli`."""
+
+from egress_sentinel.cli.app import main
+
+main()

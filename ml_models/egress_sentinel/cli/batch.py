@@ -1,0 +1,80 @@
+"""The command `batch`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from egress_sentinel.progress import Reporter
+
+
+def batch(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Tables to score: .csv with a header line or numbers alone, .parquet; a processed_features.parquet "
+            "scores a whole history.",
+        ),
+    ],
+    model: Annotated[Path | None, typer.Option(help="A model.tar.gz, to score on this machine.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="The bucket of a deployment, to score there.")] = None,
+    output_dir: Annotated[
+        Path, typer.Option("--output-dir", "-o", help="Where results go; replaced as a whole, on success.")
+    ] = Path("batch-output"),
+    scored_rows: Annotated[
+        bool,
+        typer.Option(
+            "--scored-rows",
+            help="Also add the scores of processed_features.parquet files to the bucket's scored rows, without alerts; "
+            "hours that the detector has scored stay as they are.",
+        ),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+) -> None:
+    """Score files by batch transform jobs: a line for each input line, in order, with is_anomaly and anomaly_score."""
+    from egress_sentinel.deployment.batch import score_in_bucket, score_locally
+    from egress_sentinel.output_files import replaced_directory
+    from egress_sentinel.progress import Reporter
+
+    reporter = Reporter(Console(stderr=True))
+    if scored_rows and bucket is None:
+        raise UserError("--scored-rows needs --bucket: they are added to those of a deployment")
+    with replaced_directory(output_dir) as directory, reporter.step("batch") as step:
+        if model is not None and bucket is None:
+            results = score_locally(files, model, directory, track=reporter.track)
+        elif bucket is not None and model is None:
+            results = score_in_bucket(files, bucket, directory, track=reporter.track)
+        else:
+            raise UserError("batch takes either --model or --bucket")
+        step.result = f"{len(results)} files in {output_dir}"
+        if scored_rows and bucket is not None:
+            _add_to_scored_rows(files, results, bucket, reporter)
+    paths = [str(output_dir / path.name) for path in results]
+    print(json.dumps(paths, indent=2) if as_json else "\n".join(paths))
+
+
+def _add_to_scored_rows(files: list[Path], results: list[Path], bucket: str, reporter: Reporter) -> None:
+    import boto3
+    from botocore.exceptions import ClientError
+
+    from egress_sentinel.deployment.backfill import add_to_bucket, model_id_of, scored_history
+
+    s3 = boto3.client("s3")
+    for file, result in zip(files, results, strict=True):
+        try:
+            history = scored_history(file, result, model_id_of(s3, bucket, result))
+            done = add_to_bucket(s3, bucket, history)
+        except ClientError as error:
+            raise UserError(f"not all scored rows of {file.name} were added, do it again: {error}") from error
+        reporter.note(
+            f"{file.name}: {done.rows:,} scored rows of {done.days:,} days added to s3://{bucket}/scored/; "
+            f"{done.hours_kept:,} hours were scored before and stay"
+        )

@@ -1,0 +1,98 @@
+"""The command `cost`: what the deployed service itself costs a month."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from egress_sentinel.deployment.cost import Change, Line
+
+
+def cost(
+    terraform_dir: Annotated[
+        Path | None, typer.Option(help="The folder in which `terraform apply` or `terraform plan` ran.")
+    ] = None,
+    plan: Annotated[
+        Path | None, typer.Option(help="A plan file of `terraform plan -out FILE`, in place of the state.")
+    ] = None,
+    show: Annotated[Path | None, typer.Option(help="What `terraform show -json` printed, in a file.")] = None,
+    series: Annotated[int, typer.Option(min=1, help="Series of egress in your bill; `features` counts them.")] = 135,
+    notebook_hours: Annotated[float, typer.Option(min=0, max=744, help="Hours a month that a notebook runs.")] = 730,
+    athena_gb: Annotated[float, typer.Option(min=0, help="GB a month that queries scan.")] = 10,
+    prices: Annotated[
+        Path | None, typer.Option(help="A price table of your own; the default's region is us-east-1.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+) -> None:
+    """Price the deployment per month from its Terraform plan or state, with the cheapest changes."""
+    from egress_sentinel.deployment.cost import (
+        Usage,
+        break_even,
+        cheapest_changes,
+        estimate,
+        read_deployment,
+        read_prices,
+        terraform_show,
+    )
+
+    if (terraform_dir is None) == (show is None):
+        raise UserError("cost takes either --terraform-dir or --show")
+    deployment = read_deployment(terraform_show(terraform_dir, plan) if terraform_dir else _text(show or Path()))
+    table = read_prices(prices)
+    usage = Usage(series=series, notebook_hours=notebook_hours, athena_gb=athena_gb)
+    lines = estimate(deployment, usage, table)
+    changes = cheapest_changes(deployment, usage, table)
+    instance, usd, times = break_even(deployment, usage, table)
+    even = (
+        f"One {instance} is ${usd:,.2f} a month whatever it does; serverless would cost as much at {times:,.0f} times "
+        "this work."
+    )
+    if as_json:
+        _print_json(lines, changes, even, table)
+    else:
+        _print_table(lines, changes, even, table)
+
+
+def _print_json(lines: list[Line], changes: list[Change], even: str, prices: Any) -> None:
+    record = {
+        "usd_a_month": round(sum(line.usd for line in lines), 4),
+        "lines": [line._asdict() for line in lines],
+        "changes": [change._asdict() for change in changes],
+        "break_even": even,
+        "prices": {"date": prices.date, "region": prices.region},
+    }
+    print(json.dumps(record, indent=2))
+
+
+def _print_table(lines: list[Line], changes: list[Change], even: str, prices: Any) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    total = sum(line.usd for line in lines)
+    shown = Table("item", "a month", title=f"About ${total:,.2f} a month", title_justify="left")
+    shown.add_column("dollars", justify="right")
+    for line in lines:
+        shown.add_row(line.item, line.quantity, f"{line.usd:,.2f}" if line.usd >= 0.01 else "< 0.01")
+    console.print(shown)
+    if changes:
+        console.print("Cheaper by:")
+    for change in changes:
+        console.print(f"  ${change.saves_usd:,.2f}  {change.what}   (gives up: {change.gives_up})", markup=False)
+    console.print(even)
+    console.print(
+        f"List prices of {prices.region} entered on {prices.date}, without free tiers; AWS's calculator is the judge."
+    )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,97 @@
+"""From an alert to the model that raised it, and from a model to the job, the code and the data that made it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.pipeline.feedback import alert_in_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from egress_sentinel.deployment.registry import Package, Registry
+
+_OF_ALERT = ("alert_id", "account_id", "region", "start_hour_utc", "end_hour_utc", "model_id")
+
+
+def lineage_of(sagemaker: Any, dynamodb: Any, registry: Registry, alerts_table: str, name: str) -> list[dict[str, Any]]:
+    """Follow an alert or a model back to what it was made of.
+
+    Parameters
+    ----------
+    sagemaker, dynamodb : boto3 clients
+    registry : Registry
+    alerts_table : str
+        Asked where no model has this id.
+    name : str
+        A `model_id` or an `alert_id`.
+
+    Returns
+    -------
+    list of dict
+        For each registered package of the model: `alert` (where one was named: which, and the `scored` files with the
+        rows that it was raised on), `model_package_arn`, `status`, `artifact`, what was registered with it (model_id,
+        data_sha256, git_commit, ...), and `training_job` (its image, channels and hyperparameters), None where this
+        account has no such job.
+
+    Raises
+    ------
+    UserError
+        Neither a model nor an alert has this id, or the alert's model is not registered.
+    """
+    packages = registry.packages()
+    found = _of_model(packages, name)
+    if found:
+        return [_record(sagemaker, package) for package in found]
+    try:
+        alert = alert_in_table(dynamodb, alerts_table, name)
+    except UserError as error:
+        raise UserError(f"no registered model has the id {name}, and {error}") from error
+    model_id = str(alert.get("model_id") or "")
+    found = _of_model(packages, model_id) if model_id else []
+    if not found:
+        model = f"the model {model_id}, which is not registered" if model_id else "a model that does not say its id"
+        raise UserError(f"the alert {name} comes from {model}; `models register ARTIFACT` registers one")
+    about = {key: alert[key] for key in _OF_ALERT} | {"scored": _scored_files(alert)}
+    return [{"alert": about, **_record(sagemaker, package)} for package in found]
+
+
+def _of_model(packages: list[Package], model_id: str) -> list[Package]:
+    return [package for package in packages if package.facts.get("model_id") == model_id]
+
+
+def _record(sagemaker: Any, package: Package) -> dict[str, Any]:
+    record = {"model_package_arn": package.arn, "status": package.status, "artifact": package.artifact}
+    return record | package.facts | {"training_job": _job(sagemaker, package.facts.get("training_job_name", ""))}
+
+
+def _job(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    if not name:
+        return None
+    try:
+        job = sagemaker.describe_training_job(TrainingJobName=name)
+    except (BotoCoreError, ClientError) as error:
+        # A model may have been trained elsewhere, and AWS forgets jobs; who may not look is told so.
+        if isinstance(error, ClientError) and "not found" in str(error).lower():
+            return None
+        raise UserError(f"AWS does not tell of the training job {name}: {error}") from error
+    return {
+        "status": job["TrainingJobStatus"],
+        "image": job["AlgorithmSpecification"].get("TrainingImage"),
+        "channels": {
+            channel["ChannelName"]: channel["DataSource"]["S3DataSource"]["S3Uri"]
+            for channel in job.get("InputDataConfig", [])
+        },
+        "hyperparameters": job.get("HyperParameters", {}),
+    }
+
+
+def _scored_files(alert: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the scored rows of an alert's days, in the deployment's bucket."""
+    first, last = (datetime.fromisoformat(str(alert[name])).astimezone(UTC).date() for name in _OF_ALERT[3:5])
+    days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
+    return [f"scored/day={day}/scores.parquet" for day in days]

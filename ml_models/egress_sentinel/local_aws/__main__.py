@@ -1,7 +1,0 @@
-"""`python -m egress_sentinel.local_aws` serves until SIGTERM or SIGINT; it prints its URL as one line of JSON."""
-
-import sys
-
-from egress_sentinel.local_aws.server import main
-
-sys.exit(main())

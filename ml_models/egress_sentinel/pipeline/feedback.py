@@ -1,0 +1,140 @@
+"""What a person says of an alert: kept in a file for runs on this machine, and in the alerts table in AWS.
+
+A record has `judged_alert_id`, `verdict` (true, false or planned), `note`, `judged_at`, and what the alert was about:
+`account_id`, `region`, `causes` (region, service, egress class and resource of each contributor, and its GB above what
+was expected: `excess_gb` in all, `day_excess_gb` in the 24 hours with the most), `start_hour_utc`, `end_hour_utc`. The
+detector reads the same records from its table; `exclusions` says what training leaves out for them.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.pipeline.alerts import read_alerts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+VERDICTS = ("true", "false", "planned")
+CAUSE = ("region", "service", "egress_class", "resource_id")
+SIZES = ("excess_gb", "day_excess_gb")
+ABOUT = ("account_id", "region", "start_hour_utc", "end_hour_utc")
+
+
+def judge(alert: Mapping[str, Any], verdict: str, note: str = "", *, now: datetime | None = None) -> dict[str, Any]:
+    """Return the record of a verdict on an alert.
+
+    Raises
+    ------
+    UserError
+        No such verdict.
+    """
+    if verdict not in VERDICTS:
+        raise UserError(f"{verdict!r} is no verdict; accepted are {', '.join(VERDICTS)}")
+    return {
+        "judged_alert_id": alert["alert_id"],
+        "verdict": verdict,
+        "note": note,
+        "judged_at": f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        **{name: alert[name] for name in ABOUT},
+        "causes": [
+            {name: row[name] for name in CAUSE} | {name: float(row.get(name, 0.0)) for name in SIZES}
+            for row in alert["contributors"]
+        ],
+    }
+
+
+def alert_in_file(path: Path, alert_id: str) -> dict[str, Any]:
+    """Return an alert of an alerts.json.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or has no such alert.
+    """
+    alerts = read_alerts(path)
+    for alert in alerts:
+        if alert["alert_id"] == alert_id:
+            return alert
+    known = ", ".join(alert["alert_id"] for alert in alerts[:5]) or "none"
+    raise UserError(f"{path} has no alert {alert_id}; it has {known}{' and more' if len(alerts) > 5 else ''}")
+
+
+def read_feedback(path: Path) -> list[dict[str, Any]]:
+    """Read a feedback file.
+
+    Raises
+    ------
+    UserError
+        It is missing, or no list of such records.
+    """
+    try:
+        records = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read feedback from {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is no JSON: {error}") from error
+    needed = {"judged_alert_id", "verdict", "judged_at", "causes", *ABOUT}
+    if not isinstance(records, list) or any(not isinstance(r, dict) or not needed <= set(r) for r in records):
+        raise UserError(f"{path} is no list of verdicts as `egress-sentinel feedback` writes it")
+    return records
+
+
+def add_to_file(path: Path, record: Mapping[str, Any]) -> None:
+    """Add a record, in place of an earlier one about the same alert; written beside, then renamed."""
+    records = read_feedback(path) if path.exists() else []
+    kept = [other for other in records if other["judged_alert_id"] != record["judged_alert_id"]]
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps([*kept, record], indent=2) + "\n", encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+
+
+def table_item(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record as an item of the alerts table, where the detector looks for it by account and region."""
+    causes = [
+        {name: Decimal(str(value)) if name in SIZES else value for name, value in cause.items()}
+        for cause in record["causes"]
+    ]
+    return {
+        **record,
+        "causes": causes,
+        "alert_id": f"feedback#{record['judged_alert_id']}",
+        "account_region": f"feedback#{record['account_id']}#{record['region']}",
+    }
+
+
+def put_in_table(dynamodb: Any, table: str, records: Sequence[Mapping[str, Any]]) -> None:
+    """Write records into the alerts table, with a DynamoDB client."""
+    from boto3.dynamodb.types import TypeSerializer
+
+    serialize = TypeSerializer().serialize
+    for record in records:
+        item = {name: serialize(value) for name, value in table_item(record).items()}
+        dynamodb.put_item(TableName=table, Item=item)
+
+
+def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> dict[str, Any]:
+    """Return an alert of the alerts table, with a DynamoDB client.
+
+    Raises
+    ------
+    UserError
+        There is no such alert.
+    """
+    from boto3.dynamodb.types import TypeDeserializer
+
+    deserialize = TypeDeserializer().deserialize
+    found = dynamodb.get_item(TableName=table, Key={"alert_id": {"S": alert_id}}).get("Item")
+    item: dict[str, Any] = {name: deserialize(value) for name, value in (found or {}).items()}
+    if not item or "verdict" in item:
+        raise UserError(f"the table {table} has no alert {alert_id}; the alert says its id in its last line")
+    return item

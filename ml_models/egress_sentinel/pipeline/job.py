@@ -1,0 +1,120 @@
+"""The whole job on one bill: exports, features, model, scores, alerts, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from egress_features import build_features
+from egress_sentinel.pipeline.alerts import quiet_line
+from egress_sentinel.pipeline.scoring import score
+from egress_sentinel.pipeline.time_range import Split, split
+from egress_sentinel.pipeline.training import train
+from egress_sentinel.report import write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from egress_features import FlowLogs
+    from egress_sentinel.progress import Reporter
+
+FEATURES_FILE = "processed_features.parquet"
+MODEL_FILE = "model.tar.gz"
+REPORT_FILE = "report.html"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """The alerts, worst first, and the time range that was learned from and scored."""
+
+    alerts: list[dict[str, Any]]
+    split: Split
+
+
+def run_job(
+    exports: Sequence[Path],
+    output_dir: Path,
+    reporter: Reporter,
+    *,
+    flow_logs: FlowLogs | None = None,
+    train_until: datetime | None = None,
+    hyperparameters: Mapping[str, str] | None = None,
+    policy: Mapping[str, str] | None = None,
+    labels: Sequence[Mapping[str, Any]] | None = None,
+    feedback: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[Mapping[str, Any]] = (),
+) -> JobResult:
+    """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
+
+    Parameters
+    ----------
+    exports : sequence of Path
+        Billing export files.
+    output_dir : Path
+        An existing directory, which gets `processed_features.parquet`, `model.tar.gz`, `scored/`, `alerts.json`,
+        `messages.txt` and `report.html`.
+    reporter : Reporter
+        Says how far it is.
+    flow_logs : FlowLogs, optional
+        For the hours that the bill has not reached, or instead of a bill.
+    train_until : datetime, optional
+        The first hour to score; see `time_range.split`.
+    hyperparameters, policy : mapping, optional
+        For the training script and for the Lambda.
+    labels : sequence of mapping, optional
+        Incidents known beforehand, drawn in the report.
+    feedback : sequence of mapping
+        Verdicts on earlier alerts: training leaves their hours out, and repeats are quiet.
+    planned : sequence of mapping
+        Expected transfers: training leaves their hours out, and what keeps to the plan is quiet.
+
+    Raises
+    ------
+    BadInputError, UserError, LocalEndpointError, LambdaError
+        Whatever a step refuses, each with one sentence.
+    """
+    features = output_dir / FEATURES_FILE
+    with reporter.step("features") as step:
+        summary = build_features(exports, features, flow_logs=flow_logs)
+        step.result = (
+            f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
+            f"are {summary.rows:,} hours of {summary.series:,} series"
+        )
+    for note in summary.notes:
+        reporter.note(note)
+    times = split(summary.start_hour_utc, summary.end_hour_utc, train_until)
+    model_tar = output_dir / MODEL_FILE
+    with reporter.step("train") as step:
+        metrics = train(
+            features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback, planned=planned
+        )
+        step.result = f"{metrics['rows']:,} hours before {times.until:%Y-%m-%d %H:%M} UTC"
+    with reporter.step("score") as step:
+        result = score(
+            features,
+            output_dir,
+            model_tar=model_tar,
+            start=times.until,
+            end=times.end,
+            policy=policy,
+            feedback=feedback,
+            planned=planned,
+            track=reporter.track,
+        )
+        step.result = result.in_words()
+    for alert in result.quiet:
+        reporter.note(quiet_line(alert))
+    with reporter.step("report") as step:
+        write_report(
+            result.alerts,
+            features,
+            output_dir / REPORT_FILE,
+            scored=output_dir / "scored",
+            labels=labels,
+            scored_from=times.until,
+            quiet=result.quiet,
+        )
+        step.result = REPORT_FILE
+    return JobResult(result.alerts, times)

@@ -1,0 +1,107 @@
+"""A searched training: the training script once for each candidate, judged on the same held-out hours."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from egress_sentinel.pipeline.training import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+HOLDOUT_SHARE = "0.2"
+GRID: dict[str, tuple[str, ...]] = {
+    "n_estimators": ("100", "200"),
+    "max_samples": ("256", "1024"),
+    "max_features": ("0.5", "1.0"),
+}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One training: its hyperparameters and its metrics.json."""
+
+    hyperparameters: dict[str, str]
+    metrics: dict[str, Any]
+
+    @property
+    def rank(self) -> tuple[float, float, int]:
+        """Sorts the best first: tells incidents from quiet hours, flags few hours, has few trees."""
+        evaluation = self.metrics["evaluation"]
+        auc = evaluation["injected"]["auc"]
+        trees = int(self.hyperparameters["n_estimators"])
+        return -(auc if auc is not None else 0.0), evaluation["share_flagged"], trees
+
+    def record(self) -> dict[str, Any]:
+        """Return a line of the metric table."""
+        evaluation = self.metrics["evaluation"]
+        return self.hyperparameters | {
+            "auc": evaluation["injected"]["auc"],
+            "recall": evaluation["injected"]["recall"],
+            "share_flagged": evaluation["share_flagged"],
+            "fit_seconds": self.metrics["fit_seconds"],
+        }
+
+
+def search(
+    features: Path,
+    model_tar: Path,
+    *,
+    until: datetime | None = None,
+    hyperparameters: Mapping[str, str] | None = None,
+    grid: Mapping[str, tuple[str, ...]] = GRID,
+    track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
+) -> list[Candidate]:
+    """Train every combination of a grid and keep the best one's artifact.
+
+    Parameters
+    ----------
+    features, model_tar, until
+        As for `training.train`; the last fifth of the time range is held out of every training.
+    hyperparameters : mapping, optional
+        Those that are not searched.
+    grid : mapping
+        Name to values.
+    track : callable
+        Wraps the candidates' names, to show progress.
+
+    Returns
+    -------
+    list of Candidate
+        The best first.
+
+    Raises
+    ------
+    UserError
+        As for `training.train`.
+    """
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    names = {", ".join(f"{name}={value}" for name, value in given.items()): given for given in combinations}
+    found: list[Candidate] = []
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-search-") as folder:
+        kept = Path(folder) / "best.tar.gz"
+        for name in track("search", list(names)):
+            told = {**(hyperparameters or {}), **names[name]}
+            artifact = Path(folder) / "model.tar.gz"
+            metrics = train(features, artifact, until=until, hyperparameters=told | {"holdout_share": HOLDOUT_SHARE})
+            found.append(Candidate(names[name], metrics))
+            if min(found, key=lambda candidate: candidate.rank) is found[-1]:
+                artifact.replace(kept)
+        _put(kept, model_tar)
+    return sorted(found, key=lambda candidate: candidate.rank)
+
+
+def _put(kept: Path, model_tar: Path) -> None:
+    from anomaly_detection.files import written_beside
+    from egress_sentinel.errors import UserError
+
+    try:
+        with written_beside(model_tar) as beside:
+            beside.write_bytes(kept.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot write {model_tar}: {error.strerror}") from error

@@ -1,0 +1,216 @@
+"""A SageMaker endpoint on this machine: the artifact's own code, in its own process, behind boto3's own path.
+
+    python -m egress_sentinel.serving.local_endpoint --model model.tar.gz --endpoint-name egress-sentinel --port 0
+
+prints one line of JSON, `{"url": ..., "endpoint_name": ...}`, when it is ready and serves until SIGTERM or
+SIGINT.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import tarfile
+import tempfile
+import traceback
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from werkzeug.serving import make_server
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.serving.app import (
+    MEBIBYTE,
+    MODEL_TIMEOUT_SECONDS,
+    PRIMARY,
+    SERVERLESS_MAX_BODY_BYTES,
+    create_app,
+)
+from egress_sentinel.serving.server_process import (
+    LOOPBACK,
+    STOP_WITH_STDIN,
+    ServerProcess,
+    ServerStartError,
+    announce,
+    stop_on_signals,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import ModuleType, TracebackType
+
+DEFAULT_PROGRAM = "anomaly_detection.inference_script"
+_REFUSED = 2
+_PREFIX = "local endpoint: "
+
+__all__ = ["LocalEndpoint", "LocalEndpointError", "create_app", "main"]
+
+
+class LocalEndpointError(UserError):
+    """A model that cannot be served, in one sentence."""
+
+
+class LocalEndpoint:
+    """Serve a model for the length of a `with` block.
+
+    Parameters
+    ----------
+    model : Path
+        A model.tar.gz or an unpacked model directory.
+    endpoint_name : str
+        The name that clients give to `invoke_endpoint`.
+    port : int
+        0 takes a free one.
+    body_limit_mb : float
+        Longest body in MiB: 4 as on a serverless endpoint, 6 as on a real-time one.
+    log_file : Path, optional
+        Gets the container's log, tracebacks included.
+    timeout_seconds : float
+        How long to wait until it is ready.
+    environment : mapping of str to str, optional
+        The container's own variables, such as SAGEMAKER_PROGRAM.
+    container_name : str
+        What errors call the container.
+
+    Attributes
+    ----------
+    url : str
+        What boto3 takes as `endpoint_url`.
+    endpoint_name : str
+
+    Raises
+    ------
+    LocalEndpointError
+        On entering, where the process ends before it is ready.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        *,
+        endpoint_name: str = "egress-sentinel",
+        port: int = 0,
+        body_limit_mb: float = SERVERLESS_MAX_BODY_BYTES / MEBIBYTE,
+        log_file: Path | None = None,
+        timeout_seconds: float = 60.0,
+        environment: Mapping[str, str] | None = None,
+        container_name: str = PRIMARY,
+    ) -> None:
+        self.endpoint_name = endpoint_name
+        self.url = ""
+        self._model = model
+        self._timeout_seconds = timeout_seconds
+        arguments = ["--model", str(model), "--endpoint-name", endpoint_name]
+        arguments += ["--port", str(port), "--body-limit-mb", str(body_limit_mb)]
+        arguments += ["--container-name", container_name]
+        self._process = ServerProcess(__name__, arguments, log_file=log_file, environment=environment)
+
+    def __enter__(self) -> LocalEndpoint:
+        try:
+            self.url = self._process.start(self._timeout_seconds)["url"]
+        except ServerStartError as error:
+            if error.status == _REFUSED:
+                raise LocalEndpointError(error.log_tail.splitlines()[-1].removeprefix(_PREFIX)) from error
+            raise LocalEndpointError(f"the local endpoint for {self._model} {error}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve a model until SIGTERM or SIGINT; return 0, or 2 for a model that cannot be served."""
+    arguments = _parser().parse_args(argv)
+    stop_on_signals(with_stdin=arguments.stop_with_stdin)
+    try:
+        with contextlib.suppress(KeyboardInterrupt), _model_directory(arguments.model) as model_dir:
+            _serve(arguments, model_dir)
+    except LocalEndpointError as error:
+        print(f"{_PREFIX}{error}", file=sys.stderr)
+        return _REFUSED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m egress_sentinel.serving.local_endpoint", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="a model.tar.gz or an unpacked model directory")
+    parser.add_argument("--endpoint-name", default="egress-sentinel")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--body-limit-mb", type=float, default=SERVERLESS_MAX_BODY_BYTES / MEBIBYTE)
+    parser.add_argument("--model-timeout-seconds", type=float, default=MODEL_TIMEOUT_SECONDS)
+    parser.add_argument("--container-name", default=PRIMARY, help="what errors call it")
+    parser.add_argument(STOP_WITH_STDIN, action="store_true", help="end when stdin does")
+    return parser
+
+
+@contextlib.contextmanager
+def _model_directory(model: Path) -> Iterator[Path]:
+    if model.is_dir():
+        yield model.absolute()
+        return
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as directory:
+        _unpack(model, directory)
+        yield Path(directory)
+
+
+def _unpack(model: Path, directory: str) -> None:
+    try:
+        with tarfile.open(model) as tar:
+            tar.extractall(directory, filter="data")
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        reason = str(error).splitlines()[0].rstrip(":")
+        raise LocalEndpointError(
+            f"cannot read the model {model}: {reason}; accepted are a model.tar.gz and a model directory"
+        ) from error
+
+
+def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
+    # The program's own prints must not mix with the ready line.
+    with contextlib.redirect_stdout(sys.stderr):
+        program = _load_program(model_dir / "code")
+    try:
+        app = create_app(
+            program,
+            str(model_dir),
+            arguments.endpoint_name,
+            max_body_bytes=int(arguments.body_limit_mb * MEBIBYTE),
+            model_timeout_seconds=arguments.model_timeout_seconds,
+            container_name=arguments.container_name,
+        )
+    except TypeError as error:
+        raise LocalEndpointError(str(error)) from error
+    server = make_server(LOOPBACK, arguments.port, app, threaded=True)
+    announce(url=f"http://{LOOPBACK}:{server.server_port}", endpoint_name=arguments.endpoint_name)
+    server.serve_forever()
+
+
+def _load_program(code: Path) -> ModuleType:
+    """Import the inference program from the artifact's code/, as the container does, not from elsewhere."""
+    name = os.environ.get("SAGEMAKER_PROGRAM", DEFAULT_PROGRAM).removesuffix(".py")
+    package = name.split(".", 1)[0]
+    if not any((code / candidate).exists() for candidate in (package, f"{package}.py")):
+        raise LocalEndpointError(
+            f"{code.parent} has no code/{package}: the artifact must bring the code that serves it"
+        )
+    for loaded in [m for m in sys.modules if m == package or m.startswith(f"{package}.")]:
+        del sys.modules[loaded]
+    sys.path.insert(0, str(code))
+    # A model directory that is served in place stays as it is.
+    sys.dont_write_bytecode = True
+    importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except (ImportError, SyntaxError) as error:
+        traceback.print_exc()
+        raise LocalEndpointError(f"cannot import {name} from the artifact's code/: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

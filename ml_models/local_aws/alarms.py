@@ -1,0 +1,109 @@
+"""Metrics of what ran here, and alarms that are evaluated when somebody asks for it.
+
+Closes these gaps of moto 5.2: nothing publishes a function's or a queue's metrics, log lines in CloudWatch's embedded
+metric format stay log lines, alarms keep the state that they were born with, and EventBridge hears
+of no change. The format:
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from local_aws.client import client
+from local_aws.jobs import emit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_COMPARE = {
+    "GreaterThanOrEqualToThreshold": float.__ge__,
+    "GreaterThanThreshold": float.__gt__,
+    "LessThanOrEqualToThreshold": float.__le__,
+    "LessThanThreshold": float.__lt__,
+}
+
+
+def publish_run(function: str, log_lines: Iterable[str], *, failed: bool) -> None:
+    """Publish what CloudWatch would know of one invocation: Lambda's own metrics, and those in its log."""
+    dimensions = {"FunctionName": function}
+    _put("AWS/Lambda", {"Invocations": 1.0, "Errors": float(failed)}, dimensions)
+    for line in log_lines:
+        if line.startswith('{"_aws"'):
+            _put_embedded(json.loads(line))
+
+
+def evaluate() -> dict[str, str]:
+    """Evaluate every metric alarm now, tell its actions of a change, and return the states by name."""
+    _publish_queues()
+    alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return {alarm["AlarmName"]: _evaluate(alarm) for alarm in alarms}
+
+
+def _evaluate(alarm: dict[str, Any]) -> str:
+    state = _state(alarm)
+    if state != alarm["StateValue"]:
+        name = alarm["AlarmName"]
+        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="evaluated")
+        detail = {"alarmName": name, "state": {"value": state}, "previousState": {"value": alarm["StateValue"]}}
+        emit("CloudWatch Alarm State Change", [alarm["AlarmArn"]], detail, source="aws.cloudwatch")
+        for action in alarm["AlarmActions"] if state == "ALARM" else alarm["OKActions"]:
+            message = {"AlarmName": name, "NewStateValue": state, "AlarmDescription": alarm.get("AlarmDescription", "")}
+            client("sns").publish(TopicArn=action, Subject=f"{state}: {name}", Message=json.dumps(message))
+    return state
+
+
+def _state(alarm: dict[str, Any]) -> str:
+    """Return ALARM where every period of the alarm's breaches, a missing one as the alarm says."""
+    values = [_value(alarm, periods_ago) for periods_ago in range(alarm["EvaluationPeriods"])]
+    missing = {"breaching": True, "notBreaching": False}.get(alarm.get("TreatMissingData", ""))
+    if all(value is None for value in values) and missing is None:
+        return "INSUFFICIENT_DATA"
+    breaches = _COMPARE[alarm["ComparisonOperator"]]
+    hits = [bool(missing) if value is None else breaches(value, float(alarm["Threshold"])) for value in values]
+    return "ALARM" if all(hits) else "OK"
+
+
+def _value(alarm: dict[str, Any], periods_ago: int) -> float | None:
+    period = timedelta(seconds=alarm["Period"])
+    end = datetime.now(UTC) + timedelta(seconds=1) - periods_ago * period
+    statistic = alarm.get("Statistic")
+    if statistic is None:  # percentiles, which moto does not compute
+        return None
+    points = client("cloudwatch").get_metric_statistics(
+        Namespace=alarm["Namespace"],
+        MetricName=alarm["MetricName"],
+        Dimensions=alarm["Dimensions"],
+        StartTime=end - period,
+        EndTime=end,
+        Period=alarm["Period"],
+        Statistics=[statistic],
+    )["Datapoints"]
+    values = [float(point[statistic]) for point in points]
+    if not values:
+        return None
+    return sum(values) if statistic == "Sum" else max(values)
+
+
+def _publish_queues() -> None:
+    sqs = client("sqs")
+    for url in sqs.list_queues().get("QueueUrls", []):
+        name = "ApproximateNumberOfMessages"
+        count = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name]
+        _put("AWS/SQS", {f"{name}Visible": float(count)}, {"QueueName": url.rpartition("/")[2]})
+
+
+def _put_embedded(record: dict[str, Any]) -> None:
+    for directive in record["_aws"]["CloudWatchMetrics"]:
+        values = {metric["Name"]: record[metric["Name"]] for metric in directive["Metrics"]}
+        flat = {name: float(value[-1] if isinstance(value, list) else value) for name, value in values.items()}
+        for names in directive["Dimensions"]:
+            _put(directive["Namespace"], flat, {name: record[name] for name in names})
+
+
+def _put(namespace: str, values: dict[str, float], dimensions: dict[str, str]) -> None:
+    named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+    data = [{"MetricName": name, "Value": value, "Dimensions": named} for name, value in values.items()]
+    client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=data)

@@ -1,0 +1,290 @@
+"""Athena that really answers: SQL in its dialect, run by DuckDB over the files that Glue's tables name.
+
+Closes these gaps of moto 5.2: queries are never run, and a named query cannot be deleted. A table's partitions are
+projected: its `storage.location.template` says which part of a key is which partition. Files are parquet, or JSON by
+the line where the table says so. SELECT, CREATE TABLE AS and DROP TABLE are known; the results of a workgroup go where
+its configuration says, tables under `tables/QUERY-ID/` there. Glue and S3 are asked with the credentials of whoever
+asks, as in AWS.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import tempfile
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlglot
+from sqlglot import exp
+from werkzeug.wrappers import Request, Response
+
+from local_aws.client import REGION, access_key_of, client
+from local_aws.objects import objects_under
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ACCOUNT_ID = "123456789012"
+_HIVE_TYPES = {"string": "VARCHAR", "int": "INTEGER"}
+_GLUE_TYPES = {
+    "VARCHAR": "string",
+    "INTEGER": "int",
+    "HUGEINT": "decimal(38,0)",
+    "TIMESTAMP WITH TIME ZONE": "timestamp",
+}
+_JSON = "org.openx.data.jsonserde.JsonSerDe"
+_PARQUET_TABLE = {
+    "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
+    "OutputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat",
+    "SerdeInfo": {"SerializationLibrary": "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"},
+}
+
+
+class QueryError(ValueError):
+    """A query that Athena would refuse."""
+
+
+@dataclass
+class Query:
+    """A query execution, with the access key of who asked."""
+
+    id: str
+    access_key: str
+    sql: str
+    database: str
+    workgroup: str
+    output: str
+    state: str = "RUNNING"
+    reason: str = ""
+    submitted: float = field(default_factory=time.time)
+    completed: float = 0.0
+    columns: list[str] = field(default_factory=list)
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+
+    @property
+    def glue(self) -> Any:
+        """Glue, with the rights of who asked."""
+        return client("glue", self.access_key)
+
+    @property
+    def s3(self) -> Any:
+        """S3, with the rights of who asked."""
+        return client("s3", self.access_key)
+
+    def described(self) -> dict[str, Any]:
+        """Return it as GetQueryExecution does."""
+        status = {"State": self.state, "SubmissionDateTime": self.submitted}
+        status |= {"CompletionDateTime": self.completed} if self.completed else {}
+        status |= {"StateChangeReason": self.reason} if self.reason else {}
+        return {
+            "QueryExecutionId": self.id,
+            "Query": self.sql,
+            "QueryExecutionContext": {"Database": self.database},
+            "ResultConfiguration": {"OutputLocation": f"{self.output}{self.id}.csv"},
+            "Status": status,
+            "WorkGroup": self.workgroup,
+        }
+
+
+class Athena:
+    """Runs queries in the background and remembers them."""
+
+    def __init__(self) -> None:
+        self._queries: dict[str, Query] = {}
+
+    def answer(self, request: Request, body: bytes) -> Response | None:
+        """Answer what is not moto's to give."""
+        from moto.athena.models import athena_backends
+
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        given = json.loads(body or b"{}")
+        if action == "DeleteNamedQuery":
+            athena_backends[ACCOUNT_ID][REGION].named_queries.pop(given["NamedQueryId"], None)
+            return _json({})
+        if action == "StartQueryExecution":
+            return _json({"QueryExecutionId": self._start(given, access_key_of(request))})
+        query = self._queries.get(given.get("QueryExecutionId", ""))
+        if action == "GetQueryExecution" and query is not None:
+            return _json({"QueryExecution": query.described()})
+        if action == "GetQueryResults" and query is not None:
+            return _json({"ResultSet": _result_set(query)})
+        return None
+
+    def _start(self, given: dict[str, Any], access_key: str) -> str:
+        workgroup = given.get("WorkGroup", "primary")
+        settings = client("athena").get_work_group(WorkGroup=workgroup)["WorkGroup"]["Configuration"]
+        output = settings.get("ResultConfiguration", {}).get("OutputLocation", "")
+        output = output or given.get("ResultConfiguration", {}).get("OutputLocation", "")
+        database = given.get("QueryExecutionContext", {}).get("Database", "default")
+        output = output.rstrip("/") + "/"
+        query = Query(str(uuid.uuid4()), access_key, given["QueryString"], database, workgroup, output)
+        self._queries[query.id] = query
+        threading.Thread(target=_run, args=(query,), daemon=True).start()
+        return query.id
+
+
+def _run(query: Query) -> None:
+    from botocore.exceptions import ClientError
+
+    try:
+        with tempfile.TemporaryDirectory(prefix="egress-sentinel-athena-") as folder, duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            _execute(query, connection, Path(folder))
+        state = "SUCCEEDED"
+    except (QueryError, ClientError, duckdb.Error, pa.ArrowException, sqlglot.errors.SqlglotError) as error:
+        state, query.reason = "FAILED", str(error)
+    query.completed = time.time()
+    query.state = state
+
+
+def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    statement = sqlglot.parse_one(query.sql, read="athena")
+    if isinstance(statement, exp.Drop):
+        query.glue.delete_table(DatabaseName=query.database, Name=statement.this.name)
+    elif isinstance(statement, exp.Create) and statement.expression is not None:
+        _refuse_existing(query, statement.this.name)
+        _read_tables(query, statement.expression, connection, folder)
+        _create_table(query, statement, connection, folder)
+    elif isinstance(statement, exp.Query):
+        _read_tables(query, statement, connection, folder)
+        found = connection.execute(statement.sql("duckdb"))
+        query.columns = [column[0] for column in found.description or []]
+        query.rows = found.fetchall()
+        _write_results(query, folder)
+    else:
+        raise QueryError("the local Athena knows SELECT, CREATE TABLE AS and DROP TABLE")
+
+
+def _refuse_existing(query: Query, name: str) -> None:
+    try:
+        query.glue.get_table(DatabaseName=query.database, Name=name)
+    except query.glue.exceptions.EntityNotFoundException:
+        return
+    raise QueryError(f"TABLE_ALREADY_EXISTS: Table '{query.database}.{name}' already exists")
+
+
+def _read_tables(query: Query, sql: exp.Expr, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Make a view of each table that the query reads, over copies of its files."""
+    made_here = {expression.alias for expression in sql.find_all(exp.CTE)}
+    for name in sorted({table.name for table in sql.find_all(exp.Table)} - made_here - {""}):
+        table = query.glue.get_table(DatabaseName=query.database, Name=name)["Table"]
+        copies = _copies(query, table, folder / name)
+        parts = [_part_sql(path, partition, table) for path, partition in copies] or [_no_rows_sql(table)]
+        connection.execute(f'CREATE VIEW "{name}" AS {" UNION ALL ".join(parts)}')
+
+
+def _copies(query: Query, table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Copy the files that a table consists of; each with the partition that its key says."""
+    template = table.get("Parameters", {}).get("storage.location.template", table["StorageDescriptor"]["Location"])
+    pieces = re.split(r"\$\{(\w+)\}", template)
+    pattern = "".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
+    bucket = urlparse(template).netloc
+    folder.mkdir()
+    for number, key in enumerate(objects_under(pieces[0], query.access_key)):
+        place = re.fullmatch(pattern.rstrip("/") + "/[^/]+", f"s3://{bucket}/{key}")
+        if place is not None and _is_projected(place.groupdict(), table):
+            path = folder / f"{number}.parquet"
+            query.s3.download_file(bucket, key, str(path))
+            yield path, place.groupdict()
+
+
+def _is_projected(partition: dict[str, str], table: dict[str, Any]) -> bool:
+    """Say whether a table has the partition; those of other values than it lists are not there."""
+    listed = {name: table.get("Parameters", {}).get(f"projection.{name}.values") for name in partition}
+    return all(values is None or partition[name] in values.split(",") for name, values in listed.items())
+
+
+def _part_sql(path: Path, partition: dict[str, str], table: dict[str, Any]) -> str:
+    described = table["StorageDescriptor"]
+    if described.get("SerdeInfo", {}).get("SerializationLibrary") == _JSON:
+        kinds = ", ".join(f"\"{column['Name']}\": '{_duckdb_type(column)}'" for column in described["Columns"])
+        return f"SELECT * FROM read_json('{path}', format = 'newline_delimited', columns = {{{kinds}}})"  # noqa: S608 - our copy
+    present = set(pq.read_schema(path).names)
+    values = [
+        f"""CAST({f'"{column["Name"]}"' if column["Name"] in present else "NULL"} AS {_duckdb_type(column)}) """
+        f"""AS "{column["Name"]}\""""
+        for column in table["StorageDescriptor"]["Columns"]
+    ]
+    values += [f"""'{value}' AS "{name}\"""" for name, value in partition.items()]
+    return f"SELECT {', '.join(values)} FROM read_parquet('{path}', hive_partitioning = false)"  # noqa: S608 - our copy
+
+
+def _no_rows_sql(table: dict[str, Any]) -> str:
+    columns = [*table["StorageDescriptor"]["Columns"], *table.get("PartitionKeys", [])]
+    return f"""SELECT {", ".join(f'CAST(NULL AS {_duckdb_type(c)}) AS "{c["Name"]}"' for c in columns)} WHERE FALSE"""
+
+
+def _duckdb_type(column: dict[str, Any]) -> str:
+    kind: str = column["Type"]
+    if kind.startswith("array<"):
+        return f"{_HIVE_TYPES.get(kind[6:-1], kind[6:-1])}[]"
+    if kind.startswith("map<"):
+        return f"MAP({', '.join(_HIVE_TYPES.get(part, part) for part in kind[4:-1].split(','))})"
+    return _HIVE_TYPES.get(kind, kind)
+
+
+def _create_table(query: Query, create: exp.Create, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    name, location = create.this.name, f"{query.output}tables/{query.id}/"
+    partitions = [text.name for text in _property(create, exp.PartitionedByProperty)]
+    select = create.expression.sql("duckdb")
+    described = connection.execute(f"DESCRIBE {select}").fetchall()
+    columns = [{"Name": row[0], "Type": _GLUE_TYPES.get(row[1], row[1].lower())} for row in described]
+    query.glue.create_table(
+        DatabaseName=query.database,
+        TableInput={
+            "Name": name,
+            "TableType": "EXTERNAL_TABLE",
+            "Parameters": {"classification": "parquet"},
+            "StorageDescriptor": {
+                **_PARQUET_TABLE,
+                "Location": location,
+                "Columns": [column for column in columns if column["Name"] not in partitions],
+            },
+            "PartitionKeys": [column for column in columns if column["Name"] in partitions],
+        },
+    )
+    target = folder / "created"
+    target.mkdir()
+    by = f", PARTITION_BY ({', '.join(partitions)})" if partitions else ""
+    where = target if partitions else target / "0.parquet"
+    connection.execute(f"COPY ({select}) TO '{where}' (FORMAT parquet, COMPRESSION zstd{by})")
+    address = urlparse(location)
+    for path in sorted(target.rglob("*.parquet")):
+        key = f"{address.path.lstrip('/')}{path.relative_to(target).as_posix().removesuffix('.parquet')}"
+        query.s3.upload_file(str(path), address.netloc, key)
+
+
+def _property(create: exp.Create, kind: type[exp.Expr]) -> list[exp.Expr]:
+    found = create.find(kind)
+    return [] if found is None else list(found.find_all(exp.Literal))
+
+
+def _write_results(query: Query, folder: Path) -> None:
+    path = folder / "results.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([query.columns, *query.rows])
+    address = urlparse(query.output)
+    query.s3.upload_file(str(path), address.netloc, f"{address.path.lstrip('/')}{query.id}.csv")
+
+
+def _result_set(query: Query) -> dict[str, Any]:
+    rows = [query.columns, *query.rows] if query.columns else []
+    data = [[{} if value is None else {"VarCharValue": str(value)} for value in row] for row in rows]
+    return {
+        "Rows": [{"Data": row} for row in data],
+        "ResultSetMetadata": {"ColumnInfo": [{"Name": name, "Type": "varchar"} for name in query.columns]},
+    }
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    return Response(json.dumps(answer, default=str), mimetype="application/x-amz-json-1.1")

@@ -1,0 +1,99 @@
+"""Jobs of SageMaker that run in the background here, and what EventBridge hears of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from typing import Any
+
+from local_aws.client import REGION
+from local_aws.errors import ApiError
+
+ACCOUNT_ID = "123456789012"
+
+
+class JobTable:
+    """The jobs of one kind.
+
+    Parameters
+    ----------
+    kind : str
+        As the API's fields begin: TransformJob, TrainingJob.
+    resource : str
+        As in its ARNs.
+    detail_type : str
+        Of the event of a changed state.
+    """
+
+    def __init__(self, kind: str, resource: str, detail_type: str) -> None:
+        self._kind = kind
+        self._resource = resource
+        self._detail_type = detail_type
+        self._jobs: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def create(self, given: dict[str, Any]) -> dict[str, str]:
+        """Make a job that is in progress; a name can be used once, for ever."""
+        name = given[f"{self._kind}Name"]
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{self._resource}/{name}"
+        now = time.time()
+        with self._lock:
+            if name in self._jobs:
+                raise ApiError(f"Job name must be unique within an AWS account and region: {name}", "ResourceInUse")
+            state = {f"{self._kind}Arn": arn, f"{self._kind}Status": "InProgress"}
+            self._jobs[name] = {**given, **state, "CreationTime": now, "LastModifiedTime": now}
+        return {f"{self._kind}Arn": arn}
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Describe a job."""
+        with self._lock:
+            if name not in self._jobs:
+                raise ApiError(f"Requested resource not found: {name}")
+            return {key: value for key, value in self._jobs[name].items() if key != "Tags"}
+
+    def times(self, name: str, **fields: Any) -> None:
+        """Write fields of a job, such as when it started."""
+        with self._lock:
+            self._jobs[name] |= fields
+
+    def change(self, name: str, status: str, reason: str = "") -> None:
+        """Let a job that is in progress end, and tell EventBridge."""
+        with self._lock:
+            job = self._jobs[name]
+            if job[f"{self._kind}Status"] != "InProgress":
+                return
+            job |= {f"{self._kind}Status": status, "LastModifiedTime": time.time()}
+            if reason:
+                job["FailureReason"] = reason
+        emit(self._detail_type, [job[f"{self._kind}Arn"]], self.get(name))
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """List the jobs, the newest first."""
+        names = ("Name", "Arn", "Status")
+        with self._lock:
+            return [
+                {f"{self._kind}{name}": job[f"{self._kind}{name}"] for name in names}
+                | {"CreationTime": job["CreationTime"]}
+                for job in reversed(self._jobs.values())
+            ]
+
+
+def emit(detail_type: str, resources: list[str], detail: dict[str, Any], source: str = "aws.sagemaker") -> None:
+    """Tell EventBridge what a service tells it by itself, which PutEvents would not take from anybody."""
+    from moto.events.models import events_backends
+
+    event: Any = {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "detail-type": detail_type,
+        "source": source,
+        "account": ACCOUNT_ID,
+        "time": time.time(),
+        "region": REGION,
+        "resources": resources,
+        "detail": detail,
+    }
+    for bus in events_backends[ACCOUNT_ID][REGION].event_buses.values():
+        for rule in list(bus.rules.values()):
+            rule.send_to_targets(event, transform_input=False)

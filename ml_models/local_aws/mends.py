@@ -1,0 +1,148 @@
+"""Small gaps of moto 5.2, each closed beside a line that names it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from local_aws import state_machines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ACCOUNT_ID = "123456789012"
+
+
+def apply() -> None:
+    """Mend moto's own classes; once, before it serves."""
+    _tls_only_is_met()
+    _delete_markers_go()
+    _flow_logs_keep_their_options()
+
+
+def _delete_markers_go() -> None:
+    """Let the last version of a key be deleted where it is a delete marker; moto stumbles over it."""
+    from moto.s3.models import FakeDeleteMarker
+
+    FakeDeleteMarker.dispose = lambda _: None  # type: ignore[attr-defined]
+
+
+def _flow_logs_keep_their_options() -> None:
+    """Let a flow log remember its file format and folders, which moto does not read."""
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.responses.flow_logs import FlowLogs
+
+    create = FlowLogs.create_flow_logs
+
+    def create_flow_logs(self: Any) -> Any:
+        answer: Any = create(self)
+        for flow_log_id in answer.result["FlowLogIds"]:
+            flow_log: Any = ec2_backends[ACCOUNT_ID][self.region].flow_logs[flow_log_id]
+            flow_log.destination_options = self._get_param("DestinationOptions")
+        return answer
+
+    FlowLogs.create_flow_logs = create_flow_logs  # type: ignore[method-assign]
+
+
+def _tls_only_is_met() -> None:
+    """Let a policy that denies plain HTTP deny nobody here: moto ignores its condition and denies everyone."""
+    from moto.iam.access_control import IAMPolicy, PermissionResult
+    from moto.s3.models import FakeBucket
+
+    def get_permission(self: Any, action: str, resource: str) -> Any:
+        document = json.loads(self.policy) if self.policy else {"Statement": []}
+        statements = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
+        if not statements:
+            return PermissionResult.NEUTRAL
+        return IAMPolicy(json.dumps({**document, "Statement": statements})).is_action_permitted(action, resource)
+
+    FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
+
+
+def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
+    """Let rules reach functions, which they do not; a schedule matches no event; each event has an id of its own."""
+    from moto.events.models import Rule
+
+    send = Rule.send_to_targets
+
+    def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
+        if self.scheduled_expression or not self.event_pattern.matches_event(original_event):
+            return
+        event = {**original_event, "id": str(uuid.uuid4()), "time": iso_time(original_event.get("time"))}
+        event["detail"] = _as_s3_names_it(event["detail"])
+        for target in self.targets:
+            if ":function:" in target["Arn"]:
+                invoke_later(target["Arn"].rpartition(":")[2], event)
+            elif ":stateMachine:" in target["Arn"]:
+                state_machines.start(target["Arn"], event)
+        # moto raises at the first target that it does not know.
+        known = copy.copy(self)
+        known.targets = [t for t in self.targets if not re.search(":(function|stateMachine):", t["Arn"])]
+        send(known, event, transform_input)  # type: ignore[arg-type]
+
+    Rule.send_to_targets = send_to_targets  # type: ignore[method-assign]
+
+
+def _as_s3_names_it(detail: dict[str, Any]) -> dict[str, Any]:
+    """Name an object's ETag as S3 does in an event."""
+    entry = detail.get("object", {})
+    if "eTag" not in entry:
+        return detail
+    return {**detail, "object": {**entry, "etag": entry["eTag"]}}
+
+
+class ScalingTags:
+    """Tags of scalable targets, which moto cannot list."""
+
+    def __init__(self) -> None:
+        self._tags: dict[str, dict[str, str]] = {}
+
+    def learn(self, body: bytes, response: Response) -> None:
+        """Remember the tags of a target that was registered."""
+        given = json.loads(body or b"{}")
+        answer = json.loads(response.get_data() or b"{}") if response.status_code == 200 else {}
+        if "ScalableTargetARN" in answer and "Tags" in given:
+            self._tags[answer["ScalableTargetARN"]] = given["Tags"]
+
+    def answer(self, request: Request, body: bytes) -> Response | None:
+        """List them."""
+        if not request.headers.get("X-Amz-Target", "").endswith(".ListTagsForResource"):
+            return None
+        tags = self._tags.get(json.loads(body)["ResourceARN"], {})
+        return Response(json.dumps({"Tags": tags}), mimetype="application/x-amz-json-1.1")
+
+
+def iso_time(moment: Any) -> str:
+    """Write an event's time as EventBridge does; moto gives seconds since 1970."""
+    when = datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else datetime.now(UTC)
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def mended(request: Request, response: Response) -> Response:
+    """Return moto's answer with what it left out: that a bucket tells EventBridge what happens to it."""
+    if request.method == "GET" and "notification" in request.args and response.status_code == 200:
+        bucket = _bucket(request.path.strip("/"))
+        if bucket is not None and getattr(bucket.notification_configuration, "event_bridge", None) is not None:
+            text = response.get_data(as_text=True)
+            if "EventBridgeConfiguration" not in text:
+                response.set_data(_with_event_bridge(text))
+    return response
+
+
+def _bucket(name: str) -> Any:
+    from moto.s3.models import s3_backends
+
+    return s3_backends[ACCOUNT_ID]["aws"].buckets.get(name)
+
+
+def _with_event_bridge(text: str) -> str:
+    flag = "<EventBridgeConfiguration/>"
+    if text.rstrip().endswith("/>"):
+        return text.rstrip()[:-2] + f">{flag}</NotificationConfiguration>"
+    return text.replace("</NotificationConfiguration>", f"{flag}</NotificationConfiguration>")

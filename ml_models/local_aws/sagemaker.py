@@ -1,0 +1,243 @@
+"""Models, endpoint configurations and endpoints of SageMaker, and their invocation.
+
+Closes these gaps of moto 5.2: DescribeModel adds an empty VpcConfig and drops network isolation, configurations grow an
+empty DataCaptureConfig, DeploymentConfig is not echoed, UpdateEndpoint and ListTags of most kinds answer 500, and
+InvokeEndpoint answers fixed bytes for any name. Here an endpoint serves the artifact of its model, and, as in AWS, an
+update whose model does not come up leaves the endpoint as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from egress_sentinel.errors import UserError
+from egress_sentinel.serving.app import PRIMARY
+from egress_sentinel.serving.local_pipeline import Container, LocalPipeline
+from local_aws.client import REGION, key_of_role
+from local_aws.errors import ApiError
+from local_aws.objects import download
+from local_aws.packages import Packages
+from local_aws.training import TrainingJobs
+from local_aws.transform import TransformJobs
+
+ACCOUNT_ID = "123456789012"
+_KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
+_OF_NOTEBOOKS = ("PlatformIdentifier", "InstanceMetadataServiceConfiguration")
+_ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
+
+
+class SageMaker:
+    """The control plane for what is served; notebooks and the rest stay moto's."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
+        self._tags: dict[str, list[dict[str, str]]] = {}
+        self._notebooks: dict[str, dict[str, Any]] = {}
+        self._serving: dict[str, LocalPipeline] = {}
+        self._lock = threading.RLock()
+        self._packages = Packages()
+        self._parts = (self, TransformJobs(self._artifact), TrainingJobs(), self._packages)
+
+    def answer(self, request: Request, body: bytes) -> Response | None:
+        """Answer a call of the control plane, or return None where it is moto's."""
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        handlers = (getattr(part, f"_{action}", None) for part in self._parts)
+        handler = next(filter(None, handlers), None)
+        if handler is None:
+            return None
+        try:
+            with self._lock:
+                given = json.loads(body or b"{}")
+                result = handler(given)
+                if given.get("Tags") and action.startswith("Create"):
+                    self._tags[next(iter(result.values()))] = given["Tags"]
+        except ApiError as error:
+            return error.response()
+        return Response(json.dumps(result), mimetype="application/x-amz-json-1.1")
+
+    def invoke(self, name: str, request: Request, body: bytes) -> Response:
+        """Let an endpoint answer, as SageMaker Runtime does."""
+        serving = self._serving.get(name)
+        if serving is None:
+            message = f"Endpoint {name} of account {ACCOUNT_ID} not found."
+            return ApiError(message, "ValidationError").response()
+        answer = serving.invoke(body, dict(request.headers.items()))
+        echoed = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ECHOED)}
+        echoed |= {key: value for key, value in answer.headers.items() if key.lower().startswith("x-amzn-")}
+        return Response(answer.content, answer.status_code, echoed)
+
+    def complete(self, request: Request, body: bytes, response: Response) -> None:
+        """Remember of what moto has made what it forgets: tags, and how a notebook instance was asked for."""
+        if response.status_code != 200 or not response.get_data():
+            return
+        action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        given, answer = json.loads(body or b"{}"), json.loads(response.get_data())
+        arns = [value for name, value in answer.items() if name.endswith("Arn")]
+        if given.get("Tags") and arns:
+            self._tags[arns[0]] = given["Tags"]
+        if action == "CreateNotebookInstance":
+            self._notebooks[given["NotebookInstanceName"]] = {key: given[key] for key in _OF_NOTEBOOKS if key in given}
+        if action == "DescribeNotebookInstance":
+            response.set_data(json.dumps(answer | self._notebooks.get(given["NotebookInstanceName"], {})))
+
+    def close(self) -> None:
+        """Stop every endpoint."""
+        for name in list(self._serving):
+            self._stop(name)
+
+    def _CreateModel(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
+        if given.get("InferenceExecutionConfig", {}).get("Mode", "Serial") != "Serial":
+            raise ApiError("The local AWS knows no other InferenceExecutionConfig than the mode Serial.")
+        return self._create("Model", given)
+
+    def _CreateEndpointConfig(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        for variant in given["ProductionVariants"]:
+            model = self._get("Model", variant["ModelName"])
+            if "ServerlessConfig" in variant and "Containers" in model:
+                raise ApiError("Serverless endpoints do not serve models of several containers.")
+        return self._create("EndpointConfig", given)
+
+    def _CreateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        created = self._create("Endpoint", given)
+        endpoint = self._get("Endpoint", given["EndpointName"])
+        reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        # A configuration may be deleted while its endpoint serves on.
+        variants = self._get("EndpointConfig", given["EndpointConfigName"])["ProductionVariants"]
+        endpoint["ProductionVariants"] = [{"VariantName": variant["VariantName"]} for variant in variants]
+        endpoint |= {"EndpointStatus": "InService"} if reason is None else _failed(reason)
+        return created
+
+    def _UpdateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        endpoint = self._get("Endpoint", given["EndpointName"])
+        reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        # What does not come up is rolled back, and the endpoint is in service with what it had.
+        endpoint |= {"LastModifiedTime": time.time(), "EndpointStatus": "InService"}
+        endpoint |= {"FailureReason": reason} if reason else {"EndpointConfigName": given["EndpointConfigName"]}
+        if "DeploymentConfig" in given:
+            endpoint["DeploymentConfig"] = given["DeploymentConfig"]
+        return {"EndpointArn": endpoint["EndpointArn"]}
+
+    def _DescribeModel(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._get("Model", given["ModelName"])
+
+    def _DescribeEndpointConfig(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._get("EndpointConfig", given["EndpointConfigName"])
+
+    def _DescribeEndpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        endpoint = dict(self._get("Endpoint", given["EndpointName"]))
+        deployment = endpoint.pop("DeploymentConfig", None)
+        return {**endpoint, "LastDeploymentConfig": deployment} if deployment else endpoint
+
+    def _DeleteModel(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._delete("Model", given["ModelName"])
+
+    def _DeleteEndpointConfig(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._delete("EndpointConfig", given["EndpointConfigName"])
+
+    def _DeleteEndpoint(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._stop(given["EndpointName"])
+        return self._delete("Endpoint", given["EndpointName"])
+
+    def _ListModels(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Models": list(self._objects["Model"].values())}
+
+    def _ListEndpointConfigs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"EndpointConfigs": list(self._objects["EndpointConfig"].values())}
+
+    def _ListEndpoints(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Endpoints": list(self._objects["Endpoint"].values())}
+
+    def _ListTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return {"Tags": self._tags.get(given["ResourceArn"], [])}
+
+    def _AddTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        kept = {tag["Key"]: tag for tag in [*self._tags.get(given["ResourceArn"], []), *given["Tags"]]}
+        self._tags[given["ResourceArn"]] = list(kept.values())
+        return {"Tags": self._tags[given["ResourceArn"]]}
+
+    def _DeleteTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        tags = self._tags.get(given["ResourceArn"], [])
+        self._tags[given["ResourceArn"]] = [tag for tag in tags if tag["Key"] not in given["TagKeys"]]
+        return {}
+
+    def _create(self, kind: str, given: dict[str, Any]) -> dict[str, str]:
+        name = given[f"{kind}Name"]
+        if name in self._objects[kind]:
+            raise ApiError(f"Cannot create already existing {_KINDS[kind]} {name!r}.")
+        arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{_KINDS[kind]}/{name}"
+        self._tags[arn] = given.pop("Tags", [])
+        now = time.time()
+        self._objects[kind][name] = given | {f"{kind}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+        return {f"{kind}Arn": arn}
+
+    def _get(self, kind: str, name: str) -> dict[str, Any]:
+        if name not in self._objects[kind]:
+            raise ApiError(f"Could not find {_KINDS[kind]} {name!r}.")
+        return self._objects[kind][name]
+
+    def _delete(self, kind: str, name: str) -> dict[str, Any]:
+        gone = self._get(kind, name)
+        del self._objects[kind][name]
+        self._tags.pop(gone[f"{kind}Arn"], None)
+        return {}
+
+    def _serve(self, endpoint: str, configuration: str) -> str | None:
+        """Serve a configuration's model in place of what the endpoint serves; return why that did not work."""
+        variant = self._get("EndpointConfig", configuration)["ProductionVariants"][0]
+        limit_mb = 4 if "ServerlessConfig" in variant else 6
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                containers = self._containers(variant["ModelName"], Path(folder))
+                serving = LocalPipeline(containers, endpoint_name=endpoint, body_limit_mb=limit_mb)
+                serving.__enter__()
+            except UserError as error:
+                return str(error)
+        self._stop(endpoint)
+        self._serving[endpoint] = serving
+        return None
+
+    def _containers(self, model: str, folder: Path) -> list[Container]:
+        """Download a model's artifacts and return its containers in their order."""
+        described = self._get("Model", model)
+        containers = []
+        for number, given in enumerate(described.get("Containers") or [described["PrimaryContainer"]]):
+            artifact = folder / f"model-{number}.tar.gz"
+            resolved = self._resolved(given)
+            download(str(resolved.get("ModelDataUrl", "")), artifact, key_of_role(described["ExecutionRoleArn"]))
+            name = given.get("ContainerHostname") or (
+                f"container-{number + 1}" if "Containers" in described else PRIMARY
+            )
+            containers.append(Container(artifact, resolved.get("Environment", {}), name))
+        return containers
+
+    def _artifact(self, model: str) -> tuple[str, str]:
+        """Return where the artifact of a model of one container lies, and the model's role."""
+        described = self._get("Model", model)
+        if "PrimaryContainer" not in described:
+            raise ApiError(f"The local AWS runs no transform job of {model!r}, which is an inference pipeline.")
+        url = str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
+        return url, str(described["ExecutionRoleArn"])
+
+    def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
+        """Return a container as it says itself, or as its model package does."""
+        package = container.get("ModelPackageName")
+        if package is None:
+            return container
+        found: dict[str, Any] = self._packages.describe(package)["InferenceSpecification"]["Containers"][0]
+        return found
+
+    def _stop(self, endpoint: str) -> None:
+        serving = self._serving.pop(endpoint, None)
+        if serving is not None:
+            serving.__exit__(None, None, None)
+
+
+def _failed(reason: str) -> dict[str, str]:
+    return {"EndpointStatus": "Failed", "FailureReason": reason}

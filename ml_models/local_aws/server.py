@@ -1,0 +1,134 @@
+"""The server: moto's, with what moto lacks in front of it.
+
+Requests that moto would answer wrongly or not at all are answered here; every other one goes through to moto. What
+each part closes is said where it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from egress_sentinel.serving.server_process import LOOPBACK, STOP_WITH_STDIN, announce, stop_on_signals
+from local_aws import alarms, mends, state_machines
+from local_aws.account_services import SERVICES, AccountServices
+from local_aws.athena import Athena
+from local_aws.functions import Functions
+from local_aws.sagemaker import SageMaker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SCALING = "application-autoscaling"
+REQUESTS_PATH, ALARMS_PATH = "/local/requests", "/local/alarms"
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_INVOCATION = re.compile(r"^/endpoints/([^/]+)/invocations$")
+_LAMBDA_INVOCATION = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
+
+
+class Server:
+    """The WSGI application; it remembers who asked for what, for tests of least privilege."""
+
+    def __init__(self, moto: Callable[..., Iterable[bytes]]) -> None:
+        self._moto = moto
+        self._requests: list[dict[str, str]] = []
+        self.sagemaker = SageMaker()
+        self.functions = Functions()
+        self.athena = Athena()
+        self.scaling_tags = mends.ScalingTags()
+        self.account_services = AccountServices()
+        mends.send_events_to_functions(self.functions.invoke_later)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """Answer one request."""
+        request = Request(environ)
+        if request.path == REQUESTS_PATH:
+            return Response(json.dumps(self._requests), mimetype="application/json")(environ, start_response)
+        if request.path == ALARMS_PATH:
+            return Response(json.dumps(alarms.evaluate()), mimetype="application/json")(environ, start_response)
+        body = request.get_data(cache=False)
+        environ["wsgi.input"] = io.BytesIO(body)
+        service = self._remember(request, body)
+        answer = self._answer(service, request, body)
+        return (answer or self._of_moto(environ, service, request, body))(environ, start_response)
+
+    def close(self) -> None:
+        """Stop the endpoints that still serve."""
+        self.functions.close()
+        self.sagemaker.close()
+
+    def _remember(self, request: Request, body: bytes) -> str:
+        """Keep access key, service and what was asked for; return the service."""
+        signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
+        service = signed[3] if signed else ""
+        target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        if not target and request.mimetype == "application/x-www-form-urlencoded":
+            target = (re.search(rb"(?:^|&)Action=(\w+)", body) or [b"", b""])[1].decode()
+        text = body.decode("utf-8", "replace") if len(body) < 100_000 else ""
+        entry = {"access_key": signed[1] if signed else "", "service": service, "action": target}
+        self._requests.append(entry | {"method": request.method, "path": request.full_path.rstrip("?"), "body": text})
+        return service
+
+    def _answer(self, service: str, request: Request, body: bytes) -> Response | None:
+        """Return the answer where it is not moto's to give."""
+        if invocation := _INVOCATION.match(request.path):
+            return self.sagemaker.invoke(invocation[1], request, body)
+        if invocation := _LAMBDA_INVOCATION.match(request.path):
+            return self.functions.invoke(invocation[1], request, body)
+        if service == "sagemaker":
+            return self.sagemaker.answer(request, body)
+        if service == SCALING:
+            return self.scaling_tags.answer(request, body)
+        if service in SERVICES:
+            return self.account_services.answer(service, request, body)
+        if service == "states":
+            return state_machines.answer(request, body)
+        if service == "athena":
+            return self.athena.answer(request, body)
+        return None
+
+    def _of_moto(self, environ: dict[str, Any], service: str, request: Request, body: bytes) -> Response:
+        response = Response.from_app(self._moto, environ)
+        if service == "sagemaker":
+            self.sagemaker.complete(request, body, response)
+        if service == "lambda":
+            self.functions.complete(request, body, response)
+        if service == SCALING:
+            self.scaling_tags.learn(body, response)
+        return mends.mended(request, response)
+
+
+def serve(port: int, announce_url: Callable[[str], None]) -> None:
+    """Serve on a port (0: a free one) until KeyboardInterrupt, and tell the URL once it is there."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+
+    class Quiet(MotoRequestHandler):
+        def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+            """Leave requests out of the log; errors stay in."""
+
+    mends.apply()
+    app = Server(DomainDispatcherApplication(create_backend_app))
+    server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
+    url = f"http://{LOOPBACK}:{server.server_port}"
+    # What runs inside (functions, endpoints' artifacts) speaks to this server as everybody else does.
+    os.environ["AWS_ENDPOINT_URL"] = url
+    state_machines.execute(url)
+    with contextlib.closing(app), contextlib.suppress(KeyboardInterrupt):
+        announce_url(url)
+        server.serve_forever()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve on a free port until SIGTERM or SIGINT; print the URL as one line of JSON."""
+    arguments = sys.argv[1:] if argv is None else argv
+    stop_on_signals(with_stdin=STOP_WITH_STDIN in arguments)
+    serve(0, lambda url: announce(url=url))
+    return 0

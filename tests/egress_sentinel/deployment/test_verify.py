@@ -1,0 +1,50 @@
+"""`egress-sentinel verify`: what it reads, and what it says of what is not Terraform's."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from egress_sentinel.deployment.verify import read_outputs
+from egress_sentinel.errors import UserError
+from local_aws import LocalAws
+
+OUTPUTS = {"endpoint_name": "e", "region": "us-east-1"}
+
+
+def verify(*arguments: object, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "egress_sentinel.cli", "verify", *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+
+def test_outputs_of_the_module_and_of_an_example_are_read() -> None:
+    assert read_outputs(json.dumps({name: {"value": value} for name, value in OUTPUTS.items()})) == OUTPUTS
+    assert read_outputs(json.dumps({"egress_sentinel": {"value": OUTPUTS}})) == OUTPUTS
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])
+def test_other_json_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="the outputs "):
+        read_outputs(text)
+
+
+def test_it_takes_one_of_two(tmp_path: Path) -> None:
+    done = verify()
+    assert done.returncode == 2
+    assert "either --terraform-dir or --outputs" in done.stderr
+    done = verify("--outputs", tmp_path / "none.json")
+    assert done.returncode == 2
+    assert "cannot read" in done.stderr
+
+
+def test_an_endpoint_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(json.dumps({"egress_sentinel": {"value": OUTPUTS}}))
+    with LocalAws() as aws:
+        import os
+
+        done = verify("--outputs", outputs, env=os.environ | aws.environment())
+    assert done.returncode == 2
+    assert "AWS does not say what endpoint e serves" in done.stderr
