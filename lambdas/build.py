@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import egress_alerts
 from egress_features.schema import FEATURES
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ LAMBDAS = Path(__file__).parent
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
 # The folder beside this file, which is its package, and what its zip carries beside it.
 FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
+# The functions that carry the domain as well.
+USE_EGRESS_ALERTS = {"anomaly_detector", "model_registrar"}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
 # Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.
 PYTHON = ("--python-version", "3.12", "--implementation", "cp")
@@ -60,8 +63,11 @@ def build(output_dir: Path) -> list[Path]:
 
 
 def build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
-    """Write a function's zip: its package and what is vendored, at the root."""
+    """Write a function's zip: its package, the domain if it uses it, and what is vendored, at the root."""
     members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
+    if name in USE_EGRESS_ALERTS:
+        domain = Path(egress_alerts.__file__).parent
+        members |= {f"{domain.name}/{path.name}": path for path in domain.glob("*.py")}
     if name == "anomaly_detector":
         members[f"{name}/{descriptions.name}"] = descriptions
     members |= {name: path for name, path in vendored.items() if path.suffix != ".pyc"}

@@ -1,11 +1,10 @@
-"""Alerts in DynamoDB: one item an incident, written on condition that nobody else did meanwhile."""
+"""Alerts in DynamoDB: one item per incident, written on condition that no other invocation wrote it meanwhile."""
 
 from __future__ import annotations
 
 import json
 import time
 import zlib
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -13,33 +12,20 @@ from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from botocore.exceptions import ClientError
 
-from anomaly_detector.feedback import judgement_of
-from anomaly_detector.hours import iso_hour
-from anomaly_detector.incidents import Hour, Incident, Series
+from egress_alerts.alert import read_alert
+from egress_alerts.detector import StoredAlert
+from egress_alerts.incidents import Hour, Incident
+from egress_alerts.series import Series, iso_hour
+from egress_alerts.verdicts import read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from anomaly_detector.feedback import Judgement
+    from egress_alerts.verdicts import Verdict
 
-FEEDBACK = "feedback"  # what people said is kept in places of the index of its own
-# As long as publishing may take; whoever claims to tell and dies leaves it to a run after that.
-CLAIM_SECONDS = 120
-
-
-@dataclass
-class Stored:
-    """An item: the incident, the alert made of it, and what has been told about it.
-
-    `telling_until` is the second of the epoch until which another invocation may be about to tell it.
-    """
-
-    incident: Incident
-    alert: dict[str, Any]
-    model_reason: str
-    version: int = 0
-    notified_severity: str = ""
-    telling_until: int = 0
+_VERDICTS = "feedback"  # verdicts have keys of their own in the index
+# As long as publishing may take; a later run notifies of what an invocation claimed and did not live to publish.
+_CLAIM_SECONDS = 120
 
 
 class AlertStore:
@@ -48,16 +34,16 @@ class AlertStore:
     def __init__(self, table: Any) -> None:
         self._table = table
 
-    def since(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Stored]:
+    def since(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[StoredAlert]:
         """Read the incidents of these accounts and regions that ended at `hour` or later."""
         places = [f"{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
         found = [_stored(item) for place in places for item in self._query(place, hour)]
         return sorted(found, key=lambda stored: (stored.incident.detected, stored.incident.alert_id))
 
-    def judgements(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Judgement]:
-        """Read what was said of alerts of these accounts and regions that ended at `hour` or later."""
-        places = [f"{FEEDBACK}#{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
-        return [judgement_of(item) for place in places for item in self._query(place, hour)]
+    def verdicts(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Verdict]:
+        """Read the verdicts on alerts of these accounts and regions that ended at `hour` or later."""
+        places = [f"{_VERDICTS}#{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
+        return [read_verdict(item) for place in places for item in self._query(place, hour)]
 
     def _query(self, place: str, hour: int) -> Iterator[dict[str, Any]]:
         condition = Key("account_region").eq(place) & Key("end_hour_utc").gte(iso_hour(hour))
@@ -69,7 +55,7 @@ class AlertStore:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def put(self, stored: Stored) -> None:
+    def put(self, stored: StoredAlert) -> None:
         """Write an alert whose version is the one that was read, and count the version up.
 
         Raises
@@ -84,22 +70,22 @@ class AlertStore:
         )
         stored.version += 1
 
-    def claim(self, stored: Stored) -> bool:
-        """Say that this invocation tells people of the alert; false where another one does, or has written meanwhile.
+    def claim(self, stored: StoredAlert) -> bool:
+        """Reserve the notification of an alert; False when another invocation has it, or has written meanwhile.
 
-        Days that are scored side by side find the same incident. Every write counts the version up, so that of those
-        who have read the same version one alone may tell.
+        Invocations that score adjacent days side by side find the same incident. Every write counts the version up, so
+        that only one of those that read the same version may notify.
         """
         now = int(time.time())
-        if stored.telling_until > now:
+        if stored.claimed_until > now:
             return False
         try:
             self._table.update_item(
                 Key={"alert_id": stored.incident.alert_id},
-                UpdateExpression="SET telling_until = :until, version = :next",
+                UpdateExpression="SET claimed_until = :until, version = :next",
                 ConditionExpression="version = :version",
                 ExpressionAttributeValues={
-                    ":until": now + CLAIM_SECONDS,
+                    ":until": now + _CLAIM_SECONDS,
                     ":next": stored.version + 1,
                     ":version": stored.version,
                 },
@@ -111,47 +97,46 @@ class AlertStore:
         stored.version += 1
         return True
 
-    def give_up(self, stored: Stored) -> None:
-        """Take a claim back: people could not be told."""
+    def release(self, stored: StoredAlert) -> None:
+        """Give a claim back: the notification failed."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="REMOVE telling_until ADD version :one",
+            UpdateExpression="REMOVE claimed_until ADD version :one",
             ExpressionAttributeValues={":one": 1},
         )
 
-    def mark_notified(self, stored: Stored) -> None:
-        """Remember that people have been told, and of which severity."""
+    def mark_notified(self, stored: StoredAlert) -> None:
+        """Remember that people were notified, and of which severity."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="SET notified_severity = :severity REMOVE telling_until ADD version :one",
+            UpdateExpression="SET notified_severity = :severity REMOVE claimed_until ADD version :one",
             ExpressionAttributeValues={":severity": stored.alert["severity"], ":one": 1},
         )
         stored.notified_severity = stored.alert["severity"]
         stored.version += 1
 
 
-def _item(stored: Stored, version: int) -> dict[str, Any]:
+def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
     first = stored.incident.hours[0].series
     return {
-        **_decimals(stored.alert),
+        **_decimals(dict(stored.alert)),
         "account_region": f"{first.account_id}#{first.region}",
         "hours": Binary(_packed(stored.incident)),
         "model_reason": stored.model_reason,
         "notified_severity": stored.notified_severity,
-        **({"telling_until": stored.telling_until} if stored.telling_until else {}),
+        **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
         "version": version,
     }
 
 
-def _stored(item: Mapping[str, Any]) -> Stored:
-    internal = {"account_region", "hours", "model_reason", "notified_severity", "telling_until", "version"}
-    return Stored(
+def _stored(item: Mapping[str, Any]) -> StoredAlert:
+    return StoredAlert(
         incident=_unpacked(item["alert_id"], bytes(item["hours"])),
-        alert=_floats({name: value for name, value in item.items() if name not in internal}),
+        alert=read_alert(_floats(item)),
         model_reason=item["model_reason"],
         version=int(item["version"]),
         notified_severity=item["notified_severity"],
-        telling_until=int(item.get("telling_until", 0)),
+        claimed_until=int(item.get("claimed_until", 0)),
     )
 
 

@@ -27,10 +27,6 @@ class EndpointError(RuntimeError):
     """The endpoint refused the rows, or gave no answer after every attempt."""
 
 
-class NotOfferedError(EndpointError):
-    """The endpoint cannot answer in the form that was asked for, such as one with an image of one's own."""
-
-
 class Endpoint:
     """A SageMaker endpoint that takes CSV with a header and answers `is_anomaly,anomaly_score`.
 
@@ -79,8 +75,10 @@ class Endpoint:
             np.concatenate([np.empty(0, np.float64), *scores]),
         )
 
-    def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Ask what makes rows anomalous, feature by feature.
+    def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
+        """Ask what makes rows anomalous, feature by feature; None when the endpoint does not answer that.
+
+        An endpoint with a custom image may refuse in any way.
 
         Parameters
         ----------
@@ -93,25 +91,18 @@ class Endpoint:
         attributions : dict of str to ndarray of float64, shape (n,)
             By feature, how many splits sooner the forest isolates the row because of it; positive makes it more
             anomalous.
-
-        Raises
-        ------
-        NotOfferedError
-            The endpoint answers scores alone.
-        EndpointError
         """
-        body = _csv(features)
-        answer = _read_csv(self._invoke(body, "text/csv;output=attributions"))
+        try:
+            answer = _read_csv(self._invoke(_csv(features), "text/csv;output=attributions"))
+        except EndpointError:
+            return None
         names = features.column_names
         if answer.num_rows != features.num_rows or not {"anomaly_score", *names} <= set(answer.column_names):
-            raise EndpointError(
-                f"endpoint {self._name} answered {answer.num_rows} rows of {', '.join(answer.column_names)} when asked "
-                f"for attributions of {features.num_rows} rows; anomaly_score and every feature are expected"
-            )
+            return None
         return _floats(answer, "anomaly_score"), {name: _floats(answer, name) for name in names}
 
     def manifest(self, row: pa.Table) -> dict[str, Any]:
-        """Return what the model that answers says of itself; empty where it does not.
+        """Return the manifest of the model that answers; empty when it has none.
 
         Parameters
         ----------
@@ -121,7 +112,7 @@ class Endpoint:
         try:
             manifest = json.loads(self._invoke(_csv(row), MANIFEST))
         except (EndpointError, ValueError):
-            # A model of one's own need not have a manifest, and scores were given: the alert goes out all the same.
+            # A custom model need not have a manifest, and its scores are enough for an alert.
             return {}
         return manifest if isinstance(manifest, dict) else {}
 
@@ -157,8 +148,6 @@ class Endpoint:
                 return bytes(answer["Body"].read())
             except ClientError as error:
                 reason = _reason(error)
-                if _status(error) == 406:
-                    raise NotOfferedError(f"endpoint {self._name} does not answer {accept}: {reason}") from error
                 if not _is_worth_retrying(error):
                     raise EndpointError(f"endpoint {self._name} refused the request: {reason}") from error
             except (ConnectionError, HTTPClientError) as error:

@@ -11,28 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-if TYPE_CHECKING:
-    from anomaly_detector.window import Window
+from egress_alerts import rows
+from egress_alerts.rows import KEYS, MEASURES, in_hours, sort_rows
 
-KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
-MEASURES = (
-    "usage_type",
-    "operation",
-    "usage_gb",
-    "egress_gb",
-    "cost_usd",
-    "expected_usage_gb",
-    "expected_egress_gb",
-    "expected_cost_usd",
-    "expected_spread_gb",
-    "three_day_excess_gb",
-    "usual_three_day_excess_gb",
-    "steady_excess_gb",
-    "usual_steady_excess_gb",
-    "is_provisional",
-    "is_estimated",
-    "is_complete",
-)
+if TYPE_CHECKING:
+    from egress_alerts.series import Window
 
 
 class FeatureError(ValueError):
@@ -57,46 +40,22 @@ def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> pa.Table
     tables = [_read(s3, bucket, entry["Key"]) for entry in objects]
     if not tables:
         return pa.table({})
-    table = in_window(pa.concat_tables(tables, promote_options="default"), window.start, window.end)
+    table = in_hours(pa.concat_tables(tables, promote_options="default"), window.start, window.end)
     if len(tables) > 1:
         table = _latest(table)
-    return table.sort_by([(name, "ascending") for name in KEYS])
-
-
-def feature_names(table: pa.Table) -> list[str]:
-    """Return the names of the feature columns: the float columns that are neither keys nor measures."""
-    return [
-        field.name
-        for field in table.schema
-        if pa.types.is_floating(field.type) and field.name not in {*KEYS, *MEASURES, "anomaly_score", "p_value"}
-    ]
+    return sort_rows(table)
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str]:
-    """Return what each feature means, from the schema in the file's metadata, else from what the zip holds."""
-    raw = (table.schema.metadata or {}).get(b"egress_sentinel.schema")
-    if raw is None:
-        return _packaged_descriptions()
-    return {feature["name"]: feature["description"] for feature in json.loads(raw)["features"]}
+    """Return what each feature means, from the file's metadata; Athena writes none, and then from the zip."""
+    described = rows.feature_descriptions(table)
+    return _packaged_descriptions() if described is None else described
 
 
 def _packaged_descriptions() -> dict[str, str]:
     path = Path(__file__).with_name("feature_descriptions.json")
     found: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return found
-
-
-def in_window(table: pa.Table, start: int, end: int) -> pa.Table:
-    """Keep the rows of the hours [start, end)."""
-    if table.num_rows == 0:
-        return table
-    hour = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
-    first, last = (_moment(number) for number in (start, end))
-    return table.filter(pc.and_(pc.greater_equal(hour, first), pc.less(hour, last)))
-
-
-def _moment(hour: int) -> pa.Scalar:
-    return pa.scalar(hour * 3_600_000_000, pa.timestamp("us", tz="UTC"))
 
 
 def _objects(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:

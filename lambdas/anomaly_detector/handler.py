@@ -18,14 +18,20 @@ from aws_lambda_powertools.utilities.idempotency import (
 from botocore.config import Config
 
 from anomaly_detector.alert_store import AlertStore
-from anomaly_detector.detector import Detector
 from anomaly_detector.endpoint import Endpoint
+from anomaly_detector.feature_rows import FeatureError, feature_descriptions, read_features
 from anomaly_detector.scored_rows import ScoredRows
 from anomaly_detector.settings import Settings
+from anomaly_detector.topic import Topic
 from anomaly_detector.window import window_of
+from egress_alerts.detector import Detector, Outcome
+from egress_alerts.planned import read_calendar
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from egress_alerts.planned import PlannedEvent
+    from egress_alerts.series import Window
 
 logger = Logger()
 metrics = Metrics()
@@ -45,7 +51,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     Returns
     -------
     dict
-        `rows_scored`, `alerts` and `updated` (alert ids), `quiet` (why, by alert id), `window`.
+        `rows_scored`, `alerts` and `updated` (alert ids), `suppressed` (why, by alert id), `window`.
 
     Raises
     ------
@@ -61,9 +67,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
     """Score the hours that the event asks for, however often it asks."""
     started = time.monotonic()
     window = window_of(event, settings.features_prefix)
-    outcome = detector().run(window)
-    if outcome.rows_scored == 0:
-        logger.warning("no features", extra={"window": str(window)})
+    outcome = run(window)
     metrics.add_metric("RowsScored", MetricUnit.Count, outcome.rows_scored)
     metrics.add_metric("NewAlerts", MetricUnit.Count, len(outcome.new_alerts))
     metrics.add_metric("DollarsAtStake", MetricUnit.NoUnit, outcome.usd_per_day_at_stake)
@@ -72,7 +76,7 @@ def handle(event: dict[str, Any]) -> dict[str, Any]:
         "rows_scored": outcome.rows_scored,
         "alerts": outcome.new_alerts,
         "updated": outcome.updated_alerts,
-        "quiet": outcome.quiet,
+        "suppressed": outcome.suppressed,
         "window": str(window),
     }
     logger.info("scored", extra=result)
@@ -88,18 +92,46 @@ handle_once = idempotent_function(
 )
 
 
+def run(window: Window) -> Outcome:
+    """Read the window's features and the calendar, and let the detector decide.
+
+    Raises
+    ------
+    FeatureError
+        There are no features, and somebody asked for these hours.
+    """
+    features = read_features(s3(), settings.bucket, settings.features_prefix, window)
+    if features.num_rows == 0:
+        if not window.may_be_empty:
+            where = f"s3://{settings.bucket}/{settings.features_prefix}"
+            raise FeatureError(f"there are no features from {window} under {where}day=YYYY-MM-DD/")
+        logger.warning("no features", extra={"window": str(window)})
+        return Outcome()
+    return detector().run(window, features, feature_descriptions(features), calendar())
+
+
+def calendar() -> list[PlannedEvent]:
+    """Read the calendar of planned events; none when no key is set."""
+    key = settings.planned_events_key
+    return read_calendar(s3().get_object(Bucket=settings.bucket, Key=key)["Body"].read().decode()) if key else []
+
+
+@cache
+def s3() -> Any:
+    """Make the client at the first event, once for a function instance."""
+    return boto3.client("s3")
+
+
 @cache
 def detector() -> Detector:
-    """Make the clients at the first event, once for a function instance."""
-    s3 = boto3.client("s3")
+    """Make the detector at the first event, once for a function instance."""
     runtime = boto3.client(
         "sagemaker-runtime", config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=65)
     )
     return Detector(
-        settings,
-        s3,
+        settings.policy,
         Endpoint(runtime, settings.endpoint_name, settings.max_body_bytes),
-        ScoredRows(s3, settings.bucket, settings.scored_prefix),
+        ScoredRows(s3(), settings.bucket, settings.scored_prefix),
         AlertStore(boto3.resource("dynamodb").Table(settings.alerts_table)),
-        boto3.client("sns"),
+        Topic(boto3.client("sns"), settings.topic_arn),
     )

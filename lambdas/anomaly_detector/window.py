@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
-from anomaly_detector.hours import day_of, iso_hour, parse_hour
+from egress_alerts.series import Window, parse_hour
 
 SCHEDULE_HOURS = 48  # bills of the last two days are still being written
 _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})/[^/]+\.parquet$")
@@ -14,23 +13,6 @@ _DAY = re.compile(r"day=(\d{4}-\d{2}-\d{2})/[^/]+\.parquet$")
 
 class EventError(ValueError):
     """An event that names no hours."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """Half-open range of hour numbers; `may_be_empty` where nobody promised that there are features."""
-
-    start: int
-    end: int
-    may_be_empty: bool = False
-
-    @property
-    def days(self) -> list[str]:
-        """The UTC days that the window touches, in order."""
-        return [day_of(hour) for hour in range(self.start - self.start % 24, self.end, 24)]
-
-    def __str__(self) -> str:
-        return f"{iso_hour(self.start)} to {iso_hour(self.end)}"
 
 
 def window_of(event: dict[str, Any], features_prefix: str) -> Window:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,8 @@ from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 
-from model_registrar.exclusions import ATTRIBUTES, as_text, exclusions_of
+from egress_alerts.exclusions import EXCLUSION_FIELDS, as_text, build_exclusions
+from egress_alerts.planned import read_calendar
 from model_registrar.failure import job_name, reason_of
 from model_registrar.package import description_of, documents_of, folder_of, read_artifact, request_of
 
@@ -69,14 +69,16 @@ class Registrar:
     def _write_exclusions(self, training_job_name: str) -> str:
         settings = self._settings
         body = self._s3.get_object(Bucket=settings.bucket, Key=settings.planned_events_key)["Body"].read()
-        exclusions = exclusions_of(self._items(), json.loads(body))
+        rows = sorted(self._items(), key=lambda item: str(item["alert_id"]))
+        alerts, verdicts = ([row for row in rows if ("verdict" in row) is judged] for judged in (False, True))
+        exclusions = build_exclusions(alerts, verdicts, read_calendar(body.decode()))
         folder = f"{settings.exclude_prefix}{training_job_name}/"
         self._s3.put_object(Bucket=settings.bucket, Key=f"{folder}exclude.jsonl", Body=as_text(exclusions).encode())
         return f"s3://{settings.bucket}/{folder}"
 
     def _items(self) -> list[dict[str, Any]]:
         """Read the alerts table, of each item what exclusions are made of."""
-        names = {f"#{number}": name for number, name in enumerate(ATTRIBUTES)}
+        names = {f"#{number}": name for number, name in enumerate(EXCLUSION_FIELDS)}
         request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         items: list[dict[str, Any]] = []
         while True:

@@ -1,11 +1,13 @@
-"""The text that people get: what, where, since when, how much, against what, who, why, and what to look at first."""
+"""The notification's text: what, where, since when, how much, against what, who, why, and what to check first."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from egress_alerts.alert import Alert
 
 MAX_BYTES = 200_000  # SNS takes 256 KB
 MAX_SUBJECT = 100
@@ -34,7 +36,7 @@ _WHERE_TO = {
 }
 
 
-def subject_of(alerts: Sequence[Mapping[str, Any]]) -> str:
+def render_subject(alerts: Sequence[Alert]) -> str:
     """Return one line of at most 100 ASCII characters about the worst alert and the number of the others."""
     worst = alerts[0]
     others = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
@@ -45,7 +47,7 @@ def subject_of(alerts: Sequence[Mapping[str, Any]]) -> str:
     return text.encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
 
-def message_of(alerts: Sequence[Mapping[str, Any]], raised: Mapping[str, str]) -> str:
+def render_message(alerts: Sequence[Alert], raised: Mapping[str, str]) -> str:
     """Return the text for alerts, worst first.
 
     Parameters
@@ -58,7 +60,7 @@ def message_of(alerts: Sequence[Mapping[str, Any]], raised: Mapping[str, str]) -
     parts: list[str] = []
     size = 0
     for number, alert in enumerate(alerts):
-        part = alert_text(alert, raised.get(alert["alert_id"]))
+        part = render_alert(alert, raised.get(alert["alert_id"]))
         size += len(part.encode()) + 2
         if size > MAX_BYTES:
             parts.append(f"and {len(alerts) - number} more in the alerts table")
@@ -67,7 +69,7 @@ def message_of(alerts: Sequence[Mapping[str, Any]], raised: Mapping[str, str]) -
     return "\n\n".join(parts)
 
 
-def alert_text(alert: Mapping[str, Any], raised_from: str | None = None) -> str:
+def render_alert(alert: Alert, raised_from: str | None = None) -> str:
     """Return the lines about one alert."""
     raised = f" (raised from {raised_from.upper()})" if raised_from else ""
     lines = [
@@ -76,21 +78,21 @@ def alert_text(alert: Mapping[str, Any], raised_from: str | None = None) -> str:
         _what(alert),
         f"Who    {_who(alert)}",
         *(f"{'Why' if i == 0 else '':<6} {reason}" for i, reason in enumerate(alert["reasons"])),
-        *([f"Looks  like {alert['looks_like']}"] if alert["looks_like"] else []),
-        f"First  {alert['first_look']}",
+        *([f"Looks  like {alert['likely_cause']}"] if alert["likely_cause"] else []),
+        f"First  {alert['next_step']}",
         f"Alert  {alert['alert_id']}, detected at {_time(alert['detected_hour_utc'])}",
     ]
     return "\n".join(lines)
 
 
-def _money(alert: Mapping[str, Any]) -> str:
+def _money(alert: Alert) -> str:
     per_day = alert["excess_cost_usd_per_day"]
     if alert["cost_usd"] == 0:
         return "$0 so far"
     return f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} so far, about ${per_day:,.2f} a day if it goes on"
 
 
-def _what(alert: Mapping[str, Any]) -> str:
+def _what(alert: Alert) -> str:
     verb = "processed" if alert["egress_class"] in _FEES else "sent"
     resource = alert["resource_id"] or f"{alert['service']} (no resource in the bill)"
     return (
@@ -100,7 +102,7 @@ def _what(alert: Mapping[str, Any]) -> str:
     )
 
 
-def _who(alert: Mapping[str, Any]) -> str:
+def _who(alert: Alert) -> str:
     parts = []
     for row in alert["contributors"]:
         operation = f"{row['operation']} " if row["operation"] else ""

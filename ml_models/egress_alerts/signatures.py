@@ -1,7 +1,7 @@
-"""What an incident looks like, by its kind of egress and its shape over the hours, and what to look at first. Pure.
+"""The likely cause of an incident, from its kind of egress and its shape over the hours, and what to check first.
 
 The signatures are those that teams report: a hot-linked object ramps to a plateau, a log loop grows by the hour, image
-pulls are a sawtooth, data leaves at night. A guess to start from, and worded as one.
+pulls are a sawtooth, data leaves at night. Each is a guess to start from, and worded as one.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from anomaly_detector.incidents import Hour, Incident, Series
+    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.series import Series
 
-NEXT_TO_NOTHING = 0.02  # of what was sent
+# A resource is new while its expected GB an hour are below this: a share of what it sends would call any old resource
+# new once the incident is large enough.
+NEW_EXPECTED_GB = 0.01
 LASTING_HOURS = 48
 SHORT_HOURS = 12
 BURST_HOURS = 3
@@ -21,12 +24,12 @@ LOW_MULTIPLE = 4.0
 _NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 
 
-class Likely(NamedTuple):
-    """A kind of incident by its short name ("" where none fits), in words, and the first remedy."""
+class Cause(NamedTuple):
+    """A cause by its short name and in words (both "" when no signature fits), and what to check first."""
 
-    kind: str
-    looks_like: str
-    first_look: str
+    incident_class: str
+    likely_cause: str
+    next_step: str
 
 
 _KINDS = {
@@ -84,12 +87,12 @@ _BY_CLASS = {
 _ELSE = "flow logs by destination, and what was deployed in the hours before the start"
 
 
-def likely(incident: Incident, lead: Series) -> Likely:
-    """Return what an incident looks like, judged by the series that leads it."""
+def likely_cause(incident: Incident, lead: Series) -> Cause:
+    """Return the likely cause of an incident, from the series that leads it."""
     kind = _kind(incident, lead)
     if not kind:
-        return Likely("", "", _BY_CLASS.get(lead.egress_class, _ELSE))
-    return Likely(kind, *_KINDS[kind])
+        return Cause("", "", _BY_CLASS.get(lead.egress_class, _ELSE))
+    return Cause(kind, *_KINDS[kind])
 
 
 def _kind(incident: Incident, lead: Series) -> str:
@@ -115,12 +118,12 @@ def _through_nat(incident: Incident, hours: list[Hour]) -> str:
 
 
 def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str:
+    if _grows(hours):
+        return "log_loop" if lead.service != "AmazonS3" else "hot_link"
     unseen = {series.resource_id for series, member in incident.members.items() if _is_new(list(member.values()))}
     if lead.service == "AmazonEC2" and lead.resource_id in unseen:
         return "leaked_key"
-    if _grows(hours):
-        return "log_loop" if lead.service != "AmazonS3" else "hot_link"
-    if len(hours) <= SHORT_HOURS and all(_nobody_looks(hour.hour) for hour in hours):
+    if len(hours) <= SHORT_HOURS and all(_is_off_hours(hour.hour) for hour in hours):
         return "exfiltration"
     if lead.service == "AmazonS3":
         return "cdn_miss" if _comes_in_bursts(hours) else "hot_link"
@@ -130,11 +133,11 @@ def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str
 
 
 def _is_new(hours: list[Hour]) -> bool:
-    return sum(hour.expected_usage_gb for hour in hours) < NEXT_TO_NOTHING * sum(hour.usage_gb for hour in hours)
+    return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
 
 
 def _grows(hours: list[Hour]) -> bool:
-    """Tell whether the excess rises by a factor from the first third to the second and again to the last."""
+    """Return whether the excess rises by a factor from the first third to the second and again to the last."""
     third = len(hours) // 3
     if third < 2:
         return False
@@ -161,6 +164,6 @@ def _is_low_and_slow(hours: list[Hour]) -> bool:
     return span >= LASTING_HOURS and sent < LOW_MULTIPLE * expected
 
 
-def _nobody_looks(hour: int) -> bool:
+def _is_off_hours(hour: int) -> bool:
     # 1970-01-01 was a Thursday.
     return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5

@@ -25,21 +25,12 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from anomaly_detector.settings import Policy
+    from egress_alerts.policy import Floors, Policy
+    from egress_alerts.series import Series
 
 GATHERING_HOURS = 24
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
-
-
-class Series(NamedTuple):
-    """The key of a series."""
-
-    account_id: str
-    region: str
-    service: str
-    egress_class: str
-    resource_id: str
 
 
 class Hour(NamedTuple):
@@ -195,8 +186,11 @@ class _Decision:
         return self._rises(row) and self._is_new(row)
 
     def _rises(self, row: Hour) -> bool:
-        floor = self._policy.floors(row.series).min_excess_percent / 100 * row.expected_usage_gb
+        floor = self._floors(row).min_excess_percent / 100 * row.expected_usage_gb
         return row.excess_gb > 0 and row.excess_gb >= floor
+
+    def _floors(self, row: Hour) -> Floors:
+        return self._policy.floors(row.series.account_id, row.series.egress_class)
 
     def _is_new(self, row: Hour) -> bool:
         times = self._policy.min_times_usual_excess
@@ -206,7 +200,7 @@ class _Decision:
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
         if not recent:
             return False
-        floors = self._policy.floors(recent[0].series)
+        floors = self._floors(recent[0])
         weight = min(len(recent) / self._policy.lasting_hours, 1.0)
         if sum(row.cost_usd for row in recent) == 0:
             return weight * sum(row.excess_gb for row in recent) >= floors.min_excess_gb

@@ -1,0 +1,280 @@
+"""The alert: the typed record of one incident, as `alerts.json`, the alerts table and every notification have it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+from egress_alerts.policy import SEVERITIES, Severity
+from egress_alerts.series import Series, iso_hour
+from egress_alerts.signatures import likely_cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.policy import Policy
+
+MAX_CONTRIBUTORS = 5
+DAY_HOURS = 24
+
+
+class Contributor(TypedDict):
+    """One series of an incident."""
+
+    region: Annotated[str, "AWS region code"]
+    service: Annotated[str, "AWS service code, such as AmazonS3"]
+    egress_class: Annotated[str, "Kind of data transfer, such as internet or inter_az"]
+    usage_type: Annotated[str, "Usage type of the hour with the most GB"]
+    operation: Annotated[str, "Operation of that hour; empty when the bill has none"]
+    resource_id: Annotated[str, "Resource id or ARN; empty when the bill has none"]
+    excess_usd: Annotated[float, "Dollars above expected"]
+    excess_gb: Annotated[float, "GB (10^9 bytes) above expected"]
+    day_excess_gb: Annotated[float, "GB above expected in the 24 hours with the most"]
+    share: Annotated[float, "Share of the incident's excess dollars, or of its GB where it costs nothing (0 to 1)"]
+
+
+class Alert(TypedDict):
+    """One incident, priced and explained. Amounts cover the incident's anomalous hours."""
+
+    alert_id: Annotated[str, "Stable id: 16 hexadecimal digits"]
+    account_id: Annotated[str, "AWS account of the usage"]
+    region: Annotated[str, "Region of the leading series"]
+    service: Annotated[str, "Service of the leading series"]
+    egress_class: Annotated[str, "Kind of data transfer of the leading series"]
+    usage_type: Annotated[str, "Usage type of the leading series"]
+    resource_id: Annotated[str, "Resource of the leading series; empty when the bill has none"]
+    start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
+    end_hour_utc: Annotated[str, "Start of the last anomalous hour"]
+    detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
+    cost_usd: Annotated[float, "Dollars"]
+    expected_cost_usd: Annotated[float, "Dollars expected for the same hours"]
+    egress_gb: Annotated[float, "GB that left, over all series; bytes that a gateway meters again count once"]
+    expected_egress_gb: Annotated[float, "GB expected to leave in the same hours"]
+    usage_gb: Annotated[float, "GB billed in the leading series' egress class"]
+    expected_usage_gb: Annotated[float, "GB expected to be billed in that class"]
+    excess_cost_usd_per_day: Annotated[float, "Dollars above expected per day, at the rate of the last 24 hours"]
+    severity: Annotated[Severity, "By excess_cost_usd_per_day and the policy's thresholds"]
+    anomaly_score: Annotated[float, "Lowest score of its hours: scikit-learn's decision_function, below 0 is anomalous"]
+    p_value: Annotated[float | None, "Share of training hours that score as low; null without a calibration"]
+    reasons: Annotated[list[str], "Why it is an incident, one sentence each"]
+    contributors: Annotated[list[Contributor], "Up to five series, largest excess first; the first one leads"]
+    anomalous_hours: Annotated[int, "Number of distinct anomalous hours"]
+    is_provisional: Annotated[bool, "True when the bill for one of its hours may still change"]
+    is_estimated: Annotated[bool, "True when one of its hours is estimated from flow logs"]
+    incident_class: Annotated[str, "Short name of the likely cause, such as log_loop; empty when unknown"]
+    likely_cause: Annotated[str, "Likely cause in words; empty when unknown"]
+    next_step: Annotated[str, "What to check first"]
+    suppressed_by: Annotated[
+        str,
+        "Why nobody is notified: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
+    ]
+    model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
+
+
+ALERT_FIELDS = tuple(Alert.__annotations__)
+# Fields of alerts that earlier versions stored.
+_RENAMED = {"quieted_by": "suppressed_by", "looks_like": "likely_cause", "first_look": "next_step"}
+
+
+def read_alert(record: Mapping[str, Any]) -> Alert:
+    """Return a stored record as an alert: its fields alone, in order, also under the names of earlier versions.
+
+    Raises
+    ------
+    ValueError
+        A field is missing.
+    """
+    renamed = {_RENAMED.get(name, name): value for name, value in record.items()}
+    # Alerts from before verdicts, estimates and model ids have none.
+    given = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None} | renamed
+    missing = [name for name in ALERT_FIELDS if name not in given]
+    if missing:
+        raise ValueError(f"alert {record.get('alert_id', 'without an id')} has no field {missing[0]}")
+    return {name: given[name] for name in ALERT_FIELDS}  # type: ignore[return-value]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one alert."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert", **_schema(Alert)}
+
+
+def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
+    """Sort by severity, then by dollars and GB above expected, then by start."""
+    return sorted(
+        alerts,
+        key=lambda alert: (
+            -SEVERITIES.index(alert["severity"]),
+            alert["expected_cost_usd"] - alert["cost_usd"],
+            alert["expected_usage_gb"] - alert["usage_gb"],
+            alert["start_hour_utc"],
+        ),
+    )
+
+
+def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id: str = "") -> Alert:
+    """Return the alert record, its fields in the order in which they are printed.
+
+    Amounts run over the incident's anomalous hours. `usage_gb` counts the leading series' egress class alone, since
+    a gateway meters the same bytes again; `egress_gb` counts true egress of every series.
+
+    Parameters
+    ----------
+    incident : Incident
+        Of any size.
+    policy : Policy
+        For the severity.
+    model_reason : str
+        Why the model calls the worst hour anomalous; may be empty.
+    model_id : str
+        Which model scored it.
+    """
+    hours = incident.hours
+    contributors = _contributors(incident)
+    lead = contributors[0]
+    per_day = excess_usd_per_day(incident)
+    account_id = hours[0].series.account_id
+    series = Series(account_id, lead["region"], lead["service"], lead["egress_class"], lead["resource_id"])
+    cause = likely_cause(incident, series)
+    amounts = _amounts(hours, [h for h in hours if h.series.egress_class == lead["egress_class"]])
+    worst = worst_hour(incident)
+    return {
+        "alert_id": incident.alert_id,
+        "account_id": account_id,
+        "region": lead["region"],
+        "service": lead["service"],
+        "egress_class": lead["egress_class"],
+        "usage_type": lead["usage_type"],
+        "resource_id": lead["resource_id"],
+        "start_hour_utc": iso_hour(incident.start),
+        "end_hour_utc": iso_hour(incident.end),
+        "detected_hour_utc": iso_hour(incident.detected),
+        "cost_usd": amounts["cost_usd"],
+        "expected_cost_usd": amounts["expected_cost_usd"],
+        "egress_gb": amounts["egress_gb"],
+        "expected_egress_gb": amounts["expected_egress_gb"],
+        "usage_gb": amounts["usage_gb"],
+        "expected_usage_gb": amounts["expected_usage_gb"],
+        "excess_cost_usd_per_day": per_day,
+        "severity": policy.severity(per_day),
+        "anomaly_score": worst.anomaly_score,
+        "p_value": worst.p_value,
+        "reasons": _reasons(incident, amounts, model_reason),
+        "contributors": contributors[:MAX_CONTRIBUTORS],
+        "anomalous_hours": len({hour.hour for hour in hours}),
+        "is_provisional": any(hour.is_provisional for hour in hours),
+        "is_estimated": any(hour.is_estimated for hour in hours),
+        "incident_class": cause.incident_class,
+        "likely_cause": cause.likely_cause,
+        "next_step": cause.next_step,
+        "suppressed_by": "",
+        "model_id": model_id,
+    }
+
+
+def _amounts(hours: list[Hour], same_class: list[Hour]) -> dict[str, float]:
+    over_all = ("cost_usd", "expected_cost_usd", "egress_gb", "expected_egress_gb")
+    totals = {name: _total(hours, name) for name in over_all}
+    return totals | {name: _total(same_class, name) for name in ("usage_gb", "expected_usage_gb")}
+
+
+def worst_hour(incident: Incident) -> Hour:
+    """Return the hour with the lowest score, the first one of several."""
+    return min(incident.hours, key=lambda hour: (hour.anomaly_score, hour.hour, hour.series))
+
+
+def excess_usd_per_day(incident: Incident) -> float:
+    """Return the dollars above what was expected that a day costs if it goes on as in its last 24 hours."""
+    since = max(incident.start, incident.end - 23)
+    excess = sum(hour.excess_usd for hour in incident.hours if hour.hour >= since)
+    return round(max(excess, 0.0) / (incident.end - since + 1) * 24, 6)
+
+
+def _total(hours: list[Hour], name: str) -> float:
+    return round(float(sum(getattr(hour, name) for hour in hours)), 6)
+
+
+def _contributors(incident: Incident) -> list[Contributor]:
+    rows = [_contributor(series, list(member.values())) for series, member in incident.members.items()]
+    rows.sort(key=lambda row: (-row["excess_usd"], -row["excess_gb"], row["egress_class"], row["resource_id"]))
+    is_priced = rows[0]["excess_usd"] > 0
+    parts = [max(row["excess_usd"] if is_priced else row["excess_gb"], 0.0) for row in rows]
+    whole = sum(parts)
+    for row, part in zip(rows, parts, strict=True):
+        row["share"] = round(part / whole, 6) if whole > 0 else 0.0
+    return rows
+
+
+def _contributor(series: Series, hours: list[Hour]) -> Contributor:
+    largest = max(hours, key=lambda hour: (hour.usage_gb, -hour.hour))
+    return {
+        "region": series.region,
+        "service": series.service,
+        "egress_class": series.egress_class,
+        "usage_type": largest.usage_type,
+        "operation": largest.operation,
+        "resource_id": series.resource_id,
+        "excess_usd": round(sum(hour.excess_usd for hour in hours), 6),
+        "excess_gb": round(sum(hour.excess_gb for hour in hours), 6),
+        "day_excess_gb": round(_largest_day(hours), 6),
+        "share": 0.0,
+    }
+
+
+def _largest_day(hours: list[Hour]) -> float:
+    """Return the most GB above what was expected that 24 hours hold."""
+    ordered = sorted(hours, key=lambda hour: hour.hour)
+    # A series has one row an hour, so a day begins and ends within 24 of them: an incident may have 4,000.
+    days = ((first.hour, ordered[place : place + DAY_HOURS]) for place, first in enumerate(ordered))
+    return max(sum(hour.excess_gb for hour in day if hour.hour - start < DAY_HOURS) for start, day in days)
+
+
+def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -> list[str]:
+    hours = len({hour.hour for hour in incident.hours})
+    span = incident.end - incident.start + 1
+    lasting = (
+        "in one hour" if span == 1 else f"in {hours} of {span} hours" if hours < span else f"{hours} hours in a row"
+    )
+    usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'])}, {lasting}"
+    reasons = [usual, model_reason, _how_often(worst_hour(incident).p_value)]
+    if amounts["cost_usd"] == 0:
+        reasons.append("billed at $0 so far: a free tier, or not priced yet")
+    estimated = len({hour.hour for hour in incident.hours if hour.is_estimated})
+    if estimated:
+        some = "" if estimated == hours else f"{estimated} of {hours} hours are "
+        reasons.append(f"{some}estimated from flow logs at list prices, not billed yet")
+    if any(hour.is_provisional for hour in incident.hours):
+        reasons.append("the bill for these hours is provisional and may still grow")
+    return [reason for reason in reasons if reason]
+
+
+def _how_often(p_value: float | None) -> str:
+    if p_value is None:
+        return ""
+    one_in = 1 / max(p_value, 1e-6)
+    figures = 10 ** max(len(str(int(one_in))) - 2, 0)
+    least = "at most " if p_value < 1e-6 else ""
+    return f"{least}one in {int(one_in / figures) * figures:,} hours with traffic looks this unusual to the model"
+
+
+def _times(usage_gb: float, expected_gb: float) -> str:
+    if expected_gb < 0.02 * usage_gb:
+        return f"next to nothing is usual here ({expected_gb:,.2f} GB)"
+    return f"{usage_gb / expected_gb:,.1f} times what the same hours of earlier days and weeks carried"
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    """Return the schema of a type that the alert uses; `Annotated` texts become descriptions."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return _schema(arguments[0]) | {"description": arguments[1]}
+    if origin is list:
+        return {"type": "array", "items": _schema(arguments[0])}
+    if origin is Literal:
+        return {"type": "string", "enum": list(arguments)}
+    if is_typeddict(kind):
+        hints = get_type_hints(kind, include_extras=True)
+        properties = {name: _schema(hint) for name, hint in hints.items()}
+        return {"type": "object", "properties": properties, "required": list(hints), "additionalProperties": False}
+    if type(None) in arguments:
+        return {"type": ["number", "null"]}
+    return {"type": {str: "string", bool: "boolean", int: "integer", float: "number"}[kind]}

@@ -1,0 +1,86 @@
+"""What the domain takes from the model: scores, p-values, the model's id, and why a row scores as it does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SMALLEST_P_VALUE = 1e-12
+_NAMED_FEATURES = 2
+_WORTH_NAMING = 0.05  # share of what speaks for an anomaly
+
+
+class Scorer(Protocol):
+    """A model that answers: a SageMaker endpoint, or an artifact in this process."""
+
+    def score(self, features: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return `is_anomaly` (int8) and `anomaly_score` (float64) of shape (n,) for n rows of feature columns."""
+
+    def manifest(self, row: pa.Table) -> Mapping[str, Any]:
+        """Return the model's manifest, asked with one row of features; empty when the model has none."""
+
+    def attributions(self, features: pa.Table) -> tuple[np.ndarray, Mapping[str, np.ndarray]] | None:
+        """Return `anomaly_score` and, by feature, how many splits sooner it isolates each row; None if not offered."""
+
+
+def model_id(manifest: Mapping[str, Any]) -> str:
+    """Return the first half of the forest's hash; empty when the manifest has none."""
+    files = manifest.get("files")
+    return str(files.get("model.joblib", ""))[:16] if isinstance(files, dict) else ""
+
+
+def p_values(manifest: Mapping[str, Any], scores: np.ndarray) -> np.ndarray | None:
+    """Return for each score the share of the training hours with traffic that score as low.
+
+    Parameters
+    ----------
+    manifest : mapping
+        Its `calibration` is what training wrote: points of `anomaly_score` against `p_value`, and beyond the first an
+        exponential tail of `tail_scale`.
+    scores : ndarray of shape (n,), float64
+
+    Returns
+    -------
+    ndarray of shape (n,), float64, or None
+        None when the model is not calibrated, as a custom model may be.
+    """
+    calibration = manifest.get("calibration")
+    if not isinstance(calibration, dict):
+        return None
+    at = np.array(calibration["anomaly_score"])
+    logs = np.interp(scores, at, np.log(calibration["p_value"]))
+    beyond = np.minimum(scores - at[0], 0.0) / calibration["tail_scale"]
+    return np.asarray(np.maximum(np.exp(logs + beyond), SMALLEST_P_VALUE))
+
+
+def model_reasons(scorer: Scorer, rows: Sequence[Mapping[str, float]], descriptions: Mapping[str, str]) -> list[str]:
+    """Return for each row (feature name to value) which features make it anomalous, in a sentence.
+
+    The model is asked once. The sentences are "" when it offers no attributions: an alert does not wait for its
+    reasons. A feature's weight is its share among the features that make the row more anomalous.
+    """
+    if not rows:
+        return []
+    names = list(rows[0])
+    table = pa.table({name: np.array([row[name] for row in rows], dtype=np.float32) for name in names})
+    answer = scorer.attributions(table)
+    if answer is None:
+        return [""] * len(rows)
+    scores, by_name = answer
+    credited = np.column_stack([by_name[name] for name in names])
+    return [_sentence(score, row, names, descriptions) for score, row in zip(scores, credited, strict=True)]
+
+
+def _sentence(score: float, row: np.ndarray, names: list[str], descriptions: Mapping[str, str]) -> str:
+    positive = np.maximum(row, 0)
+    shares = positive / positive.sum() if positive.any() else positive
+    best = [i for i in np.argsort(-shares, kind="stable")[:_NAMED_FEATURES] if shares[i] >= _WORTH_NAMING]
+    if not best:
+        return f"the model's score is {score:+.3f}, and no feature stands out: many do a little"
+    parts = [f"{descriptions.get(names[i], names[i])} ({shares[i]:.0%})" for i in best]
+    return f"the model's score is {score:+.3f} (below 0 is anomalous), most by {' and '.join(parts)}"

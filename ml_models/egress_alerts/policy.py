@@ -1,0 +1,166 @@
+"""The alert policy: what an excess must reach to become an alert, and how severe an alert is.
+
+An account or an egress class can have floors of its own. The most specific one wins, floor by floor: an account with a
+class comes before an account, an account before a class, a class before what holds everywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+class PolicyError(ValueError):
+    """A policy value that is not accepted: which one, what it is, and what is accepted."""
+
+
+class Floors(NamedTuple):
+    """Dollars and GB that an incident gathers in 24 hours, and percent that an hour is above its expected GB."""
+
+    min_excess_usd: float
+    min_excess_gb: float
+    min_excess_percent: float
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When anomalous hours become an alert; `incidents` says how each value is used.
+
+    `overrides` holds floors by (account id, egress class), where "" stands for all of them.
+    """
+
+    min_excess_usd: float = 5.0
+    min_excess_gb: float = 2.0
+    min_excess_percent: float = 30.0
+    min_times_usual_excess: float = 2.5
+    max_p_value: float = 0.05
+    lasting_hours: int = 12
+    incident_gap_hours: int = 168
+    sibling_hours: int = 12
+    severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
+    overrides: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, egress_classes: Iterable[str] | None = None) -> Policy:
+        """Check values by field name; `overrides` is a list of objects with `account`, `egress_class` and floors.
+
+        Parameters
+        ----------
+        values : mapping
+            As Terraform's `alert_policy` or a policy.toml has them; fields that are absent keep their defaults.
+        egress_classes : iterable of str, optional
+            The classes that an override may name; by default any.
+
+        Raises
+        ------
+        PolicyError
+            The first value that is not accepted.
+        """
+        for name in values:
+            if name not in POLICY_NAMES:
+                raise PolicyError(f"has {name!r}; accepted are {', '.join(POLICY_NAMES)}")
+        checked: dict[str, Any] = {name: _value(name, values[name]) for name in NUMBERS if name in values}
+        if "severity_usd_per_day" in values:
+            checked["severity_usd_per_day"] = _thresholds(values["severity_usd_per_day"])
+        classes = None if egress_classes is None else tuple(egress_classes)
+        return cls(**checked, overrides=_overrides(values.get("overrides", []), classes))
+
+    def floors(self, account_id: str, egress_class: str) -> Floors:
+        """Return the floors of an account's egress class."""
+        floors = Floors(self.min_excess_usd, self.min_excess_gb, self.min_excess_percent)
+        for scope in (("", egress_class), (account_id, ""), (account_id, egress_class)):
+            floors = floors._replace(**self.overrides.get(scope, {}))
+        return floors
+
+    def severity(self, usd_per_day: float) -> Severity:
+        """Return low, medium, high or critical for dollars a day above what is expected."""
+        return SEVERITIES[sum(usd_per_day >= threshold for threshold in self.severity_usd_per_day)]
+
+
+POLICY_NAMES = tuple(item.name for item in fields(Policy))
+NUMBERS = tuple(name for name in POLICY_NAMES if name not in ("severity_usd_per_day", "overrides"))
+_ACCOUNT = re.compile("[0-9]{12}")
+_WHOLE_NUMBERS = {"lasting_hours", "incident_gap_hours", "sibling_hours"}
+# With a gap below the 24 hours in which an incident gathers its floor, an incident would be counted twice.
+_LEAST = {"incident_gap_hours": 24, "lasting_hours": 1}
+
+
+def check_number(name: str, value: Any, least: float = 0) -> float:
+    """Return a number of at least `least`.
+
+    Raises
+    ------
+    PolicyError
+        The value is no such number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise PolicyError(f"{name} is {value!r}; a number of at least {least:g} is accepted")
+    return float(value)
+
+
+def check_scope(account: Any, egress_class: Any, egress_classes: tuple[str, ...] | None) -> None:
+    """Check an account id and an egress class; None stands for any.
+
+    Raises
+    ------
+    PolicyError
+        The account is not 12 digits, or the class is not known.
+    """
+    if account is not None and not (isinstance(account, str) and _ACCOUNT.fullmatch(account)):
+        raise PolicyError(f'account is {account!r}; accepted are 12 digits in quotes, such as "111122223333"')
+    if egress_class is not None and egress_classes is not None and egress_class not in egress_classes:
+        raise PolicyError(f"egress_class is {egress_class!r}; accepted are {', '.join(egress_classes)}")
+
+
+def _value(name: str, value: Any) -> float | int:
+    number = check_number(name, value, _LEAST.get(name, 0))
+    return int(number) if name in _WHOLE_NUMBERS else number
+
+
+def _thresholds(value: Any) -> tuple[float, float, float]:
+    numbers = value if isinstance(value, list | tuple) and len(value) == 3 else ()
+    are_numbers = all(isinstance(number, int | float) for number in numbers)
+    if not (numbers and are_numbers and 0 < numbers[0] < numbers[1] < numbers[2]):
+        raise PolicyError(
+            f"severity_usd_per_day is {value!r}; accepted are three rising dollars a day for medium, high and "
+            "critical, such as [50, 500, 5000]"
+        )
+    medium, high, critical = (float(number) for number in numbers)
+    return medium, high, critical
+
+
+def _overrides(entries: Any, classes: tuple[str, ...] | None) -> dict[tuple[str, str], dict[str, float]]:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise PolicyError("overrides must be a list; in a policy.toml, write each one as [[overrides]]")
+    overrides: dict[tuple[str, str], dict[str, float]] = {}
+    for number, entry in enumerate(entries, 1):
+        try:
+            scope, floors = _override(entry, classes)
+        except PolicyError as error:
+            raise PolicyError(f"override {number}: {error}") from error
+        if scope in overrides:
+            raise PolicyError(f"override {number} has the same account and egress_class as an earlier one; merge them")
+        overrides[scope] = floors
+    return overrides
+
+
+def _override(entry: Mapping[str, Any], classes: tuple[str, ...] | None) -> tuple[tuple[str, str], dict[str, float]]:
+    given = {name: value for name, value in entry.items() if value is not None}
+    account, egress_class = given.pop("account", None), given.pop("egress_class", None)
+    unknown = sorted(given.keys() - set(Floors._fields))
+    if unknown:
+        raise PolicyError(f"has {unknown[0]!r}; accepted are account, egress_class, {', '.join(Floors._fields)}")
+    check_scope(account, egress_class, classes)
+    if not given or (account is None and egress_class is None):
+        raise PolicyError(
+            f"{json.dumps(dict(entry))} needs account or egress_class, and one of {', '.join(Floors._fields)}"
+        )
+    return (account or "", egress_class or ""), {name: check_number(name, value) for name, value in given.items()}

@@ -1,0 +1,137 @@
+"""Tables of feature rows and scored rows, and the anomalous hours in them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from egress_alerts.incidents import Hour
+from egress_alerts.series import Series, hour_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from egress_alerts.policy import Policy
+
+KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
+MEASURES = (
+    "usage_type",
+    "operation",
+    "usage_gb",
+    "egress_gb",
+    "cost_usd",
+    "expected_usage_gb",
+    "expected_egress_gb",
+    "expected_cost_usd",
+    "expected_spread_gb",
+    "three_day_excess_gb",
+    "usual_three_day_excess_gb",
+    "steady_excess_gb",
+    "usual_steady_excess_gb",
+    "is_provisional",
+    "is_estimated",
+    "is_complete",
+)
+_SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
+_SCHEMA = b"egress_sentinel.schema"
+
+
+def feature_names(table: pa.Table) -> list[str]:
+    """Return the names of the feature columns: the float columns that are neither keys, measures nor scores."""
+    others = {*KEYS, *MEASURES, *_SCORES}
+    return [field.name for field in table.schema if pa.types.is_floating(field.type) and field.name not in others]
+
+
+def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
+    """Return what each feature means, from the schema in the file's metadata; None when it has none."""
+    raw = (table.schema.metadata or {}).get(_SCHEMA)
+    return None if raw is None else {item["name"]: item["description"] for item in json.loads(raw)["features"]}
+
+
+def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
+    """Return the rows of the hours [start, end), as hour numbers."""
+    if table.num_rows == 0:
+        return table
+    hour = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
+    first, last = (pa.scalar(number * 3_600_000_000, hour.type) for number in (start, end))
+    return table.filter(pc.and_(pc.greater_equal(hour, first), pc.less(hour, last)))
+
+
+def sort_rows(table: pa.Table) -> pa.Table:
+    """Return the rows sorted by hour and series."""
+    return table.sort_by([(name, "ascending") for name in KEYS])
+
+
+def add_scores(
+    features: pa.Table, is_anomaly: np.ndarray, anomaly_score: np.ndarray, p_value: np.ndarray | None, model_id: str
+) -> pa.Table:
+    """Return the rows with their scores, joined by position, and the id of the model that gave them.
+
+    `p_value` is null when the model gives none, and `model_id` empty when it has none.
+    """
+    columns = {
+        "is_anomaly": pa.array(is_anomaly, pa.int8()),
+        "anomaly_score": pa.array(anomaly_score, pa.float64()),
+        "p_value": pa.nulls(len(features), pa.float64()) if p_value is None else pa.array(p_value, pa.float64()),
+        "model_id": pa.array([model_id] * len(features), pa.string()),
+    }
+    for name, column in columns.items():
+        features = features.append_column(name, column)
+    return features
+
+
+def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
+    """Return the rows that are above expected and unusual to the model."""
+    rows = _anomalous(scored, policy.max_p_value).to_pylist()
+    # Rows that an earlier version scored may lack a measure; they count for nothing.
+    return [_hour(row) for row in rows if row.get("three_day_excess_gb") is not None]
+
+
+def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple[int, Series], dict[str, float]]]:
+    """Yield (hour number, series) and the features of each anomalous row."""
+    names = feature_names(scored)
+    for row in _anomalous(scored, policy.max_p_value).to_pylist():
+        yield (hour_number(row["hour_utc"]), _series(row)), {name: row[name] for name in names}
+
+
+def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
+    """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides."""
+    if scored.num_rows == 0:
+        return scored
+    above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
+    is_unusual = pc.equal(scored["is_anomaly"], 1)
+    if "p_value" in scored.column_names:
+        is_unusual = pc.coalesce(pc.less_equal(scored["p_value"], max_p_value), is_unusual)
+    return scored.filter(pc.and_(is_unusual, above))
+
+
+def _hour(row: dict[str, Any]) -> Hour:
+    return Hour(
+        hour=hour_number(row["hour_utc"]),
+        series=_series(row),
+        usage_gb=round(row["usage_gb"], 6),
+        expected_usage_gb=round(row["expected_usage_gb"], 6),
+        egress_gb=round(row["egress_gb"], 6),
+        expected_egress_gb=round(row["expected_egress_gb"], 6),
+        cost_usd=round(row["cost_usd"], 6),
+        expected_cost_usd=round(row["expected_cost_usd"], 6),
+        anomaly_score=row["anomaly_score"],
+        usage_type=row["usage_type"],
+        operation=row["operation"],
+        is_provisional=row["is_provisional"],
+        is_estimated=bool(row["is_estimated"]),
+        three_day_excess_gb=round(row["three_day_excess_gb"], 6),
+        usual_three_day_excess_gb=round(row["usual_three_day_excess_gb"], 6),
+        steady_excess_gb=round(row["steady_excess_gb"], 6),
+        usual_steady_excess_gb=round(row["usual_steady_excess_gb"], 6),
+        p_value=row.get("p_value"),
+    )
+
+
+def _series(row: dict[str, Any]) -> Series:
+    return Series(row["account_id"], row["region"], row["service"], row["egress_class"], row["resource_id"])
