@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 - botocore's name
 
+from egress_alerts.model import ScorerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -23,7 +25,7 @@ _RETRIED = {"ThrottlingException", "ServiceUnavailable", "InternalFailure", "Int
 _RETRIED |= {"ModelNotReadyException", "InternalServerException", "TooManyRequestsException"}
 
 
-class EndpointError(RuntimeError):
+class EndpointError(ScorerError):
     """The endpoint refused the rows, or gave no answer after every attempt."""
 
 

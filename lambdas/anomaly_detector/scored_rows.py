@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
-from egress_alerts.rows import in_hours, sort_rows
-from egress_alerts.series import day_of, parse_hour
+from egress_alerts.rows import in_hours, replace_hours
+from egress_alerts.series import day_of
 
 if TYPE_CHECKING:
     from egress_alerts.series import Window
@@ -25,22 +25,18 @@ class ScoredRows:
         self._prefix = prefix
 
     def replace(self, window: Window, rows: pa.Table) -> None:
-        """Put the window's rows in the place of those that were there; other hours of a day stay.
+        """Replace all rows of the window; other hours of a day stay.
 
         Raises
         ------
         ClientError
-            PreconditionFailed where another invocation wrote the same day meanwhile; a retry mends it.
+            PreconditionFailed where another invocation wrote the same day meanwhile; a retry fixes it.
         """
         for day in window.days:
-            start = parse_hour(f"{day}T00:00:00Z")
-            new = in_hours(rows, start, start + 24)
             old, etag = self._read(day)
-            if old is not None:
-                before, after = in_hours(old, start, window.start), in_hours(old, window.end, start + 24)
-                new = pa.concat_tables([before, new, after], promote_options="default")
+            new = replace_hours(old, rows, window, day)
             if new.num_rows:
-                self._write(day, sort_rows(new), etag)
+                self._write(day, new, etag)
 
     def between(self, start: int, end: int) -> pa.Table:
         """Read the scored rows of the hours [start, end); an empty table without columns where there are none."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MAX_CONTRIBUTORS = 5
 DAY_HOURS = 24
 
+Record = TypeVar("Record", bound="Mapping[str, Any]")
+
 
 class Contributor(TypedDict):
     """One series of an incident."""
@@ -98,7 +100,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert", **_schema(Alert)}
 
 
-def worst_first(alerts: Iterable[Alert]) -> list[Alert]:
+def worst_first(alerts: Iterable[Record]) -> list[Record]:
     """Sort by severity, then by dollars and GB above expected, then by start."""
     return sorted(
         alerts,

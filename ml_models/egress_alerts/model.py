@@ -15,6 +15,10 @@ _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly
 
 
+class ScorerError(RuntimeError):
+    """The model refused the rows, or gave no answer."""
+
+
 class Scorer(Protocol):
     """A model that answers: a SageMaker endpoint, or an artifact in this process."""
 

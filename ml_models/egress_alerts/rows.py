@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egress_alerts.incidents import Hour
-from egress_alerts.series import Series, hour_number
+from egress_alerts.series import Series, hour_number, parse_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from egress_alerts.policy import Policy
+    from egress_alerts.series import Window
 
 KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
 MEASURES = (
@@ -65,6 +66,27 @@ def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
 def sort_rows(table: pa.Table) -> pa.Table:
     """Return the rows sorted by hour and series."""
     return table.sort_by([(name, "ascending") for name in KEYS])
+
+
+def replace_hours(old: pa.Table | None, new: pa.Table, window: Window, day: str) -> pa.Table:
+    """Return a day's rows after those of the window were replaced by new ones; the day's other hours stay.
+
+    Parameters
+    ----------
+    old : pa.Table or None
+        The day's rows so far.
+    new : pa.Table
+        The window's rows, of any day.
+    window : Window
+    day : str
+        A UTC day, such as 2026-10-17.
+    """
+    start = parse_hour(f"{day}T00:00:00Z")
+    rows = in_hours(new, start, start + 24)
+    if old is not None:
+        before, after = in_hours(old, start, window.start), in_hours(old, window.end, start + 24)
+        rows = pa.concat_tables([before, rows, after], promote_options="default")
+    return sort_rows(rows) if rows.num_rows else rows
 
 
 def add_scores(

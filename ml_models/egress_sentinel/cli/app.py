@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 
 from egress_sentinel import cli as commands
 from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from egress_alerts.alert import Alert
 
 app = typer.Typer(
     name="egress-sentinel",
@@ -92,7 +95,7 @@ def run(
             flow_logs=seen,
             train_until=until,
             hyperparameters=_hyperparameters(n_estimators, contamination, random_state),
-            policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=commands.policy.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
             planned=commands.planned.events(planned),
         )
@@ -218,7 +221,7 @@ def score(
 ) -> None:
     """Let the Lambda handler score hours of features through an endpoint, and print the alerts."""
     from egress_sentinel.output_files import replaced_directory
-    from egress_sentinel.pipeline.alerts import quiet_line
+    from egress_sentinel.pipeline.alerts import suppressed_line
     from egress_sentinel.pipeline.scoring import score as score_features
     from egress_sentinel.pipeline.time_range import parse_hour
 
@@ -232,14 +235,14 @@ def score(
             endpoint_name=endpoint_name,
             start=parse_hour(start, "--start") if start else None,
             end=parse_hour(end, "--end") if end else None,
-            policy=commands.policy.variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=commands.policy.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=commands.feedback.records(feedback),
             planned=commands.planned.events(planned),
             track=reporter.track,
         )
         step.result = result.in_words()
-    for alert in result.quiet:
-        reporter.note(quiet_line(alert))
+    for alert in result.suppressed:
+        reporter.note(suppressed_line(alert))
     _print_alerts(result.alerts, as_json=as_json)
 
 
@@ -251,12 +254,14 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path("report.html"),
 ) -> None:
     """Make one self-contained HTML page of alerts and features."""
-    from egress_sentinel.pipeline.alerts import quiet, read_alerts, told
+    from egress_sentinel.pipeline.alerts import read_alerts
     from egress_sentinel.report import write_report
 
     with _reporter().step("report") as step:
         found = read_alerts(alerts)
-        write_report(told(found), features, output, scored=scored, quiet=quiet(found))
+        suppressed = [alert for alert in found if alert["suppressed_by"]]
+        notified = [alert for alert in found if not alert["suppressed_by"]]
+        write_report(notified, features, output, scored=scored, quiet=suppressed)
         step.result = str(output)
 
 
@@ -329,7 +334,7 @@ def _hyperparameters(n_estimators: int, contamination: str, random_state: int) -
     }
 
 
-def _print_alerts(alerts: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print_alerts(alerts: list[Alert], *, as_json: bool) -> None:
     from egress_sentinel.pipeline.alerts import alerts_table
 
     if as_json:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from egress_sentinel.cli.feedback import FeedbackFile, records
 from egress_sentinel.cli.planned import PlannedFile, events
-from egress_sentinel.cli.policy import MinExcessGb, MinExcessPercent, MinExcessUsd, PolicyFile, variables
+from egress_sentinel.cli.policy import MinExcessGb, MinExcessPercent, MinExcessUsd, PolicyFile, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,7 +100,7 @@ def backtest(
             start=hours["--from"],
             timing=Timing(lag_hours, every_hours, retrain_days, react_hours),
             hyperparameters={"n_estimators": str(n_estimators), "contamination": "0.01", "random_state": "42"},
-            policy=variables(policy, min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             planned=calendar,
             feedback=verdicts,
         )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from egress_sentinel.errors import UserError
+if TYPE_CHECKING:
+    from egress_alerts.alert import Alert
 
 FeedbackFile = Annotated[
     Path | None,
@@ -36,7 +37,7 @@ def records(path: Path | None) -> list[dict[str, Any]]:
     return read_feedback(path) if path else []
 
 
-def alerts_of(path: Path | None) -> list[dict[str, Any]]:
+def alerts_of(path: Path | None) -> list[Alert]:
     """Return the alerts of a file; none where no file is given."""
     from egress_sentinel.pipeline.alerts import read_alerts
 
@@ -67,8 +68,6 @@ def feedback(
     """
     from egress_sentinel.pipeline import feedback as verdicts
 
-    if verdict not in verdicts.VERDICTS:
-        raise UserError(f"{verdict!r} is no verdict; accepted are {', '.join(verdicts.VERDICTS)}")
     if terraform_dir is None:
         verdicts.add_to_file(file, verdicts.judge(verdicts.alert_in_file(alerts, alert_id), verdict, note))
         where = f"{file}; give it to the next run with --feedback {file}"

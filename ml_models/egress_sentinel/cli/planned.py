@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from egress_alerts.planned import PlannedEvent
 
 PlannedFile = Annotated[
     Path | None,
@@ -22,7 +25,7 @@ PlannedFile = Annotated[
 ]
 
 
-def events(path: Path | None) -> list[dict[str, Any]]:
+def events(path: Path | None) -> list[PlannedEvent]:
     """Return the events of a calendar; none where no file is given."""
     from egress_sentinel.pipeline.planned import read_planned
 
@@ -40,7 +43,7 @@ def planned(
     An event has note, from, to (a day: its end), max_gb or max_usd above what is usual; and account, region,
     egress_class, resource (with * and ?), where what is left out is any.
     """
-    found = events(file)
+    found = [event.record() for event in events(file)]
     if as_json:
         print(json.dumps(found, indent=2))
         return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from egress_alerts.policy import Policy
 
 PolicyFile = Annotated[
     Path | None,
@@ -35,15 +38,15 @@ MinExcessPercent = Annotated[
 ]
 
 
-def variables(
+def policy_of(
     policy: Path | None, min_excess_usd: float | None, min_excess_gb: float | None, min_excess_percent: float | None
-) -> dict[str, str]:
-    """Return the Lambda's policy variables; options come before the file, and the file's overrides before both."""
-    from egress_sentinel.pipeline.policy import policy_variables
+) -> Policy:
+    """Return the policy; options come before the file, and the file's overrides before both."""
+    from egress_sentinel.pipeline.policy import read_policy
 
     options = {
         "min_excess_usd": min_excess_usd,
         "min_excess_gb": min_excess_gb,
         "min_excess_percent": min_excess_percent,
     }
-    return policy_variables(policy, options)
+    return read_policy(policy, options)

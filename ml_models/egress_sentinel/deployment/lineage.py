@@ -54,7 +54,7 @@ def lineage_of(sagemaker: Any, dynamodb: Any, registry: Registry, alerts_table: 
     if not found:
         model = f"the model {model_id}, which is not registered" if model_id else "a model that does not say its id"
         raise UserError(f"the alert {name} comes from {model}; `models register ARTIFACT` registers one")
-    about = {key: alert[key] for key in _OF_ALERT} | {"scored": _scored_files(alert)}
+    about = {key: value for key, value in alert.items() if key in _OF_ALERT} | {"scored": _scored_files(alert)}
     return [{"alert": about, **_record(sagemaker, package)} for package in found]
 
 

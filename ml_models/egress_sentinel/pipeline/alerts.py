@@ -1,70 +1,25 @@
-"""Alert records as the Lambda stores them: read from the table, ordered, printed."""
+"""Alerts in a file, and alerts printed."""
 
 from __future__ import annotations
 
 import json
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from egress_alerts.alert import read_alert
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from local_aws import LocalAws
+    from egress_alerts.alert import Alert
 
-FIELDS = (
-    "alert_id",
-    "account_id",
-    "region",
-    "service",
-    "egress_class",
-    "usage_type",
-    "resource_id",
-    "start_hour_utc",
-    "end_hour_utc",
-    "detected_hour_utc",
-    "cost_usd",
-    "expected_cost_usd",
-    "egress_gb",
-    "expected_egress_gb",
-    "usage_gb",
-    "expected_usage_gb",
-    "excess_cost_usd_per_day",
-    "severity",
-    "anomaly_score",
-    "p_value",
-    "reasons",
-    "contributors",
-    "anomalous_hours",
-    "is_provisional",
-    "is_estimated",
-    "incident_class",
-    "looks_like",
-    "first_look",
-    "quieted_by",
-    "model_id",
-)
-SEVERITIES = ("critical", "high", "medium", "low")
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
-def alerts_from_table(aws: LocalAws, table_name: str) -> list[dict[str, Any]]:
-    """Read every alert of a DynamoDB table, its fields in the order of `FIELDS`, numbers as floats."""
-    from boto3.dynamodb.types import TypeDeserializer
-
-    deserialize = TypeDeserializer().deserialize
-    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=table_name)
-    items = [{k: deserialize(v) for k, v in item.items()} for page in pages for item in page["Items"]]
-    items = [item for item in items if "verdict" not in item]
-    alerts = [{name: _plain(item[name]) for name in FIELDS} for item in items]
-    return [alert | {"anomalous_hours": int(alert["anomalous_hours"])} for alert in alerts]
-
-
-def read_alerts(path: Path) -> list[dict[str, Any]]:
+def read_alerts(path: Path) -> list[Alert]:
     """Read an alerts.json.
 
     Raises
@@ -80,45 +35,25 @@ def read_alerts(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} is no JSON: {error}") from error
     if not isinstance(alerts, list) or any(not isinstance(a, dict) or "alert_id" not in a for a in alerts):
         raise UserError(f"{path} is no list of alerts as `egress-sentinel score` writes it")
-    return alerts
+    try:
+        return [read_alert(alert) for alert in alerts]
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
-def told(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the alerts that neither a verdict on an earlier one nor a planned event has quieted."""
-    return [alert for alert in alerts if not alert.get("quieted_by")]
-
-
-def quiet(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep the alerts that people are not told."""
-    return [alert for alert in alerts if alert.get("quieted_by")]
-
-
-def quiet_line(alert: Mapping[str, Any]) -> str:
-    """Say in a line what is quiet, how large it is, and why."""
-    why = alert["quieted_by"]
-    why = why if why.startswith("planned: ") else f"as alert {why} was judged"
+def suppressed_line(alert: Alert) -> str:
+    """Return a line about a suppressed alert: how large it is, and why it is suppressed."""
+    why = alert["suppressed_by"]
+    why = why if why.startswith("planned: ") else f"by the verdict on alert {why}"
     return (
-        f"quiet, {why}: {alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB and "
-        f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} above what was expected, {alert['egress_class']} of "
+        f"suppressed, {why}: {alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB and "
+        f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} above expected, {alert['egress_class']} of "
         f"{_short(alert['resource_id'])} in account {alert['account_id']}, {_hour(alert['start_hour_utc'])} to "
         f"{_hour(alert['end_hour_utc'])} UTC"
     )
 
 
-def worst_first(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Order by severity, then by dollars and GB above what was expected, then by time."""
-    return sorted(
-        alerts,
-        key=lambda a: (
-            SEVERITIES.index(a["severity"]),
-            a["expected_cost_usd"] - a["cost_usd"],
-            a["expected_usage_gb"] - a["usage_gb"],
-            a["start_hour_utc"],
-        ),
-    )
-
-
-def alerts_table(alerts: Sequence[Mapping[str, Any]]) -> Table:
+def alerts_table(alerts: Sequence[Alert]) -> Table:
     """Lay alerts out for a terminal: of the reasons the first, and what it looks like; the report has them all."""
     table = Table(show_lines=True, caption=_CAPTION, caption_justify="left", pad_edge=False)
     table.add_column("severity")
@@ -127,7 +62,7 @@ def alerts_table(alerts: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("egress_class\nresource_id", overflow="fold", min_width=18)
     table.add_column("cost_usd\nexpected", justify="right", no_wrap=True)
     table.add_column("egress_gb\nexpected", justify="right", no_wrap=True)
-    table.add_column("reasons\nlooks_like", overflow="fold", ratio=1)
+    table.add_column("reasons\nlikely_cause", overflow="fold", ratio=1)
     for alert in alerts:
         table.add_row(*_cells(alert))
     return table
@@ -139,7 +74,7 @@ _CAPTION = (
 )
 
 
-def _cells(alert: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(alert: Alert) -> tuple[str, ...]:
     colour = _COLOURS[alert["severity"]]
     return (
         f"[{colour}]{alert['severity'].upper()}[/]",
@@ -152,12 +87,12 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _why(alert: Mapping[str, Any]) -> str:
-    likely = f"looks like {alert['looks_like']}" if alert.get("looks_like") else ""
+def _why(alert: Alert) -> str:
+    likely = f"looks like {alert['likely_cause']}" if alert["likely_cause"] else ""
     return "\n".join(line for line in (*alert["reasons"][:1], likely) if line)
 
 
-def _gigabytes(alert: Mapping[str, Any]) -> str:
+def _gigabytes(alert: Alert) -> str:
     if alert["egress_gb"] == 0 and alert["usage_gb"] > 0:
         return f"({alert['usage_gb']:,.1f})\n({alert['expected_usage_gb']:,.1f})"
     return f"{alert['egress_gb']:,.1f}\n{alert['expected_egress_gb']:,.1f}"
@@ -174,13 +109,3 @@ def _short(resource_id: str) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("[", r"\[")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return value

@@ -1,9 +1,7 @@
-"""What a person says of an alert: kept in a file for runs on this machine, and in the alerts table in AWS.
+"""Verdicts on alerts: kept in a file for runs on this machine, and in the alerts table in AWS.
 
-A record has `judged_alert_id`, `verdict` (true, false or planned), `note`, `judged_at`, and what the alert was about:
-`account_id`, `region`, `causes` (region, service, egress class and resource of each contributor, and its GB above what
-was expected: `excess_gb` in all, `day_excess_gb` in the 24 hours with the most), `start_hour_utc`, `end_hour_utc`. The
-detector reads the same records from its table; `exclusions` says what training leaves out for them.
+`egress_alerts.verdicts` builds the records and says what they suppress; `egress_alerts.exclusions` says what training
+leaves out for them.
 """
 
 from __future__ import annotations
@@ -13,6 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from egress_alerts.alert import read_alert
+from egress_alerts.verdicts import ABOUT, SIZES, build_verdict
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.alerts import read_alerts
 
@@ -20,36 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-VERDICTS = ("true", "false", "planned")
-CAUSE = ("region", "service", "egress_class", "resource_id")
-SIZES = ("excess_gb", "day_excess_gb")
-ABOUT = ("account_id", "region", "start_hour_utc", "end_hour_utc")
+    from egress_alerts.alert import Alert
 
 
-def judge(alert: Mapping[str, Any], verdict: str, note: str = "", *, now: datetime | None = None) -> dict[str, Any]:
-    """Return the record of a verdict on an alert.
+def judge(alert: Alert, verdict: str, note: str = "", *, now: datetime | None = None) -> dict[str, Any]:
+    """Return the record of a verdict on an alert, given now.
 
     Raises
     ------
     UserError
         No such verdict.
     """
-    if verdict not in VERDICTS:
-        raise UserError(f"{verdict!r} is no verdict; accepted are {', '.join(VERDICTS)}")
-    return {
-        "judged_alert_id": alert["alert_id"],
-        "verdict": verdict,
-        "note": note,
-        "judged_at": f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
-        **{name: alert[name] for name in ABOUT},
-        "causes": [
-            {name: row[name] for name in CAUSE} | {name: float(row.get(name, 0.0)) for name in SIZES}
-            for row in alert["contributors"]
-        ],
-    }
+    try:
+        return build_verdict(alert, verdict, note, f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
-def alert_in_file(path: Path, alert_id: str) -> dict[str, Any]:
+def alert_in_file(path: Path, alert_id: str) -> Alert:
     """Return an alert of an alerts.json.
 
     Raises
@@ -122,7 +110,7 @@ def put_in_table(dynamodb: Any, table: str, records: Sequence[Mapping[str, Any]]
         dynamodb.put_item(TableName=table, Item=item)
 
 
-def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> dict[str, Any]:
+def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> Alert:
     """Return an alert of the alerts table, with a DynamoDB client.
 
     Raises
@@ -137,4 +125,4 @@ def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> dict[str, Any]:
     item: dict[str, Any] = {name: deserialize(value) for name, value in (found or {}).items()}
     if not item or "verdict" in item:
         raise UserError(f"the table {table} has no alert {alert_id}; the alert says its id in its last line")
-    return item
+    return read_alert(item)

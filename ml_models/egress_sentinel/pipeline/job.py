@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egress_features import build_features
-from egress_sentinel.pipeline.alerts import quiet_line
+from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
 from egress_sentinel.pipeline.time_range import Split, split
 from egress_sentinel.pipeline.training import train
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from egress_alerts.alert import Alert
+    from egress_alerts.planned import PlannedEvent
+    from egress_alerts.policy import Policy
     from egress_features import FlowLogs
     from egress_sentinel.progress import Reporter
 
@@ -29,7 +32,7 @@ REPORT_FILE = "report.html"
 class JobResult:
     """The alerts, worst first, and the time range that was learned from and scored."""
 
-    alerts: list[dict[str, Any]]
+    alerts: list[Alert]
     split: Split
 
 
@@ -41,10 +44,10 @@ def run_job(
     flow_logs: FlowLogs | None = None,
     train_until: datetime | None = None,
     hyperparameters: Mapping[str, str] | None = None,
-    policy: Mapping[str, str] | None = None,
+    policy: Policy | None = None,
     labels: Sequence[Mapping[str, Any]] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
-    planned: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[PlannedEvent] = (),
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -61,18 +64,20 @@ def run_job(
         For the hours that the bill has not reached, or instead of a bill.
     train_until : datetime, optional
         The first hour to score; see `time_range.split`.
-    hyperparameters, policy : mapping, optional
-        For the training script and for the Lambda.
+    hyperparameters : mapping, optional
+        For the training script.
+    policy : Policy, optional
+        For the detector.
     labels : sequence of mapping, optional
         Incidents known beforehand, drawn in the report.
     feedback : sequence of mapping
-        Verdicts on earlier alerts: training leaves their hours out, and repeats are quiet.
-    planned : sequence of mapping
-        Expected transfers: training leaves their hours out, and what keeps to the plan is quiet.
+        Verdicts on earlier alerts: training leaves their hours out, and repeats are suppressed.
+    planned : sequence of PlannedEvent
+        Expected transfers: training leaves their hours out, and incidents that keep to the plan are suppressed.
 
     Raises
     ------
-    BadInputError, UserError, LocalEndpointError, LambdaError
+    BadInputError, UserError
         Whatever a step refuses, each with one sentence.
     """
     features = output_dir / FEATURES_FILE
@@ -104,8 +109,8 @@ def run_job(
             track=reporter.track,
         )
         step.result = result.in_words()
-    for alert in result.quiet:
-        reporter.note(quiet_line(alert))
+    for alert in result.suppressed:
+        reporter.note(suppressed_line(alert))
     with reporter.step("report") as step:
         write_report(
             result.alerts,
@@ -114,7 +119,7 @@ def run_job(
             scored=output_dir / "scored",
             labels=labels,
             scored_from=times.until,
-            quiet=result.quiet,
+            quiet=result.suppressed,
         )
         step.result = REPORT_FILE
     return JobResult(result.alerts, times)

@@ -4,15 +4,15 @@
     note = "media-prod moves to eu-central-1, OPS-1234"
     from = 2026-10-14                     # a day, or an hour such as 2026-10-14T08:00:00Z
     to = 2026-10-16                       # a day: its end; an hour: until then
-    account = "111122223333"              # what is left out is any
+    account = "111122223333"              # without these, any
     region = "eu-west-1"
     egress_class = "inter_region"
-    resource = "*media-prod*"             # * and ? stand for something
-    max_gb = 500                          # above what is usual; more than planned is told
+    resource = "*media-prod*"             # * and ? are wildcards
+    max_gb = 500                          # above expected; what exceeds the plan is notified
     max_usd = 20
 
-A `.json` file holds the same as a list of objects. The detector reads the checked list from S3; training leaves the
-hours out.
+A `.json` file holds the same as a list of objects. The detector reads the checked list from S3; training leaves
+the hours out.
 """
 
 from __future__ import annotations
@@ -21,28 +21,19 @@ import json
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from egress_alerts.planned import CalendarError, PlannedEvent, check_event
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.policy import check_number, check_scope, read_toml
+from egress_sentinel.pipeline.policy import CLASSES, read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-TABLE = "planned"
-TEXTS = ("note", "account", "region", "egress_class", "resource")
-LIMITS = ("max_gb", "max_usd")
-NAMES = ("note", "from", "to", "account", "region", "egress_class", "resource", *LIMITS)
+_TABLE = "planned"
 _DAY_LENGTH = len("2026-10-14")
 
 
-def read_planned(path: Path) -> list[dict[str, Any]]:
+def read_planned(path: Path) -> list[PlannedEvent]:
     """Read a calendar of planned events.
-
-    Returns
-    -------
-    list of dict
-        Each with `note`, `from` and `to` (UTC hours in ISO 8601, half-open), what it is about and its limits; what is
-        not given is not there.
 
     Raises
     ------
@@ -52,18 +43,25 @@ def read_planned(path: Path) -> list[dict[str, Any]]:
     entries = _entries(path)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(
-            f"{path} has no list of planned events; write each as [[{TABLE}]], in JSON as a list of objects"
+            f"{path} has no list of planned events; write each as [[{_TABLE}]], in JSON as a list of objects"
         )
-    return [_checked(entry, f"{path}: planned event {number}") for number, entry in enumerate(entries, 1)]
+    try:
+        return [
+            check_event(_in_hours(entry, where), where, CLASSES)
+            for number, entry in enumerate(entries, 1)
+            for where in [f"{path}: planned event {number}"]
+        ]
+    except CalendarError as error:
+        raise UserError(str(error)) from error
 
 
 def _entries(path: Path) -> Any:
     if path.suffix != ".json":
         content = read_toml(path, "planned events")
-        unknown = [name for name in content if name != TABLE]
+        unknown = [name for name in content if name != _TABLE]
         if unknown:
-            raise UserError(f"{path} has {unknown[0]!r}; accepted is [[{TABLE}]], once for each event")
-        return content.get(TABLE, [])
+            raise UserError(f"{path} has {unknown[0]!r}; accepted is [[{_TABLE}]], once for each event")
+        return content.get(_TABLE, [])
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -72,44 +70,22 @@ def _entries(path: Path) -> Any:
         raise UserError(f"{path} is no JSON: {error}") from error
 
 
-def _checked(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-    given = {name: value for name, value in entry.items() if value is not None}
-    unknown = [name for name in given if name not in NAMES]
-    if unknown:
-        raise UserError(f"{where} has {unknown[0]!r}; accepted are {', '.join(NAMES)}")
-    for name in ("note", "from", "to"):
-        if given.get(name, "") == "":
-            raise UserError(f"{where} has no {name!r}; it needs note, from, to, and max_gb or max_usd")
-    for name in TEXTS:
-        if not isinstance(given.get(name, ""), str):
-            raise UserError(f"{where}: {name} is {given[name]!r}; a text in quotes is accepted")
-    check_scope(where, given.get("account"), given.get("egress_class"))
-    limits = {name: given[name] for name in LIMITS if name in given}
-    if not limits:
-        raise UserError(
-            f"{where} needs max_gb or max_usd, the most that is expected: without them it would hide anything"
-        )
-    for name, value in limits.items():
-        check_number(f"{where}: {name}", value)
-    start, end = _hour(where, given, "from"), _hour(where, given, "to")
-    if end <= start:
-        raise UserError(f"{where} ends at {end:%Y-%m-%dT%H:%MZ}, not after its start {start:%Y-%m-%dT%H:%MZ}")
-    times = {"from": f"{start:%Y-%m-%dT%H:%M:%SZ}", "to": f"{end:%Y-%m-%dT%H:%M:%SZ}"}
-    return {name: times.get(name, given[name]) for name in NAMES if name in given}
+def _in_hours(entry: dict[str, Any], where: str) -> dict[str, Any]:
+    """Write days and hours, as TOML or a person writes them, as UTC hours; a last day counts to its own end."""
+    return entry | {name: _hour(where, entry[name], name) for name in ("from", "to") if entry.get(name)}
 
 
-def _hour(where: str, given: Mapping[str, Any], name: str) -> datetime:
-    """Read a day or an hour; a day that ends something ends it at its own end."""
-    value = given[name]
+def _hour(where: str, value: Any, name: str) -> str:
     text = value if isinstance(value, str) else value.isoformat() if isinstance(value, date) else ""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    is_day = len(text) == _DAY_LENGTH
     if moment is None or (moment.minute, moment.second, moment.microsecond) != (0, 0, 0):
         raise UserError(
             f"{where}: {name} is {str(value)!r}; accepted are a day, 2026-10-14, and an hour, 2026-10-14T08:00:00Z"
         )
     moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment + timedelta(days=1) if is_day and name == "to" else moment
+    if name == "to" and len(text) == _DAY_LENGTH:
+        moment += timedelta(days=1)
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

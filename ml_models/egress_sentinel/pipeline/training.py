@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from egress_alerts.exclusions import as_text, build_exclusions
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.exclusions import as_text, exclusions_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from egress_alerts.planned import PlannedEvent
 
 PROGRAM = "anomaly_detection.training_script"
 
@@ -30,7 +32,7 @@ def train(
     until: datetime | None = None,
     hyperparameters: Mapping[str, str] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
-    planned: Sequence[Mapping[str, Any]] = (),
+    planned: Sequence[PlannedEvent] = (),
     alerts: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Train on the hours before `until` and write model.tar.gz.
@@ -47,10 +49,9 @@ def train(
         As SageMaker passes them: name to JSON-encoded or plain value.
     feedback : sequence of mapping
         Records as `egress-sentinel feedback` writes them.
-    planned : sequence of mapping
-        Events as `read_planned` gives them.
+    planned : sequence of PlannedEvent
     alerts : sequence of mapping
-        Alert records of earlier runs. Which hours of all three training does not see, `exclusions` says.
+        Alert records of earlier runs. `egress_alerts.exclusions` says which hours of all three are left out.
 
     Returns
     -------
@@ -67,7 +68,7 @@ def train(
         for name in ("train", "exclude", "model", "output"):
             (job / name).mkdir()
         _write_channel(features, job / "train" / "part-00000.parquet", until)
-        exclusions = as_text(exclusions_of(alerts, feedback, planned))
+        exclusions = as_text(build_exclusions(alerts, feedback, planned))
         (job / "exclude" / "exclude.jsonl").write_text(exclusions, encoding="utf-8")
         _run_training_script(job, hyperparameters or {})
         _pack(job / "model", model_tar)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from egress_alerts.alert import worst_first
 from egress_sentinel.output_files import write_text
-from egress_sentinel.pipeline.alerts import quiet_line, worst_first
+from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.report.backtest import course_figure, headline_of
 from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
 from egress_sentinel.report.data import ReportData
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from egress_alerts.alert import Alert
     from egress_sentinel.pipeline.backtest import Backtest
 
 
@@ -31,7 +33,7 @@ def write_report(
     labels: Sequence[Mapping[str, Any]] | None = None,
     scored_from: datetime | None = None,
     title: str = "Egress Sentinel",
-    quiet: Sequence[Mapping[str, Any]] = (),
+    quiet: Sequence[Alert] = (),
     backtest: Backtest | None = None,
 ) -> None:
     """Write one HTML file that needs no network, beside `output` and then renamed.
@@ -83,7 +85,7 @@ def write_report(
             total_gb=sum(map(sum, totals.egress_gb.values())),
             total_usd=sum(map(sum, totals.cost_usd.values())),
             has_labels=bool(labels),
-            quiet=[quiet_line(alert) for alert in quiet],
+            quiet=[suppressed_line(alert) for alert in quiet],
             scored_from=scored_from,
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source

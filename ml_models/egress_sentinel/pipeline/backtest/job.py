@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from egress_alerts.policy import Policy
 from egress_features import build_features
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.alerts import quiet, quiet_line
+from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.backtest.deliveries import (
     DEFAULT_EVERY_HOURS,
     Delivery,
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from egress_alerts.alert import Alert
+    from egress_alerts.planned import PlannedEvent
     from egress_features import FeaturesSummary
     from egress_sentinel.pipeline.backtest.features import Arrived
     from egress_sentinel.progress import Reporter
@@ -46,7 +49,7 @@ class Backtest:
     assumptions: list[str]
     trainings: list[dict[str, Any]]
     alerts: list[dict[str, Any]]
-    quiet: list[dict[str, Any]]
+    suppressed: list[Alert]
     totals: dict[str, Any]
     course: list[tuple[str, float, float]]
 
@@ -60,7 +63,7 @@ class Backtest:
             "trainings": self.trainings,
             "totals": self.totals,
             "alerts": self.alerts,
-            "quiet": self.quiet,
+            "suppressed": self.suppressed,
         }
 
 
@@ -74,8 +77,8 @@ def run_backtest(
     start: datetime | None = None,
     timing: Timing | None = None,
     hyperparameters: Mapping[str, str] | None = None,
-    policy: Mapping[str, str] | None = None,
-    planned: Sequence[Mapping[str, Any]] = (),
+    policy: Policy | None = None,
+    planned: Sequence[PlannedEvent] = (),
     feedback: Sequence[Mapping[str, Any]] = (),
 ) -> Backtest:
     """Replay a bill as it would have arrived.
@@ -97,16 +100,18 @@ def run_backtest(
         When the service would have been switched on; by default as soon as there are 14 days to learn from.
     timing : Timing, optional
         Lag, deliveries, trainings, time to react.
-    hyperparameters, policy : mapping, optional
-        For the training script and for the Lambda.
-    planned : sequence of mapping
+    hyperparameters : mapping, optional
+        For the training script.
+    policy : Policy, optional
+        For the detector.
+    planned : sequence of PlannedEvent
         Expected transfers.
     feedback : sequence of mapping
         Verdicts on alerts, which count from the moment at which they were given.
 
     Raises
     ------
-    BadInputError, UserError, LocalEndpointError, LambdaError
+    BadInputError, UserError
         Whatever a step refuses, each with one sentence.
     """
     timing = timing or Timing()
@@ -133,7 +138,7 @@ def run_backtest(
             output_dir,
             retrain_days=timing.retrain_days,
             hyperparameters=hyperparameters or {},
-            policy=policy or {},
+            policy=policy or Policy(),
             planned=planned,
             feedback=feedback,
         )
@@ -141,8 +146,8 @@ def run_backtest(
     (output_dir / "delivered_features.parquet").unlink(missing_ok=True)
     assumptions = _assumptions(timing, feedback, last.arrived, is_dated=bool(dated_ones))
     result = _result(found, taken, summary, as_of or last.arrived, timing, assumptions)
-    for alert in result.quiet:
-        reporter.note(quiet_line(alert))
+    for alert in result.suppressed:
+        reporter.note(suppressed_line(alert))
     with reporter.step("report") as step:
         (output_dir / RESULT_FILE).write_text(json.dumps(result.record(), indent=2) + "\n", encoding="utf-8")
         write_report(
@@ -152,7 +157,7 @@ def run_backtest(
             scored=output_dir / "scored",
             scored_from=result.replayed_from,
             title="Egress Sentinel: backtest",
-            quiet=result.quiet,
+            quiet=result.suppressed,
             backtest=result,
         )
         step.result = REPORT_FILE
@@ -220,16 +225,17 @@ def _result(
         assumptions=assumptions,
         trainings=found.trainings,
         alerts=alerts,
-        quiet=[alert for alert in quiet(found.alerts) if alert["alert_id"] not in found.raised],
+        suppressed=[a for a in found.alerts if a["suppressed_by"] and a["alert_id"] not in found.raised],
         totals=totals,
         course=_course(found, alerts, timing),
     )
 
 
-def _alert(alert: dict[str, Any], found: Replayed, timing: Timing) -> dict[str, Any]:
+def _alert(alert: Alert, found: Replayed, timing: Timing) -> dict[str, Any]:
     moment, said = found.raised[alert["alert_id"]]
     start = datetime.fromisoformat(alert["start_hour_utc"])
-    return alert | {
+    return {
+        **alert,
         "alerted_at_utc": _iso(moment),
         "hours_until_alert": round((moment - start) / timedelta(hours=1), 2),
         **asdict(savings(found.excess_usd[alert["alert_id"]], moment, timing.react_hours)),
