@@ -3,15 +3,15 @@
 import re
 from pathlib import Path
 
-from anomaly_detector import feature_rows
+from egress_alerts import rows
 from egress_features import FEATURES, KEYS, MEASURES
 
 TABLES = Path(__file__).resolve().parents[1] / "terraform" / "modules" / "features" / "main.tf"
 
 
-def test_the_lambda_knows_the_keys_and_measures() -> None:
-    assert feature_rows.KEYS == KEYS
-    assert feature_rows.MEASURES == MEASURES
+def test_the_detector_knows_the_keys_and_measures() -> None:
+    assert rows.KEYS == KEYS
+    assert rows.MEASURES == MEASURES
 
 
 def test_the_glue_table_has_these_columns_and_no_others() -> None:

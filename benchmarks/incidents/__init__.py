@@ -27,9 +27,9 @@ To evaluate a changed detector quickly::
     print(result.figures(), result.false_by, result.by)    # what was missed by kind and size, what was false
 
 Features, models and alerts are kept in the cache by a hash of the bill and of the code that made them
-(`egress_features`, `anomaly_detection`, `anomaly_detector`), so a change of the decision alone takes seconds.
-`ours.POLICY` and `ours.HYPERPARAMETERS` are the Lambda's and the training script's variables. An alert's rank, by
-which a budget is kept, is made in `ours._alert`; its kind is read from the alert record's `incident_class`.
+(`egress_features`, `anomaly_detection`, `egress_alerts`), so a change of the decision alone takes seconds.
+`ours.POLICY` and `ours.HYPERPARAMETERS` are values of the alert policy and the training script's variables. An alert's
+rank, by which a budget is kept, is made in `ours._alert`; its kind is read from the alert record's `incident_class`.
 
 Never look at `SEEDS["reported"]` while tuning. The generator (`cases.GENERATOR`) imports
 nothing of the product; a test holds that.

@@ -40,7 +40,7 @@ OWN: dict[str, dict[str, Any]] = {
     OURS: {},
     NO_FOREST: {"forest": False},
     # The forest at its own threshold decides alone; floors in dollars and percent stay.
-    NO_HABIT: {"policy": {"MIN_TIMES_USUAL_EXCESS": "0", "MAX_P_VALUE": "0.01"}},
+    NO_HABIT: {"policy": {"min_times_usual_excess": 0, "max_p_value": 0.01}},
 }
 DETECTORS = (*OWN, *rivals.RIVALS)
 BUDGET = 2.0  # false alerts an account and month

@@ -28,6 +28,7 @@ from benchmarks.incidents.detectors import in_process, ours
 from benchmarks.incidents.recurring import recurring_case
 from benchmarks.incidents.score import belongs, is_about, score
 from benchmarks.incidents.seeds import SEEDS
+from egress_alerts.policy import Policy
 from egress_sentinel.pipeline.feedback import judge
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Half:
         Catchable incidents that began in it, and those of them that were told in time to belong to them.
     known, known_found : int
         Of these, the ones on the resource of a cause that comes again.
-    quiet : int
-        Alerts that nobody was told of.
+    suppressed : int
+        Alerts that a verdict suppressed.
     """
 
     false: int = 0
@@ -62,7 +63,7 @@ class Half:
     found: int = 0
     known: int = 0
     known_found: int = 0
-    quiet: int = 0
+    suppressed: int = 0
 
     def __add__(self, other: Half) -> Half:
         return Half(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
@@ -75,15 +76,15 @@ def replayed(case: Case, cache: Path) -> dict[str, Half]:
     first_model = ours.model_of(case, features, cache)
     halves = {}
     for name in ("without", "with"):
-        with in_process.account(features, start, ours.POLICY) as account:
-            account.run(first_model, start, middle)
-            before = account.records()
-            verdicts = verdicts_of(case, before) if name == "with" else []
-            account.judge(verdicts)
-            model = ours.model_of(case, features, cache, half, verdicts)
-            told = {str(record["alert_id"]): case.train_hours for record in before}
-            told = _told(case, account, model, half, 24 if verdicts else case.hours) | told
-            halves[name] = second_half(case, before, account.records(), told)
+        account = in_process.Account(features, start, Policy.from_values(ours.POLICY))
+        account.run(first_model, start, middle)
+        before = account.records()
+        verdicts = verdicts_of(case, before) if name == "with" else []
+        account.judge(verdicts)
+        model = ours.model_of(case, features, cache, half, verdicts)
+        told = {str(record["alert_id"]): case.train_hours for record in before}
+        told = _told(case, account, model, half, 24 if verdicts else case.hours) | told
+        halves[name] = second_half(case, before, account.records(), told)
     return halves
 
 
@@ -96,7 +97,7 @@ def _told(case: Case, account: in_process.Account, model: Path, half: int, step:
     for start in range(half, case.hours, step):
         account.run(model, ours.moment(case, start), ours.moment(case, min(start + step, case.hours)))
         for record in account.records():
-            if not record["quieted_by"]:
+            if not record["suppressed_by"]:
                 told.setdefault(record["alert_id"], start)
     return told
 
@@ -130,7 +131,7 @@ def second_half(
         found=len(found),
         known=sum(incident.size == recurring.KNOWN for incident in late),
         known_found=sum(incident.size == recurring.KNOWN for incident in found),
-        quiet=len(records) - len(alerts),
+        suppressed=len(records) - len(alerts),
     )
 
 
@@ -178,7 +179,7 @@ def _summary(halves: Sequence[Half]) -> str:
     return (
         f"{whole.false} false alerts in {len(false)} bills ({mean(false):.1f} ± {pstdev(false):.1f}), "
         f"{whole.recurring} of them on causes that come again; {whole.found} of {whole.incidents} incidents found, "
-        f"{whole.known_found} of {whole.known} on the resources of such causes; {whole.quiet} alerts quiet"
+        f"{whole.known_found} of {whole.known} on the resources of such causes; {whole.suppressed} alerts suppressed"
     )
 
 

@@ -29,6 +29,7 @@ from benchmarks.incidents.detectors import in_process
 from benchmarks.speed.bill import write_bill
 from benchmarks.speed.common import rows
 from benchmarks.speed.training import write_channel
+from egress_alerts.policy import Policy
 from egress_features import build_features
 from egress_features.engines import DuckDBEngine
 
@@ -86,14 +87,14 @@ def scoring(_folder: Path, sizes: list[int]) -> Iterator[tuple[int, float]]:
 
 
 def detector(folder: Path, sizes: list[int]) -> Iterator[tuple[int, float]]:
-    """One invocation for a week of more and more series, against S3, DynamoDB and SNS by moto in this process."""
+    """One invocation for a week of more and more series, with what it keeps in memory."""
     for size in sizes:
         path = folder / f"features-{size}.parquet"
         done = build_features(write_bill(folder / f"bill-{size}", size), path)
         end = done.end_hour_utc + timedelta(hours=1)
         start = end - timedelta(days=DETECTOR_DAYS)
-        with in_process.account(path, start, {}) as account:
-            taken = cpu_seconds(lambda account=account, start=start, end=end: account.run(None, start, end))
+        account = in_process.Account(path, start, Policy())
+        taken = cpu_seconds(lambda account=account, start=start, end=end: account.run(None, start, end))
         yield done.series * DETECTOR_DAYS * 24, taken
 
 

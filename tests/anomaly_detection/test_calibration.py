@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
 from anomaly_detection.calibration import calibration_of, p_values
-from anomaly_detector import manifest
+from egress_alerts import model
 
 scores = st.lists(st.floats(-0.5, 0.5).map(lambda s: round(s, 3)), min_size=1, max_size=400).map(np.array)
 
@@ -19,8 +19,8 @@ def test_a_p_value_rises_with_the_score_and_is_a_probability(training: np.ndarra
     assert (found > 0).all()
     assert (found <= 1).all()
     assert (np.diff(found) >= -1e-12).all()
-    # The Lambda reads the same from the manifest.
-    assert manifest.p_values({"calibration": calibration_of(training)}, np.sort(new)) == pytest.approx(found)
+    # The detector reads the same from the manifest.
+    assert model.p_values({"calibration": calibration_of(training)}, np.sort(new)) == pytest.approx(found)
 
 
 @settings(max_examples=100, deadline=None)

@@ -5,13 +5,13 @@ import runpy
 import subprocess
 import sys
 import zipfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.support.zips import link_runtime
+
 ROOT = Path(__file__).resolve().parents[2]
-RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six", "numpy", "pyarrow")
 
 
 FUNCTIONS = sorted(runpy.run_path(str(ROOT / "lambdas" / "build.py"))["FUNCTIONS"])
@@ -32,18 +32,7 @@ def builds(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @pytest.fixture(scope="module")
 def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the runtime and the layer have, and nothing else."""
-    folder = tmp_path_factory.mktemp("layer")
-    for name in RUNTIME:
-        found = find_spec(name)
-        assert found is not None
-        assert found.origin is not None
-        source = Path(found.origin)
-        (folder / (name if source.stem == "__init__" else source.name)).symlink_to(
-            source.parent if source.stem == "__init__" else source
-        )
-        for libs in source.parents[1].glob(f"{name}.libs"):
-            (folder / libs.name).symlink_to(libs)
-    return folder
+    return link_runtime(tmp_path_factory.mktemp("layer"))
 
 
 def test_every_function_has_its_zip() -> None:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detector.feedback import Judgement, Size, judgement_of, quieted_by
-from anomaly_detector.hours import iso_hour
-from anomaly_detector.incidents import Series
+from egress_alerts.series import Series, iso_hour
+from egress_alerts.verdicts import Size, Verdict, read_verdict, suppressed_by
 from egress_sentinel.pipeline.feedback import alert_in_table, judge, put_in_table
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
@@ -30,30 +29,30 @@ def alert(
     return {**about, "contributors": rows, "start_hour_utc": iso_hour(start)}
 
 
-def judgement(verdict: str = "false") -> Judgement:
-    return Judgement("judged", verdict, {SERIES: Size(40.0, 30.0)}, START)
+def judgement(verdict: str = "false") -> Verdict:
+    return Verdict("judged", verdict, {SERIES: Size(40.0, 30.0)}, START)
 
 
 @pytest.mark.parametrize(("verdict", "quiet"), [("false", "judged"), ("planned", "judged"), ("true", "")])
 def test_a_repeat_of_what_was_false_or_planned_is_quiet(verdict: str, quiet: str) -> None:
-    assert quieted_by(alert(), [judgement(verdict)]) == quiet
+    assert suppressed_by(alert(), [judgement(verdict)]) == quiet
 
 
 @pytest.mark.parametrize("name", Series._fields)
 def test_another_series_is_told(name: str) -> None:
-    assert quieted_by(alert(**{name: "another"}), [judgement()]) == ""
+    assert suppressed_by(alert(**{name: "another"}), [judgement()]) == ""
 
 
 def test_another_series_that_matters_is_told() -> None:
-    assert quieted_by(alert(40.0, 30.0, START, 0.05), [judgement()]) == "judged"
-    assert quieted_by(alert(40.0, 30.0, START, 0.3), [judgement()]) == ""
+    assert suppressed_by(alert(40.0, 30.0, START, 0.05), [judgement()]) == "judged"
+    assert suppressed_by(alert(40.0, 30.0, START, 0.3), [judgement()]) == ""
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(-2000, 12_000), st.sampled_from(["false", "planned"]))
 def test_what_is_larger_or_longer_or_long_after_or_before_is_told(
     gb: float, day_gb: float, hours: int, verdict: str
 ) -> None:
-    quiet = quieted_by(alert(gb, day_gb, START + hours), [judgement(verdict)])
+    quiet = suppressed_by(alert(gb, day_gb, START + hours), [judgement(verdict)])
     remembered = {"false": 400, "planned": 60}[verdict] * 24
     assert bool(quiet) == (gb <= 80 and day_gb <= 60 and 0 <= hours <= remembered)
 
@@ -61,15 +60,15 @@ def test_what_is_larger_or_longer_or_long_after_or_before_is_told(
 def test_each_series_is_held_to_its_own_size() -> None:
     """A bucket that was a tenth of what was called false may not become all of it."""
     other = SERIES._replace(resource_id="bucket-0")
-    judged = Judgement("judged", "false", {SERIES: Size(40.0, 30.0), other: Size(4.0, 4.0)}, START)
-    assert quieted_by(alert(), [judged]) == "judged"
-    assert quieted_by(alert(resource_id="bucket-0"), [judged]) == ""
+    judged = Verdict("judged", "false", {SERIES: Size(40.0, 30.0), other: Size(4.0, 4.0)}, START)
+    assert suppressed_by(alert(), [judged]) == "judged"
+    assert suppressed_by(alert(resource_id="bucket-0"), [judged]) == ""
 
 
 def test_a_verdict_without_sizes_covers_nothing() -> None:
     cause = {name: value for name, value in zip(Series._fields, SERIES, strict=True) if name != "account_id"}
     record = {"judged_alert_id": "judged", "verdict": "false", "causes": [cause], "start_hour_utc": iso_hour(START)}
-    assert quieted_by(alert(), [judgement_of(record | {"account_id": SERIES.account_id})]) == ""
+    assert suppressed_by(alert(), [read_verdict(record | {"account_id": SERIES.account_id})]) == ""
 
 
 @pytest.fixture
@@ -98,7 +97,7 @@ def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Call
     assert (told in message, "on other" in message) == (True, True)
     assert score(20)["alerts"] == []
     assert world.messages() == []
-    assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("quieted_by") == first] == ["2026-10-20"]
+    assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("suppressed_by") == first] == ["2026-10-20"]
 
 
 def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_goes_on(

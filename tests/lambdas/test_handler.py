@@ -147,11 +147,11 @@ def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
     with pytest.raises(LambdaError):
         world.invoke(event("s3_object_created"), TOPIC_ARN=world.environment["TOPIC_ARN"] + "-gone")
     (alert,) = world.alerts()
-    assert "telling_until" not in alert
+    assert "claimed_until" not in alert
     world.aws.client("dynamodb").update_item(
         TableName=world.resources.alerts_table,
         Key={"alert_id": {"S": alert["alert_id"]}},
-        UpdateExpression="SET telling_until = :until",
+        UpdateExpression="SET claimed_until = :until",
         ExpressionAttributeValues={":until": {"N": str(int(time.time()) + seconds)}},
     )
     world.invoke(event("s3_object_created"))
@@ -172,7 +172,7 @@ def test_of_those_who_read_the_same_version_one_may_tell(make: Make) -> None:
     assert [store.claim(one), store.claim(other)] == [True, False]
     store.mark_notified(one)
     (later,) = store.since(place, 0)
-    assert (later.notified_severity, later.telling_until) == (alert["severity"], 0)
+    assert (later.notified_severity, later.claimed_until) == (alert["severity"], 0)
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         store.put(other)
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
+from egress_sentinel.pipeline.exclusions import exclusions_of
 
 from anomaly_detection.artifact import pack
 from anomaly_detection.exclusions import read_exclusions
-from egress_sentinel.pipeline.exclusions import exclusions_of
 from egress_sentinel.pipeline.feedback import judge, put_in_table
 from local_aws import LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaError, LambdaProcess
@@ -178,13 +178,13 @@ def alert(name: str, **other: str) -> dict[str, Any]:
     """Return as much of an alert as matters here; its bucket has its name."""
     row = SERIES | {"resource_id": f"bucket-{name}", "excess_gb": 5.0, "day_excess_gb": 4.0}
     about = {"alert_id": name, "account_id": "111122223333", "region": "eu-west-1", "contributors": [row]}
-    return about | HOURS | {"quieted_by": ""} | other
+    return about | HOURS | {"suppressed_by": ""} | other
 
 
 def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World) -> None:
     """Alerts that were called true or planned or nothing, a verdict whose alert is gone, and the calendar."""
     alerts = [alert(name) for name in ("false", "planned", "true", "unjudged")]
-    alerts += [alert("repeat", quieted_by="false"), alert("wave", quieted_by="planned")]
+    alerts += [alert("repeat", suppressed_by="false"), alert("wave", suppressed_by="planned")]
     verdicts = [judge(one, one["alert_id"]) for one in alerts[:3]] + [judge(alert("gone"), "true")]
     events = [
         {"note": "moves", "from": "2026-10-14T00:00:00Z", "to": "2026-10-16T00:00:00Z", "resource": "*x*", "max_gb": 5}

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detector.hours import iso_hour
-from anomaly_detector.incidents import Hour, Incident, Series
-from anomaly_detector.planned import CalendarError, answer_of, events_of
-from anomaly_detector.settings import Policy
+from egress_alerts.incidents import Hour, Incident
+from egress_alerts.planned import CalendarError, match_planned_event, read_calendar
+from egress_alerts.policy import Policy
+from egress_alerts.series import Series, iso_hour
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
@@ -37,7 +37,7 @@ def incident(gb: float, *, start: int = START, hours: int = 10, series: Series =
 
 
 def answer(found: Incident, text: str, *earlier: Incident) -> tuple[str, str]:
-    return answer_of(found, earlier, events_of(text), Policy())
+    return match_planned_event(found, earlier, read_calendar(text), Policy())
 
 
 @given(st.floats(10, 5000))
@@ -109,7 +109,7 @@ def test_the_bytes_that_a_gateway_meters_again_are_planned_once() -> None:
 )
 def test_a_calendar_that_makes_no_sense_is_refused(text: str, says: str) -> None:
     with pytest.raises(CalendarError, match=says):
-        events_of(text)
+        read_calendar(text)
 
 
 @pytest.fixture
@@ -131,10 +131,10 @@ def test_the_function_reads_the_calendar_and_says_what_it_keeps_quiet(make: Call
         return result
 
     first = score(2)
-    (alert_id,) = first["quiet"]
-    assert (first["alerts"], first["quiet"], world.messages()) == ([], {alert_id: "planned: the move"}, [])
+    (alert_id,) = first["suppressed"]
+    assert (first["alerts"], first["suppressed"], world.messages()) == ([], {alert_id: "planned: the move"}, [])
     second = score(3)
-    assert (second["updated"], second["quiet"]) == ([alert_id], {})
+    assert (second["updated"], second["suppressed"]) == ([alert_id], {})
     (message,) = world.messages()
     assert "1,350.0 GB above what is usual, where at most 700.0 GB were planned: the move" in message
     assert score(3)["updated"] == []

@@ -257,8 +257,8 @@ def _alert(features: pa.Table, keys: list[tuple[str, ...]], incident: Incident, 
         "anomalous_hours": incident.hours,
         "is_provisional": last >= hours - 48,
         "is_estimated": last >= hours - 6,
-        "looks_like": "a hot-linked object",
-        "first_look": "Look at the bucket's access log by key; then put a CDN or signed URLs in front.",
+        "likely_cause": "a hot-linked object",
+        "next_step": "Look at the bucket's access log by key; then put a CDN or signed URLs in front.",
     }
 
 

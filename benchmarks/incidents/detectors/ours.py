@@ -1,9 +1,8 @@
 """Egress Sentinel, through its public doors: exports to features to a trained model to the Lambda's own decision.
 
 Features and models are kept by a hash of the exports and of the code that made them, so that a change of one room
-makes anew only what depends on it. The decision runs `anomaly_detector.detector.Detector` itself against
-moto in this process; `whole_way=True` takes `egress_sentinel.pipeline.scoring.score` instead (a local endpoint and a
-Lambda in processes of their own), and a test holds that both give the same alerts.
+makes anew only what depends on it. The decision is `egress_alerts.detector.Detector`, in this process; a test holds
+that the deployed path gives the same alerts.
 """
 
 from __future__ import annotations
@@ -11,19 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anomaly_detection
-import anomaly_detector
+import egress_alerts
 import egress_features
-from anomaly_detector.settings import Policy
 from benchmarks.incidents.alert import Alert
 from benchmarks.incidents.detectors import in_process
+from egress_alerts.policy import Policy
 from egress_features import build_features
-from egress_sentinel.pipeline import scoring
 from egress_sentinel.pipeline.training import train
 
 if TYPE_CHECKING:
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
 
     from benchmarks.incidents.truth import Case
 
-POLICY: dict[str, str] = {}
+POLICY: dict[str, float] = {}
 HYPERPARAMETERS: dict[str, str] = {}
 
 
@@ -61,26 +58,22 @@ def model_of(
 
 
 def alert_records(
-    case: Case, cache: Path, *, whole_way: bool = False, forest: bool = True, policy: Mapping[str, str] | None = None
+    case: Case, cache: Path, *, forest: bool = True, policy: Mapping[str, float] | None = None
 ) -> list[dict[str, Any]]:
     """Return the detector's alert records, each with its incident's hours as `hours`: (hour, excess_usd, excess_gb).
 
     Parameters
     ----------
-    whole_way : bool
-        Through `egress_sentinel.pipeline.scoring.score`; the records then have no `hours`.
     forest : bool
         Without it every hour counts as anomalous, so that what remains is the expectation and the decision's floors.
     policy : mapping, optional
-        Variables of the Lambda's policy in place of those of `POLICY`.
+        Values of the alert policy in place of those of `POLICY`.
     """
     variables = POLICY | dict(policy or {})
     features = features_of(case, cache)
     model = model_of(case, features, cache)
-    if whole_way:
-        return _whole_way(case, features, model)
     key = _hash(
-        [features, model, Path(in_process.__file__)], [_source(anomaly_detector), json.dumps(variables), str(forest)]
+        [features, model, Path(in_process.__file__)], [_source(egress_alerts), json.dumps(variables), str(forest)]
     )
     path = cache / f"alerts-{key}.json"
     if not path.exists():
@@ -92,7 +85,7 @@ def alert_records(
     return records
 
 
-def alerts(case: Case, cache: Path, *, forest: bool = True, policy: Mapping[str, str] | None = None) -> list[Alert]:
+def alerts(case: Case, cache: Path, *, forest: bool = True, policy: Mapping[str, float] | None = None) -> list[Alert]:
     """Return Egress Sentinel's alerts, of `alert_records`."""
     return [alert_of(case, record) for record in alert_records(case, cache, forest=forest, policy=policy)]
 
@@ -138,19 +131,11 @@ def moment(case: Case, hour: int) -> datetime:
     return case.start + timedelta(hours=hour)
 
 
-def _decided(case: Case, features: Path, model: Path | None, policy: Mapping[str, str]) -> list[dict[str, Any]]:
+def _decided(case: Case, features: Path, model: Path | None, policy: Mapping[str, float]) -> list[dict[str, Any]]:
     start = moment(case, case.train_hours)
-    with in_process.account(features, start, policy) as account:
-        account.run(model, start, moment(case, case.hours))
-        return account.records()
-
-
-def _whole_way(case: Case, features: Path, model: Path) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        result = scoring.score(
-            features, Path(folder), model_tar=model, start=moment(case, case.train_hours), policy=POLICY
-        )
-        return result.alerts
+    account = in_process.Account(features, start, Policy.from_values(policy))
+    account.run(model, start, moment(case, case.hours))
+    return account.records()
 
 
 def _source(package: Any) -> str:

@@ -120,8 +120,8 @@ def test_alerts_come_with_the_delivery_that_has_their_hour(whole: tuple[Path, di
         # 60 hours of 60 GB at 9 cents, of which the bill shows the first ones after two nights at the latest.
         assert alert["excess_usd"] == pytest.approx(60 * 60 * 0.09, rel=0.05)
         assert 0 < alert["avoidable_usd"] < alert["excess_usd"] - alert["excess_before_alert_usd"]
-    (quiet,) = result["quiet"]
-    assert (quiet["resource_id"], quiet["quieted_by"]) == ("logs-3", "planned: the archive moves")
+    (quiet,) = result["suppressed"]
+    assert (quiet["resource_id"], quiet["suppressed_by"]) == ("logs-3", "planned: the archive moves")
     assert not {"media-prod", "assets"} & {row["resource_id"] for row in quiet["contributors"]}
     total = sum(alert["avoidable_usd"] for alert in result["alerts"])
     assert result["totals"]["avoidable_usd"] == pytest.approx(total, abs=0.01)
@@ -161,7 +161,7 @@ def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
         tmp_path / "before", bill, "--feedback", str(feedback(tmp_path / "b.json", "2026-09-22T23:00:00Z"))
     )
     assert [alert["resource_id"] for alert in before["alerts"]] == ["media-prod"]
-    assert {a["resource_id"]: a["quieted_by"] for a in before["quiet"]}["assets"] == "0123456789abcdef"
+    assert {a["resource_id"]: a["suppressed_by"] for a in before["suppressed"]}["assets"] == "0123456789abcdef"
     assert any(sentence.startswith("1 of 1 verdicts") for sentence in before["assumptions"])
     after = backtest(tmp_path / "after", bill, "--feedback", str(feedback(tmp_path / "a.json", "2026-09-23T00:00:01Z")))
     seen = [[(a["alerted_at_utc"], a["as_told"]) for a in one["alerts"]] for one in (result, after)]

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.egress_sentinel.test_feedback import with_keys
 
-from anomaly_detector.planned import events_of
+from egress_alerts.planned import read_calendar
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.planned import read_planned
 from egress_sentinel.pipeline.training import train
+from tests.egress_sentinel.pipeline.test_feedback import with_keys
 from tests.support.models import matrix, write_part
 
 FILE = """
@@ -44,7 +44,7 @@ def test_days_end_at_their_end_and_hours_where_they_say(tmp_path: Path) -> None:
         ("2026-10-02T00:00:00Z", "2026-10-03T00:00:00Z"),
         ("2026-10-03T20:00:00Z", "2026-10-04T02:00:00Z"),
     ]
-    assert len(events_of(json.dumps(events))) == 2
+    assert len(read_calendar(json.dumps(events))) == 2
     assert read_planned(write(tmp_path, json.dumps(events), "planned.json")) == events
 
 

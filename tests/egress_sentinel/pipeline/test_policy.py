@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from anomaly_detector.incidents import Series
 from anomaly_detector.settings import Settings
+from egress_alerts.series import Series
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.policy import policy_variables
 

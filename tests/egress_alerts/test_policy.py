@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detector.floors import Floors
-from anomaly_detector.incidents import Hour, Series, find_incidents
-from anomaly_detector.settings import Policy, Settings, SettingsError
+from anomaly_detector.settings import Settings, SettingsError
+from egress_alerts.incidents import Hour, find_incidents
+from egress_alerts.policy import Floors, Policy
+from egress_alerts.series import Series
 
 ACCOUNTS, CLASSES = ("111122223333", "444455556666"), ("internet", "inter_az")
 NEEDED = dict.fromkeys(("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"), "x")  # fmt: skip

@@ -2,8 +2,9 @@
 
 import pytest
 
-from anomaly_detector.incidents import Hour, Incident, Series
-from anomaly_detector.likely import likely
+from egress_alerts.incidents import Hour, Incident
+from egress_alerts.series import Series
+from egress_alerts.signatures import likely_cause
 
 MONDAY_NOON = 494_196  # 2026-05-18T12:00Z
 SATURDAY = MONDAY_NOON + 5 * 24
@@ -40,7 +41,7 @@ def kind(lead: Series, *members: list[Hour]) -> str:
     incident = Incident("id", MONDAY_NOON)
     for member in members:
         incident.add(member)
-    return likely(incident, lead).kind
+    return likely_cause(incident, lead).incident_class
 
 
 GROWTH = [10.0 * 1.5**i for i in range(12)]
@@ -75,4 +76,4 @@ def test_every_incident_gets_something_to_look_at_first() -> None:
         lead = series(egress_class)
         incident = Incident("id", MONDAY_NOON)
         incident.add(hours(lead, [80.0]))
-        assert len(likely(incident, lead).first_look) > 20
+        assert len(likely_cause(incident, lead).next_step) > 20

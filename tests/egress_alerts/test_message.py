@@ -1,9 +1,10 @@
 """The text of an alert, read aloud."""
 
-from anomaly_detector.alerts import alert_of
-from anomaly_detector.incidents import Hour, Incident, Series
-from anomaly_detector.message import message_of, subject_of
-from anomaly_detector.settings import Policy
+from egress_alerts.alert import build_alert
+from egress_alerts.incidents import Hour, Incident
+from egress_alerts.message import render_message, render_subject
+from egress_alerts.policy import Policy
+from egress_alerts.series import Series
 
 TEXT = [
     "HIGH   $577.53 so far, about $1,540.08 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to the "
@@ -34,18 +35,18 @@ def hot(resource: str, gb: float, expected: float) -> list[Hour]:
 def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
-    alert = alert_of(
+    alert = build_alert(
         incident, Policy(), "the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)"
     )
-    assert message_of([alert], {}).splitlines() == TEXT
-    assert subject_of([alert]) == "HIGH egress: $1,540 a day in 210012345678 eu-west-1 internet"
+    assert render_message([alert], {}).splitlines() == TEXT
+    assert render_subject([alert]) == "HIGH egress: $1,540 a day in 210012345678 eu-west-1 internet"
 
 
 def test_many_alerts_stay_below_the_limit() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add(hot("x" * 1000, 700.0, 40.0))
-    alert = alert_of(incident, Policy(), "")
-    text = message_of([alert] * 500, {})
+    alert = build_alert(incident, Policy(), "")
+    text = render_message([alert] * 500, {})
     assert len(text.encode()) < 256_000
     assert "more in the alerts table" in text.splitlines()[-1]
-    assert len(subject_of([alert] * 500)) <= 100
+    assert len(render_subject([alert] * 500)) <= 100

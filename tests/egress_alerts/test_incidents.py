@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_detector.alerts import alert_of
-from anomaly_detector.incidents import Hour, Incident, Series, find_incidents
-from anomaly_detector.settings import Policy
+from egress_alerts.alert import build_alert
+from egress_alerts.incidents import Hour, Incident, find_incidents
+from egress_alerts.policy import Policy
+from egress_alerts.series import Series
 
 POLICY = Policy(lasting_hours=1)
 KEYS = ("region", "service", "egress_class", "resource_id")
@@ -127,7 +128,7 @@ def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
 @given(bills)
 def test_an_alert_says_what_each_series_carried_in_its_largest_day(rows: list[Hour]) -> None:
     for incident in replay(rows, []).values():
-        for row in alert_of(incident, POLICY, "")["contributors"]:
+        for row in build_alert(incident, POLICY, "")["contributors"]:
             (member,) = [
                 hours
                 for s, hours in incident.members.items()
