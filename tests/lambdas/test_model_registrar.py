@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 from boto3.dynamodb.types import TypeSerializer
-from egress_sentinel.pipeline.exclusions import exclusions_of
 
 from anomaly_detection.artifact import pack
 from anomaly_detection.exclusions import read_exclusions
+from egress_alerts.exclusions import build_exclusions
+from egress_alerts.planned import read_calendar
 from egress_sentinel.pipeline.feedback import judge, put_in_table
 from local_aws import LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaError, LambdaProcess
 from model_registrar.failure import job_name, reason_of
+from tests.support.alerts import alert_record
 from tests.support.models import matrix, run_training_script, write_part
 
 GROUP, BUCKET = "egress-sentinel", "models-bucket"
@@ -170,15 +172,14 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     assert found["training_job"] is None
 
 
-SERIES = {"region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
 HOURS = {"start_hour_utc": "2026-10-17T22:00:00Z", "end_hour_utc": "2026-10-19T01:00:00Z"}
 
 
 def alert(name: str, **other: str) -> dict[str, Any]:
-    """Return as much of an alert as matters here; its bucket has its name."""
-    row = SERIES | {"resource_id": f"bucket-{name}", "excess_gb": 5.0, "day_excess_gb": 4.0}
-    about = {"alert_id": name, "account_id": "111122223333", "region": "eu-west-1", "contributors": [row]}
-    return about | HOURS | {"suppressed_by": ""} | other
+    """Return an alert on a bucket that has its name."""
+    record = alert_record(name, **HOURS, **other)
+    row = {**record["contributors"][0], "resource_id": f"bucket-{name}"}
+    return {**record, "contributors": [row]}
 
 
 def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World) -> None:
@@ -190,23 +191,23 @@ def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World
         {"note": "moves", "from": "2026-10-14T00:00:00Z", "to": "2026-10-16T00:00:00Z", "resource": "*x*", "max_gb": 5}
     ]
     world.plan(events)
+    calendar = read_calendar(json.dumps(events))
     dynamodb, table = world.aws.client("dynamodb"), f"{GROUP}-alerts"
     for one in alerts:
-        rows = [{n: v if isinstance(v, str) else Decimal(str(v)) for n, v in one["contributors"][0].items()}]
-        item = one | {"contributors": rows}
+        item = json.loads(json.dumps(one), parse_float=Decimal)
         dynamodb.put_item(TableName=table, Item={n: TypeSerializer().serialize(v) for n, v in item.items()})
     put_in_table(dynamodb, table, verdicts)
     url = world.function.invoke({"action": "prepare", "execution": "weekly"})["exclude"]
     key = f"{url.removeprefix(f's3://{BUCKET}/')}exclude.jsonl"
     text = world.aws.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"].read().decode()
     lines = [json.loads(line) for line in text.splitlines()]
-    assert sorted(lines, key=str) == sorted(exclusions_of(alerts, verdicts, events), key=str)
+    assert sorted(lines, key=str) == sorted(build_exclusions(alerts, verdicts, calendar), key=str)
     named = {line["why"]: line.get("resource_id") for line in lines}
     assert named == {
         "alert gone, true": "bucket-gone",
         "alert planned, planned": "bucket-planned",
         "alert true, true": "bucket-true",
-        "alert unjudged, not judged": "bucket-unjudged",
+        "alert unjudged, no verdict": "bucket-unjudged",
         "alert wave, planned": "bucket-wave",
         "planned: moves": "*x*",
     }
@@ -219,14 +220,11 @@ def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World
 def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
     url = world.artifact("led", "--holdout_share", "0.2")
     model_id = world.register(url)["model_id"]
-    stored = {"alert_id": "a1b2", "account_id": "111122223333", "region": "eu-west-1"}
-    stored |= {"start_hour_utc": "2026-10-17T22:00:00Z", "end_hour_utc": "2026-10-19T01:00:00Z", "model_id": model_id}
-    put = world.aws.client("dynamodb").put_item
-    put(TableName=f"{GROUP}-alerts", Item={name: {"S": value} for name, value in stored.items()})
-    put(
-        TableName=f"{GROUP}-alerts",
-        Item={n: {"S": v} for n, v in (stored | {"alert_id": "old", "model_id": "ff"}).items()},
-    )
+    for alert_id, model in (("a1b2", model_id), ("old", "ff")):
+        item = json.loads(json.dumps(alert_record(alert_id, model_id=model, **HOURS)), parse_float=Decimal)
+        world.aws.client("dynamodb").put_item(
+            TableName=f"{GROUP}-alerts", Item={n: TypeSerializer().serialize(v) for n, v in item.items()}
+        )
     # The script takes its job's name from the environment, so this is the job that it says it was.
     world.sagemaker.create_training_job(
         TrainingJobName="egress-2026-11-01",

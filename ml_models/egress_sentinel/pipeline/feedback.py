@@ -125,4 +125,7 @@ def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> Alert:
     item: dict[str, Any] = {name: deserialize(value) for name, value in (found or {}).items()}
     if not item or "verdict" in item:
         raise UserError(f"the table {table} has no alert {alert_id}; the alert says its id in its last line")
-    return read_alert(item)
+    try:
+        return read_alert(item)
+    except ValueError as error:
+        raise UserError(f"the table {table}: {error}") from error

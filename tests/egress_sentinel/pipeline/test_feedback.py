@@ -14,17 +14,13 @@ import pytest
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.feedback import add_to_file, judge, read_feedback
 from egress_sentinel.pipeline.training import train
+from tests.support.alerts import alert_record
 from tests.support.models import matrix, write_part
 
 KEYS = {"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
 KEYS |= {"resource_id": "media-prod"}
 SIZE = {"excess_gb": 75.0, "day_excess_gb": 75.0}
-ALERT: dict[str, Any] = KEYS | {
-    "alert_id": "0123456789abcdef",
-    "contributors": [KEYS | SIZE | {"share": 1.0}],
-    "start_hour_utc": "2026-10-02T02:00:00Z",
-    "end_hour_utc": "2026-10-02T11:00:00Z",
-}
+ALERT = alert_record()
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -47,7 +43,7 @@ def test_the_last_verdict_on_an_alert_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("0123456789abcdef", "maybe"), "'maybe' is no verdict; accepted are true, false, planned"),
+        (("0123456789abcdef", "maybe"), "the verdict is 'maybe'; accepted are true, false, planned"),
         (("fedcba9876543210", "true"), "alerts.json has no alert fedcba9876543210; it has 0123456789abcdef"),
     ],
 )

@@ -1,15 +1,13 @@
-"""A policy file on this machine becomes the variables that the Lambda reads; options come before it."""
+"""A policy file and the options over it become the policy of a run."""
 
 from pathlib import Path
 
 import pytest
 
-from anomaly_detector.settings import Settings
-from egress_alerts.series import Series
+from egress_alerts.policy import Policy
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.policy import policy_variables
+from egress_sentinel.pipeline.policy import read_policy
 
-NEEDED = dict.fromkeys(("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"), "x")
 FILE = """
 min_excess_usd = 10
 incident_gap_hours = 48
@@ -26,15 +24,14 @@ min_excess_usd = 20.5
 """
 
 
-def test_the_lambda_reads_what_was_written(tmp_path: Path) -> None:
+def test_the_policy_is_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(FILE)
-    variables = policy_variables(path, {"min_excess_usd": None, "min_excess_gb": 3, "min_excess_percent": None})
-    policy = Settings.from_environment(NEEDED | variables).policy
+    policy = read_policy(path, {"min_excess_usd": None, "min_excess_gb": 3, "min_excess_percent": None})
     assert (policy.min_excess_usd, policy.min_excess_gb, policy.min_excess_percent) == (10, 3, 30)
     assert (policy.incident_gap_hours, policy.severity_usd_per_day) == (48, (100, 1000, 10_000))
     usd = [
-        policy.floors(Series(account, "eu-west-1", "AmazonEC2", egress_class, "")).min_excess_usd
+        policy.floors(account, egress_class).min_excess_usd
         for account in ("111122223333", "444455556666")
         for egress_class in ("inter_az", "internet")
     ]
@@ -44,28 +41,28 @@ def test_the_lambda_reads_what_was_written(tmp_path: Path) -> None:
 def test_an_option_comes_before_the_file_and_an_override_before_both(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(FILE)
-    policy = Settings.from_environment(NEEDED | policy_variables(path, {"min_excess_usd": 7})).policy
+    policy = read_policy(path, {"min_excess_usd": 7})
     assert policy.min_excess_usd == 7
-    assert policy.floors(Series("1", "r", "s", "inter_az", "")).min_excess_usd == 100
-    assert policy_variables(None, {"min_excess_usd": None}) == {}
+    assert policy.floors("444455556666", "inter_az").min_excess_usd == 100
+    assert read_policy(None, {"min_excess_usd": None}) == Policy()
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("min_excess_usd = ", "policy.toml is no TOML: "),
-        ("min_usd = 5", "policy.toml has 'min_usd'; accepted are min_excess_usd, "),
+        ("min_excess_usd = ", "policy.toml is not TOML: "),
+        ("min_usd = 5", "policy.toml: has 'min_usd'; accepted are min_excess_usd, "),
         ("min_excess_usd = '5'", "policy.toml: min_excess_usd is '5'; a number of at least 0 is accepted"),
         ("incident_gap_hours = 12", "policy.toml: incident_gap_hours is 12; a number of at least 24 is accepted"),
         ("severity_usd_per_day = [5, 4, 6]", "severity_usd_per_day is [5, 4, 6]; accepted are three rising"),
-        ("overrides = 1", "policy.toml: overrides are tables; write each as [[overrides]]"),
+        ("overrides = 1", "policy.toml: overrides must be a list; in a policy.toml, write each one as [[overrides]]"),
         (
             "[[overrides]]\naccount = 1\nmin_excess_usd = 1",
             "override 1: account is 1; accepted are 12 digits in quotes",
         ),
         ("[[overrides]]\negress_class = 'nat'\nmin_excess_usd = 1", "override 1: egress_class is 'nat'; accepted are"),
-        ("[[overrides]]\nmin_excess_usd = 1", "override 1 needs account or egress_class"),
-        ("[[overrides]]\negress_class = 'vpn'\nmin_usd = 1", "override 1 has 'min_usd'; accepted are account"),
+        ("[[overrides]]\nmin_excess_usd = 1", 'override 1: {"min_excess_usd": 1} needs account or egress_class'),
+        ("[[overrides]]\negress_class = 'vpn'\nmin_usd = 1", "override 1: has 'min_usd'; accepted are account"),
         ("[[overrides]]\negress_class = 'vpn'\nmin_excess_gb = -1", "override 1: min_excess_gb is -1; a number"),
     ],
 )
@@ -73,11 +70,11 @@ def test_a_bad_file_is_one_sentence_that_says_where(tmp_path: Path, text: str, s
     path = tmp_path / "policy.toml"
     path.write_text(text)
     with pytest.raises(UserError) as refused:
-        policy_variables(path, {})
+        read_policy(path, {})
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read the policy from .*policy.toml: No such file"):
-        policy_variables(tmp_path / "policy.toml", {})
+        read_policy(tmp_path / "policy.toml", {})
