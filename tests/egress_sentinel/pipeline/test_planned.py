@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.egress_sentinel.test_feedback import with_keys
+from tests.egress_sentinel.pipeline.test_feedback import with_keys
 
 from anomaly_detector.planned import events_of
 from egress_sentinel.errors import UserError
