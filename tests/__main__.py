@@ -1,8 +1,8 @@
 """The suite in processes side by side: `python -m tests [ARGUMENTS OF PYTEST]`.
 
-Each process takes the next part when it is done with one, the longest first. The tests of Terraform mostly wait, for the
-provider and for services that come up; meanwhile the others compute. A part is printed when it ends. The processes are
-not pytest-xdist's workers, which ignore SIGINT.
+Each process takes the next part when it is done with one, the longest first. The tests of Terraform mostly wait, for
+the provider and for services that come up; meanwhile the others compute. A part is printed when it ends. The processes
+are not pytest-xdist's workers, which ignore SIGINT.
 """
 
 import json
@@ -34,7 +34,7 @@ NOTHING_SELECTED = 5  # a part that has no test of the chosen lane
 
 def main(arguments: list[str]) -> int:
     stopped = threading.Event()
-    # Ctrl-C reaches the processes too; they take down what they have started. A handler, unlike SIG_IGN, is not inherited.
+    # Ctrl-C reaches the processes too, and they stop what they have started. Unlike SIG_IGN, a handler is not inherited.
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(PROCESSES) as pool:
         counts = [Path(temporary, f"{number}.json") for number in range(len(PARTS))]

@@ -13,6 +13,8 @@ import pytest
 from egress_sentinel.deployment.source_bundle import write_source_bundle
 from tests.support.models import matrix, run_training_script, write_part
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 # The container's versions where this Python has them; scikit-learn's must be the container's minor version.
 PINNED = ["scikit-learn==1.9.0", "pandas==2.2.3", "numpy==2.5.1", "scipy==1.18.0", "joblib==1.5.3", "pyarrow==25.0.0"]

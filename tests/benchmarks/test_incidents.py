@@ -224,6 +224,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.mark.slow
 def test_the_short_way_gives_the_alerts_of_the_whole_way(small: Case, cache: Path) -> None:
     short = ours.alert_records(small, cache)
     whole = ours.alert_records(small, cache, whole_way=True)
@@ -235,6 +236,7 @@ def test_the_short_way_gives_the_alerts_of_the_whole_way(small: Case, cache: Pat
     assert {record["alert_id"]: record for record in short} == by_id
 
 
+@pytest.mark.slow
 def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path) -> None:
     for alert, record in zip(ours.alerts(small, cache), ours.alert_records(small, cache), strict=True):
         ranks = [rank for _, rank in alert.course]
@@ -244,6 +246,7 @@ def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path)
         assert alert.rank >= weight * sum(usd for _, usd, _ in record["hours"]) - 1e-6
 
 
+@pytest.mark.slow
 def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(small: Case, cache: Path) -> None:
     halves = feedback.replayed(small, cache)
     assert halves["without"].incidents == halves["with"].incidents
@@ -251,6 +254,7 @@ def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(smal
     assert halves["with"].found >= halves["without"].found
 
 
+@pytest.mark.slow
 def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
     records = ours.alert_records(small, cache)
     said = {verdict["judged_alert_id"]: verdict["verdict"] for verdict in feedback.verdicts_of(small, records)}
@@ -261,6 +265,7 @@ def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
     assert "true" in said.values()
 
 
+@pytest.mark.slow
 def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: Path, tmp_path: Path) -> None:
     names = (OURS, NO_FOREST, NO_HABIT, "tutorial forest", "robust z", "mean x (1 + t)")
     results = {}

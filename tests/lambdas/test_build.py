@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "urllib3", "six", "numpy", "pyarrow")
 

@@ -16,6 +16,8 @@ from anomaly_detector.settings import Policy
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
+pytestmark = pytest.mark.integration
+
 SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "inter_region", "arn:aws:s3:::media-prod")
 START = 494_196
 

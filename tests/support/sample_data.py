@@ -21,11 +21,10 @@ def required_program(*names: str) -> str:
     """Return the path of the first of these programs; skip where there is none, and fail in CI."""
     import shutil
 
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    skip_outside_ci(f"none of {', '.join(names)} is installed")
+    found = next(filter(None, map(shutil.which, names)), "")
+    if not found:
+        skip_outside_ci(f"none of {', '.join(names)} is installed")
+    return found
 
 
 def required_module(name: str) -> None:

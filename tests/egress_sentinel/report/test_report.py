@@ -41,6 +41,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
+@pytest.mark.integration
 def test_every_alert_has_its_row_and_its_charts(world: World, folder: Path, browser: webdriver.Chrome) -> None:
     page = folder / "report.html"
     write_report(
@@ -68,6 +69,7 @@ def test_every_alert_has_its_row_and_its_charts(world: World, folder: Path, brow
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@pytest.mark.integration
 def test_a_hostile_resource_id_is_text(world: World, folder: Path, browser: webdriver.Chrome) -> None:
     hostile = "</script><script>document.title='owned'</script>"
     alert = world.alerts[0] | {"resource_id": hostile}
