@@ -34,7 +34,7 @@ NOTHING_SELECTED = 5  # a part that has no test of the chosen lane
 
 def main(arguments: list[str]) -> int:
     stopped = threading.Event()
-    # Ctrl-C reaches the processes too, and they stop what they have started. Unlike SIG_IGN, a handler is not inherited.
+    # Ctrl-C reaches the processes too, and they stop what they started. Unlike SIG_IGN, a handler is not inherited.
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(PROCESSES) as pool:
         counts = [Path(temporary, f"{number}.json") for number in range(len(PARTS))]
