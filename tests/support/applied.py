@@ -124,7 +124,7 @@ def ended(execution: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_messages(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
-    """Listen to the topic; what comes back takes what was sent since the last call."""
+    """Listen to the topic; what comes back takes what was sent since the last call, at first since this one."""
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
     queue = sqs.create_queue(QueueName="somebody-reads")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -136,6 +136,7 @@ def read_messages(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return [json.loads(message["Body"]) for message in messages]
 
+    every(take)
     return take
 
 

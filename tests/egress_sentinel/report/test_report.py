@@ -89,6 +89,18 @@ def test_no_alerts_says_so(folder: Path) -> None:
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', text)
 
 
+def test_the_totals_are_those_of_the_features(world: World, folder: Path) -> None:
+    write_report([], folder / "features.parquet", folder / "totals.html")
+    found = re.search(r'id="figures">(.*?)</script>', (folder / "totals.html").read_text())
+    assert found is not None
+    drawn = {(trace["meta"], trace["name"]): sum(trace["y"]) for trace in json.loads(found[1])["totals"]["data"]}
+    for unit, column in (("GB", "egress_gb"), ("USD", "cost_usd")):
+        sums = world.features.group_by("egress_class").aggregate([(column, "sum")]).to_pylist()
+        assert sum(each[f"{column}_sum"] for each in sums) > 0
+        for each in sums:
+            assert drawn[unit, each["egress_class"]] == pytest.approx(each[f"{column}_sum"], rel=1e-3)
+
+
 def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -> None:
     alert = max(world.alerts, key=lambda one: one["anomalous_hours"])
     write_report([alert], folder / "features.parquet", folder / "band.html")

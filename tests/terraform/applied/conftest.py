@@ -17,14 +17,38 @@ from tests.support.own_model import own_model
 from tests.support.stack import Stack, applied, package
 from tests.support.terraform import EXAMPLES, require_terraform
 
+HERE = Path(__file__).parent
+# What was called is held against what is allowed once the others have called it; then all is destroyed.
+AT_THE_END = ("test_permissions.py", "test_destroy.py")
 
-@pytest.fixture(scope="module")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.integration)
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: AT_THE_END.index(item.path.name) + 1 if _is_at_the_end(item) else 0)
+
+
+def _is_at_the_end(item: pytest.Item) -> bool:
+    return item.path.parent == HERE and item.path.name in AT_THE_END
+
+
+@pytest.fixture
+def have_all_been_used(request: pytest.FixtureRequest) -> bool:
+    """Whether each test of this folder has run before this one, and passed."""
+    selected = {item.path.name for item in request.session.items if item.path.parent == HERE}
+    return selected == {path.name for path in HERE.glob("test_*.py")} and not request.session.testsfailed
+
+
+@pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_terraform()
     return package(tmp_path_factory.mktemp("build"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("bill")
     bill = write_demo_bill(folder)
@@ -32,7 +56,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[
     return folder / "features.parquet", json.loads(bill.labels.read_text())
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sensor's series by the hour, and the two artifacts of its inference pipeline."""
     folder = tmp_path_factory.mktemp("pipeline")
@@ -42,7 +66,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stacks(
     build: Path, pipeline: Path, features: tuple[Path, list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Stack]]:

@@ -3,7 +3,6 @@
 import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,24 +20,24 @@ from tests.support.applied import (
 from tests.support.stack import Stack
 
 
-def executions(stack: Stack) -> list[dict[str, Any]]:
+def executions(stack: Stack) -> dict[str, str]:
+    """Return the status of each execution of the feature query by its name."""
     arn = stack.outputs()["features_state_machine_arn"]
-    found: list[dict[str, Any]] = stack.aws.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
-    return found
+    found = stack.aws.client("stepfunctions").list_executions(stateMachineArn=arn)["executions"]
+    return {execution["name"]: execution["status"] for execution in found}
 
 
 def test_a_delivery_that_cannot_be_read_is_one_message(stacks: dict[str, Stack]) -> None:
     stack = stacks["notebook"]
     messages = read_messages(stack)
     period = f"{datetime.now(UTC):%Y-%m}"
-    stack.aws.client("s3").put_object(
-        Bucket=stack.outputs()["bucket"],
-        Key=f"exports/egress-sentinel/data/BILLING_PERIOD={period}/broken.parquet",
-        Body=b"no parquet",
-    )
+    s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
+    key = f"exports/egress-sentinel/data/BILLING_PERIOD={period}/broken.parquet"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"no parquet")
     arn = stack.outputs()["features_state_machine_arn"]
     stack.aws.client("stepfunctions").start_execution(stateMachineArn=arn, name="broken", input='{"days": 10}')
-    wait_for(lambda: executions(stack)[0]["status"] == "FAILED", 60)
+    wait_for(lambda: executions(stack)["broken"] == "FAILED", 60)
+    s3.delete_object(Bucket=bucket, Key=key)
     (message,) = messages()
     assert message["Subject"] == "egress-sentinel: no new features"
     expected = "No new hours are scored. The feature query broken failed at Line_hours: "
@@ -50,12 +49,12 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
     """EventBridge, the state machine, Athena, Glue, S3; then all that a file of features starts. No command is run."""
     stack = stacks["notebook"]
     s3, bucket, messages = stack.aws.client("s3"), stack.outputs()["bucket"], read_messages(stack)
-    for entry in s3.list_objects_v2(Bucket=bucket, Prefix="exports/")["Contents"]:
-        s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    before = executions(stack).keys()
     exports, label = deliver_bill(stack, tmp_path)
     s3.put_object(Bucket=bucket, Key="exports/egress-sentinel/metadata/BILLING_PERIOD=2026-10/m.json", Body=b"{}")
-    wait_for(lambda: len(executions(stack)) == 2 and all(e["status"] != "RUNNING" for e in executions(stack)), 120)
-    assert sorted(execution["status"] for execution in executions(stack)) == ["FAILED", "SUCCEEDED"]
+    (name,) = wait_for(lambda: executions(stack).keys() - before)
+    wait_for(lambda: executions(stack)[name] != "RUNNING", 120)
+    assert executions(stack)[name] == "SUCCEEDED"
 
     build_features(exports, tmp_path / "features.parquet")
     expected = pq.read_table(tmp_path / "features.parquet")

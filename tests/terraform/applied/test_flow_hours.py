@@ -15,6 +15,7 @@ from tests.support.applied import (
     alert_on,
     assert_same_hours,
     cut,
+    deliver_bill,
     every,
     of_day,
     put_bill,
@@ -107,12 +108,15 @@ def test_hours_that_the_bill_has_not_reached_become_the_alert_that_the_bill_conf
     assert "estimated from flow logs" in told[0]
 
 
-def test_flow_logs_that_cannot_be_read_do_not_keep_the_bill_from_being_scored(stacks: dict[str, Stack]) -> None:
+def test_flow_logs_that_cannot_be_read_do_not_keep_the_bill_from_being_scored(
+    stacks: dict[str, Stack], tmp_path: Path
+) -> None:
     stack = stacks["realtime"]
     s3, messages = stack.aws.client("s3"), read_messages(stack)
     place = "AWSLogs/aws-account-id=123456789012/aws-service=vpcflowlogs/aws-region=us-east-1"
     key = f"{place}/{datetime.now(UTC):year=%Y/month=%m/day=%d/hour=%H}/broken.log.parquet"
     s3.put_object(Bucket=stack.outputs()["flow_logs_bucket"], Key=key, Body=b"no parquet")
+    deliver_bill(stack, tmp_path)
     assert run_machine(stack, "flow_hours_state_machine_arn", {})["status"] == "FAILED"
     assert run_machine(stack, "flow_hours_state_machine_arn", {"tells": True})["status"] == "FAILED"
     assert run_machine(stack, "features_state_machine_arn", {})["status"] == "SUCCEEDED"

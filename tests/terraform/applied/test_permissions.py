@@ -114,12 +114,14 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack], function: str) -> None:
+def test_a_function_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], function: str, have_all_been_used: bool
+) -> None:
     example, on_a_fault = FUNCTIONS[function]
     stack = stacks[example]
     name = stack.outputs()[function]
     role = stack.aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
-    compare([stack], role, f"function-{name}", on_a_fault)
+    compare([stack], role, f"function-{name}", on_a_fault, both_ways=have_all_been_used)
 
 
 # What Step Functions does by itself: it hears of the end of what it started by a rule of its own, tags it, stops it.
@@ -140,29 +142,39 @@ BY_ATHENA |= {"s3:ListMultipartUploadParts"}
 
 
 @pytest.mark.parametrize("machine", ["features", "retraining", "flow-hours"])
-def test_a_state_machine_may_do_what_it_does_and_nothing_else(stacks: dict[str, Stack], machine: str) -> None:
+def test_a_state_machine_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], machine: str, have_all_been_used: bool
+) -> None:
     """Retraining writes other files of features than a delivery does, with the same role."""
     role = f"egress-sentinel-{machine}"
     examples = ["realtime"] if machine == "flow-hours" else ["complete", "notebook"]
-    compare([stacks[name] for name in examples], role, role, BY_STEP_FUNCTIONS | BY_ATHENA)
+    compare(
+        [stacks[name] for name in examples], role, role, BY_STEP_FUNCTIONS | BY_ATHENA, both_ways=have_all_been_used
+    )
 
 
 @pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])
 def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
-    stacks: dict[str, Stack], example: str, role: str
+    stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
 ) -> None:
     """A training job; and a model, which an endpoint and transform jobs serve."""
-    compare([stacks[example]], f"egress-sentinel-{role}", f"egress-sentinel-{role}", set())
+    compare(
+        [stacks[example]], f"egress-sentinel-{role}", f"egress-sentinel-{role}", set(), both_ways=have_all_been_used
+    )
 
 
-def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str]) -> None:
-    """Hold what was called against what a role allows, both ways."""
+def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *, both_ways: bool) -> None:
+    """Hold what was called against what a role allows, and what it allows against what was called."""
     recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
     calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
     granted = [pair for statement in statements(stacks[0], role) for pair in pairs(statement)]
-    assert len(calls) >= 4
     for call in calls:
         assert any(is_covered(call, pair) for pair in granted), f"{call} is not allowed"
+    if not both_ways:
+        pytest.skip(
+            "what a role never uses is known once all tests of this folder have passed; what it used is allowed"
+        )
+    assert len(calls) >= 4
     for action, resource in granted:
         # Who asks for a table of Glue needs the same right on its catalog and database.
         is_above_table = ":glue:" in resource and ":table/" not in resource

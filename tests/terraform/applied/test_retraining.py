@@ -59,11 +59,6 @@ def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, 
     """Both state machines, the training job with the real script, the registry, the message, and the promotion."""
     stack = stacks["complete"]
     messages = read_messages(stack)
-    assert retrain(stack, "nothing-there")["status"] == "FAILED"
-    (message,) = messages()
-    assert message["Subject"] == "Retraining failed at Features"
-    assert "the export egress-sentinel has no line of egress in the last 4 months" in message["Message"]
-
     forget_alerts(stack)
     deliver_bill(stack, tmp_path, days=28)
     done = retrain(stack, "weekly-1")
@@ -99,12 +94,26 @@ def test_retraining_runs_from_the_bill_to_a_model_that_serves(stacks: dict[str, 
         sagemaker.delete_model_package(ModelPackageName=summary["ModelPackageArn"])
 
 
-def test_a_training_script_that_refuses_is_quoted(stacks: dict[str, Stack]) -> None:
+def test_retraining_without_a_bill_is_one_message(stacks: dict[str, Stack]) -> None:
+    stack = stacks["complete"]
+    s3, bucket, messages = stack.aws.client("s3"), stack.outputs()["bucket"], read_messages(stack)
+    for entry in s3.list_objects_v2(Bucket=bucket, Prefix="exports/").get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=entry["Key"])
+    assert retrain(stack, "nothing-there")["status"] == "FAILED"
+    (message,) = messages()
+    assert message["Subject"] == "Retraining failed at Features"
+    assert "the export egress-sentinel has no line of egress in the last 4 months" in message["Message"]
+
+
+def test_a_training_script_that_refuses_is_quoted(stacks: dict[str, Stack], tmp_path: Path) -> None:
     stack = stacks["complete"]
     messages = read_messages(stack)
+    forget_alerts(stack)
+    deliver_bill(stack, tmp_path, days=28)
     key = "history/day=2026-10-09/broken.parquet"
     stack.aws.client("s3").put_object(Bucket=stack.outputs()["bucket"], Key=key, Body=b"PAR1")
     assert retrain(stack, "broken")["status"] == "FAILED"
+    stack.aws.client("s3").delete_object(Bucket=stack.outputs()["bucket"], Key=key)
     (message,) = [m for m in messages() if m.get("Subject") == "Retraining failed at Train"]
     assert "ExitCode 2" in message["Message"]
     assert "broken.parquet in the training channel is not a parquet part" in message["Message"]
