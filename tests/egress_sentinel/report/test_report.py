@@ -98,7 +98,7 @@ def test_the_totals_are_those_of_the_features(world: World, folder: Path) -> Non
         sums = world.features.group_by("egress_class").aggregate([(column, "sum")]).to_pylist()
         assert sum(each[f"{column}_sum"] for each in sums) > 0
         for each in sums:
-            assert drawn[unit, each["egress_class"]] == pytest.approx(each[f"{column}_sum"], rel=1e-3)
+            assert drawn.get((unit, each["egress_class"]), 0.0) == pytest.approx(each[f"{column}_sum"], rel=1e-3)
 
 
 def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -> None:
