@@ -36,8 +36,16 @@ demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to 
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
 
 .PHONY: test
-test: $(VENV)/.installed-test ## the whole test suite, in three processes side by side
+test: $(VENV)/.installed-test ## the tests without the slow ones, in three processes side by side
 	@$(BIN)/python -m tests
+
+.PHONY: test-fast
+test-fast: $(VENV)/.installed-test ## the tests that start no Terraform, no local AWS, no Spark, no browser
+	@$(BIN)/python -m tests -m 'not slow and not integration'
+
+.PHONY: test-all
+test-all: $(VENV)/.installed-test ## the whole test suite, as CI runs it
+	@$(BIN)/python -m tests -m ''
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom

@@ -1,38 +1,73 @@
-"""The whole suite, in processes side by side: `python -m tests [ARGUMENTS OF PYTEST]`.
+"""The suite in processes side by side: `python -m tests [ARGUMENTS OF PYTEST]`.
 
-The tests of Terraform mostly wait, for the provider and for services that come up; meanwhile the others compute. One
-process is shown as it runs, those beside it at the end. They are not pytest-xdist's workers, which ignore SIGINT.
+Each process takes the next part when it is done with one, the longest first. The tests of Terraform mostly wait, for
+the provider and for services that come up; meanwhile the others compute. A part is printed when it ends. The processes
+are not pytest-xdist's workers, which ignore SIGINT.
 """
 
+import json
+import os
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-PYTEST = (sys.executable, "-m", "pytest")
-BESIDE = (("tests/terraform",), ("tests/egress_sentinel", "tests/local_aws", "tests/notebooks", "tests/benchmarks"))
+PROCESSES = 3
+PARTS = (
+    ("tests/terraform/applied",),
+    ("tests/egress_sentinel/pipeline", "tests/egress_sentinel/demo"),
+    ("tests/egress_features",),
+    ("tests/egress_sentinel",),
+    ("tests/terraform",),
+    ("tests/lambdas",),
+    ("tests/anomaly_detection",),
+    ("tests/notebooks", "tests/benchmarks", "tests/local_aws"),
+    ("tests",),
+)
+NOTHING_SELECTED = 5  # a part that has no test of the chosen lane
 
 
 def main(arguments: list[str]) -> int:
-    # In the background of a script SIGINT is ignored, and would be by what the tests start and interrupt.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with tempfile.TemporaryDirectory() as temporary:
-        printed = {folders: Path(temporary, str(number)) for number, folders in enumerate(BESIDE)}
-        running = []
-        for folders, path in printed.items():
-            # Each remembers its own failures.
-            command = [*PYTEST, *folders, "--override-ini", f"cache_dir=.pytest_cache/{path.name}", *arguments]
-            with path.open("wb") as file:
-                running.append(subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT))
-        ignored = [f"--ignore={folder}" for folders in BESIDE for folder in folders]
-        running.append(subprocess.Popen([*PYTEST, *ignored, *arguments]))
-        # Ctrl-C reaches them as well; what they have started, they take down.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        statuses = [process.wait() for process in running]
-        for path in printed.values():
-            sys.stdout.buffer.write(path.read_bytes())
-    return next((status for status in statuses if status), 0)
+    stopped = threading.Event()
+    # Ctrl-C reaches the processes too, and they stop what they started. Unlike SIG_IGN, a handler is not inherited.
+    signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(PROCESSES) as pool:
+        counts = [Path(temporary, f"{number}.json") for number in range(len(PARTS))]
+
+        def run(number: int) -> int:
+            return signal.SIGINT if stopped.is_set() else _run(number, arguments, counts[number])
+
+        statuses = set(pool.map(run, range(len(PARTS))))
+        total = Counter[str]()
+        for path in counts:
+            total.update(json.loads(path.read_text()) if path.exists() else {})
+    print(", ".join(f"{number:,} {what}" for what, number in total.items() if number), flush=True)
+    statuses -= {0, NOTHING_SELECTED} if 0 in statuses else {0}
+    return next(iter(statuses), 0)
+
+
+def _run(number: int, arguments: list[str], counts: Path) -> int:
+    """Run one part, without what other parts have, and print what it printed."""
+    folders = PARTS[number]
+    others = {folder for part in PARTS for folder in part} - set(folders)
+    ignored = [f"--ignore={other}" for other in others if any(other.startswith(f"{folder}/") for folder in folders)]
+    # Each remembers its own failures.
+    own = ["--override-ini", f"cache_dir=.pytest_cache/{number}"]
+    environment = os.environ | {"EGRESS_SENTINEL_TEST_COUNTS": str(counts)}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *folders, *ignored, *own, *arguments],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    took = f"== {' '.join(folders)}: {time.monotonic() - started:.0f} s\n"
+    sys.stdout.buffer.write(done.stdout + took.encode())
+    sys.stdout.buffer.flush()
+    return done.returncode
 
 
 if __name__ == "__main__":

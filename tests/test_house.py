@@ -44,5 +44,5 @@ def test_links_in_the_docs_lead_somewhere() -> None:
 
 def test_make_help_lists_every_command() -> None:
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for command in ("demo", "test", "lint", "package", "bench", "clean"):
+    for command in ("demo", "test", "test-fast", "test-all", "lint", "package", "bench", "clean"):
         assert re.search(rf"^{command}\s+\w", listed, re.MULTILINE), command

@@ -13,21 +13,31 @@ import pytest
 from egress_sentinel.deployment.source_bundle import write_source_bundle
 from tests.support.models import matrix, run_training_script, write_part
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 # The container's versions where this Python has them; scikit-learn's must be the container's minor version.
 PINNED = ["scikit-learn==1.9.0", "pandas==2.2.3", "numpy==2.5.1", "scipy==1.18.0", "joblib==1.5.3", "pyarrow==25.0.0"]
 LOOSE = ["scikit-learn==1.9.*", "pandas<3", "numpy", "scipy", "joblib", "pyarrow"]
 SERVING = ["flask"]
+BUILDING = ["setuptools>=70.1"]  # the first with bdist_wheel; Python 3.11's venv brings 65.5
 
 
 def container_python() -> str | None:
-    """Return a Python 3.12, the container's, where this machine has one."""
+    """Return a Python 3.12, the container's, from the path, from pyenv or from uv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [shutil.which("python3.12"), *map(str, sorted(pyenv.glob("3.12.*/bin/python3.12")))]
-    for python in filter(None, found):
-        if subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0:
-            return python
+    uv = Path(os.environ.get("UV_PYTHON_INSTALL_DIR", Path.home() / ".local" / "share" / "uv" / "python"))
+    beside = Path(sys.base_prefix).parent  # pyenv and uv install one interpreter beside the other
+    folders = [folder for parent in (pyenv, uv, beside) for folder in sorted(parent.glob("*3.12*"), reverse=True)]
+    for python in (shutil.which("python3.12"), *(folder / "bin" / "python3.12" for folder in folders)):
+        if python and Path(python).exists() and _can_make_environments(python):
+            return str(python)
     return None
+
+
+def _can_make_environments(python: str | Path) -> bool:
+    """Try it: a shim of pyenv exists for interpreters that are not switched on, and Debian leaves ensurepip out."""
+    return subprocess.run([python, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +48,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([python or sys.executable, "-m", "venv", folder / "venv"], check=True)
     pip = [folder / "venv" / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Compiling all of it takes longer than installing it; the few modules that are imported are compiled then.
-    packages = [*(PINNED if python else LOOSE), *SERVING, "setuptools"]
+    packages = [*(PINNED if python else LOOSE), *SERVING, *BUILDING]
     subprocess.run([*pip, "--no-compile", *packages], check=True)
     write_source_bundle(folder / "sourcedir.tar.gz")
     with tarfile.open(folder / "sourcedir.tar.gz") as archive:

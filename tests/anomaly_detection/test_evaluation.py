@@ -15,6 +15,8 @@ from hypothesis.extra.numpy import arrays
 from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, inject, why_not
 from tests.support.models import NAMES, matrix, run_training_script, write_hours, write_part
 
+pytestmark = pytest.mark.integration
+
 
 def distance(values: np.ndarray) -> np.ndarray:
     """Score as a model would: rows far from 0 are below 0."""

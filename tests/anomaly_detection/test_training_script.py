@@ -17,6 +17,8 @@ from anomaly_detection.training_script import main
 from egress_features import schema_hash
 from tests.support.models import NAMES, matrix, run_training_script, write_part
 
+pytestmark = pytest.mark.integration
+
 
 def test_the_artifact_says_what_it_was_made_of(model_dir: Path) -> None:
     manifest = json.loads((model_dir / "manifest.json").read_text())

@@ -12,6 +12,7 @@ MISSING = "missing feature: residual_spread is empty in 30 % of the rows"
 NOTHING = "nothing changes"
 
 
+@pytest.mark.slow
 def test_it_measures_quiet_days_and_the_days_until_a_drift_is_noticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -231,6 +231,7 @@ def test_an_alert_record_has_the_hours_of_its_incident(small: Case, cache: Path)
         assert len({hour for hour, _, _ in record["hours"]}) == record["anomalous_hours"]
 
 
+@pytest.mark.slow
 def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path) -> None:
     for alert, record in zip(ours.alerts(small, cache), ours.alert_records(small, cache), strict=True):
         ranks = [rank for _, rank in alert.course]
@@ -240,6 +241,7 @@ def test_our_alerts_rise_by_the_dollars_of_their_hours(small: Case, cache: Path)
         assert alert.rank >= weight * sum(usd for _, usd, _ in record["hours"]) - 1e-6
 
 
+@pytest.mark.slow
 def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(small: Case, cache: Path) -> None:
     halves = feedback.replayed(small, cache)
     assert halves["without"].incidents == halves["with"].incidents
@@ -247,6 +249,7 @@ def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(smal
     assert halves["with"].found >= halves["without"].found
 
 
+@pytest.mark.slow
 def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
     records = ours.alert_records(small, cache)
     said = {verdict["judged_alert_id"]: verdict["verdict"] for verdict in feedback.verdicts_of(small, records)}
@@ -257,6 +260,7 @@ def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
     assert "true" in said.values()
 
 
+@pytest.mark.slow
 def test_every_detector_is_measured_and_the_tables_name_it(small: Case, cache: Path, tmp_path: Path) -> None:
     names = (OURS, NO_FOREST, NO_HABIT, "tutorial forest", "robust z", "mean x (1 + t)")
     results = {}

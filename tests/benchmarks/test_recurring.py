@@ -8,6 +8,8 @@ from benchmarks.incidents import feedback, recurring
 from benchmarks.incidents.alert import Alert
 from benchmarks.incidents.truth import Case
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory: pytest.TempPathFactory) -> Case:

@@ -124,6 +124,15 @@ def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
     assert not found(0.0, 0.0)
 
 
+def test_an_incident_goes_on_after_a_gap_of_a_week_and_not_of_an_hour_more() -> None:
+    def incidents(gap: int) -> int:
+        first = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False)
+        return len(find_incidents(POLICY, [], [], [first, first._replace(hour=10 + gap)]))
+
+    assert incidents(POLICY.incident_gap_hours) == 1
+    assert incidents(POLICY.incident_gap_hours + 1) == 2
+
+
 @settings(max_examples=200, deadline=None)
 @given(bills)
 def test_an_alert_says_what_each_series_carried_in_its_largest_day(rows: list[Hour]) -> None:

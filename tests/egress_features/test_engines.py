@@ -101,6 +101,7 @@ def spark() -> Iterator[Engine]:
             yield engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bill", "every"), [("real", 24), ("demo", 12)])
 def test_spark_gives_what_duckdb_gives(bill: str, every: int, spark: Engine, tmp_path: Path) -> None:
     files = find_exports([sample("cur_legacy")]) if bill == "real" else [some_days_of_the_demo(tmp_path)]
@@ -153,6 +154,7 @@ def test_spark_refuses_what_is_no_number(spark: Engine, tmp_path: Path) -> None:
         build_features([bad], tmp_path / "spark.parquet", engine=spark)
 
 
+@pytest.mark.slow
 def test_spark_without_java_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     required_module("pyspark")
     monkeypatch.delenv("JAVA_HOME", raising=False)
@@ -161,6 +163,7 @@ def test_spark_without_java_says_what_to_install(monkeypatch: pytest.MonkeyPatch
         open_engine("spark")
 
 
+@pytest.mark.slow
 def test_spark_with_a_java_home_that_has_none_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     required_module("pyspark")
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))

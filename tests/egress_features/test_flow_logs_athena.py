@@ -22,6 +22,8 @@ from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.egress_features.test_flow_logs import BALANCER, NAT, lines
 from tests.support.bill import START, line, write_parquet
 
+pytestmark = pytest.mark.slow
+
 LISTED = ("NetworkInterfaceId", "Description", "InterfaceType", "AvailabilityZone", "OwnerId")
 NOW = START + timedelta(hours=240, minutes=20)
 

@@ -21,6 +21,8 @@ from local_aws import LocalAws, create_detector_resources
 from tests.support.models import matrix, run_training_script, write_part
 from tests.support.sample_data import required_program
 
+pytestmark = pytest.mark.integration
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENDPOINT, BUCKET = "egress-sentinel", "invoking-bucket"
@@ -69,6 +71,7 @@ def run(text: str, folder: Path, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
     required_program("aws")
     required_program("curl")
@@ -88,6 +91,7 @@ def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
     assert (tmp_path / "latency.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.slow
 def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: Path) -> None:
     """What there is to look at is made here; that each command finds it is what the exit status says."""
     required_program("aws")

@@ -20,6 +20,8 @@ from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
 from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
 
+pytestmark = pytest.mark.integration
+
 ROWS = 1500
 
 
@@ -51,6 +53,7 @@ def write_csv(path: Path, values: np.ndarray, *, header: bool = True, extra: boo
     return path
 
 
+@pytest.mark.slow
 def test_the_command_line_scores_files_of_every_kind(
     model: Path, expected: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:

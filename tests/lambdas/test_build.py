@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.zips import link_runtime
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

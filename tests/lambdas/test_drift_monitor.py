@@ -18,6 +18,8 @@ from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
 from tests.support.drift import FIRST, TRAINED_DAYS, body, changed, day_table, days, drift_model
 
+pytestmark = pytest.mark.integration
+
 JUDGED = FIRST + timedelta(days=TRAINED_DAYS)
 
 
@@ -124,6 +126,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: Path) -> None:
     tables = []
     for place, day in enumerate(days(JUDGED - timedelta(days=2), 6)):
@@ -143,6 +146,7 @@ def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: 
     assert picture.count("#b3261e") == 1 + sum(len(outcome["drifted"]) for outcome in outcomes)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path) -> None:
     pq.write_table(day_table(FIRST), tmp_path / "seen.parquet")
     seen = run(tmp_path / "seen.parquet", "--model", model, "-o", tmp_path / "out")

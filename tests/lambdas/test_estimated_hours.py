@@ -15,6 +15,8 @@ from local_aws import LocalAws
 from tests.support.bill import START, line, write_parquet
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., World]
 _NUMBERS = itertools.count()
 DAY = {"start": "2026-10-02T00:00Z", "end": "2026-10-03T00:00Z"}

@@ -10,6 +10,8 @@ from egress_sentinel.pipeline.feedback import alert_in_table, judge, put_in_tabl
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:
@@ -40,6 +42,7 @@ def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Call
     assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("suppressed_by") == first] == ["2026-10-20"]
 
 
+@pytest.mark.slow
 def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_goes_on(
     make: Callable[[], World],
 ) -> None:

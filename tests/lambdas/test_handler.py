@@ -14,6 +14,8 @@ from local_aws import LocalAws
 from local_aws.lambda_runner import LambdaError
 from tests.support.detector import FaultyEndpoint, World, event, hot_day, row
 
+pytestmark = pytest.mark.integration
+
 Make = Callable[..., World]
 _NUMBERS = itertools.count()
 
@@ -74,6 +76,7 @@ def test_passing_faults_are_retried(make: Make, fault: int | str) -> None:
     assert (len(world.alerts()), len(world.messages())) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_lasting_fault_is_raised_and_a_retry_takes_it_from_there(make: Make) -> None:
     world = make()
     world.put(hot_day())
@@ -85,6 +88,7 @@ def test_a_lasting_fault_is_raised_and_a_retry_takes_it_from_there(make: Make) -
     assert (len(world.alerts()), len(world.messages())) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_connection_that_dies_half_way_through_the_chunks(make: Make) -> None:
     world = make(MAX_BODY_BYTES="10000")
     rows = [row("02T00", h, gb=1.0 + i / 997, resource_id=f"bucket-{i}") for h in range(24) for i in range(100)]

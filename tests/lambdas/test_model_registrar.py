@@ -24,6 +24,8 @@ from model_registrar.failure import job_name, reason_of
 from tests.support.alerts import alert_record
 from tests.support.models import matrix, run_training_script, write_part
 
+pytestmark = pytest.mark.integration
+
 GROUP, BUCKET = "egress-sentinel", "models-bucket"
 IMAGE = "141502667606.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 
@@ -134,6 +136,7 @@ def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> Non
         world.function.invoke({"action": "dance"})
 
 
+@pytest.mark.slow
 def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> None:
     """The test before has registered version 1, and its artifact serves."""
     assert "serves no registered model" in world.models("rollback").stderr

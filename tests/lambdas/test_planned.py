@@ -10,6 +10,8 @@ import pytest
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def make(tmp_path: Path) -> Any:

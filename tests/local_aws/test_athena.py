@@ -20,6 +20,8 @@ from egress_sentinel.demo import write_demo_bill
 from local_aws import LocalAws
 from tests.support.exports import write_as
 
+pytestmark = pytest.mark.integration
+
 BUCKET = "bills"
 COLUMNS = {
     "line_item_usage_start_date": "timestamp",
@@ -89,6 +91,7 @@ def ask(aws: LocalAws, sql: str) -> dict[str, Any]:
         time.sleep(0.1)
 
 
+@pytest.mark.slow
 def test_the_rendered_pipeline_makes_the_features_that_duckdb_makes(
     aws: LocalAws, exports: list[Path], tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from local_aws.lambda_runner import LambdaError, LambdaProcess
 
+pytestmark = pytest.mark.integration
+
 HANDLERS = """
 import logging, os, subprocess, sys, time
 

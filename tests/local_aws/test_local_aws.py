@@ -10,6 +10,8 @@ import pytest
 
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAws]:

@@ -10,6 +10,8 @@ import requests
 
 from local_aws import LocalAws
 
+pytestmark = pytest.mark.integration
+
 ROLE = "arn:aws:iam::123456789012:role/r"
 
 

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 
 import boto3
+import pytest
 
 from egress_sentinel.cli.aws import OVERRIDE
+
+pytestmark = pytest.mark.integration
 
 
 def test_it_serves_until_it_is_interrupted(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ def test_a_notebook_is_kept_without_outputs(path: Path) -> None:
 
 
 # nbclient's and ipykernel's own warnings are theirs; what a cell does wrong raises.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_draws(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

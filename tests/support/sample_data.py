@@ -1,7 +1,8 @@
-"""The real sample bills beside the checkout: absent for users, present in CI."""
+"""What a test requires of the machine: absent for some users, present in CI."""
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -12,7 +13,7 @@ def sample(relative: str) -> Path:
     """Return a sample folder; skip where it is absent, and fail in CI."""
     path = SHARED_DATA / relative
     if not path.exists():
-        _absent(f"the sample data ../shared/data/{relative} is not beside this checkout")
+        skip_outside_ci(f"the sample data ../shared/data/{relative} is not beside this checkout")
     return path
 
 
@@ -20,11 +21,10 @@ def required_program(*names: str) -> str:
     """Return the path of the first of these programs; skip where there is none, and fail in CI."""
     import shutil
 
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    return _absent(f"none of {', '.join(names)} is installed")
+    found = next(filter(None, map(shutil.which, names)), "")
+    if not found:
+        skip_outside_ci(f"none of {', '.join(names)} is installed")
+    return found
 
 
 def required_module(name: str) -> None:
@@ -32,10 +32,11 @@ def required_module(name: str) -> None:
     from importlib.util import find_spec
 
     if find_spec(name) is None:
-        _absent(f"{name} is not installed")
+        skip_outside_ci(f"{name} is not installed")
 
 
-def _absent(reason: str) -> str:
+def skip_outside_ci(reason: str) -> NoReturn:
+    """Skip a test that lacks something; with CI=true that is a failure."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"{reason}; CI must not skip this")
     pytest.skip(reason)

@@ -14,6 +14,8 @@ from typing import Any
 import hcl2
 import pytest
 
+from tests.support.sample_data import skip_outside_ci
+
 ROOT = Path(__file__).resolve().parents[2]
 TERRAFORM = ROOT / "terraform"
 EXAMPLES = sorted(path.parent.name for path in (TERRAFORM / "examples").glob("*/main.tf"))
@@ -21,20 +23,49 @@ MIRROR = ROOT.parent / "shared" / "bin" / "terraform-mirror"
 MIRROR_ATTEMPTS = 10
 
 
+NO_PROVIDER = (
+    "terraform init cannot install the provider hashicorp/aws: {}. Without a route to registry.terraform.io, set "
+    "TF_CLI_CONFIG_FILE to a configuration with a mirror (https://developer.hashicorp.com/terraform/cli/config/config-file)"
+)
+
+
 def require_terraform() -> None:
-    """Skip where there is no Terraform; in CI that is a failure."""
-    if shutil.which("terraform"):
-        return
-    if os.environ.get("CI") == "true":
-        pytest.fail("terraform is not on the path")
-    pytest.skip("terraform is not on the path")
+    """Skip where there is no Terraform or no AWS provider; in CI that is a failure."""
+    if not shutil.which("terraform"):
+        skip_outside_ci("terraform is not on the path")
+    if not isinstance(found := _providers(), Path):
+        skip_outside_ci(NO_PROVIDER.format(found))
 
 
 def environment() -> dict[str, str]:
+    """Return the variables of a Terraform process; every `init` takes the provider that was installed once."""
+    variables = {**os.environ, **_variables()}
+    if isinstance(found := _providers(), Path):
+        variables["TF_CLI_ARGS_init"] = f"{variables.get('TF_CLI_ARGS_init', '')} -plugin-dir={found}".strip()
+    return variables
+
+
+def _variables() -> dict[str, str]:
+    """Return the user's own configuration of Terraform where there is one, else that of a mirror on this machine."""
     variables = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "TF_CLI_ARGS": "-no-color"}
-    config = _mirror_config()
-    variables |= {"TF_CLI_CONFIG_FILE": config} if config else {}
-    return {**os.environ, **variables}
+    if not Path(os.environ.get("TF_CLI_CONFIG_FILE", "")).is_file() and (config := _mirror_config()):
+        variables["TF_CLI_CONFIG_FILE"] = config
+    return variables
+
+
+@cache
+def _providers() -> Path | str:
+    """Install the provider once for all tests; return its folder, or the reason why there is none."""
+    folder = Path(tempfile.mkdtemp(prefix="egress-sentinel-terraform-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name in ("versions.tf", ".terraform.lock.hcl"):
+        shutil.copy(TERRAFORM / name, folder)
+    command = ["terraform", "init", "-backend=false", "-input=false"]
+    env = {**os.environ, **_variables()}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return folder / ".terraform" / "providers"
+    return re.sub(r"[\s│╷╵]+", " ", done.stderr).strip()
 
 
 @cache

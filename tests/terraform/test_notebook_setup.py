@@ -7,7 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.terraform import ROOT, TERRAFORM
+
+pytestmark = pytest.mark.slow
 
 ADDRESS = "https://example.com/egress-sentinel.git"
 TEMPLATE = TERRAFORM / "modules" / "notebook" / "on_start.sh.tftpl"

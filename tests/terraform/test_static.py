@@ -14,6 +14,8 @@ from egress_features.engines.athena import main as render_for_athena
 from egress_features.flow_logs.athena import main as render_flow_logs_for_athena
 from tests.support.terraform import EXAMPLES, ROOT, TERRAFORM, blocks, checkout, require_terraform, tables, terraform
 
+pytestmark = pytest.mark.integration
+
 CHECKOV = "checkov==3.3.30"  # pinned: a new release may know new checks
 
 
@@ -106,6 +108,7 @@ def checkov(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "checkov"
 
 
+@pytest.mark.slow
 def test_checkov_has_nothing_to_say(configuration: Path, checkov: Path) -> None:
     command = [checkov, "-d", configuration, "--framework", "terraform", "--output", "json", "--skip-download"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

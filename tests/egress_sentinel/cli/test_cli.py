@@ -10,6 +10,8 @@ import pytest
 from tests.support.bill import steady, write_parquet
 from tests.support.sample_data import sample
 
+pytestmark = pytest.mark.integration
+
 SENTINEL = Path(sys.executable).parent / "egress-sentinel"
 
 
@@ -27,6 +29,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_the_real_spike_is_found_and_the_lines_at_nothing_in_every_region_are_not(tmp_path: Path) -> None:
     exports = sorted(sample("cur_legacy").glob("*.parquet"))
     done = sentinel("run", *exports, "-o", tmp_path / "out", "--json")
@@ -53,6 +56,7 @@ def test_an_alert_has_the_fields_that_everybody_reads(demo: Path) -> None:
     assert len({alert["alert_id"] for alert in alerts}) == len(alerts)
 
 
+@pytest.mark.slow
 def test_the_steps_alone_give_what_the_whole_job_gives(demo: Path, tmp_path: Path) -> None:
     features, model = tmp_path / "features.parquet", tmp_path / "model.tar.gz"
     assert sentinel("features", demo / "cur", "-o", features, "--json").returncode == 0
@@ -101,6 +105,7 @@ def test_bad_input_is_one_sentence_and_leaves_what_was_there(tmp_path: Path) -> 
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_down(demo: Path, tmp_path: Path) -> None:
     features = demo / "processed_features.parquet"
     done = sentinel(

@@ -6,9 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.support.bill import START, line, write_parquet
+
+pytestmark = pytest.mark.integration
 
 
 def sentinel(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,8 @@ import pytest
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.errors import UserError
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from egress_sentinel.demo import DemoBill
 

@@ -14,6 +14,8 @@ from egress_sentinel.errors import UserError
 from local_aws import LocalAws
 from tests.support.detector import FaultyEndpoint, World, hot_day
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:

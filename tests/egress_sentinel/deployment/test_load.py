@@ -16,6 +16,8 @@ from egress_sentinel.serving.local_endpoint import LocalEndpoint
 from tests.support.detector import FaultyEndpoint
 from tests.support.models import NAMES, matrix, run_training_script, write_part
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -21,6 +21,8 @@ from local_aws import LocalAws
 from tests.support.models import write_hours
 from tests.support.sample_data import required_module
 
+pytestmark = pytest.mark.integration
+
 BUCKET = "training-bucket"
 ROLE = "arn:aws:iam::123456789012:role/training"
 

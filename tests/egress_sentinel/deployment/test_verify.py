@@ -11,6 +11,8 @@ from egress_sentinel.deployment.verify import read_outputs
 from egress_sentinel.errors import UserError
 from local_aws import LocalAws
 
+pytestmark = pytest.mark.integration
+
 OUTPUTS = {"endpoint_name": "e", "region": "us-east-1"}
 
 
@@ -39,6 +41,7 @@ def test_it_takes_one_of_two(tmp_path: Path) -> None:
     assert "cannot read" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     outputs = tmp_path / "outputs.json"
     outputs.write_text(json.dumps({"egress_sentinel": {"value": OUTPUTS}}))

@@ -16,6 +16,8 @@ from egress_sentinel.pipeline.backtest.deliveries import Timing, thinned, usual_
 from egress_sentinel.pipeline.backtest.savings import savings
 from tests.support.bill import START, line, write_parquet
 
+pytestmark = pytest.mark.integration
+
 SENTINEL = Path(sys.executable).parent / "egress-sentinel"
 DAYS, TODAY = 24, 19
 HOT = {"media-prod": range(389, 449), "assets": range(487, 547), "logs-3": range(410, 430)}  # hours with 60 GB more
@@ -127,6 +129,7 @@ def test_alerts_come_with_the_delivery_that_has_their_hour(whole: tuple[Path, di
     assert result["totals"]["avoidable_usd"] == pytest.approx(total, abs=0.01)
 
 
+@pytest.mark.slow
 def test_nothing_of_what_comes_later_is_seen(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     """Up to a day the alerts are the same to the bit, whether the bill ends there, goes on, or is cut by --as-of."""
     bill, result = whole
@@ -152,6 +155,7 @@ def feedback(path: Path, judged_at: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -169,6 +173,7 @@ def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
     assert result["trainings"] == after["trainings"]
 
 
+@pytest.mark.slow
 def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path) -> None:
     """Each execution has what was there then, and the first one that has the incident brings the alert."""
     export = tmp_path / "bucket/export"

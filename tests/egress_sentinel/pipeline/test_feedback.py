@@ -17,6 +17,8 @@ from egress_sentinel.pipeline.training import train
 from tests.support.alerts import alert_record
 from tests.support.models import matrix, write_part
 
+pytestmark = pytest.mark.integration
+
 KEYS = {"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet"}
 KEYS |= {"resource_id": "media-prod"}
 SIZE = {"excess_gb": 75.0, "day_excess_gb": 75.0}

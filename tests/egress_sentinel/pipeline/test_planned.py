@@ -15,6 +15,8 @@ from egress_sentinel.pipeline.training import train
 from tests.egress_sentinel.pipeline.test_feedback import with_keys
 from tests.support.models import matrix, write_part
 
+pytestmark = pytest.mark.integration
+
 FILE = """
 [[planned]]
 note = "media-prod moves"

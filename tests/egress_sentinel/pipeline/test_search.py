@@ -12,6 +12,8 @@ import pytest
 from egress_sentinel.pipeline.search import search
 from tests.support.models import NAMES, write_hours
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -26,6 +26,8 @@ from egress_sentinel.pipeline.series import (
 )
 from local_aws import LocalAws
 
+pytestmark = pytest.mark.integration
+
 TRAINING_ROWS = 24 * 21
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 

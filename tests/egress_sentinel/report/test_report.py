@@ -41,6 +41,7 @@ def browser() -> Iterator[webdriver.Chrome]:
     driver.quit()
 
 
+@pytest.mark.integration
 def test_every_alert_has_its_row_and_its_charts(world: World, folder: Path, browser: webdriver.Chrome) -> None:
     page = folder / "report.html"
     write_report(
@@ -68,6 +69,7 @@ def test_every_alert_has_its_row_and_its_charts(world: World, folder: Path, brow
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@pytest.mark.integration
 def test_a_hostile_resource_id_is_text(world: World, folder: Path, browser: webdriver.Chrome) -> None:
     hostile = "</script><script>document.title='owned'</script>"
     alert = world.alerts[0] | {"resource_id": hostile}
@@ -85,6 +87,18 @@ def test_no_alerts_says_so(folder: Path) -> None:
     assert figures is not None
     assert len(json.loads(figures[1])["totals"]["data"]) > 5
     assert not re.search(r'<(script|link|img)[^>]+(src|href)="https?:', text)
+
+
+def test_the_totals_are_those_of_the_features(world: World, folder: Path) -> None:
+    write_report([], folder / "features.parquet", folder / "totals.html")
+    found = re.search(r'id="figures">(.*?)</script>', (folder / "totals.html").read_text())
+    assert found is not None
+    drawn = {(trace["meta"], trace["name"]): sum(trace["y"]) for trace in json.loads(found[1])["totals"]["data"]}
+    for unit, column in (("GB", "egress_gb"), ("USD", "cost_usd")):
+        sums = world.features.group_by("egress_class").aggregate([(column, "sum")]).to_pylist()
+        assert sum(each[f"{column}_sum"] for each in sums) > 0
+        for each in sums:
+            assert drawn.get((unit, each["egress_class"]), 0.0) == pytest.approx(each[f"{column}_sum"], rel=1e-3)
 
 
 def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -> None:

@@ -23,6 +23,8 @@ from botocore.exceptions import ClientError
 from egress_sentinel.serving.local_endpoint import LocalEndpoint, LocalEndpointError
 from tests.support.sample_data import required_program
 
+pytestmark = pytest.mark.integration
+
 PROGRAM = """
 import os, pathlib, sys, time
 import flask

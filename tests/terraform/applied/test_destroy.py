@@ -1,0 +1,50 @@
+"""The last test: `terraform destroy` leaves nothing."""
+
+from typing import Any
+
+from tests.support.applied import together
+from tests.support.stack import Stack
+
+
+def left(stack: Stack) -> dict[str, list[Any]]:
+    """Return what there still is in an AWS."""
+    client = stack.aws.client
+    keys = client("kms").list_keys()["Keys"]
+    described = [client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in keys]
+    return {
+        "buckets": client("s3").list_buckets()["Buckets"],
+        "functions": client("lambda").list_functions()["Functions"],
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "topics": client("sns").list_topics()["Topics"],
+        "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if "somebody-reads" not in url],
+        "rules": client("events").list_rules()["Rules"],
+        "roles": client("iam").list_roles()["Roles"],
+        # SageMaker makes this one, for all training jobs of an account.
+        "log groups": [
+            group
+            for group in client("logs").describe_log_groups()["logGroups"]
+            if group["logGroupName"] != "/aws/sagemaker/TrainingJobs"
+        ],
+        "state machines": client("stepfunctions").list_state_machines()["stateMachines"],
+        "schedules": client("scheduler").list_schedules()["Schedules"],
+        "model packages": client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "models": client("sagemaker").list_models()["Models"],
+        "configurations": client("sagemaker").list_endpoint_configs()["EndpointConfigs"],
+        "endpoints": client("sagemaker").list_endpoints()["Endpoints"],
+        "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
+        "budgets": client("budgets").describe_budgets(AccountId="123456789012")["Budgets"],
+        "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],
+        "databases": client("glue").get_databases()["DatabaseList"],
+        "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
+        "flow logs": client("ec2").describe_flow_logs()["FlowLogs"],
+        # moto makes the default keys behind AWS's own aliases.
+        "keys": [k for k in described if k["Description"] != "Default key" and k["KeyState"] != "PendingDeletion"],
+    }
+
+
+def test_destroy_leaves_nothing(stacks: dict[str, Stack]) -> None:
+    together(stacks, Stack.destroy)
+    for name, found in together(stacks, left).items():
+        assert {kind: things for kind, things in found.items() if things} == {}, name

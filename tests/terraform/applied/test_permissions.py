@@ -1,0 +1,218 @@
+"""Each role against what was called with it in the tests of the other files, so these come after them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.applied import requests_of
+from tests.support.stack import Stack
+
+ACTIONS = {
+    ("GET", "list"): "s3:ListBucket",
+    ("GET", "object"): "s3:GetObject",
+    ("HEAD", "object"): "s3:GetObject",
+    ("PUT", "object"): "s3:PutObject",
+    ("POST", "object"): "s3:PutObject",
+    ("DELETE", "object"): "s3:DeleteObject",
+}
+
+
+# The field of a SageMaker request that names its resource, and how ARNs name its kind.
+RESOURCES = {
+    "DescribeEndpoint": ("EndpointName", "endpoint"),
+    "DescribeEndpointConfig": ("EndpointConfigName", "endpoint-config"),
+    "DescribeModel": ("ModelName", "model"),
+    "CreateTransformJob": ("TransformJobName", "transform-job"),
+    "CreateTrainingJob": ("TrainingJobName", "training-job"),
+    "DescribeTrainingJob": ("TrainingJobName", "training-job"),
+    "CreateModelPackage": ("ModelPackageGroupName", "model-package-group"),
+}
+
+
+def called(request: dict[str, str], account: str) -> tuple[str, str]:
+    """Return action and resource of a recorded request, as a policy names them."""
+    service, path = request["service"], request["path"].partition("?")[0].strip("/")
+    if service == "s3":
+        return ACTIONS[request["method"], "object" if "/" in path else "list"], f"arn:aws:s3:::{path}"
+    body = json.loads(request["body"]) if request["body"].startswith("{") else {}
+    region = f"us-east-1:{account}"
+    if request["action"] == "DescribeModelPackage":
+        return "sagemaker:DescribeModelPackage", body["ModelPackageName"]
+    if request["action"] == "FilterLogEvents":
+        return "logs:FilterLogEvents", f"arn:aws:logs:{region}:log-group:{body['logGroupName']}:log-stream:"
+    if service == "lambda":
+        return "lambda:InvokeFunction", f"arn:aws:lambda:{region}:function:{path.split('/')[2]}"
+    if service == "sagemaker" and request["action"]:
+        field, kind = RESOURCES[request["action"]]
+        return f"sagemaker:{request['action']}", f"arn:aws:sagemaker:{region}:{kind}/{body[field]}"
+    if service == "sagemaker":
+        return "sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{region}:endpoint/{path.split('/')[1]}"
+    if service == "dynamodb":
+        index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
+        return f"dynamodb:{request['action']}", f"arn:aws:dynamodb:{region}:table/{body['TableName']}{index}"
+    return f"{service}:{request['action']}", by_name(service, body, region)
+
+
+def by_name(service: str, body: dict[str, Any], region: str) -> str:
+    """Return the ARN of what a request to a service with few kinds of resources speaks of."""
+    if service == "athena":
+        return f"arn:aws:athena:{region}:workgroup/egress-sentinel"
+    if service == "glue":
+        name = body.get("Name") or body.get("TableInput", {}).get("Name") or body["TablesToDelete"][0]
+        return f"arn:aws:glue:{region}:table/{body['DatabaseName']}/{name}"
+    if service == "ec2":
+        return "*"
+    if service == "states":
+        return str(body.get("stateMachineArn") or body["executionArn"])
+    assert service == "sns", service
+    return f"arn:aws:sns:{region}:egress-sentinel-alerts"
+
+
+def one_by_one(request: dict[str, str]) -> list[dict[str, str]]:
+    """Take a request that deletes several tables for one of each."""
+    if request["action"] != "BatchDeleteTable":
+        return [request]
+    body = json.loads(request["body"])
+    return [request | {"body": json.dumps({**body, "TablesToDelete": [name]})} for name in body["TablesToDelete"]]
+
+
+def statements(stack: Stack, role: str) -> list[dict[str, Any]]:
+    iam = stack.aws.client("iam")
+    names = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
+    assert not iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    return [statement for document in documents for statement in document["Statement"]]
+
+
+def pairs(statement: dict[str, Any]) -> list[tuple[str, str]]:
+    actions, resources = (
+        [value] if isinstance(value, str) else value for value in (statement["Action"], statement["Resource"])
+    )
+    return [(action, resource) for action in actions for resource in resources]
+
+
+def is_covered(call: tuple[str, str], granted: tuple[str, str]) -> bool:
+    from fnmatch import fnmatchcase
+
+    return call[0] == granted[0] and fnmatchcase(call[1], granted[1])
+
+
+# What AWS does on a function's behalf.
+BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
+
+
+# The output that names each function, the example that lets it do all it can, and what only a fault makes it call.
+FUNCTIONS = {
+    "detector_function_name": ("serverless", {"dynamodb:DeleteItem", "dynamodb:GetItem"}),
+    # A model package is described where one serves; here it is an artifact.
+    "batch_function_name": ("serverless", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
+    # Making a package needs its own ARN too, which there is only afterwards.
+    "drift_function_name": ("complete", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
+    "registrar_function_name": ("complete", {"sagemaker:CreateModelPackage"}),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], function: str, have_all_been_used: bool
+) -> None:
+    example, on_a_fault = FUNCTIONS[function]
+    stack = stacks[example]
+    name = stack.outputs()[function]
+    role = stack.aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
+    compare([stack], role, f"function-{name}", on_a_fault, both_ways=have_all_been_used)
+
+
+# What Step Functions does by itself: it hears of the end of what it started by a rule of its own, tags it, stops it.
+BY_STEP_FUNCTIONS = {"events:DescribeRule", "events:PutRule", "events:PutTargets", "states:StopExecution"}
+
+
+BY_STEP_FUNCTIONS |= {"iam:PassRole", "sagemaker:AddTags", "sagemaker:StopTrainingJob", "athena:StopQueryExecution"}
+
+
+# What Athena asks for beyond what the local one does: of the catalog, of partitions, and for large files.
+BY_ATHENA = {"athena:GetDataCatalog", "glue:CreateDatabase", "glue:GetDatabase", "glue:GetPartitions"}
+
+
+BY_ATHENA |= {"glue:BatchCreatePartition", "s3:GetBucketLocation", "s3:AbortMultipartUpload"}
+
+
+BY_ATHENA |= {"s3:ListMultipartUploadParts"}
+
+
+@pytest.mark.parametrize("machine", ["features", "retraining", "flow-hours"])
+def test_a_state_machine_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], machine: str, have_all_been_used: bool
+) -> None:
+    """Retraining writes other files of features than a delivery does, with the same role."""
+    role = f"egress-sentinel-{machine}"
+    examples = ["realtime"] if machine == "flow-hours" else ["complete", "notebook"]
+    compare(
+        [stacks[name] for name in examples], role, role, BY_STEP_FUNCTIONS | BY_ATHENA, both_ways=have_all_been_used
+    )
+
+
+@pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])
+def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
+    stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
+) -> None:
+    """A training job; and a model, which an endpoint and transform jobs serve."""
+    compare(
+        [stacks[example]], f"egress-sentinel-{role}", f"egress-sentinel-{role}", set(), both_ways=have_all_been_used
+    )
+
+
+def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *, both_ways: bool) -> None:
+    """Hold what was called against what a role allows, and what it allows against what was called."""
+    recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
+    calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
+    granted = [pair for statement in statements(stacks[0], role) for pair in pairs(statement)]
+    for call in calls:
+        assert any(is_covered(call, pair) for pair in granted), f"{call} is not allowed"
+    if not both_ways:
+        pytest.skip(
+            "what a role never uses is known once all tests of this folder have passed; what it used is allowed"
+        )
+    assert len(calls) >= 4
+    for action, resource in granted:
+        # Who asks for a table of Glue needs the same right on its catalog and database.
+        is_above_table = ":glue:" in resource and ":table/" not in resource
+        if action.split(":")[0] not in BY_AWS_ITSELF and action not in unseen and not is_above_table:
+            assert any(is_covered(call, (action, resource)) for call in calls), f"{action} on {resource} is never used"
+
+
+# Actions that AWS knows on no resource.
+WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+
+
+WITHOUT_RESOURCE |= {
+    f"ec2:Describe{what}" for what in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+}
+
+
+WITHOUT_RESOURCE |= {
+    f"logs:{what}"
+    for what in (
+        "CreateLogDelivery",
+        "DeleteLogDelivery",
+        "DescribeLogGroups",
+        "DescribeResourcePolicies",
+        "GetLogDelivery",
+        "ListLogDeliveries",
+        "PutResourcePolicy",
+        "UpdateLogDelivery",
+    )
+}
+
+
+WITHOUT_RESOURCE |= {"xray:GetSamplingRules", "xray:GetSamplingTargets"}
+
+
+def test_no_role_has_a_wildcard_that_is_not_argued(stacks: dict[str, Stack]) -> None:
+    for stack in stacks.values():
+        for role in stack.aws.client("iam").list_roles()["Roles"]:
+            for statement in statements(stack, role["RoleName"]):
+                for action, resource in pairs(statement):
+                    assert "*" not in action, f"{role['RoleName']}: {action}"
+                    assert resource != "*" or action in WITHOUT_RESOURCE, f"{role['RoleName']}: {action} on *"
