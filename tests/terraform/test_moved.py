@@ -5,7 +5,6 @@ The tests of this file build on each other. They apply `examples/complete`, whic
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
