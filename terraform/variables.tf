@@ -104,7 +104,7 @@ variable "serverless" {
 }
 
 variable "realtime" {
-  description = "Real-time endpoint: instance_type, instance_count, max_instance_count (autoscaling where given), invocations_per_instance a minute, and how a new model takes over (deployment: canary or linear)."
+  description = "Real-time endpoint: instance_type, instance_count (the minimum with autoscaling), max_instance_count (autoscaling where given), invocations_per_instance a minute, and how a new model takes over (deployment: canary or linear)."
   type = object({
     instance_type            = optional(string, "ml.m5.large")
     instance_count           = optional(number, 1)

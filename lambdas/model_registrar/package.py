@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines", "appli
 ANSWER_TYPES = ["text/csv", "application/json", "application/jsonlines"]
 INSTANCES = ["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge"]
 MAX_VALUE = 256  # of a customer metadata property
+SIGNS = "_.:/+-@"  # that such a property may hold; `=` too, which begins an encoded character
 MAX_DESCRIPTION = 1024
 
 
@@ -68,7 +70,11 @@ def read_artifact(path: Path) -> Artifact:
 
 
 def metadata_of(artifact: Artifact) -> dict[str, str]:
-    """Return what a list of packages shows, and what leads from an alert to a model and its data."""
+    """Return what a list of packages shows, and what leads from an alert to a model and its data.
+
+    SageMaker accepts letters, numbers, separators and a few signs in these values. Every other character is encoded as
+    in quoted-printable: `%` becomes `=25`. `egress_sentinel.deployment.registry` decodes them.
+    """
     manifest, training = artifact.manifest, artifact.manifest["training"]
     evaluation = manifest.get("evaluation") or {}
     values = {
@@ -85,9 +91,10 @@ def metadata_of(artifact: Artifact) -> dict[str, str]:
         "share_flagged": evaluation.get("share_flagged", manifest["metrics"]["share_flagged"]),
         "recall_injected": (evaluation.get("injected") or {}).get("recall"),
         "flags_changed_share": (evaluation.get("serving") or {}).get("flags_changed_share"),
-        "blocked_by": "; ".join(artifact.blocked_by),
+        # One property per reason: together they may be longer than a value may be.
+        **{f"blocked_by_{number}": reason for number, reason in enumerate(artifact.blocked_by, 1)},
     }
-    return {name: _text(value) for name, value in values.items() if value not in (None, "")}
+    return {name: _encoded(_text(value)) for name, value in values.items() if value not in (None, "")}
 
 
 def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dict[str, Any]:
@@ -176,4 +183,16 @@ def _json_at(url: str) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
-    return (f"{value:.6g}" if isinstance(value, float) else str(value))[:MAX_VALUE]
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _encoded(text: str) -> str:
+    """Encode a metadata value; what is too long ends before the first character that does not fit."""
+    encoded = ""
+    for character in text:
+        is_accepted = unicodedata.category(character)[0] in "LNZ" or character in SIGNS
+        part = character if is_accepted else "".join(f"={byte:02X}" for byte in character.encode())
+        if len(encoded) + len(part) > MAX_VALUE:
+            break
+        encoded += part
+    return encoded

@@ -80,7 +80,12 @@ class AccountServices:
     def _create_export(self, given: dict[str, Any]) -> dict[str, Any]:
         name = given["Export"]["Name"]
         arn = f"arn:aws:bcm-data-exports:{REGION}:{ACCOUNT_ID}:export/{name}-{uuid.uuid4()}"
-        self._exports[arn] = {**given["Export"], "ExportArn": arn}
+        query = given["Export"]["DataQuery"]
+        # As in AWS: an export without a billing view gets the account's primary one.
+        view = {"BILLING_VIEW_ARN": f"arn:aws:billing::{ACCOUNT_ID}:billingview/primary"}
+        tables = {table: view | settings for table, settings in query.get("TableConfigurations", {}).items()}
+        export = {**given["Export"], "DataQuery": {**query, "TableConfigurations": tables}}
+        self._exports[arn] = {**export, "ExportArn": arn}
         self._tags[arn] = given.get("ResourceTags", [])
         return {"ExportArn": arn}
 

@@ -1,7 +1,7 @@
 """Model package groups and model packages of SageMaker.
 
-Closes these gaps of moto 5.2: deleting a group answers 500, ClientToken makes nothing idempotent, and approving a
-package takes its metadata away.
+Closes these gaps of moto 5.2: deleting a group answers 500, ClientToken makes nothing idempotent, approving a package
+takes its metadata away, and values that AWS refuses by their pattern are accepted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from local_aws.client import REGION
 from local_aws.errors import ApiError
+from local_aws.service_model import check_request
 
 ACCOUNT_ID = "123456789012"
 _CHANGED = ("ModelApprovalStatus", "ApprovalDescription")
@@ -62,6 +63,7 @@ class Packages:
         return {"ModelPackageGroupSummaryList": list(self._groups.values())}
 
     def _CreateModelPackage(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        check_request("sagemaker", "CreateModelPackage", given)
         token = given.pop("ClientToken", "")
         if token in self._by_token:
             return {"ModelPackageArn": self._by_token[token]}
@@ -80,6 +82,7 @@ class Packages:
         return self.describe(given["ModelPackageName"])
 
     def _UpdateModelPackage(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        check_request("sagemaker", "UpdateModelPackage", given)
         package = self.describe(given["ModelPackageArn"])
         package |= {key: given[key] for key in _CHANGED if key in given}
         package["CustomerMetadataProperties"] = {

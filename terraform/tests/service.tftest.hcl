@@ -1,4 +1,4 @@
-# What the configuration refuses, and what it makes, without AWS: the provider is mocked.
+# What the configuration refuses, and what it makes, without AWS: the provider is mocked. Requires `make package`.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -70,11 +70,6 @@ mock_provider "aws" {
   }
 }
 
-# The zips are not needed to judge the configuration; small files stand in for them.
-variables {
-  build_dir = "./tests/build"
-}
-
 run "defaults" {
   assert {
     condition     = output.model_image == "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
@@ -99,7 +94,7 @@ run "defaults" {
 
 run "another_artifact_is_another_model" {
   variables {
-    model_artifact = "./tests/build/other.tar.gz"
+    model_artifact = "../build/sourcedir.tar.gz"
   }
 
   assert {
@@ -140,6 +135,43 @@ run "scaling_is_no_new_configuration" {
   assert {
     condition     = output.endpoint_config_name == run.realtime.endpoint_config_name
     error_message = "An instance count must not make a new configuration."
+  }
+}
+
+run "one_instance" {
+  command = plan
+
+  variables {
+    serverless = null
+    realtime   = { instance_count = 1 }
+  }
+}
+
+run "another_fixed_count_is_another_configuration" {
+  command = plan
+
+  variables {
+    serverless = null
+    realtime   = { instance_count = 2 }
+  }
+
+  assert {
+    condition     = output.endpoint_config_name != run.one_instance.endpoint_config_name && output.model_name == run.one_instance.model_name
+    error_message = "Without autoscaling, another instance count must make a new configuration of the same model."
+  }
+}
+
+run "autoscaling_is_another_configuration" {
+  command = plan
+
+  variables {
+    serverless = null
+    realtime   = { instance_count = 1, max_instance_count = 4 }
+  }
+
+  assert {
+    condition     = output.endpoint_config_name != run.one_instance.endpoint_config_name
+    error_message = "An endpoint that leaves autoscaling must go back to its fixed count by a new configuration."
   }
 }
 

@@ -220,6 +220,40 @@ def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World
     assert len(read_exclusions(world.folder / "exclude")) == len(lines)
 
 
+def test_a_model_that_failed_its_checks_is_registered_with_the_reasons(world: World) -> None:
+    """AWS accepts few signs in a package's metadata; people read the sentences as the training job wrote them."""
+    result = world.register(world.artifact("flagging", "--holdout_share", "0.02", "--contamination", "0.4"))
+    reasons = result["blocked_by"]
+    assert len(reasons) >= 2
+    assert any("%" in reason and ";" in reason for reason in reasons)
+    version = result["model_package_arn"].rpartition("/")[2]
+    package = world.sagemaker.describe_model_package(ModelPackageName=result["model_package_arn"])
+    facts = package["CustomerMetadataProperties"]
+    assert facts["blocked_by_1"] == reasons[0].replace("%", "=25").replace(";", "=3B")
+    assert all(reason in package["ModelPackageDescription"] for reason in reasons)
+    (listed,) = [p for p in json.loads(world.models("list", "--json").stdout) if str(p["version"]) == version]
+    assert listed["facts"]["blocked_by"] == "; ".join(reasons)
+    assert "; ".join(reasons) in world.models("approve", version).stderr
+
+
+def test_reasons_of_models_that_were_registered_earlier_are_read(world: World) -> None:
+    """Earlier registrars wrote all reasons into one property."""
+    reason = "it was not evaluated: no rows were held out"
+    created = world.sagemaker.create_model_package(
+        ModelPackageGroupName=GROUP,
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification={
+            "Containers": [{"Image": IMAGE, "ModelDataUrl": "s3://b/model.tar.gz"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+        CustomerMetadataProperties={"model_id": "ab", "blocked_by": reason},
+    )
+    version = created["ModelPackageArn"].rpartition("/")[2]
+    assert f"version {version} may not pass: {reason};" in world.models("approve", version).stderr
+    assert world.models("delete", version).returncode == 0
+
+
 def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
     url = world.artifact("led", "--holdout_share", "0.2")
     model_id = world.register(url)["model_id"]

@@ -38,9 +38,9 @@ class Stack:
         self._outputs = None
         return self.run("apply", "-auto-approve", "-input=false", *self._variables())
 
-    def plan(self) -> str:
+    def plan(self, *options: str) -> str:
         """Return what a plan would still change: nothing, where the status is 0."""
-        return self.run("plan", "-detailed-exitcode", "-input=false", *self._variables(), accept=(0, 2))
+        return self.run("plan", "-detailed-exitcode", "-input=false", *options, *self._variables(), accept=(0, 2))
 
     def destroy(self) -> str:
         return self.run("destroy", "-auto-approve", "-input=false", *self._variables())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -213,9 +214,21 @@ def _package(described: dict[str, Any]) -> Package:
         int(described["ModelPackageVersion"]),
         described["ModelApprovalStatus"],
         described["InferenceSpecification"]["Containers"][0].get("ModelDataUrl", ""),
-        described.get("CustomerMetadataProperties", {}),
+        _facts(described.get("CustomerMetadataProperties", {})),
         described.get("ApprovalDescription", ""),
     )
+
+
+def _facts(properties: dict[str, str]) -> dict[str, str]:
+    """Return a package's metadata as text, with all reasons against the model in `blocked_by`.
+
+    The registrar encodes the characters that SageMaker does not accept, and writes each reason as `blocked_by_NUMBER`.
+    Packages that it registered earlier have all of them in `blocked_by`.
+    """
+    decoded = {name: binascii.a2b_qp(value.encode()).decode("utf-8", "replace") for name, value in properties.items()}
+    reasons = sorted(name for name in decoded if name.startswith("blocked_by_"))
+    joined = "; ".join(decoded.pop(name) for name in reasons)
+    return decoded | ({"blocked_by": joined} if joined else {})
 
 
 @contextmanager

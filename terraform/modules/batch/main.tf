@@ -12,67 +12,85 @@ locals {
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
 }
 
-resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/lambda/${local.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-}
+module "function" {
+  source = "../function"
 
-resource "aws_lambda_function" "this" {
-  # checkov:skip=CKV_AWS_117:it speaks to AWS services alone; a VPC would add endpoints to pay and nothing to protect
-  # checkov:skip=CKV_AWS_272:signing is the account's choice; the zip's hash is in the state
-  # checkov:skip=CKV_AWS_115:reserved concurrency fails on new accounts; conditional writes hold when two run at once
-  function_name    = local.name
-  description      = "Checks dropped files, starts their transform jobs and joins the scores to their lines."
-  role             = aws_iam_role.this.arn
-  filename         = var.function_zip
-  source_code_hash = filebase64sha256(var.function_zip)
-  handler          = "batch_scorer.handler.lambda_handler"
-  runtime          = "python3.12"
-  architectures    = ["x86_64"]
-  layers           = [var.layer_arn]
-  memory_size      = 1769 # one whole CPU
-  timeout          = 900
-  kms_key_arn      = var.kms_key_arn
+  name        = local.name
+  description = "Checks dropped files, starts their transform jobs and joins the scores to their lines."
+  zip         = var.function_zip
+  handler     = "batch_scorer.handler.lambda_handler"
+  layer_arns  = [var.layer_arn]
+  memory_mb   = 1769 # one whole CPU
+  # A file of 2 GB, its requests and its result.
+  ephemeral_storage_mb = 8192
+  kms_key_arn          = var.kms_key_arn
+  log_retention_days   = var.log_retention_days
 
-  # A file of 2 GB, what is sent of it, and the result.
-  ephemeral_storage {
-    size = 8192
+  environment = {
+    BUCKET                       = var.bucket
+    ENDPOINT_NAME                = var.endpoint_name
+    JOBS_TABLE                   = aws_dynamodb_table.jobs.name
+    TOPIC_ARN                    = var.topic_arn
+    JOB_NAME_PREFIX              = local.name
+    KMS_KEY_ARN                  = var.kms_key_arn
+    POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
   }
 
-  environment {
-    variables = {
-      BUCKET                       = var.bucket
-      ENDPOINT_NAME                = var.endpoint_name
-      JOBS_TABLE                   = aws_dynamodb_table.jobs.name
-      TOPIC_ARN                    = var.topic_arn
-      JOB_NAME_PREFIX              = local.name
-      KMS_KEY_ARN                  = var.kms_key_arn
-      POWERTOOLS_SERVICE_NAME      = local.name
-      POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
+  policy = {
+    name = "score-files"
+    # For the volumes of the transform jobs.
+    more_kms_actions = ["kms:DescribeKey"]
+    statements = {
+      # Without it S3 answers 403, not 404, for a file that was removed meanwhile.
+      ListBucket         = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
+      ReadFilesAndScores = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/batch/input/*", "${var.bucket_arn}/batch/jobs/*"] }
+      WriteFiles = {
+        actions   = ["s3:PutObject"]
+        resources = [for folder in ["failed", "output", "jobs"] : "${var.bucket_arn}/batch/${folder}/*"]
+      }
+      MoveFailedFiles       = { actions = ["s3:DeleteObject"], resources = ["${var.bucket_arn}/batch/input/*"] }
+      ReadWhatTheModelTakes = { actions = ["s3:GetObject"], resources = var.model_object_arns }
+      FindTheCurrentModel   = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
+      FindItsConfiguration  = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
+      FindItsArtifact       = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
+      FindItsPackage        = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
+      StartJobs             = { actions = ["sagemaker:CreateTransformJob"], resources = ["${local.sagemaker}:transform-job/${local.name}-*"] }
+      KeepJobs              = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.jobs.arn] }
+      Tell                  = { actions = ["sns:Publish"], resources = [var.topic_arn] }
+      EncryptTheJobsVolumes = {
+        actions   = ["kms:CreateGrant"]
+        resources = [var.kms_key_arn]
+        condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+      }
     }
   }
 
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
+  event_rules = {
+    dropped = {
+      description = "A file to score was dropped."
+      pattern = jsonencode({
+        source      = ["aws.s3"]
+        detail-type = ["Object Created"]
+        detail      = { bucket = { name = [var.bucket] }, object = { key = [{ prefix = "batch/input/" }] } }
+      })
+    }
+    ended = {
+      description = "A transform job of dropped files has ended."
+      pattern = jsonencode({
+        source      = ["aws.sagemaker"]
+        detail-type = ["SageMaker Transform Job State Change"]
+        detail = {
+          TransformJobName   = [{ prefix = "${local.name}-" }]
+          TransformJobStatus = ["Completed", "Failed", "Stopped"]
+        }
+      })
+    }
   }
 
-  dead_letter_config {
-    target_arn = aws_sqs_queue.dead_letters.arn
+  dead_letter_alarm = {
+    description = "A dropped file or the end of a transform job was given up after every retry. The job table says why; mend it and drop the file again."
+    topic_arn   = var.topic_arn
   }
-
-  tracing_config {
-    mode = "Active"
-  }
-
-  depends_on = [aws_iam_role_policy.this]
-}
-
-resource "aws_lambda_function_event_invoke_config" "this" {
-  function_name                = aws_lambda_function.this.function_name
-  maximum_event_age_in_seconds = 21600
-  maximum_retry_attempts       = 2
 }
 
 resource "aws_dynamodb_table" "jobs" {
@@ -98,96 +116,4 @@ resource "aws_dynamodb_table" "jobs" {
     enabled     = true
     kms_key_arn = var.kms_key_arn
   }
-}
-
-resource "aws_sqs_queue" "dead_letters" {
-  name                              = "${local.name}-dead-letters"
-  message_retention_seconds         = 1209600
-  kms_master_key_id                 = var.kms_key_arn
-  kms_data_key_reuse_period_seconds = 3600
-}
-
-resource "aws_sqs_queue_policy" "dead_letters" {
-  queue_url = aws_sqs_queue.dead_letters.id
-
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "EventBridge"
-      Effect    = "Allow"
-      Principal = { Service = "events.amazonaws.com" }
-      Action    = "sqs:SendMessage"
-      Resource  = aws_sqs_queue.dead_letters.arn
-      Condition = { ArnEquals = { "aws:SourceArn" = [for rule in aws_cloudwatch_event_rule.this : rule.arn] } }
-    }]
-  })
-}
-
-locals {
-  rules = {
-    dropped = {
-      description = "A file to score was dropped."
-      pattern = {
-        source      = ["aws.s3"]
-        detail-type = ["Object Created"]
-        detail      = { bucket = { name = [var.bucket] }, object = { key = [{ prefix = "batch/input/" }] } }
-      }
-    }
-    ended = {
-      description = "A transform job of dropped files has ended."
-      pattern = {
-        source      = ["aws.sagemaker"]
-        detail-type = ["SageMaker Transform Job State Change"]
-        detail = {
-          TransformJobName   = [{ prefix = "${local.name}-" }]
-          TransformJobStatus = ["Completed", "Failed", "Stopped"]
-        }
-      }
-    }
-  }
-}
-
-resource "aws_cloudwatch_event_rule" "this" {
-  for_each = local.rules
-
-  name          = "${local.name}-${each.key}"
-  description   = each.value.description
-  event_pattern = jsonencode(each.value.pattern)
-}
-
-resource "aws_cloudwatch_event_target" "this" {
-  for_each = local.rules
-
-  rule = aws_cloudwatch_event_rule.this[each.key].name
-  arn  = aws_lambda_function.this.arn
-
-  dead_letter_config {
-    arn = aws_sqs_queue.dead_letters.arn
-  }
-}
-
-resource "aws_lambda_permission" "this" {
-  for_each = local.rules
-
-  statement_id  = each.key
-  action        = "lambda:InvokeFunction"
-  function_name = aws_lambda_function.this.function_name
-  principal     = "events.amazonaws.com"
-  source_arn    = aws_cloudwatch_event_rule.this[each.key].arn
-}
-
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  alarm_name          = "${local.name}-dead-letters"
-  alarm_description   = "A dropped file or the end of a transform job was given up after every retry. The job table says why; mend it and drop the file again."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arn]
-  ok_actions          = [var.topic_arn]
 }

@@ -1,6 +1,6 @@
 output "function_name" {
   description = "Name of the Lambda function."
-  value       = aws_lambda_function.this.function_name
+  value       = module.function.name
 }
 
 output "jobs_table" {

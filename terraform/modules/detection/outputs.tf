@@ -1,6 +1,6 @@
 output "function_name" {
   description = "Name of the Lambda function."
-  value       = aws_lambda_function.this.function_name
+  value       = module.function.name
 }
 
 output "alerts_table" {
@@ -30,12 +30,12 @@ output "topic_arn" {
 
 output "dead_letter_queue" {
   description = "Name of the dead-letter queue."
-  value       = aws_sqs_queue.dead_letters.name
+  value       = module.function.dead_letter_queue
 }
 
 output "log_group" {
   description = "The function's log group."
-  value       = aws_cloudwatch_log_group.this.name
+  value       = module.function.log_group
 }
 
 output "layer_arn" {
@@ -45,5 +45,5 @@ output "layer_arn" {
 
 output "environment" {
   description = "The function's environment variables."
-  value       = aws_lambda_function.this.environment[0].variables
+  value       = module.function.environment
 }

@@ -12,65 +12,50 @@ locals {
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
 }
 
-resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/lambda/${local.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-}
+module "function" {
+  source = "../function"
 
-resource "aws_lambda_function" "this" {
-  # checkov:skip=CKV_AWS_117:it speaks to AWS services alone; a VPC would add endpoints to pay and nothing to protect
-  # checkov:skip=CKV_AWS_272:signing is the account's choice; the zip's hash is in the state
-  # checkov:skip=CKV_AWS_115:reserved concurrency fails on new accounts; judging a day twice writes the same files
-  function_name    = local.name
-  description      = "Holds each day's rows against the days that the model was trained on."
-  role             = aws_iam_role.this.arn
-  filename         = var.function_zip
-  source_code_hash = filebase64sha256(var.function_zip)
-  handler          = "drift_monitor.handler.lambda_handler"
-  runtime          = "python3.12"
-  architectures    = ["x86_64"]
-  layers           = [var.layer_arn]
-  memory_size      = 1769 # one whole CPU
-  timeout          = 900
-  kms_key_arn      = var.kms_key_arn
+  name               = local.name
+  description        = "Holds each day's rows against the days that the model was trained on."
+  zip                = var.function_zip
+  handler            = "drift_monitor.handler.lambda_handler"
+  layer_arns         = [var.layer_arn]
+  memory_mb          = 1769 # one whole CPU
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
 
-  environment {
-    variables = merge({
-      BUCKET        = var.bucket
-      SCORED_PREFIX = var.scored_prefix
-      DRIFT_PREFIX  = var.drift_prefix
-      ENDPOINT_NAME = var.endpoint_name
-      TOPIC_ARN     = var.topic_arn
-      LIMITS = jsonencode({
-        for feature, limits in var.limits : feature => { for name, limit in limits : name => limit if limit != null }
-      })
-      POWERTOOLS_SERVICE_NAME      = local.name
-      POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
-    }, var.capture_prefix == null ? {} : { CAPTURE_PREFIX = var.capture_prefix })
+  environment = merge({
+    BUCKET        = var.bucket
+    SCORED_PREFIX = var.scored_prefix
+    DRIFT_PREFIX  = var.drift_prefix
+    ENDPOINT_NAME = var.endpoint_name
+    TOPIC_ARN     = var.topic_arn
+    LIMITS = jsonencode({
+      for feature, limits in var.limits : feature => { for name, limit in limits : name => limit if limit != null }
+    })
+    POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
+  }, var.capture_prefix == null ? {} : { CAPTURE_PREFIX = var.capture_prefix })
+
+  policy = {
+    name = "judge-drift"
+    statements = {
+      # Captured files are listed; and without it S3 answers 403, not 404, for a day without rows.
+      ListBucket                   = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
+      ReadRows                     = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.capture_prefix, var.scored_prefix)}*"] }
+      ReadWhatTheModelWasTrainedOn = { actions = ["s3:GetObject"], resources = var.model_object_arns }
+      WriteStatistics              = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}*"] }
+      FindTheCurrentModel          = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
+      FindItsConfiguration         = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
+      FindItsArtifact              = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
+      FindItsPackage               = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
+      Tell                         = { actions = ["sns:Publish"], resources = [var.topic_arn] }
+    }
   }
 
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
+  dead_letter_alarm = {
+    description = "A day was not judged for drift, after every retry. The function's log says why; invoke it with {\"day\": \"YYYY-MM-DD\"}."
+    topic_arn   = var.topic_arn
   }
-
-  dead_letter_config {
-    target_arn = aws_sqs_queue.dead_letters.arn
-  }
-
-  tracing_config {
-    mode = "Active"
-  }
-
-  depends_on = [aws_iam_role_policy.this]
-}
-
-resource "aws_sqs_queue" "dead_letters" {
-  name                              = "${local.name}-dead-letters"
-  message_retention_seconds         = 1209600
-  kms_master_key_id                 = var.kms_key_arn
-  kms_data_key_reuse_period_seconds = 3600
 }
 
 resource "aws_scheduler_schedule" "this" {
@@ -84,7 +69,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
-    arn      = aws_lambda_function.this.arn
+    arn      = module.function.arn
     role_arn = aws_iam_role.start.arn
     # Not by jsonencode, which would write the brackets as escapes that the scheduler does not know.
     input = "{\"time\": \"<aws.scheduler.scheduled-time>\"}"
@@ -108,20 +93,4 @@ resource "aws_cloudwatch_metric_alarm" "drift" {
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
-}
-
-resource "aws_cloudwatch_metric_alarm" "dead_letters" {
-  alarm_name          = "${local.name}-dead-letters"
-  alarm_description   = "A day was not judged for drift, after every retry. The function's log says why; invoke it with {\"day\": \"YYYY-MM-DD\"}."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = aws_sqs_queue.dead_letters.name }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  threshold           = 1
-  comparison_operator = "GreaterThanOrEqualToThreshold"
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arn]
-  ok_actions          = [var.topic_arn]
 }

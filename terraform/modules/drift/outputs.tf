@@ -1,6 +1,6 @@
 output "function_name" {
   description = "Name of the Lambda function."
-  value       = aws_lambda_function.this.function_name
+  value       = module.function.name
 }
 
 output "alarm_name" {
@@ -10,5 +10,5 @@ output "alarm_name" {
 
 output "alarm_arns" {
   description = "ARNs of both alarms, for the dashboard."
-  value       = [aws_cloudwatch_metric_alarm.drift.arn, aws_cloudwatch_metric_alarm.dead_letters.arn]
+  value       = [aws_cloudwatch_metric_alarm.drift.arn, module.function.dead_letter_alarm_arn]
 }

@@ -22,14 +22,16 @@ locals {
   content    = merge(local.container, var.containers == null ? {} : { containers = var.containers })
   model_hash = substr(sha256(jsonencode(local.content)), 0, 12)
 
-  # The instance count is left out: scaling is no new configuration.
-  configuration = {
+  is_autoscaled = try(var.realtime.max_instance_count, null) != null
+  # An instance count that autoscaling does not change is a part of the configuration: another one is a new configuration.
+  fixed_count = local.is_autoscaled ? null : try(var.realtime.instance_count, null)
+  configuration = merge({
     model       = local.model_hash
     serverless  = var.serverless
     instance    = try(var.realtime.instance_type, null)
     capture     = var.data_capture
     kms_key_arn = var.kms_key_arn
-  }
+  }, local.fixed_count == null ? {} : { instance_count = local.fixed_count })
   configuration_hash = substr(sha256(jsonencode(local.configuration)), 0, 12)
 }
 
@@ -125,7 +127,8 @@ resource "aws_sagemaker_endpoint_configuration" "this" {
 
   lifecycle {
     create_before_destroy = true
-    # A count that was changed here alone must not replace what autoscaling is working with.
+    # With autoscaling, another count changes the minimum only. Without it, the name changes too: the configuration is
+    # replaced, and a replacement has the new count.
     ignore_changes = [production_variants[0].initial_instance_count]
   }
 }
@@ -180,7 +183,7 @@ resource "aws_sagemaker_endpoint" "this" {
 }
 
 resource "aws_appautoscaling_target" "this" {
-  count = try(var.realtime.max_instance_count, null) == null ? 0 : 1
+  count = local.is_autoscaled ? 1 : 0
 
   service_namespace  = "sagemaker"
   resource_id        = "endpoint/${aws_sagemaker_endpoint.this.name}/variant/${local.variant_name}"

@@ -18,52 +18,53 @@ resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_description = "Models of ${var.name}: what was trained, on which data, and who let it serve."
 }
 
-resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/lambda/${local.name}"
-  retention_in_days = var.log_retention_days
-  kms_key_id        = var.kms_key_arn
-}
+module "function" {
+  source = "../function"
 
-resource "aws_lambda_function" "this" {
-  # checkov:skip=CKV_AWS_117:it speaks to AWS services alone; a VPC would add endpoints to pay and nothing to protect
-  # checkov:skip=CKV_AWS_272:signing is the account's choice; the zip's hash is in the state
-  # checkov:skip=CKV_AWS_115:reserved concurrency fails on new accounts; one execution at a time calls it
-  # checkov:skip=CKV_AWS_116:it is called and waited for by the state machine or a person; nothing comes asynchronously
-  function_name    = local.name
-  description      = "Registers what a training job made as a model package that waits for approval."
-  role             = aws_iam_role.this.arn
-  filename         = var.function_zip
-  source_code_hash = filebase64sha256(var.function_zip)
-  handler          = "model_registrar.handler.lambda_handler"
-  runtime          = "python3.12"
-  architectures    = ["x86_64"]
-  memory_size      = 512
-  timeout          = 300
-  kms_key_arn      = var.kms_key_arn
+  name               = local.name
+  description        = "Registers what a training job made as a model package that waits for approval."
+  zip                = var.function_zip
+  handler            = "model_registrar.handler.lambda_handler"
+  memory_mb          = 512
+  timeout_seconds    = 300
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
+  # The state machine or a person waits for its result.
+  has_dead_letter_queue = false
 
-  environment {
-    variables = {
-      BUCKET                  = var.bucket
-      MODEL_PACKAGE_GROUP     = aws_sagemaker_model_package_group.this.model_package_group_name
-      ENDPOINT_NAME           = var.endpoint_name
-      IMAGE                   = var.image
-      CONTAINER_ENVIRONMENT   = jsonencode(var.environment)
-      TRAINING_JOB_PREFIX     = var.training_job_prefix
-      ALERTS_TABLE            = var.alerts_table
-      PLANNED_EVENTS_KEY      = var.planned_events_key
-      EXCLUDE_PREFIX          = var.exclude_prefix
-      POWERTOOLS_SERVICE_NAME = local.name
+  environment = {
+    BUCKET                = var.bucket
+    MODEL_PACKAGE_GROUP   = aws_sagemaker_model_package_group.this.model_package_group_name
+    ENDPOINT_NAME         = var.endpoint_name
+    IMAGE                 = var.image
+    CONTAINER_ENVIRONMENT = jsonencode(var.environment)
+    TRAINING_JOB_PREFIX   = var.training_job_prefix
+    ALERTS_TABLE          = var.alerts_table
+    PLANNED_EVENTS_KEY    = var.planned_events_key
+    EXCLUDE_PREFIX        = var.exclude_prefix
+  }
+
+  policy = {
+    name = "register"
+    statements = {
+      ReadArtifacts              = { actions = ["s3:GetObject"], resources = var.model_object_arns }
+      WriteDocuments             = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/models/registry/*"] }
+      ReadAlertsAndVerdicts      = { actions = ["dynamodb:Scan"], resources = [var.alerts_table_arn] }
+      ReadPlannedEvents          = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.planned_events_key}"] }
+      WriteWhatTrainingLeavesOut = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.exclude_prefix}*"] }
+      FindTheCurrentModel        = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
+      FindItsConfiguration       = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
+      FindItsArtifact            = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
+      FindItsPackage             = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
+      Register = {
+        actions   = ["sagemaker:CreateModelPackage"]
+        resources = [aws_sagemaker_model_package_group.this.arn, "${local.sagemaker}:model-package/${var.name}/*"]
+      }
+      # Only the log of a training job says why it failed.
+      ReadTrainingLog = {
+        actions   = ["logs:FilterLogEvents"]
+        resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
+      }
     }
   }
-
-  logging_config {
-    log_format = "JSON"
-    log_group  = aws_cloudwatch_log_group.this.name
-  }
-
-  tracing_config {
-    mode = "Active"
-  }
-
-  depends_on = [aws_iam_role_policy.this]
 }

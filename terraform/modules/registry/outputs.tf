@@ -5,10 +5,10 @@ output "group" {
 
 output "function_name" {
   description = "Name of the function that registers models."
-  value       = aws_lambda_function.this.function_name
+  value       = module.function.name
 }
 
 output "function_arn" {
   description = "Its ARN."
-  value       = aws_lambda_function.this.arn
+  value       = module.function.arn
 }

@@ -229,6 +229,8 @@ resource "aws_bcmdataexports_export" "this" {
       query_statement = "SELECT ${join(", ", local.cur_2_0_columns)} FROM COST_AND_USAGE_REPORT"
       table_configurations = {
         COST_AND_USAGE_REPORT = {
+          # AWS adds it when it is missing; the provider then fails with "inconsistent result after apply".
+          BILLING_VIEW_ARN                      = "arn:${local.partition}:billing::${local.account_id}:billingview/primary"
           TIME_GRANULARITY                      = "HOURLY"
           INCLUDE_RESOURCES                     = "TRUE"
           INCLUDE_MANUAL_DISCOUNT_COMPATIBILITY = "FALSE"
