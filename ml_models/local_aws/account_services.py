@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.client import REGION
+from local_aws.account import ACCOUNT_ID, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCOUNT_ID = "123456789012"
 SERVICES = ("bcm-data-exports", "chatbot", "budgets")
 _JSON_1_1 = "application/x-amz-json-1.1"
 

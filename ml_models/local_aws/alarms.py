@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from local_aws.client import client
+from local_aws.account import client
 from local_aws.jobs import emit
 
 if TYPE_CHECKING:

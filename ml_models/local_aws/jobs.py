@@ -7,10 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from local_aws.client import REGION
-from local_aws.errors import ApiError
-
-ACCOUNT_ID = "123456789012"
+from local_aws.account import ACCOUNT_ID, REGION, ApiError
 
 
 class JobTable:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from local_aws.client import REGION
-from local_aws.errors import ApiError
+from local_aws.account import ACCOUNT_ID, REGION, ApiError
 
-ACCOUNT_ID = "123456789012"
 _CHANGED = ("ModelApprovalStatus", "ApprovalDescription")
 
 

@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.client import client
+from local_aws.account import client
 
 
 def execute(url: str) -> None:
