@@ -97,7 +97,7 @@ def environment_of(url: str) -> dict[str, str]:
         "AWS_REGION": REGION,
         # A person's own profile must neither be used nor be needed.
         "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHAREDCREDENTIALS_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "NO_PROXY": f"{LOOPBACK},localhost",
     }

@@ -44,8 +44,10 @@ def sns(variables: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_and_the_override_file_goes(number: signal.Signals, tmp_path: Path) -> None:
-    with up(tmp_path, tmp_path / "log") as (process, _):
+    with up(tmp_path, tmp_path / "log") as (process, variables):
         assert "s3_use_path_style" in (tmp_path / OVERRIDE).read_text()
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            assert variables[name] == os.devnull
         process.send_signal(number)
         assert process.wait(20) == 0
     assert not (tmp_path / OVERRIDE).exists()
