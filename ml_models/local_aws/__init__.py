@@ -18,7 +18,7 @@ _START_SECONDS = 60.0
 
 
 class LocalAws:
-    """An AWS of one's own for the length of a `with` block; its state goes with it.
+    """A local AWS for the length of a `with` block. Its state is in memory.
 
     Parameters
     ----------

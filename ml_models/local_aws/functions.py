@@ -130,7 +130,7 @@ class Functions:
         return result
 
     def _unpacked(self, function: str, found: Any) -> Path:
-        """Unpack the zip, and put beside it the packages of the runtime and those that its layers hold."""
+        """Unpack the zip, and link the packages of the runtime and of its layers next to it."""
         folder = Path(self._folder.name) / f"{function}-{found.code_sha_256.replace('/', '_')}"
         with self._lock:
             if not folder.exists():

@@ -51,7 +51,7 @@ def _flow_logs_keep_their_options() -> None:
 
 
 def _tls_only_is_met() -> None:
-    """Let a policy that denies plain HTTP deny nobody here: moto ignores its condition and denies everyone."""
+    """Ignore policy statements that deny plain HTTP: moto ignores their condition and denies every request."""
     from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
@@ -81,7 +81,7 @@ def report_notifications(report: Callable[[str, str, str], None]) -> None:
 
 
 def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
-    """Let rules reach functions, which they do not; a schedule matches no event; each event has an id of its own."""
+    """Send events to functions and state machines, each with a new id; a rule with a schedule matches no event."""
     from moto.events.models import Rule
 
     send = Rule.send_to_targets

@@ -1,7 +1,7 @@
 """The server: moto's, with what moto lacks in front of it.
 
-Requests that moto would answer wrongly or not at all are answered here; every other one goes through to moto. What
-each part closes is said where it stands.
+It answers the requests that moto does not support or answers wrongly, and passes the others on to moto. Each module
+names the gaps that it closes.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def _run_program(name: str, given: Mapping[str, str], folder: Path, environment:
     )
     _log(name, done.stdout + done.stderr)
     if done.returncode:
-        # AWS says no more than this either; why stands in the job's log.
+        # AWS gives no more than this either; the traceback is in the job's log.
         raise TrainingError(f"AlgorithmError: ExecuteUserScriptError: ExitCode {done.returncode}")
 
 

@@ -1,8 +1,8 @@
 """Batch transform jobs that really run: a file's lines, in batches, through the container contract of their model.
 
-Closes these gaps of moto 5.2: a transform job is Completed at once, writes nothing and tells nobody. As in AWS a job
+Closes these gaps of moto 5.2: a transform job is Completed at once, writes nothing and sends no event. As in AWS a job
 reads every object under its prefix, packs lines up to its payload (MultiRecord) or sends each alone (SingleRecord),
-writes NAME.out beside nothing else, and EventBridge is told when its state changes.
+writes NAME.out, and sends an event to EventBridge when its state changes.
 """
 
 from __future__ import annotations

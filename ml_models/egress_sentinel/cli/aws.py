@@ -19,7 +19,7 @@ local = typer.Typer(
     name="local", help="An AWS on this machine, good enough for `terraform apply`.", no_args_is_help=True
 )
 OVERRIDE = "egress_sentinel_local_override.tf"
-# What the extra installs beside the packages that every command uses.
+# What the extra adds to the packages that every command uses.
 _EXTRA = ("moto", "flask_cors", "pyparsing", "docker", "antlr4", "jsonpath_ng", "py_partiql_parser", "yaml")
 
 
