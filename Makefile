@@ -23,9 +23,13 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "installing Egress Sentinel and what it needs (about a minute, once)"
 	@$(PIP) --editable . && touch $@
 
+$(VENV)/.installed-local: pyproject.toml | $(BIN)/python
+	@echo "installing Egress Sentinel and the local AWS (about a minute, once)"
+	@$(PIP) --editable '.[local]' && touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	@echo "installing Egress Sentinel, its tests and its linters (about a minute, once)"
-	@$(PIP) --editable '.[test,lint]' && touch $@ $(VENV)/.installed
+	@$(PIP) --editable '.[test,lint]' && touch $@ $(VENV)/.installed $(VENV)/.installed-local
 
 $(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
 	@echo "installing the rivals of the benchmark (once)"
@@ -61,6 +65,12 @@ package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips
 	@$(BIN)/python -m egress_features.flow_logs.athena $(BUILD)/athena_flow_logs
 	@$(BIN)/python -m egress_sentinel.deployment.source_bundle $(BUILD)/sourcedir.tar.gz
 	@$(BIN)/python -m egress_sentinel.pipeline.starting_model $(BUILD)/model.tar.gz
+
+LOCAL_PORT ?= 4577
+
+.PHONY: local
+local: $(VENV)/.installed-local package ## an AWS on this machine for terraform/examples/serverless, until Ctrl-C
+	@$(BIN)/egress-sentinel local up --port $(LOCAL_PORT) --terraform-dir terraform/examples/serverless
 
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds

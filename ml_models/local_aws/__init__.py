@@ -8,18 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from egress_sentinel.serving.server_process import LOOPBACK, ServerProcess, ServerStartError
+from local_aws.account import CREDENTIAL, REGION
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-REGION = "us-east-1"
-_CREDENTIAL = "local"
 _START_SECONDS = 60.0
 
 
 class LocalAws:
-    """An AWS of one's own for the length of a `with` block; its state goes with it.
+    """A local AWS for the length of a `with` block. Its state is in memory.
 
     Parameters
     ----------
@@ -81,8 +80,8 @@ class LocalAws:
                 service,  # type: ignore[call-overload]
                 endpoint_url=runtime or self.url,
                 region_name=REGION,
-                aws_access_key_id=_CREDENTIAL,
-                aws_secret_access_key=_CREDENTIAL,
+                aws_access_key_id=CREDENTIAL,
+                aws_secret_access_key=CREDENTIAL,
                 config=Config(proxies={}),
             )
         return self._clients[service]
@@ -92,8 +91,8 @@ def environment_of(url: str) -> dict[str, str]:
     """Return the variables by which a process uses the local AWS at this address alone."""
     return {
         "AWS_ENDPOINT_URL": url,
-        "AWS_ACCESS_KEY_ID": _CREDENTIAL,
-        "AWS_SECRET_ACCESS_KEY": _CREDENTIAL,
+        "AWS_ACCESS_KEY_ID": CREDENTIAL,
+        "AWS_SECRET_ACCESS_KEY": CREDENTIAL,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         # A person's own profile must neither be used nor be needed.

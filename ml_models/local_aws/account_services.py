@@ -1,8 +1,8 @@
-"""What Terraform makes beside the service itself: a data export, a Slack channel, who hears of a budget.
+"""Resources that Terraform creates around the service: a data export, a Slack channel, subscribers of a budget.
 
 Closes these gaps of moto 5.2: Data Exports and Chatbot are not implemented, and asking for a budget's subscribers or
 tags answers 500.
-What was created is remembered and told again; nothing is delivered to anybody.
+This module stores what was created and describes it. It delivers nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.client import REGION
+from local_aws.account import ACCOUNT_ID, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCOUNT_ID = "123456789012"
 SERVICES = ("bcm-data-exports", "chatbot", "budgets")
 _JSON_1_1 = "application/x-amz-json-1.1"
 
@@ -51,7 +50,7 @@ class AccountServices:
         return Response(json.dumps(result), mimetype=_JSON_1_1)
 
     def _learn(self, request: Request, body: bytes) -> None:
-        # Moto makes the budget and its notifications, and forgets its tags and who hears of it.
+        # moto creates the budget and its notifications, and drops its tags and subscribers.
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         given = json.loads(body or b"{}")
         if action == "CreateNotification":

@@ -1,8 +1,8 @@
-"""Metrics of what ran here, and alarms that are evaluated when somebody asks for it.
+"""Metrics of functions and queues, and alarms that are evaluated on request.
 
 Closes these gaps of moto 5.2: nothing publishes a function's or a queue's metrics, log lines in CloudWatch's embedded
-metric format stay log lines, alarms keep the state that they were born with, and EventBridge hears
-of no change. The format:
+metric format stay log lines, alarms keep their first state, and EventBridge gets no event when a state changes.
+The format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from local_aws.client import client
+from local_aws.account import client
 from local_aws.jobs import emit
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def publish_run(function: str, log_lines: Iterable[str], *, failed: bool) -> Non
 
 
 def evaluate() -> dict[str, str]:
-    """Evaluate every metric alarm now, tell its actions of a change, and return the states by name."""
+    """Evaluate every metric alarm now, run the actions of those that change, and return the states by name."""
     _publish_queues()
     alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
     return {alarm["AlarmName"]: _evaluate(alarm) for alarm in alarms}

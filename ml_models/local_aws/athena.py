@@ -28,13 +28,11 @@ import sqlglot
 from sqlglot import exp
 from werkzeug.wrappers import Request, Response
 
-from local_aws.client import REGION, access_key_of, client
-from local_aws.objects import objects_under
+from local_aws.account import ACCOUNT_ID, REGION, access_key_of, client, objects_under
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNT_ID = "123456789012"
 _HIVE_TYPES = {"string": "VARCHAR", "int": "INTEGER"}
 _GLUE_TYPES = {
     "VARCHAR": "string",

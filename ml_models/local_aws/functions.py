@@ -23,11 +23,10 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from local_aws.account import ACCOUNT_ID, REGION, client
 from local_aws.alarms import publish_run
-from local_aws.client import REGION, client
 from local_aws.lambda_runner import LambdaError, LambdaProcess
 
-ACCOUNT_ID = "123456789012"
 RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
 _NOT_ECHOED = ("DeadLetterConfig", "LoggingConfig", "KMSKeyArn")
 _log = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ class Functions:
         return result
 
     def _unpacked(self, function: str, found: Any) -> Path:
-        """Unpack the zip, and put beside it the packages of the runtime and those that its layers hold."""
+        """Unpack the zip, and link the packages of the runtime and of its layers next to it."""
         folder = Path(self._folder.name) / f"{function}-{found.code_sha_256.replace('/', '_')}"
         with self._lock:
             if not folder.exists():

@@ -1,4 +1,4 @@
-"""Jobs of SageMaker that run in the background here, and what EventBridge hears of them."""
+"""SageMaker jobs that run in the background, and the events that they send to EventBridge."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ import time
 import uuid
 from typing import Any
 
-from local_aws.client import REGION
-from local_aws.errors import ApiError
-
-ACCOUNT_ID = "123456789012"
+from local_aws.account import ACCOUNT_ID, REGION, ApiError
 
 
 class JobTable:
@@ -58,7 +55,7 @@ class JobTable:
             self._jobs[name] |= fields
 
     def change(self, name: str, status: str, reason: str = "") -> None:
-        """Let a job that is in progress end, and tell EventBridge."""
+        """End a job that is in progress, and send the event."""
         with self._lock:
             job = self._jobs[name]
             if job[f"{self._kind}Status"] != "InProgress":
@@ -80,7 +77,7 @@ class JobTable:
 
 
 def emit(detail_type: str, resources: list[str], detail: dict[str, Any], source: str = "aws.sagemaker") -> None:
-    """Tell EventBridge what a service tells it by itself, which PutEvents would not take from anybody."""
+    """Send an event in the name of an AWS service; PutEvents rejects a source that begins with "aws."."""
     from moto.events.models import events_backends
 
     event: Any = {

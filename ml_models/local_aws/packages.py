@@ -9,11 +9,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from local_aws.client import REGION
-from local_aws.errors import ApiError
+from local_aws.account import ACCOUNT_ID, REGION, ApiError
 from local_aws.service_model import check_request
 
-ACCOUNT_ID = "123456789012"
 _CHANGED = ("ModelApprovalStatus", "ApprovalDescription")
 
 

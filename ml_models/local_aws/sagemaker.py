@@ -20,14 +20,11 @@ from werkzeug.wrappers import Request, Response
 from egress_sentinel.errors import UserError
 from egress_sentinel.serving.app import PRIMARY
 from egress_sentinel.serving.local_pipeline import Container, LocalPipeline
-from local_aws.client import REGION, key_of_role
-from local_aws.errors import ApiError
-from local_aws.objects import download
+from local_aws.account import ACCOUNT_ID, REGION, ApiError, download, key_of_role
 from local_aws.packages import Packages
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
 
-ACCOUNT_ID = "123456789012"
 _KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
 _OF_NOTEBOOKS = ("PlatformIdentifier", "InstanceMetadataServiceConfiguration")
 _ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
@@ -71,7 +68,7 @@ class SageMaker:
         answer = serving.invoke(body, dict(request.headers.items()))
         echoed = {key: value for key, value in answer.headers.items() if key.title() in map(str.title, _ECHOED)}
         echoed |= {key: value for key, value in answer.headers.items() if key.lower().startswith("x-amzn-")}
-        return Response(answer.content, answer.status_code, echoed)
+        return Response(answer.data, answer.status, echoed)
 
     def complete(self, request: Request, body: bytes, response: Response) -> None:
         """Remember of what moto has made what it forgets: tags, and how a notebook instance was asked for."""

@@ -1,7 +1,7 @@
 """The server: moto's, with what moto lacks in front of it.
 
-Requests that moto would answer wrongly or not at all are answered here; every other one goes through to moto. What
-each part closes is said where it stands.
+It answers the requests that moto does not support or answers wrongly, and passes the others on to moto. Each module
+names the gaps that it closes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from egress_sentinel.serving.server_process import LOOPBACK, STOP_WITH_STDIN, announce, stop_on_signals
-from local_aws import alarms, mends, state_machines
+from local_aws import alarms, moto_patches, state_machines
 from local_aws.account_services import SERVICES, AccountServices
 from local_aws.athena import Athena
 from local_aws.functions import Functions
@@ -43,9 +43,9 @@ class Server:
         self.sagemaker = SageMaker()
         self.functions = Functions()
         self.athena = Athena()
-        self.scaling_tags = mends.ScalingTags()
+        self.scaling_tags = moto_patches.ScalingTags()
         self.account_services = AccountServices()
-        mends.send_events_to_functions(self.functions.invoke_later)
+        moto_patches.send_events_to_functions(self.functions.invoke_later)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""
@@ -103,18 +103,34 @@ class Server:
             self.functions.complete(request, body, response)
         if service == SCALING:
             self.scaling_tags.learn(body, response)
-        return mends.mended(request, response)
+        return moto_patches.completed(request, response)
 
 
-def serve(port: int, announce_url: Callable[[str], None]) -> None:
-    """Serve on a port (0: a free one) until KeyboardInterrupt, and tell the URL once it is there."""
+def serve(
+    port: int,
+    announce_url: Callable[[str], None],
+    report_notification: Callable[[str, str, str], None] | None = None,
+) -> None:
+    """Serve until KeyboardInterrupt.
+
+    Parameters
+    ----------
+    port : int
+        0 takes a free one.
+    announce_url : callable
+        Called with the URL once the server listens.
+    report_notification : callable, optional
+        Called with topic, subject ("" for none) and message of each notification that SNS publishes.
+    """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
     class Quiet(MotoRequestHandler):
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
             """Leave requests out of the log; errors stay in."""
 
-    mends.apply()
+    moto_patches.apply()
+    if report_notification is not None:
+        moto_patches.report_notifications(report_notification)
     app = Server(DomainDispatcherApplication(create_backend_app))
     server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
     url = f"http://{LOOPBACK}:{server.server_port}"

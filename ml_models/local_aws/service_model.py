@@ -11,7 +11,7 @@ import unicodedata
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from local_aws.errors import ApiError
+from local_aws.account import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,9 +1,9 @@
 """State machines of Step Functions that really run, on moto's interpreter.
 
-Closes these gaps of moto 5.2: machines are not executed unless told to, ValidateStateMachineDefinition and
+Closes these gaps of moto 5.2: machines are not executed by default, ValidateStateMachineDefinition and
 ListStateMachineVersions, which the provider asks, are missing, `.sync` is unknown for SageMaker and Athena and fails
-for another machine, an object cannot be put as JSON, and nobody can tell one machine's calls from another's. Rules of
-EventBridge reach machines.
+for another machine, an object cannot be put as JSON, and the calls of all machines carry the same access key. Rules of
+EventBridge start machines.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import urlparse
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.client import client
+from local_aws.account import client
 
 
 def execute(url: str) -> None:
@@ -39,7 +39,7 @@ def execute(url: str) -> None:
 
 
 def _sign_as_the_role(url: str) -> None:
-    """Let a machine's tasks sign with the name of its role, so that one can tell who asked for what."""
+    """Sign the calls of a machine's tasks with the name of its role, so that requests show who sent them."""
     import boto3
     from botocore.config import Config
 

@@ -21,10 +21,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
-from local_aws.client import client, key_of_role
-from local_aws.errors import ApiError
+from local_aws.account import ApiError, client, download, key_of_role, objects_under
 from local_aws.jobs import JobTable
-from local_aws.objects import download, objects_under
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +137,7 @@ def _run_program(name: str, given: Mapping[str, str], folder: Path, environment:
     )
     _log(name, done.stdout + done.stderr)
     if done.returncode:
-        # AWS says no more than this either; why stands in the job's log.
+        # AWS gives no more than this either; the traceback is in the job's log.
         raise TrainingError(f"AlgorithmError: ExecuteUserScriptError: ExitCode {done.returncode}")
 
 
@@ -157,9 +155,9 @@ def _log(name: str, text: str) -> None:
 
 
 def _upload(folder: Path, url: str, role: str) -> None:
-    from anomaly_detection.artifact import pack
-
     packed = folder.with_suffix(".tar.gz")
-    pack(folder, packed)
+    with tarfile.open(packed, "w:gz") as tar:
+        for path in sorted(folder.iterdir()):
+            tar.add(path, path.name)
     address = urlparse(url)
     client("s3", role).upload_file(str(packed), address.netloc, address.path.lstrip("/"))

@@ -1,8 +1,8 @@
 """Batch transform jobs that really run: a file's lines, in batches, through the container contract of their model.
 
-Closes these gaps of moto 5.2: a transform job is Completed at once, writes nothing and tells nobody. As in AWS a job
+Closes these gaps of moto 5.2: a transform job is Completed at once, writes nothing and sends no event. As in AWS a job
 reads every object under its prefix, packs lines up to its payload (MultiRecord) or sends each alone (SingleRecord),
-writes NAME.out beside nothing else, and EventBridge is told when its state changes.
+writes NAME.out, and sends an event to EventBridge when its state changes.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-import requests
+import urllib3
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.serving.local_endpoint import LocalEndpoint
-from local_aws.client import client, key_of_role
-from local_aws.errors import ApiError
+from local_aws.account import ApiError, client, download, key_of_role, objects_under
 from local_aws.jobs import JobTable
-from local_aws.objects import download, objects_under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,19 +118,13 @@ def _transform(job: dict[str, Any], keys: list[str], url: str, s3: Any) -> None:
 
 def _suggested(url: str) -> dict[str, Any]:
     """Ask the container for what a job does not say itself."""
-    with _session() as session:
-        answer = session.get(f"{url}/execution-parameters", timeout=60)
-    if answer.status_code != 200:
+    with urllib3.PoolManager() as pool:
+        answer = pool.request("GET", f"{url}/execution-parameters", timeout=60, retries=False)
+    if answer.status != HTTPStatus.OK:
         return {}
     strategies = {"MULTI_RECORD": "MultiRecord", "SINGLE_RECORD": "SingleRecord"}
     suggested: dict[str, Any] = answer.json()
     return suggested | {"BatchStrategy": strategies[suggested.get("BatchStrategy", "MULTI_RECORD")]}
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # a proxy of this machine is none of its own
-    return session
 
 
 def _answers(job: dict[str, Any], url: str, body: bytes) -> bytes:
@@ -140,13 +133,13 @@ def _answers(job: dict[str, Any], url: str, body: bytes) -> bytes:
         headers["Accept"] = accept
     joint = b"\n" if job["TransformOutput"].get("AssembleWith") == "Line" else b""
     answers = []
-    with _session() as session:
+    with urllib3.PoolManager() as pool:
         for batch in _batches(job, body):
-            answer = session.post(f"{url}/invocations", data=batch, headers=headers, timeout=600)
-            if answer.status_code != 200:
+            answer = pool.request("POST", f"{url}/invocations", body=batch, headers=headers, timeout=600, retries=False)
+            if answer.status != HTTPStatus.OK:
                 # AWS says no more than this either; the body is in the job's log alone.
                 raise TransformError("AlgorithmError: See job logs for more information")
-            answers.append(answer.content)
+            answers.append(answer.data)
     return b"".join(answer + joint for answer in answers)
 
 

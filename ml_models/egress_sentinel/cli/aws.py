@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -17,6 +19,8 @@ local = typer.Typer(
     name="local", help="An AWS on this machine, good enough for `terraform apply`.", no_args_is_help=True
 )
 OVERRIDE = "egress_sentinel_local_override.tf"
+# What the extra adds to the packages that every command uses.
+_EXTRA = ("moto", "flask_cors", "pyparsing", "docker", "antlr4", "jsonpath_ng", "py_partiql_parser", "yaml")
 
 
 def verify(
@@ -56,29 +60,41 @@ def up(
 ) -> None:
     """Serve until Ctrl-C: S3, SageMaker, Lambda, EventBridge, DynamoDB, SNS and what else the Terraform module uses.
 
-    Print the variables by which Terraform, boto3 and the AWS CLI use it. Its state lives in memory: throw a
-    terraform.tfstate away with it.
+    Print the variables by which Terraform, boto3 and the AWS CLI use it, then each notification that SNS publishes.
+    All state is in memory: delete terraform.tfstate when you stop it.
     """
+    _require_extra()
+    from egress_sentinel.serving.server_process import stop_on_signals
     from local_aws import environment_of
     from local_aws.server import serve
 
-    def announce(url: str) -> None:
-        for name, value in environment_of(url).items():
-            print(f"export {name}={value}", flush=True)
-        _say(f"the local AWS is up at {url}; paste the lines above where you work; Ctrl-C stops it")
+    with contextlib.ExitStack() as at_the_end:
 
-    override = terraform_dir / OVERRIDE if terraform_dir else None
-    try:
-        if override:
-            write_override(override)
-        serve(port, announce)
-    finally:
-        if override:
-            override.unlink(missing_ok=True)
+        def announce(url: str) -> None:
+            if terraform_dir:
+                override = terraform_dir / OVERRIDE
+                write_override(override)
+                at_the_end.callback(override.unlink, missing_ok=True)
+            for name, value in environment_of(url).items():
+                print(f"export {name}={value}", flush=True)
+            _say(f"The local AWS is up at {url}. Paste the lines above into another terminal. Ctrl-C stops it.")
+
+        stop_on_signals(with_stdin=False)
+        serve(port, announce, _print_notification)
+
+
+def _require_extra() -> None:
+    if any(importlib.util.find_spec(name) is None for name in _EXTRA):
+        raise UserError("egress-sentinel local up needs the extra: pip install 'egress-sentinel[local]'")
+
+
+def _print_notification(topic: str, subject: str, message: str) -> None:
+    """Print what SNS published; one call of print, because several functions may publish at once."""
+    print("\n".join(["", f"Notification published to {topic}:", *filter(None, (subject, message))]), file=sys.stderr)
 
 
 def write_override(path: Path) -> None:
-    """Let a configuration's AWS provider speak to an address that is no AWS: paths for buckets, no waiting for ever.
+    """Adapt a configuration's AWS provider to the local AWS: buckets in paths, credentials unchecked, few retries.
 
     Raises
     ------

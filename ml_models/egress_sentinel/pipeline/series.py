@@ -121,10 +121,10 @@ def local_pipeline(folder: Path) -> Iterator[Callable[[str], bytes]]:
 
         def invoke(lines: str) -> bytes:
             answer = pipeline.invoke(lines.encode(), {"Content-Type": CSV, "Accept": JSON})
-            if answer.status_code != 200:
-                message = answer.json().get("OriginalMessage") or answer.text
-                raise UserError(f"the pipeline answers {answer.status_code}: {message}")
-            return answer.content
+            if answer.status != 200:
+                message = answer.json().get("OriginalMessage") or answer.data.decode()
+                raise UserError(f"the pipeline answers {answer.status}: {message}")
+            return answer.data
 
         yield invoke
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-import requests
+import urllib3
 
 from egress_sentinel.serving.local_endpoint import LocalEndpoint, LocalEndpointError
 
@@ -71,7 +72,7 @@ class LocalPipeline:
         with ExitStack() as starting:
             for endpoint, name in zip(self._endpoints, self._names, strict=True):
                 starting.enter_context(endpoint)
-                if _ask("GET", f"{endpoint.url}/ping").status_code != requests.codes.ok:
+                if _ask("GET", f"{endpoint.url}/ping").status != HTTPStatus.OK:
                     raise LocalEndpointError(f"The {name} container did not pass the ping health check.")
             self._running = starting.pop_all()
         return self
@@ -81,14 +82,14 @@ class LocalPipeline:
     ) -> None:
         self._running.close()
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> requests.Response:
+    def invoke(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         """Answer as SageMaker Runtime does: the last container's answer, or the first error."""
         sent = {key: value for key, value in headers.items() if key.lower() not in _UNSENT}
         for number, endpoint in enumerate(self._endpoints):
             answer = _ask("POST", f"{endpoint.url}/endpoints/{self.endpoint_name}/invocations", body, sent)
-            if answer.status_code != requests.codes.ok or number == len(self._endpoints) - 1:
+            if answer.status != HTTPStatus.OK or number == len(self._endpoints) - 1:
                 break
-            body = answer.content
+            body = answer.data
             sent = {key: value for key, value in sent.items() if key.lower() != "content-type"}
             sent["Content-Type"] = answer.headers["Content-Type"]
         return answer
@@ -96,7 +97,7 @@ class LocalPipeline:
 
 def _ask(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
-) -> requests.Response:
-    with requests.Session() as session:
-        session.trust_env = False  # a proxy of this machine is none of its own
-        return session.request(method, url, data=body, headers=headers, timeout=_TIMEOUT_SECONDS)
+) -> urllib3.BaseHTTPResponse:
+    # A pool, other than urllib.request, uses no proxy of this machine.
+    with urllib3.PoolManager() as pool:
+        return pool.request(method, url, body=body, headers=headers, timeout=_TIMEOUT_SECONDS, retries=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 STOP_WITH_STDIN = "--stop-with-stdin"
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _STOP_SECONDS = 10.0
 _TAIL_BYTES = 2000
 
@@ -151,17 +152,18 @@ def announce(**ready: str) -> None:
 
 
 def stop_on_signals(*, with_stdin: bool) -> None:
-    """Let SIGTERM raise KeyboardInterrupt as SIGINT does; `with_stdin`: the end of stdin too."""
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as SIGINT does; `with_stdin`: the end of stdin too."""
+    for number in _STOP_SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, _stop)
     if with_stdin:
         threading.Thread(target=_terminate_at_end_of_stdin, daemon=True).start()
 
 
 def _stop(_signal_number: int, _frame: FrameType | None) -> None:
     # Ctrl-C reaches the group and then the parent sends SIGTERM: the second must not cut the cleaning-up short.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -44,7 +44,7 @@ def alerts_on_a_day(stack: Stack) -> int:
             "contributors": [dict(zip(names[1:], series[1:], strict=True))],
             "start_hour_utc": f"{day}T00:00:00Z",
             "end_hour_utc": f"{day}T23:00:00Z",
-            "quieted_by": "",
+            "suppressed_by": "",
         }
         for alert_id, series in (("unjudged", first), ("false", last))
     ]

@@ -1,4 +1,4 @@
-"""Small gaps of moto 5.2, each closed beside a line that names it."""
+"""Patches of moto 5.2. Each closes the gap that its docstring names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws import state_machines
+from local_aws import object_versions, state_machines
+from local_aws.account import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCOUNT_ID = "123456789012"
-
 
 def apply() -> None:
-    """Mend moto's own classes; once, before it serves."""
+    """Patch moto's own classes; once, before it serves."""
+    object_versions.patch()
     _tls_only_is_met()
     _delete_markers_go()
     _flow_logs_keep_their_options()
@@ -51,7 +51,7 @@ def _flow_logs_keep_their_options() -> None:
 
 
 def _tls_only_is_met() -> None:
-    """Let a policy that denies plain HTTP deny nobody here: moto ignores its condition and denies everyone."""
+    """Ignore policy statements that deny plain HTTP: moto ignores their condition and denies every request."""
     from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
@@ -65,8 +65,23 @@ def _tls_only_is_met() -> None:
     FakeBucket.get_permission = get_permission  # type: ignore[method-assign]
 
 
+def report_notifications(report: Callable[[str, str, str], None]) -> None:
+    """Call `report` with topic, subject ("" for none) and message of all that SNS publishes from now on."""
+    from moto.sns.models import Topic
+
+    publish = Topic.publish
+
+    def publish_and_report(self: Any, message: str, subject: str | None = None, *rest: Any, **named: Any) -> str:
+        message_id = publish(self, message, subject, *rest, **named)
+        text = json.loads(message)["default"] if named.get("message_structure") == "json" else message
+        report(self.name, subject or "", text)
+        return message_id
+
+    Topic.publish = publish_and_report  # type: ignore[method-assign]
+
+
 def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
-    """Let rules reach functions, which they do not; a schedule matches no event; each event has an id of its own."""
+    """Send events to functions and state machines, each with a new id; a rule with a schedule matches no event."""
     from moto.events.models import Rule
 
     send = Rule.send_to_targets
@@ -124,8 +139,8 @@ def iso_time(moment: Any) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def mended(request: Request, response: Response) -> Response:
-    """Return moto's answer with what it left out: that a bucket tells EventBridge what happens to it."""
+def completed(request: Request, response: Response) -> Response:
+    """Return moto's answer with what it left out: that a bucket sends its events to EventBridge."""
     if request.method == "GET" and "notification" in request.args and response.status_code == 200:
         bucket = _bucket(request.path.strip("/"))
         if bucket is not None and getattr(bucket.notification_configuration, "event_bridge", None) is not None:
