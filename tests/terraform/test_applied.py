@@ -29,12 +29,12 @@ from boto3.dynamodb.types import TypeSerializer
 from egress_features import FEATURES, KEYS, FlowLogs, build_features, find_flow_logs
 from egress_features.flow_logs.fields import FIELDS
 from egress_sentinel.demo import write_demo_bill
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from egress_sentinel.pipeline.feedback import judge, put_in_table
 from egress_sentinel.pipeline.series import MODEL_TAR, PREPROCESSOR_TAR, train_pipeline
 from egress_sentinel.pipeline.training import train
 from local_aws import LocalAws
 from tests.support.exports import write_as
+from tests.support.flow_logs import write_flow_logs
 from tests.support.own_model import own_model
 from tests.support.stack import Stack, applied, broken_copy, package
 from tests.support.terraform import EXAMPLES, require_terraform

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.support.bill import START, line, write_parquet
+from tests.support.flow_logs import write_flow_logs
 
 
 def sentinel(*arguments: object) -> subprocess.CompletedProcess[str]:
