@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from egress_sentinel.pipeline.backtest import Backtest
+    from egress_sentinel.pipeline.backtest.result import Backtest
 
 
 def write_report(
