@@ -80,7 +80,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, resources: int) -> None:
         SELECT i, 'i-' || MD5('resource' || i)[:17] AS resource_id, prefix, region,
           CAST(210000000000 + i % {ACCOUNTS} AS VARCHAR) AS account_id, EXP(HASH(i) % 1000 / 200) AS size
         FROM RANGE({resources}) AS t (i) JOIN regions ON number = HASH(i * 7 + 1) % {len(REGIONS)}
-        """  # noqa: S608 - our own constants
+        """
     )
 
 
@@ -111,7 +111,7 @@ def _month_sql(begin: datetime, end: datetime, path: Path) -> str:
         ROUND(amount * price, 10) AS line_item_unblended_cost, region AS product_region
       FROM amounts
     ) TO '{path}' (FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE 500000)
-    """  # noqa: S608 - our own constants
+    """
 
 
 def _values(row: tuple[str | float, ...]) -> str:

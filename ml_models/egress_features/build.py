@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -17,8 +16,10 @@ from egress_features.checks import (
 )
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
+from egress_features.feature_file import write_features
 from egress_features.flow_logs.estimate import estimate_hours
 from egress_features.output import written_beside
+from egress_features.queries import read_sql
 from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
 from egress_features.watermarks import late_services, make_watermarks
@@ -108,11 +109,11 @@ def build_features(
             notes += sentences
         start, end = check_history(runner, MIN_HISTORY_DAYS)
         progress("adding up series and hours")
-        runner.run(_sql("hours"))
-        runner.run(_sql("series_hours"))
+        runner.run(read_sql("hours"))
+        runner.run(read_sql("series_hours"))
         progress("computing features")
         metadata = {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()}
-        runner.write_features(beside, metadata)
+        write_features(runner, beside, metadata)
         return FeaturesSummary(
             input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]) + records,
             egress_lines=_count(runner, "kept_lines"),
@@ -128,11 +129,7 @@ def build_features(
 
 
 def _count(runner: Engine, table: str) -> int:
-    return int(runner.rows(f"SELECT COUNT(*) FROM {table}")[0][0])  # noqa: S608 - our own table name
-
-
-def _sql(name: str) -> str:
-    return files("egress_features").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+    return int(runner.rows(f"SELECT COUNT(*) FROM {table}")[0][0])
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -71,7 +71,7 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
           ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
           AND r.billing_period = {month_sql("l.billing_period_start")}
         WHERE r.file_number IS NULL AND l.provider = 'AWS' AND l.line_item_id <> ''
-        """  # noqa: S608 - our own SQL
+        """
     )
     twice = engine.rows(
         """
@@ -139,7 +139,7 @@ def excluded_lines(engine: Engine, kept: Sequence[str]) -> tuple[dict[str, tuple
     """Return egress lines and dollars of the line item types that are left out, and a sentence for each."""
     names = ", ".join(f"'{name}'" for name in kept)
     rows = engine.rows(
-        "SELECT line_item_type, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines "  # noqa: S608
+        "SELECT line_item_type, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines "
         f"WHERE line_item_type NOT IN ({names}) GROUP BY line_item_type ORDER BY line_item_type"
     )
     excluded = {str(kind): (int(count), float(cost)) for kind, count, cost in rows}

@@ -11,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from egress_features.engines.base import ArrayEngine
 from egress_features.feature_rows import FeatureDays, Series
+from egress_features.queries import read_sql
 from egress_features.schema import FEATURES, KEYS, MEASURES
 from egress_features.windows import DAY, Numbers
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from egress_features.engines import DuckDBEngine
+    from egress_features.engines.base import Engine
 
 # Hours of series that are taken out of the tables at once, some 20 bytes each.
 _CELLS = 4_000_000
@@ -51,7 +53,7 @@ SELECT account_number - 1 AS account, class_number - 1 AS egress_class_number, r
 FROM series
 CROSS JOIN (SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour, COUNT(*) AS hours FROM hours) AS d
 ORDER BY series_id
-"""  # noqa: S608 - our own names
+"""
 _LINES = """
 SELECT h.n - {first} AS hour, x.series_id - 1 AS series, x.usage_gb, x.cost_usd, x.is_provisional, k.kind
 FROM series_hours AS x
@@ -61,18 +63,21 @@ WHERE h.n >= {first} AND h.n < {first} + {hours}
 """
 
 
-def write_features(engine: DuckDBEngine, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the rows that `sql/features.sql` gives, in its order.
+def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write the rows of `sql/features.sql`, in its order: by numpy where the engine gives arrays, else by the query.
 
     Parameters
     ----------
-    engine : DuckDBEngine
+    engine : Engine
         With the tables `series`, `hours` and `series_hours`.
     path : Path
         The parquet file.
     metadata : mapping of str to str
         For the file.
     """
+    if not isinstance(engine, ArrayEngine):
+        engine.write_parquet(read_sql("features"), path, metadata)
+        return
     engine.run(_LINE_KINDS)
     rows = _Rows(engine)
     days = FeatureDays(rows.series)
@@ -102,7 +107,7 @@ class _Lines(NamedTuple):
     kind: Numbers
 
 
-def _days(engine: DuckDBEngine, series: int, hours: int) -> Iterator[_Lines]:
+def _days(engine: ArrayEngine, series: int, hours: int) -> Iterator[_Lines]:
     """Give every day of the data; the last one is filled up with zeros."""
     step = max(_CELLS // (series * DAY), 1) * DAY
     for first in range(0, hours, step):
@@ -119,7 +124,7 @@ def _days(engine: DuckDBEngine, series: int, hours: int) -> Iterator[_Lines]:
 class _Rows:
     """What the rows of the series say beside the numbers that are computed."""
 
-    def __init__(self, engine: DuckDBEngine) -> None:
+    def __init__(self, engine: ArrayEngine) -> None:
         found = engine.arrays(_SERIES)
         self.series = Series(
             account=found["account"],

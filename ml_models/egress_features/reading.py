@@ -46,7 +46,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
         No export, another currency, or a billing period of which two deliveries contradict each other.
     """
     exports = [read_export(path) for path in paths]
-    selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]  # noqa: S608
+    selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
     _make_line_groups(engine)
     check_currency(engine)
@@ -75,7 +75,7 @@ def _make_line_groups(engine: Engine) -> None:
         ) AS moments
         GROUP BY file_number, payer_account_id, {month_sql("billing_period_start")}, provider, currency, line_item_type,
           service, usage_type, operation, charge_description, region_id, DATE_TRUNC('hour', start_utc)
-        """  # noqa: S608 - our own SQL
+        """
     )
 
 
@@ -118,7 +118,7 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
     """
     texts = ", ".join("'" + name.replace("'", "''") + "'" for name in usage_types) or "NULL"
     open_from = engine.rows(
-        f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "  # noqa: S608
+        f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "
         f"WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )[0][0]
     month = month_sql("l.billing_period_start")
@@ -135,7 +135,7 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
           ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
           AND t.charge_description = l.charge_description AND t.region_id = l.region_id
         WHERE l.provider = 'AWS' AND l.usage_type IN ({texts})
-        """  # noqa: S608 - our own SQL, and quoted texts
+        """
     )
 
 
@@ -148,11 +148,11 @@ def _make_egress_lines(engine: Engine) -> None:
               ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
               AND r.billing_period = l.billing_period
             WHERE r.file_number IS NULL
-            """  # noqa: S608 - our own names
+            """
         )
-    engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")  # noqa: S608
+    engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")
     engine.run(
-        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "  # noqa: S608
+        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "
         f"FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )
 

@@ -120,7 +120,7 @@ def _parts(engine: Engine) -> dict[tuple[int, str, str], tuple[int, Decimal]]:
           ON r.file_number = g.file_number AND r.payer_account_id = g.payer_account_id
           AND r.billing_period = g.billing_period
         GROUP BY 1, 2, 3
-        """  # noqa: S608 - our own constants
+        """
     )
     return {(file, part, name): (int(lines), Decimal(usd)) for file, part, name, lines, usd in rows}
 
@@ -156,7 +156,7 @@ def _input(engine: Engine, export: Export) -> tuple[int, Decimal]:
     """Count the file's lines and add up its dollars past the mapping: parquet's own count, the column as it stands."""
     cost = f'CAST("{export.cost_column}" AS VARCHAR)'
     row: tuple[Any, ...] = engine.rows(
-        f"SELECT COUNT(*), COALESCE(SUM(CAST(NULLIF({cost}, '') AS DECIMAL(38, 15))), 0) FROM {export.scan_sql}"  # noqa: S608
+        f"SELECT COUNT(*), COALESCE(SUM(CAST(NULLIF({cost}, '') AS DECIMAL(38, 15))), 0) FROM {export.scan_sql}"
     )[0]
     is_parquet = export.path.name.endswith(".parquet")
     return pq.read_metadata(export.path).num_rows if is_parquet else int(row[0]), Decimal(row[1])

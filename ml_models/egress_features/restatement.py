@@ -140,7 +140,7 @@ def _same_bills(engine: Engine, deliveries: Sequence[Delivery], kept: str) -> di
         JOIN deliveries AS d ON d.file_number = l.file_number
         JOIN contested AS c ON c.payer_account_id = l.payer_account_id AND c.billing_period = l.billing_period
         WHERE l.line_item_type IN ({kept})
-        """  # noqa: S608 - our own constants
+        """
     )
     sizes = {
         (payer, period, delivery): count

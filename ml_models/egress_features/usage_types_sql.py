@@ -46,7 +46,7 @@ FROM (
     ) AS a
   ) AS b
 ) AS c
-"""  # noqa: S608 - our own constants
+"""
 
 
 def _rules() -> str:

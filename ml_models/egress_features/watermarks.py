@@ -43,7 +43,7 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
     if last is None:
         return {}
     rows = engine.rows(
-        "SELECT service, hour_utc, SUM(lines), MAX(has_invoice) FROM counted_groups "  # noqa: S608 - our own constants
+        "SELECT service, hour_utc, SUM(lines), MAX(has_invoice) FROM counted_groups "
         f"WHERE line_item_type IN ({kept}) AND provider = 'AWS' GROUP BY service, hour_utc"
     )
     lines: dict[str, dict[datetime, int]] = defaultdict(dict)

@@ -1,9 +1,8 @@
 """One definition on several engines: what it may say, and that they agree."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -19,33 +18,7 @@ from egress_features.engines.dialects import NotPortableError, parse, render
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import line, steady, write_csv, write_parquet
 from tests.support.sample_data import required_module, required_program, sample
-from tests.support.sql_features import FEATURES_SQL
-
-
-class Recorder:
-    """An engine that keeps what it is asked."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self.scripts: list[str] = []
-
-    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
-        self.scripts.append(sql)
-        self._engine.run(sql, parameters)
-
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        self.scripts.append(sql)
-        return self._engine.rows(sql, parameters)
-
-    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
-        self._engine.insert(table, rows)
-
-    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
-        self.write_parquet(FEATURES_SQL, path, metadata)
-
-    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
-        self.scripts.append(sql)
-        self._engine.write_parquet(sql, path, metadata)
+from tests.support.sql_features import SqlEngine
 
 
 def test_everything_that_is_asked_of_an_engine_can_be_asked_of_spark_and_athena(tmp_path: Path) -> None:
@@ -55,7 +28,7 @@ def test_everything_that_is_asked_of_an_engine_can_be_asked_of_spark_and_athena(
         write_csv(tmp_path / "b.csv", lines[300:]),
     ]
     with DuckDBEngine() as duckdb:
-        recorder = Recorder(duckdb)
+        recorder = SqlEngine(duckdb)
         build_features(deliveries, tmp_path / "features.parquet", engine=recorder)
     statements = [statement for script in recorder.scripts for statement in parse(script)]
     assert len(statements) > 15

@@ -1,7 +1,6 @@
 """numpy's features are those of the SQL that defines them."""
 
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ from hypothesis import strategies as st
 
 from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs, windows
 from egress_features.engines import DuckDBEngine
+from egress_features.feature_file import write_features
+from egress_features.queries import read_sql
 from egress_features.windows import DAY, History, Largest, Totals, least_of_last, median
 from egress_sentinel.demo import write_demo_bill
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.support.bill import START, line, write_parquet
+from tests.support.flow_logs import write_flow_logs
 from tests.support.sample_data import sample
 from tests.support.sql_features import SqlEngine
 
@@ -33,8 +34,8 @@ def test_a_bill_gives_what_sql_gives(bill: str, tmp_path: Path) -> None:
         "real": lambda: find_exports([sample("cur_legacy")]),
         "growing": lambda: [write_parquet(tmp_path / "bill.parquet", growing())],
     }[bill]()
-    with SqlEngine() as engine:
-        expected = build_features(exports, tmp_path / "sql.parquet", engine=engine)
+    with DuckDBEngine() as duckdb:
+        expected = build_features(exports, tmp_path / "sql.parquet", engine=SqlEngine(duckdb))
     assert build_features(exports, tmp_path / "numpy.parquet") == expected
     assert_same(tmp_path)
 
@@ -66,8 +67,8 @@ def test_estimated_hours_are_what_sql_gives(tmp_path: Path) -> None:
     )
     window = {"start": START + timedelta(hours=250), "end": START + timedelta(hours=300)}
     logs = FlowLogs(find_flow_logs([write_flow_logs([bill], tmp_path / "logs", **window) / "AWSLogs"]))
-    with SqlEngine() as engine:
-        build_features([bill], tmp_path / "sql.parquet", flow_logs=logs, engine=engine)
+    with DuckDBEngine() as duckdb:
+        build_features([bill], tmp_path / "sql.parquet", flow_logs=logs, engine=SqlEngine(duckdb))
     build_features([bill], tmp_path / "numpy.parquet", flow_logs=logs)
     assert pc.any(pq.read_table(tmp_path / "numpy.parquet")["is_estimated"]).as_py()
     assert_same(tmp_path)
@@ -79,12 +80,12 @@ def test_any_lines_give_what_sql_gives(
     tmp_path_factory: pytest.TempPathFactory, seed: int, hours: int, series: int
 ) -> None:
     folder = tmp_path_factory.mktemp("grid")
-    with SqlEngine() as engine:
+    with DuckDBEngine() as engine:
         engine.run(RANDOM_LINES.format(seed=seed, hours=hours, series=series))
         for script in ("hours", "series_hours"):
-            engine.run(files("egress_features").joinpath("sql", f"{script}.sql").read_text(encoding="utf-8"))
-        engine.write_features(folder / "sql.parquet", METADATA)
-        DuckDBEngine.write_features(engine, folder / "numpy.parquet", METADATA)
+            engine.run(read_sql(script))
+        write_features(SqlEngine(engine), folder / "sql.parquet", METADATA)
+        write_features(engine, folder / "numpy.parquet", METADATA)
     assert_same(folder)
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from egress_features import KEYS, BadInputError, FlowLogs, build_features, find_flow_logs, write_flow_hours
 from egress_features.flow_logs import DEFAULT_PRICES, read_prices
-from egress_sentinel.demo.flow_logs import DEFAULT_FIELDS, FIELDS, write_flow_logs
 from tests.support.bill import START, line, write_parquet
+from tests.support.flow_logs import DEFAULT_FIELDS, FIELDS, write_flow_logs
 from tests.support.flow_records import V2, interface, received, sent, write_interfaces, write_text
 
 NAT = "arn:aws:ec2:eu-west-1:011122223333:natgateway/nat-0abc"

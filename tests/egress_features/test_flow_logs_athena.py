@@ -18,9 +18,9 @@ from egress_features import KEYS, FlowLogs, build_features, find_flow_logs
 from egress_features.engines import athena as of_the_bill
 from egress_features.flow_logs.athena import FLOW_DAYS, TABLES, main, statements
 from egress_features.flow_logs.fields import FIELDS
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.egress_features.test_flow_logs import BALANCER, NAT, lines
 from tests.support.bill import START, line, write_parquet
+from tests.support.flow_logs import write_flow_logs
 
 pytestmark = pytest.mark.slow
 

@@ -17,6 +17,7 @@ from egress_sentinel.deployment.drift import HANDLER, local_environment
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
 from tests.support.drift import FIRST, TRAINED_DAYS, body, changed, day_table, days, drift_model
+from tests.support.pictures import figure_of
 
 pytestmark = pytest.mark.integration
 
@@ -141,9 +142,16 @@ def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: 
         (True, True)
     ]
     assert (tmp_path / "out" / f"day={JUDGED}" / "statistics.json").is_file()
-    picture = (tmp_path / "out" / "drift.svg").read_text()
-    assert picture.count("excess on ") == 4
-    assert picture.count("#b3261e") == 1 + sum(len(outcome["drifted"]) for outcome in outcomes)
+    (cells,), _ = figure_of(tmp_path / "out" / "drift.html")
+    assert cells["x"] == [str(day) for day in days(JUDGED, 4)]
+    drifted = {(name, outcome["day"]) for outcome in outcomes for name in outcome["drifted"]}
+    drawn = {
+        (name, day)
+        for name, row in zip(cells["y"], cells["z"], strict=True)
+        for day, cell in zip(cells["x"], row, strict=True)
+        if cell > 2
+    }
+    assert drawn == drifted
 
 
 @pytest.mark.slow

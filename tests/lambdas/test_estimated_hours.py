@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from egress_features import KEYS, MEASURES, FlowLogs, build_features, find_flow_logs
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from local_aws import LocalAws
 from tests.support.bill import START, line, write_parquet
 from tests.support.detector import FaultyEndpoint, World, hot_day
+from tests.support.flow_logs import write_flow_logs
 
 pytestmark = pytest.mark.integration
 

@@ -1,16 +1,30 @@
-"""The feature query itself on DuckDB, to hold others against."""
+"""An engine for SQL alone, so that the feature query itself runs and not numpy."""
 
-from collections.abc import Mapping
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from egress_features.engines import DuckDBEngine
-
-FEATURES_SQL = files("egress_features").joinpath("sql", "features.sql").read_text(encoding="utf-8")
+from egress_features.engines import Engine
 
 
-class SqlEngine(DuckDBEngine):
-    """DuckDB that runs the query where `DuckDBEngine` computes what it says."""
+class SqlEngine:
+    """Hands everything to another engine and keeps it; gives no arrays."""
 
-    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
-        self.write_parquet(FEATURES_SQL, path, metadata)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.scripts: list[str] = []
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        self.scripts.append(sql)
+        self._engine.run(sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        self.scripts.append(sql)
+        return self._engine.rows(sql, parameters)
+
+    def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._engine.insert(table, rows)
+
+    def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
+        self.scripts.append(sql)
+        self._engine.write_parquet(sql, path, metadata)

@@ -1,20 +1,19 @@
 """Runs the SQL: DuckDB on one machine, Spark where there are more; Athena gets it rendered (`athena`).
 
-The SQL is written once, in DuckDB's dialect; `dialects` renders it for the others. With DuckDB the last query, of the
-features, is numpy's (`feature_file`).
+The SQL is written once, in DuckDB's dialect; `dialects` renders it for the others.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from egress_features.engines.base import Engine
+from egress_features.engines.base import ArrayEngine, Engine
 from egress_features.engines.duckdb import DuckDBEngine
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-__all__ = ["DuckDBEngine", "Engine", "EngineName", "open_engine"]
+__all__ = ["ArrayEngine", "DuckDBEngine", "Engine", "EngineName", "open_engine"]
 
 EngineName = Literal["duckdb", "spark"]
 

@@ -11,13 +11,13 @@ Run as a module it writes the queries into a folder, numbered in their order.
 from __future__ import annotations
 
 import sys
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlglot import exp, parse_one
 
 from egress_features.engines.dialects import parse, queries_of, render
+from egress_features.queries import read_sql
 from egress_features.reading import KEPT
 from egress_features.usage_types_sql import classified_sql
 
@@ -38,14 +38,14 @@ _LINES = f"""(
   FROM cur_2_0
   WHERE billing_period >= STRFTIME(CURRENT_DATE - {MONTHS} * INTERVAL '1' MONTH, '%Y-%m')
     AND line_item_line_item_type IN ({KEPT})
-)"""  # noqa: S608 - our own constants
+)"""
 # A day's file is replaced as a whole, so whole days are written. One bucket is one file for each day.
 _WRITTEN = f"""
 SELECT f.*, STRFTIME(f.hour_utc, '%Y-%m-%d') AS day
 FROM rows_of_features AS f
 CROSS JOIN data_hours AS d
 WHERE f.hour_utc >= DATE_TRUNC('day', d.last_hour) - ({DAYS} - 1) * INTERVAL '1' DAY
-"""  # noqa: S608 - our own constants
+"""
 _BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], bucket_count = 1"
 
 
@@ -62,16 +62,16 @@ def statements() -> dict[str, str]:
 
 def pipeline() -> dict[str, exp.Expr]:
     """Return the query of every table and view of the pipeline by its name, in order."""
-    line_hours = _sql("line_hours").replace("{classified}", classified_sql(_LINES))
+    line_hours = read_sql("line_hours").replace("{classified}", classified_sql(_LINES))
     queries = {
         "line_hours": parse_one(line_hours, read="duckdb"),
         "kept_lines": parse_one("SELECT * FROM line_hours WHERE egress_class <> ''"),
         "data_hours": parse_one("SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour FROM line_hours"),
-        "watermarks": parse_one(_sql("watermarks"), read="duckdb"),
+        "watermarks": parse_one(read_sql("watermarks"), read="duckdb"),
     }
     for script in ("hours", "series_hours"):
-        queries |= queries_of(parse(_sql(script)))
-    rows = parse_one(_sql("features"), read="duckdb")
+        queries |= queries_of(parse(read_sql(script)))
+    rows = parse_one(read_sql("features"), read="duckdb")
     rows.set("order", None)
     return {**queries, "rows_of_features": rows, "features": parse_one(_WRITTEN, read="duckdb")}
 
@@ -104,10 +104,6 @@ def create_sql(name: str, query: exp.Expr, tables: Sequence[str]) -> str:
 
     properties = f"format = 'PARQUET', write_compression = 'ZSTD'{_BY_DAY if name == 'features' else ''}"
     return f"CREATE TABLE {name}_{RUN}\nWITH ({properties})\nAS\n{render(query.transform(of_this_run), 'athena')}"
-
-
-def _sql(name: str) -> str:
-    return files("egress_features").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
 def write_statements(statements: Mapping[str, str], folder: Path) -> None:

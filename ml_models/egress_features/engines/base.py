@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 class Engine(Protocol):
@@ -21,8 +23,13 @@ class Engine(Protocol):
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a table."""
 
-    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write the rows of `sql/features.sql`, in its order, with metadata for the file."""
-
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         """Write a query's rows, in their order, with metadata for the file."""
+
+
+@runtime_checkable
+class ArrayEngine(Engine, Protocol):
+    """An engine in this process, whose results numpy can take."""
+
+    def arrays(self, sql: str) -> dict[str, NDArray[Any]]:
+        """Run a query and return its columns, which have no nulls."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 import numpy as np
 
-from egress_features import feature_file
 from egress_features.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -65,15 +64,11 @@ class DuckDBEngine:
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """See `Engine.insert`."""
         marks = ", ".join("?" for _ in rows[0])
-        self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - our own table name
+        self._connection.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
 
     def arrays(self, sql: str) -> dict[str, NDArray[Any]]:
-        """Run a query and return its columns, which have no nulls."""
+        """See `ArrayEngine.arrays`."""
         return {name: np.asarray(values) for name, values in self._execute(sql).fetchnumpy().items()}
-
-    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """See `Engine.write_features`: the same rows as the query's, by numpy."""
-        feature_file.write_features(self, path, metadata)
 
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         """See `Engine.write_parquet`."""

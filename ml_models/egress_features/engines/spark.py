@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -94,11 +93,6 @@ class SparkEngine:
         there = self._session.table(table)
         added = self._session.createDataFrame([tuple(row) for row in rows], there.schema)
         there.union(added).createOrReplaceTempView(table)
-
-    def write_features(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """See `Engine.write_features`."""
-        sql = files("egress_features").joinpath("sql", "features.sql").read_text(encoding="utf-8")
-        self.write_parquet(sql, path, metadata)
 
     def write_parquet(self, sql: str, path: Path, metadata: Mapping[str, str]) -> None:
         """See `Engine.write_parquet`: Spark's parts, which are in order, become one file."""

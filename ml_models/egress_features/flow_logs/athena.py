@@ -110,7 +110,7 @@ def _without(query: exp.Expr, column: str) -> exp.Expr:
 def _values(rows: Iterable[Sequence[object]], columns: Sequence[str]) -> exp.Expr:
     """Return a query with rows of constants."""
     listed = ", ".join(f"({', '.join(exp.convert(value).sql('duckdb') for value in row)})" for row in rows)
-    return parse_one(f"SELECT * FROM (VALUES {listed}) AS v ({', '.join(columns)})", read="duckdb")  # noqa: S608
+    return parse_one(f"SELECT * FROM (VALUES {listed}) AS v ({', '.join(columns)})", read="duckdb")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -81,7 +81,7 @@ def bill_names() -> list[tuple[str, str, str]]:
 def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime) -> datetime | None:
     """Return the first hour for which flow logs speak; None where they end before it."""
     bill_last = engine.rows(
-        f"SELECT COALESCE(MAX(hour_utc) FILTER (WHERE service IN {SERVICES}), MAX(hour_utc)) FROM kept_lines"  # noqa: S608
+        f"SELECT COALESCE(MAX(hour_utc) FILTER (WHERE service IN {SERVICES}), MAX(hour_utc)) FROM kept_lines"
     )[0][0]
     if bill_last is None:
         return first
@@ -97,7 +97,7 @@ def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime)
 
 def _unsettled(engine: Engine, bill_last: datetime) -> datetime:
     """Return the first hour that may still grow: in the bill's last day, or behind a service's watermark."""
-    complete = engine.rows(f"SELECT MIN(complete_until_utc) FROM watermarks WHERE service IN {SERVICES}")[0][0]  # noqa: S608
+    complete = engine.rows(f"SELECT MIN(complete_until_utc) FROM watermarks WHERE service IN {SERVICES}")[0][0]
     last_day = bill_last - timedelta(hours=UNSETTLED_HOURS - 1)
     return min(last_day, complete.replace(tzinfo=UTC) + timedelta(hours=1)) if complete else last_day
 
@@ -107,7 +107,7 @@ def _replace(engine: Engine, start: datetime, last: datetime) -> None:
     has_bill = engine.rows("SELECT COUNT(*) FROM kept_lines")[0][0] > 0
     named = f"WHERE {NAMED}" if has_bill else ""
     engine.run(
-        "CREATE TABLE covered_series AS SELECT DISTINCT account_id, region, service, egress_class, resource_id, "  # noqa: S608
+        "CREATE TABLE covered_series AS SELECT DISTINCT account_id, region, service, egress_class, resource_id, "
         f"CAST(? AS TIMESTAMP) AS estimated_from_utc FROM estimated_lines {named}",
         [naive_start],
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
@@ -15,6 +14,7 @@ from egress_features.flow_logs.files import scans_sql
 from egress_features.flow_logs.network import read_network
 from egress_features.flow_logs.notes import notes_of
 from egress_features.output import written_beside
+from egress_features.queries import read_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -87,7 +87,7 @@ def flow_span(engine: Engine) -> tuple[datetime, datetime]:
 
 def sql(name: str) -> str:
     """Return the text of a query of this package."""
-    return files("egress_features").joinpath("flow_logs", "sql", f"{name}.sql").read_text(encoding="utf-8")
+    return read_sql(name, "flow_logs/sql")
 
 
 def _add_up(engine: Engine, paths: Sequence[Path]) -> None:
@@ -97,7 +97,7 @@ def _add_up(engine: Engine, paths: Sequence[Path]) -> None:
         # DuckDB reads many files as one and does not say in all cases which one stopped it.
         for path in paths:
             try:
-                engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path])})")  # noqa: S608 - a quoted path
+                engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path])})")
             except BadInputError as culprit:
                 raise BadInputError(f"{path} has a line that is no record of its format: {culprit}") from error
         raise
@@ -114,7 +114,7 @@ def _check_places(engine: Engine) -> None:
     if engine.rows("SELECT COUNT(*) FROM flow_sums")[0][0] == 0:
         raise BadInputError("the flow logs have no accepted traffic (action ACCEPT, log-status OK): nothing to add up")
     for column in ("account_id", "region"):
-        without = engine.rows(f"SELECT COUNT(*) FROM flow_sums WHERE {column} IS NULL")[0][0]  # noqa: S608 - our names
+        without = engine.rows(f"SELECT COUNT(*) FROM flow_sums WHERE {column} IS NULL")[0][0]
         if without:
             raise BadInputError(
                 f"the flow logs do not say of all records which {column.replace('_id', '')} they are of: add the field "
@@ -138,8 +138,8 @@ def _place_peers(engine: Engine, network: Network) -> None:
     engine.run("CREATE TABLE subnet_zones (vpc_id VARCHAR, address VARCHAR, az_id VARCHAR)")
     if network.subnets:
         ends = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
-        every = " UNION ".join(f"SELECT vpc_id, {end} AS address FROM flow_sums" for end in ends)  # noqa: S608
-        pairs = engine.rows(f"SELECT vpc_id, address FROM ({every}) WHERE is_private(address)")  # noqa: S608
+        every = " UNION ".join(f"SELECT vpc_id, {end} AS address FROM flow_sums" for end in ends)
+        pairs = engine.rows(f"SELECT vpc_id, address FROM ({every}) WHERE is_private(address)")
         zones = ((vpc_id, address, network.zone(vpc_id, address)) for vpc_id, address in pairs)
         _insert(engine, "subnet_zones", (row for row in zones if row[2] is not None))
 

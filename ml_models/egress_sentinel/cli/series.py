@@ -48,10 +48,10 @@ def series(
     """Find the incidents in any series of times and values (sensors, metrics), one line for each."""
     from anomaly_detection.series_detector import SeriesSettings
     from egress_sentinel.pipeline.series import alert_records
-    from egress_sentinel.report.series_plot import check_kind, write_plot
+    from egress_sentinel.report.pictures import check_picture_name, write_series
 
     if plot:
-        check_kind(plot)
+        check_picture_name(plot, png=True)
     given = _read(file)
     settings = SeriesSettings(
         n_estimators=n_estimators,
@@ -63,7 +63,7 @@ def series(
     alerts = alert_records(given, scores)
     if plot:
         rows = [alert.row for alert in scores.alerts]
-        write_plot(plot, file.name, given, scores.calibrated, rows, settings.threshold)
+        write_series(plot, file.name, given, scores.calibrated, rows, settings.threshold)
     if as_json:
         print(json.dumps({"rows": len(given.values), "threshold": settings.threshold, "alerts": alerts}, indent=2))
         return

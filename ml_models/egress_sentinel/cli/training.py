@@ -48,15 +48,18 @@ def search(
 def importance(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model.tar.gz.")],
     features: Annotated[Path, typer.Argument(metavar="FEATURES", help="A processed_features.parquet.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the picture goes.")] = Path("importance.svg"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture, an .html file.")] = Path(
+        "importance.html"
+    ),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
 ) -> None:
-    """Say how much each feature moves a model's scores on rows, as numbers and as a picture (SVG)."""
-    from egress_sentinel.output_files import write_text
-    from egress_sentinel.pipeline.importance import importance_of, picture
+    """Say how much each feature moves a model's scores on rows, as numbers and as a picture (HTML)."""
+    from egress_sentinel.pipeline.importance import importance_of
+    from egress_sentinel.report.pictures import check_picture_name, write_importance
 
+    check_picture_name(output)
     rows = importance_of(model, features)
-    write_text(output, picture(rows, f"What {model.name} looks at in {features.name}"))
+    write_importance(output, rows, f"Feature importance: {model.name} on {features.name}")
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
         return

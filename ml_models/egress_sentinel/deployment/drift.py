@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.importance import load_model
-from egress_sentinel.report.drift_picture import picture
+from egress_sentinel.report.pictures import write_drift
 from local_aws import LocalAws, create_detector_resources, create_model
 from local_aws.lambda_runner import LambdaProcess
 
@@ -49,7 +49,7 @@ def judge_locally(
         A model.tar.gz that was trained on rows with hours.
     output_dir : Path
         Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt`,
-        `drift.svg` (a row for each feature, a column for each day) and `drift_monitor.log`.
+        `drift.html` (a row for each feature, a column for each day) and `drift_monitor.log`.
     limits : str
         JSON, such as `{"*": {"psi": 0.2}}`; see `drift_monitor.limits`.
     track : callable
@@ -75,7 +75,7 @@ def judge_locally(
         _refuse_unjudged(outcomes)
         _fetch(aws, resources, output_dir)
     title = f"Drift of {days[0]} to {days[-1]} against the days of {model_tar.name}"
-    (output_dir / "drift.svg").write_text(picture(measures_of(output_dir), title), encoding="utf-8")
+    write_drift(output_dir / "drift.html", measures_of(output_dir), title)
     return outcomes
 
 

@@ -1,10 +1,9 @@
-"""What a model looks at: how much each feature makes rows more or less anomalous, as numbers and as a picture."""
+"""What a model looks at: how much each feature makes rows more or less anomalous."""
 
 from __future__ import annotations
 
 import tarfile
 import tempfile
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,13 +13,10 @@ import pyarrow.dataset as ds
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from anomaly_detection.model import Model
 
 MAX_ROWS = 20_000
 SEED = 42
-_ROW, _LABEL, _BAR, _NUMBERS = 26, 210, 420, 130
 
 
 class Importance(NamedTuple):
@@ -59,28 +55,6 @@ def importance_of(model_tar: Path, features: Path) -> list[Importance]:
         for name, mean in zip(model.feature_names, means, strict=True)
     ]
     return sorted(found, key=lambda row: (-row.splits, row.feature))
-
-
-def picture(rows: Sequence[Importance], title: str) -> str:
-    """Return an SVG of bars, the largest first."""
-    largest = max((row.splits for row in rows), default=0.0) or 1.0
-    width, height = _LABEL + _BAR + _NUMBERS, _ROW * (len(rows) + 2)
-    lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'font-family="sans-serif" font-size="13">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
-        f'<text x="12" y="20" font-weight="bold">{escape(title)}</text>',
-    ]
-    for number, row in enumerate(rows):
-        y = _ROW * (number + 1) + 8
-        bar = max(1.0, _BAR * row.splits / largest)
-        lines += [
-            f'<text x="{_LABEL - 8}" y="{y + 15}" text-anchor="end">{escape(row.feature)}</text>',
-            f'<rect x="{_LABEL}" y="{y + 3}" width="{bar:.1f}" height="{_ROW - 8}" fill="#2f6f9f"/>',
-            f'<text x="{_LABEL + bar + 6:.1f}" y="{y + 15}">{row.splits:.2f} splits, {row.share:.0%}</text>',
-        ]
-    return "\n".join([*lines, "</svg>"]) + "\n"
 
 
 def load_model(model_tar: Path) -> Model:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from egress_sentinel.report.charts import ALERT_COLOUR, figure_layout
 
 if TYPE_CHECKING:
-    from egress_sentinel.pipeline.backtest import Backtest
+    from egress_sentinel.pipeline.backtest.result import Backtest
 
 
 def headline_of(result: Backtest) -> str:

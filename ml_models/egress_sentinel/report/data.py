@@ -93,7 +93,7 @@ class ReportData:
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
         columns = "is_anomaly, anomaly_score" if self._has_scores else "NULL, NULL"
         rows = self._connection.execute(
-            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, "  # noqa: S608
+            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, "
             "features.expected_spread_gb, "
             f"{columns} FROM features {joined if self._has_scores else ''} "
             f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY hour_utc",
@@ -121,7 +121,7 @@ class ReportData:
         order = "anomaly_score" if self._has_scores else "expected_usage_gb - usage_gb"
         quoted = ", ".join(f'"{name}"' for name in names)
         row = self._connection.execute(
-            f"SELECT {quoted} FROM {source} WHERE {self._where()} "  # noqa: S608
+            f"SELECT {quoted} FROM {source} WHERE {self._where()} "
             f"AND hour_utc BETWEEN ? AND ? ORDER BY {order} LIMIT 1",
             [
                 *(alert[name] for name in SERIES_KEYS),

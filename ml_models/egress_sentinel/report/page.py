@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_alerts.alert import Alert
-    from egress_sentinel.pipeline.backtest import Backtest
+    from egress_sentinel.pipeline.backtest.result import Backtest
 
 
 def write_report(

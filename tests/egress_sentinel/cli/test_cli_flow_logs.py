@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.support.bill import START, line, write_parquet
+from tests.support.flow_logs import write_flow_logs
 
 pytestmark = pytest.mark.integration
 

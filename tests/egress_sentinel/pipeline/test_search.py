@@ -1,16 +1,15 @@
 """A searched training, and what a model looks at."""
 
 import json
-import re
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
 from egress_sentinel.pipeline.search import search
 from tests.support.models import NAMES, write_hours
+from tests.support.pictures import figure_of
 
 pytestmark = pytest.mark.integration
 
@@ -54,15 +53,21 @@ def test_the_best_of_a_search_is_kept(features: Path, tmp_path: Path) -> None:
 
 
 def test_importance_is_numbers_and_a_picture(model: Path, features: Path, tmp_path: Path) -> None:
-    done = run("importance", model, features, "-o", tmp_path / "i.svg", "--json")
+    done = run("importance", model, features, "-o", tmp_path / "i.html", "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert sorted(row["feature"] for row in rows) == sorted(NAMES)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     assert [row["splits"] for row in rows] == sorted((row["splits"] for row in rows), reverse=True)
-    texts = [element.text or "" for element in ET.parse(tmp_path / "i.svg").iter("{http://www.w3.org/2000/svg}text")]
-    assert [text for text in texts if text in NAMES] == [row["feature"] for row in rows]
-    assert re.fullmatch(r"\d+\.\d\d splits, \d+%", texts[2])
+    (bars,), _ = figure_of(tmp_path / "i.html")
+    assert list(zip(bars["y"], bars["x"], strict=True)) == [(row["feature"], row["splits"]) for row in rows]
+    assert bars["text"][0] == f"{rows[0]['splits']:.2f} splits, {rows[0]['share']:.0%}"
+
+
+def test_a_picture_of_another_kind_is_refused(model: Path, features: Path, tmp_path: Path) -> None:
+    done = run("importance", model, features, "-o", tmp_path / "i.svg")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a picture's name ends with .html; i.svg does not" in done.stderr
 
 
 def test_rows_of_other_columns_are_refused(model: Path, tmp_path: Path) -> None:
@@ -70,7 +75,7 @@ def test_rows_of_other_columns_are_refused(model: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "a.parquet")
-    done = run("importance", model, tmp_path / "a.parquet", "-o", tmp_path / "i.svg")
+    done = run("importance", model, tmp_path / "a.parquet", "-o", tmp_path / "i.html")
     assert done.returncode == 2
     assert f"has no column {NAMES[0]}, which the model takes" in done.stderr
-    assert not (tmp_path / "i.svg").exists()
+    assert not (tmp_path / "i.html").exists()

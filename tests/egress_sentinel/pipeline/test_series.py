@@ -108,7 +108,7 @@ def test_bad_input_is_one_sentence(text: str, said: str, run: Run, tmp_path: Pat
 def test_another_kind_of_picture_is_refused_before_any_work(sensor: Path, run: Run) -> None:
     status, _, err = run("series", sensor, "--plot", "plot.gif")
     assert status == 2
-    assert "a plot's name ends with .html or .png; plot.gif does not" in err
+    assert "a picture's name ends with .html or .png; plot.gif does not" in err
 
 
 @pytest.fixture(scope="module")

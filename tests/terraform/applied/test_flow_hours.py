@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from egress_features import FlowLogs, build_features, find_flow_logs
-from egress_sentinel.demo.flow_logs import write_flow_logs
 from tests.support.applied import (
     alert_on,
     assert_same_hours,
@@ -24,6 +23,7 @@ from tests.support.applied import (
     wait_for,
     write_bill,
 )
+from tests.support.flow_logs import write_flow_logs
 from tests.support.stack import Stack
 
 

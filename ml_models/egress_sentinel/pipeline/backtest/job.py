@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from egress_sentinel.pipeline.backtest.deliveries import (
 )
 from egress_sentinel.pipeline.backtest.features import as_seen, built, cuts
 from egress_sentinel.pipeline.backtest.replay import Replayed, replay
+from egress_sentinel.pipeline.backtest.result import Backtest
 from egress_sentinel.pipeline.backtest.savings import savings
 from egress_sentinel.pipeline.job import FEATURES_FILE, REPORT_FILE
 from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS
@@ -37,34 +38,6 @@ if TYPE_CHECKING:
 
 RESULT_FILE = "backtest.json"
 MONTH_DAYS = 30
-
-
-@dataclass(frozen=True)
-class Backtest:
-    """What would have been: alerts in the order in which they would have come, totals, and under which assumptions."""
-
-    as_of: datetime
-    replayed_from: datetime
-    deliveries: int
-    assumptions: list[str]
-    trainings: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
-    suppressed: list[Alert]
-    totals: dict[str, Any]
-    course: list[tuple[str, float, float]]
-
-    def record(self) -> dict[str, Any]:
-        """Return what `--json` prints; times are ISO 8601, UTC."""
-        return {
-            "as_of_utc": _iso(self.as_of),
-            "replayed_from_utc": _iso(self.replayed_from),
-            "deliveries": self.deliveries,
-            "assumptions": self.assumptions,
-            "trainings": self.trainings,
-            "totals": self.totals,
-            "alerts": self.alerts,
-            "suppressed": self.suppressed,
-        }
 
 
 def run_backtest(

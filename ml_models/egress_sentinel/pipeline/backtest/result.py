@@ -1,0 +1,39 @@
+"""What a backtest returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from egress_alerts.alert import Alert
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """What would have been: alerts in the order in which they would have come, totals, and under which assumptions."""
+
+    as_of: datetime
+    replayed_from: datetime
+    deliveries: int
+    assumptions: list[str]
+    trainings: list[dict[str, Any]]
+    alerts: list[dict[str, Any]]
+    suppressed: list[Alert]
+    totals: dict[str, Any]
+    course: list[tuple[str, float, float]]
+
+    def record(self) -> dict[str, Any]:
+        """Return what `--json` prints; times are ISO 8601, UTC."""
+        return {
+            "as_of_utc": f"{self.as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "replayed_from_utc": f"{self.replayed_from:%Y-%m-%dT%H:%M:%SZ}",
+            "deliveries": self.deliveries,
+            "assumptions": self.assumptions,
+            "trainings": self.trainings,
+            "totals": self.totals,
+            "alerts": self.alerts,
+            "suppressed": self.suppressed,
+        }
