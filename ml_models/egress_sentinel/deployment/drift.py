@@ -64,9 +64,9 @@ def judge_locally(
     UserError
         Rows, model or limits that cannot be used, or no whole day after training.
     """
-    table, trained_until = _scored(rows, model_tar)
-    days = _whole_days(table, trained_until)
-    decisions = list(_decisions(days, _reference(model_tar), _limits(limits), track))
+    table_of_limits = _limits(limits)
+    days = _whole_days(*_scored(rows, model_tar))
+    decisions = list(_decisions(days, _reference(model_tar), table_of_limits, track))
     for decision in decisions:
         folder = output_dir / f"day={decision.outcome.day}"
         folder.mkdir()
