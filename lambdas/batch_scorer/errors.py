@@ -5,6 +5,6 @@ class InputError(ValueError):
     """The file cannot be scored, in one sentence that names the line."""
 
 
-def reason_of(error: Exception) -> str:
-    """Return an error's sentence on one line."""
-    return " ".join(str(error).split())
+def one_line(reason: str) -> str:
+    """Return a reason without line breaks and repeated spaces."""
+    return " ".join(reason.split())

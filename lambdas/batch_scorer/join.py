@@ -1,9 +1,10 @@
-"""Scores joined to the lines that they were asked for, in order."""
+"""A file's result: its name, and its lines joined to their scores, in order."""
 
 from __future__ import annotations
 
 import csv
 from itertools import chain
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from batch_scorer.table import is_number
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
 
 class JoinError(RuntimeError):
     """The job wrote another number of scores than it was given lines."""
+
+
+def output_name(key: str, input_prefix: str, time_utc: str) -> str:
+    """Return TIMESTAMP-NAME.csv for a dropped file; folders below the prefix become part of the name."""
+    name = PurePosixPath(key.removeprefix(input_prefix))
+    stamp = time_utc.replace("-", "").replace(":", "")
+    return f"{stamp}-{'-'.join(name.with_suffix('').parts)}.csv"
 
 
 def join(table: Table, names: list[str] | None, answers: Iterable[Path], target: Path) -> int:

@@ -131,8 +131,8 @@ def _message(day: Day, found: list[Measure], reference: Reference, folder: str) 
         *lines[:_SHOWN],
         *more,
         f"Every number: {folder}",
-        "A missing or odd column is a fault of the data: mend it first. A bill that has changed for good needs "
-        "another model. The runbook's section on drift says how to tell.",
+        "If a column is missing or of another type, fix the data first. If the bill has changed permanently, train a "
+        "new model. See the section on drift in the runbook.",
     ]
     return Message(subject[:_MAX_SUBJECT], "\n".join(text))
 

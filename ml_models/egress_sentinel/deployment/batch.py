@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from batch_scorer.contract import read_contract
-from batch_scorer.errors import InputError, reason_of
-from batch_scorer.events import output_name
-from batch_scorer.join import JoinError, join
+from batch_scorer.errors import InputError, one_line
+from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.plan import MEGABYTE, plan_for
 from batch_scorer.prepare import prepare
 from batch_scorer.table import read_table
@@ -136,7 +135,7 @@ def _score(path: Path, contract: Contract, ask: Ask, output_dir: Path) -> Path:
             answers = [_answered(part, plan, contract.accept, ask) for part in prepared.parts]
             join(read_table(path), contract.features, answers, target)
     except (InputError, JoinError, ProgramError) as error:
-        raise UserError(f"{path.name} was not scored: {reason_of(error)}") from error
+        raise UserError(f"{path.name} was not scored: {one_line(str(error))}") from error
     return target
 
 
