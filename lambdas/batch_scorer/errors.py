@@ -1,5 +1,10 @@
-"""What a person who dropped a file can mend."""
+"""What a person who dropped a file can fix."""
 
 
 class InputError(ValueError):
     """The file cannot be scored, in one sentence that names the line."""
+
+
+def one_line(reason: str) -> str:
+    """Return a reason without line breaks and repeated spaces."""
+    return " ".join(reason.split())

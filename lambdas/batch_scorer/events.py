@@ -71,10 +71,3 @@ def _drop(key: str, entry: dict[str, Any], time_utc: str) -> Drop:
     upload = entry.get("version-id") or f"{entry['etag']} {entry.get('sequencer', time_utc)}"
     job_id = hashlib.sha256(f"{key}\n{upload}".encode()).hexdigest()[:16]
     return Drop(key, entry["etag"], time_utc, job_id, int(entry.get("size", 0)))
-
-
-def output_name(key: str, input_prefix: str, time_utc: str) -> str:
-    """Return TIMESTAMP-NAME.csv for a dropped file; folders below the prefix become part of the name."""
-    name = PurePosixPath(key.removeprefix(input_prefix))
-    stamp = time_utc.replace("-", "").replace(":", "")
-    return f"{stamp}-{'-'.join(name.with_suffix('').parts)}.csv"

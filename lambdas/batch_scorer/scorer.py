@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from batch_scorer import jobs
-from batch_scorer.errors import InputError
-from batch_scorer.events import output_name
-from batch_scorer.join import JoinError, join
+from batch_scorer.errors import InputError, one_line
+from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.models import contract_of, current_model
 from batch_scorer.plan import plan_for
 from batch_scorer.prepare import Prepared, prepare
@@ -178,7 +177,7 @@ class BatchScorer:
 
     def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
         """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""
-        reason = " ".join(reason.split())[:MAX_REASON]
+        reason = one_line(reason)[:MAX_REASON]
         moved = self._copy_aside(job_id, key, etag, reason)
         where = f"It is now {moved}." if moved else "There is nothing to move."
         self._sns.publish(

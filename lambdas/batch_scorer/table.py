@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,8 +19,7 @@ ENDINGS = (".csv", ".parquet")
 _BATCH_ROWS = 10_000
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A line's cells, as texts, and where it stands: the line of a CSV file, the row (from 1) of a parquet file."""
 
     number: int
@@ -142,8 +141,7 @@ def _parquet_lines(file: Any) -> Iterator[Line]:
     number = 0
     try:
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            columns = [[_cell(value) for value in column.to_pylist()] for column in batch.columns]
-            for cells in zip(*columns, strict=True):
+            for cells in zip(*map(_column_cells, batch.columns), strict=True):
                 number += 1
                 yield Line(number, list(cells))
     except (pa.ArrowException, OSError) as error:
@@ -151,6 +149,20 @@ def _parquet_lines(file: Any) -> Iterator[Line]:
         raise InputError(f"it is no complete parquet file after row {number}: {message}") from error
     finally:
         file.close()
+
+
+def _column_cells(column: Any) -> list[str]:
+    if pa.types.is_temporal(column.type):
+        # A table of hours has few different ones, and Arrow is slow to make a datetime of each.
+        encoded = column.dictionary_encode()
+        texts = [_cell(value) for value in encoded.dictionary.to_pylist()]
+        return ["" if place is None else texts[place] for place in encoded.indices.to_pylist()]
+    values: list[Any] = column.to_pylist()
+    if column.null_count == 0 and pa.types.is_floating(column.type):
+        return list(map(repr, values))
+    if column.null_count == 0 and pa.types.is_string(column.type):
+        return values
+    return list(map(_cell, values))
 
 
 def _cell(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Reads a day of a real-time endpoint's data capture: what anybody sent and got."""
+"""A day of a real-time endpoint's data capture, as the monitor sees it: what anybody sent and got. Pure."""
 
 from __future__ import annotations
 
@@ -22,25 +22,6 @@ SCORE = "anomaly_score"
 
 class CaptureError(ValueError):
     """Captured records none of which can be read."""
-
-
-def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
-    """Read the records below `PREFIXYYYY/MM/DD/HH/`; None where there are none.
-
-    Raises
-    ------
-    CaptureError
-        None of the day's records has both rows and scores.
-    """
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{day.replace('-', '/')}/")
-    keys = [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".jsonl")]
-    lines = (
-        line
-        for key in keys
-        for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8").splitlines()
-        if line.strip()
-    )
-    return day_of_records(day, lines, reference)
 
 
 def day_of_records(day: str, lines: Iterator[str], reference: Reference) -> Day | None:

@@ -11,8 +11,9 @@ import boto3
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from drift_monitor.decision import JUDGED
 from drift_monitor.events import day_of
-from drift_monitor.monitor import JUDGED, Monitor
+from drift_monitor.monitor import Monitor
 from drift_monitor.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Returns
     -------
     dict
-        The fields of `monitor.Outcome`.
+        The fields of `decision.Outcome`.
 
     Raises
     ------

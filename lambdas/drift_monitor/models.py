@@ -1,16 +1,16 @@
-"""The serving model's own description of its training days, from its artifact."""
+"""The serving model's artifact, found by SageMaker and read from S3."""
 
 from __future__ import annotations
 
-import json
-import tarfile
 import tempfile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from drift_monitor.reference import NoReferenceError, Reference, reference_of
+from drift_monitor.artifact import read_reference
+from drift_monitor.reference import NoReferenceError
 
-MANIFEST, BASELINE = "manifest.json", "baseline.json"
+if TYPE_CHECKING:
+    from drift_monitor.reference import Reference
 
 
 def current_model(sagemaker: Any, endpoint_name: str) -> str:
@@ -20,13 +20,13 @@ def current_model(sagemaker: Any, endpoint_name: str) -> str:
     return str(configuration["ProductionVariants"][0]["ModelName"])
 
 
-def read_reference(sagemaker: Any, s3: Any, model_name: str) -> Reference:
+def reference_of_model(sagemaker: Any, s3: Any, model_name: str) -> Reference:
     """Read what a model was trained on.
 
     Raises
     ------
     NoReferenceError
-        The artifact does not say, such as one of one's own.
+        The model has no artifact, or one that does not describe its training days.
     """
     model = sagemaker.describe_model(ModelName=model_name)
     container = model.get("PrimaryContainer") or model["Containers"][-1]
@@ -39,17 +39,4 @@ def read_reference(sagemaker: Any, s3: Any, model_name: str) -> Reference:
     with tempfile.NamedTemporaryFile(suffix=".tar.gz") as file:
         s3.download_fileobj(address.netloc, address.path.lstrip("/"), file)
         file.seek(0)
-        documents = _documents(file)
-    if not {MANIFEST, BASELINE} <= documents.keys():
-        raise NoReferenceError(f"the artifact of the model {model_name} has no {MANIFEST} and {BASELINE}")
-    return reference_of(documents[MANIFEST], documents[BASELINE])
-
-
-def _documents(file: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    with tarfile.open(fileobj=file) as tar:
-        for member in tar:
-            name = member.name.removeprefix("./")
-            if name in {MANIFEST, BASELINE} and (content := tar.extractfile(member)):
-                found[name] = json.loads(content.read())
-    return found
+        return read_reference(file, model_name)

@@ -1,15 +1,12 @@
-"""Reads a day of the rows that the detector scored."""
+"""A day of the rows that the detector scored, as the monitor sees it. Pure."""
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from botocore.exceptions import ClientError
 
 from drift_monitor.day import Day
 
@@ -18,17 +15,6 @@ if TYPE_CHECKING:
 
 MODEL_ID = "model_id"
 SERIES = ("account_id", "region", "service", "egress_class", "resource_id")
-
-
-def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
-    """Read `PREFIXday=YYYY-MM-DD/scores.parquet`; None where it is not there."""
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=f"{prefix}day={day}/scores.parquet")
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            return None
-        raise
-    return day_of_table(day, pq.read_table(io.BytesIO(answer["Body"].read())), reference)
 
 
 def day_of_table(day: str, table: pa.Table, reference: Reference) -> Day:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from batch_scorer.contract import ANY_CSV, SCORES, Contract
 from batch_scorer.errors import InputError
-from batch_scorer.events import EventError, event_of, output_name
-from batch_scorer.join import JoinError, join
+from batch_scorer.events import EventError, event_of
+from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.plan import MAX_PAYLOAD_BYTES, MAX_PAYLOAD_MB, plan_for
 from batch_scorer.prepare import prepare
 from batch_scorer.settings import Settings

@@ -1,9 +1,8 @@
-"""Batch scoring as it runs: the handler in its process, a transform job that really runs, the command line."""
+"""Batch scoring as it is deployed, in a local AWS, and the command that scores the same in process."""
 
 import csv
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from egress_sentinel.deployment.batch import HANDLER, local_environment
-from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
+from tests.support.batch import HANDLER, DeployedScorer, deployed_scorer
 from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
+from tests.support.in_process import run_in_process
 
 pytestmark = pytest.mark.integration
 
@@ -38,8 +37,7 @@ def expected(model: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "egress_sentinel.cli", "batch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_in_process("batch", *arguments)
 
 
 def write_csv(path: Path, values: np.ndarray, *, header: bool = True, extra: bool = False) -> Path:
@@ -100,12 +98,11 @@ def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[st
 class World:
     """A bucket, a table, a topic and a model of its own, and the function."""
 
-    def __init__(
-        self, aws: LocalAws, resources: DetectorResources, scorer: LambdaProcess, environment: dict[str, str]
-    ) -> None:
-        self.aws, self.resources, self.scorer, self.environment = aws, resources, scorer, environment
-        self.table = environment["JOBS_TABLE"]
-        self.s3 = aws.client("s3")
+    def __init__(self, deployed: DeployedScorer) -> None:
+        self.aws, self.resources = deployed.aws, deployed.resources
+        self.scorer, self.environment = deployed.function, deployed.environment
+        self.table = self.environment["JOBS_TABLE"]
+        self.s3 = self.aws.client("s3")
 
     def drop(self, name: str, body: bytes) -> dict[str, Any]:
         etag = self.s3.put_object(Bucket=self.resources.bucket, Key=f"batch/input/{name}", Body=body)["ETag"].strip('"')
@@ -136,12 +133,8 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with LocalAws() as aws:
-        resources = create_detector_resources(aws)
-        environment = local_environment(aws, resources, model)
-        log = tmp_path_factory.mktemp("log") / "log"
-        with LambdaProcess(HANDLER, environment=environment, log_file=log) as scorer:
-            yield World(aws, resources, scorer, environment)
+    with deployed_scorer(model, tmp_path_factory.mktemp("log") / "log") as deployed:
+        yield World(deployed)
 
 
 def body(tmp_path: Path, rows: int = 40) -> bytes:
@@ -163,6 +156,37 @@ def test_the_same_event_twice_is_one_job(world: World, tmp_path: Path) -> None:
         for summary in world.aws.client("sagemaker").list_transform_jobs()["TransformJobSummaries"]
     ]
     assert names.count(f"egress-sentinel-batch-{first['job_id']}") == 1
+
+
+@pytest.mark.parametrize("name", ["named.csv", "bare.csv", "columns.parquet"])
+def test_the_deployed_path_and_the_command_line_write_the_same_bytes(
+    world: World, model: Path, tmp_path: Path, name: str
+) -> None:
+    # The model writes numbers in another way from 4,000 rows of a request on.
+    values = np.tile(fraud_matrix(ROWS, seed=1), (4, 1)) * 1e-5
+    path = tmp_path / name
+    if path.suffix == ".parquet":
+        columns = {column: values[:, place] for place, column in enumerate(COLUMNS)}
+        hours = np.datetime64("2026-11-25T00", "us") + np.arange(len(values)) * np.timedelta64(1, "h")
+        more = {"hour_utc": pa.array(hours, pa.timestamp("us", "UTC")), "is_it": values[:, 0] > 0}
+        pq.write_table(pa.table(columns | more | {"note": ['a "b", c', None] * (len(values) // 2)}), path)
+    else:
+        write_csv(path, values, header=name == "named.csv", extra=name == "named.csv")
+    started = world.scorer.invoke(world.drop(name, path.read_bytes()))
+    assert world.scorer.invoke(world.ended(started["job_id"]))["status"] == "done"
+    (key,) = [key for key in world.keys("output/") if key.endswith(f"-{path.stem}.csv")]
+    deployed = world.s3.get_object(Bucket=world.resources.bucket, Key=key)["Body"].read()
+    done = run(path, "--model", model, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert Path(json.loads(done.stdout)[0]).read_bytes() == deployed
+
+
+def test_files_of_one_stem_have_a_result_each(model: Path, tmp_path: Path) -> None:
+    values = fraud_matrix(30)
+    one = write_csv(tmp_path / "same.csv", values)
+    pq.write_table(pa.table({name: values[:5, place] for place, name in enumerate(COLUMNS)}), tmp_path / "same.parquet")
+    done = run(one, tmp_path / "same.parquet", "--model", model, "-o", tmp_path / "out", "--json")
+    assert [len(Path(path).read_text().splitlines()) for path in json.loads(done.stdout)] == [31, 6]
 
 
 def test_an_attempt_that_died_half_way_is_taken_up_again(world: World, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
-"""The drift monitor as it runs: the handler in its process, a local AWS, the command line."""
+"""The drift monitor as it is deployed, in a local AWS, and the command that decides the same in process."""
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,10 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from egress_sentinel.deployment.drift import HANDLER, local_environment
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
-from tests.support.drift import FIRST, TRAINED_DAYS, body, changed, day_table, days, drift_model
+from tests.support.drift import (
+    FIRST,
+    HANDLER,
+    TRAINED_DAYS,
+    body,
+    changed,
+    day_table,
+    days,
+    drift_model,
+    monitor_environment,
+)
+from tests.support.in_process import run_in_process
 from tests.support.pictures import figure_of
 
 pytestmark = pytest.mark.integration
@@ -35,27 +44,36 @@ def world(
 ) -> Iterator[tuple[DetectorResources, dict[str, str], Path]]:
     with LocalAws() as aws:
         resources = create_detector_resources(aws)
-        yield resources, local_environment(aws, resources, model), tmp_path_factory.mktemp("log") / "monitor.log"
+        yield resources, monitor_environment(aws, resources, model), tmp_path_factory.mktemp("log") / "monitor.log"
 
 
-def put(resources: DetectorResources, day: date, table: pa.Table) -> None:
+def put(resources: DetectorResources, day: date, table: pa.Table) -> pa.Table:
     scores = table.append_column("anomaly_score", pa.array(0.3 - 0.1 * table["excess"].to_numpy().astype(float)))
     key = f"scored/day={day}/scores.parquet"
     resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scores))
+    return scores
+
+
+def read_bytes(resources: DetectorResources, day: date, name: str) -> bytes:
+    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/day={day}/{name}")
+    content: bytes = answer["Body"].read()
+    return content
 
 
 def read(resources: DetectorResources, day: date, name: str) -> dict[str, Any]:
-    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/day={day}/{name}")
-    document: dict[str, Any] = json.loads(answer["Body"].read())
+    document: dict[str, Any] = json.loads(read_bytes(resources, day, name))
     return document
 
 
-def test_drift_is_told_once_on_its_second_day(world: tuple[DetectorResources, dict[str, str], Path]) -> None:
+def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
+    world: tuple[DetectorResources, dict[str, str], Path], model: Path, tmp_path: Path
+) -> None:
     resources, environment, log = world
+    rows = []
     for place, day in enumerate(days(JUDGED, 7)):
         table = day_table(day)
         times = np.float32(4 if place >= 4 else 1)
-        put(resources, day, changed(table, "ratio", table["ratio"].to_numpy() * times))
+        rows.append(put(resources, day, changed(table, "ratio", table["ratio"].to_numpy() * times)))
     with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
         outcomes = [monitor.invoke({"time": f"{day + timedelta(days=2)}T06:00:00Z"}) for day in days(JUDGED, 8)]
         again = monitor.invoke({"day": str(JUDGED + timedelta(days=6))})
@@ -84,6 +102,17 @@ def test_drift_is_told_once_on_its_second_day(world: tuple[DetectorResources, di
     logged = log.read_text()
     assert '"DriftedFeatures"' in logged
     assert '"WorstDrift"' in logged
+
+    pq.write_table(pa.concat_tables(rows), tmp_path / "scored.parquet")
+    done = run(tmp_path / "scored.parquet", "--model", model, "-o", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == outcomes[:7]
+    for day in days(JUDGED, 7):
+        for name in ("statistics.json", "constraint_violations.json", "measures.json"):
+            assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
+    # The function publishes again where it judges the day again; the last day was judged twice.
+    told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
+    assert (tmp_path / "out" / "messages.txt").read_text() == f"{told}\n"
 
 
 def test_scores_of_another_model_are_not_held_against_this_one(
@@ -123,8 +152,7 @@ def test_a_real_time_endpoint_s_capture_is_read(world: tuple[DetectorResources, 
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "egress_sentinel.cli", "drift", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_in_process("drift", *arguments)
 
 
 @pytest.mark.slow
@@ -159,6 +187,8 @@ def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path)
     pq.write_table(day_table(FIRST), tmp_path / "seen.parquet")
     seen = run(tmp_path / "seen.parquet", "--model", model, "-o", tmp_path / "out")
     assert (seen.returncode, "no whole day after the model's training" in seen.stderr) == (2, True), seen.stderr
+    limits = run(tmp_path / "seen.parquet", "--model", model, "--limits", "{", "-o", tmp_path / "out")
+    assert (limits.returncode, "the limits are not JSON" in limits.stderr) == (2, True), limits.stderr
     young = drift_model(tmp_path, trained_days=9)
     pq.write_table(day_table(JUDGED), tmp_path / "later.parquet")
     later = run(tmp_path / "later.parquet", "--model", young, "-o", tmp_path / "out")

@@ -9,7 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from egress_sentinel.pipeline.training import train
+from local_aws import DetectorResources, LocalAws, create_model
 
+HANDLER = "drift_monitor.handler.lambda_handler"
 SERIES = 30
 FIRST = date(2026, 9, 7)  # a Monday
 TRAINED_DAYS = 35
@@ -61,3 +63,16 @@ def body(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def monitor_environment(aws: LocalAws, resources: DetectorResources, model_tar: Path) -> dict[str, str]:
+    """Make the model beside the detector's resources, and return the deployed function's environment variables."""
+    create_model(aws, resources.bucket, model_tar, "egress-sentinel")
+    return aws.environment() | {
+        "BUCKET": resources.bucket,
+        "ENDPOINT_NAME": "none",
+        "MODEL_NAME": "egress-sentinel",
+        "TOPIC_ARN": resources.topic_arn,
+        "POWERTOOLS_SERVICE_NAME": "drift-monitor",
+        "POWERTOOLS_METRICS_NAMESPACE": "EgressSentinel",
+    }

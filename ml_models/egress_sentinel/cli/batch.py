@@ -39,7 +39,7 @@ def batch(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
 ) -> None:
-    """Score files by batch transform jobs: a line for each input line, in order, with is_anomaly and anomaly_score."""
+    """Score files, here or in a deployment: a line for each input line, in order, with is_anomaly and anomaly_score."""
     from egress_sentinel.deployment.batch import score_in_bucket, score_locally
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.progress import Reporter

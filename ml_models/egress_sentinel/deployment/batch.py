@@ -1,27 +1,33 @@
-"""Scores files in batches: through a deployment's bucket, or here, by the same Lambda and a local transform job."""
+"""Scores files in batches: through a deployment's bucket, or in process, by the functions that the Lambda calls."""
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
 import time
-import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from batch_scorer.contract import read_contract
+from batch_scorer.errors import InputError, one_line
+from batch_scorer.join import JoinError, join, output_name
+from batch_scorer.plan import MEGABYTE, plan_for
+from batch_scorer.prepare import prepare
+from batch_scorer.table import read_table
 from egress_sentinel.errors import UserError
-from local_aws import LocalAws, create_detector_resources, create_model
-from local_aws.lambda_runner import LambdaProcess
+from egress_sentinel.serving.program import ProgramError, model_in_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from local_aws import DetectorResources
+    from batch_scorer.contract import Contract
+    from batch_scorer.plan import Plan
 
-HANDLER = "batch_scorer.handler.lambda_handler"
+    Ask = Callable[[bytes, str, str], bytes]
+
 INPUT, OUTPUT, FAILED = "batch/input/", "batch/output/", "batch/failed/"
-MODEL_NAME = "egress-sentinel"
-JOB_CHANGED = "SageMaker Transform Job State Change"
 _POLL_SECONDS = 0.3
 _JOB_SECONDS = 3600.0
 
@@ -44,9 +50,10 @@ def score_locally(
     *,
     track: Callable[[str, list[str]], Iterable[str]] = _plain,
 ) -> list[Path]:
-    """Score files with a model of this machine.
+    """Score files with a model of this machine, in process.
 
-    The Lambda and the inference script are the deployed ones; the transform job runs in a local AWS.
+    The checks, the packing of lines into requests and the joining are the deployed Lambda's and its transform job's,
+    and so are the results, byte for byte.
 
     Parameters
     ----------
@@ -55,7 +62,7 @@ def score_locally(
     model_tar : Path
         A model.tar.gz.
     output_dir : Path
-        An existing directory, which gets TIMESTAMP-NAME.csv for each file and `batch_scorer.log`.
+        An existing directory, which gets TIMESTAMP-NAME.csv for each file.
     track : callable
         Wraps the files' names, to show progress.
 
@@ -67,21 +74,14 @@ def score_locally(
     Raises
     ------
     UserError
-        A file that cannot be scored; its line is named.
+        A file or a model that cannot be used; of a file, the line is named.
     """
     by_name = _by_name(files)
     if not model_tar.is_file():
         raise UserError(f"there is no model {model_tar}; a model.tar.gz is accepted")
-    with LocalAws() as aws:
-        resources = create_detector_resources(aws)
-        environment = local_environment(aws, resources, model_tar)
-        with LambdaProcess(
-            HANDLER, environment=environment, log_file=output_dir / "batch_scorer.log", function_name="batch-scorer"
-        ) as scorer:
-            return [
-                _score(aws, resources.bucket, scorer, by_name[name], output_dir)
-                for name in track("batch", list(by_name))
-            ]
+    contract = _contract(model_tar)
+    with model_in_process(model_tar) as ask:
+        return [_score(by_name[name], contract, ask, output_dir) for name in track("batch", list(by_name))]
 
 
 def score_in_bucket(
@@ -119,51 +119,55 @@ def _by_name(files: Sequence[Path]) -> dict[str, Path]:
     return by_name
 
 
-def local_environment(aws: LocalAws, resources: DetectorResources, model_tar: Path) -> dict[str, str]:
-    """Make what the function works with beside the detector's resources, and return its environment variables."""
-    create_model(aws, resources.bucket, model_tar, MODEL_NAME)
-    table = "egress-sentinel-batch-jobs"
-    aws.client("dynamodb").create_table(
-        TableName=table,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
-    )
-    return aws.environment() | {
-        "BUCKET": resources.bucket,
-        "ENDPOINT_NAME": "none",
-        "MODEL_NAME": MODEL_NAME,
-        "JOBS_TABLE": table,
-        "TOPIC_ARN": resources.topic_arn,
-        "POWERTOOLS_SERVICE_NAME": "batch-scorer",
-        "POWERTOOLS_METRICS_NAMESPACE": "EgressSentinel",
-    }
+def _contract(model_tar: Path) -> Contract:
+    try:
+        return read_contract(model_tar)
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise UserError(f"cannot read the model {model_tar}: {error}; a model.tar.gz is accepted") from error
 
 
-def _score(aws: LocalAws, bucket: str, scorer: LambdaProcess, path: Path, output_dir: Path) -> Path:
-    s3 = aws.client("s3")
-    upload = _drop(s3, bucket, path)
-    entry = {"key": f"{INPUT}{path.name}", "etag": upload.etag, "sequencer": uuid.uuid4().hex}
-    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    dropped = {"bucket": {"name": bucket}, "object": entry}
-    started = scorer.invoke({"detail-type": "Object Created", "time": now, "detail": dropped})
-    _refuse_failed(path.name, started)
-    ended = _ended(aws.client("sagemaker"), f"egress-sentinel-batch-{started['job_id']}")
-    _refuse_failed(path.name, scorer.invoke({"detail-type": JOB_CHANGED, "time": now, "detail": ended}))
-    return _wait(s3, bucket, upload, output_dir, timeout_seconds=1)
+def _score(path: Path, contract: Contract, ask: Ask, output_dir: Path) -> Path:
+    target = _free_name(output_dir, path.name)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            prepared = prepare(read_table(path), contract, Path(temporary))
+            plan = plan_for(prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts))
+            answers = [_answered(part, plan, contract.accept, ask) for part in prepared.parts]
+            join(read_table(path), contract.features, answers, target)
+    except (InputError, JoinError, ProgramError) as error:
+        raise UserError(f"{path.name} was not scored: {one_line(str(error))}") from error
+    return target
 
 
-def _ended(sagemaker: Any, job_name: str) -> dict[str, str]:
-    """Wait for a transform job, and return of it what EventBridge would say."""
-    while (job := sagemaker.describe_transform_job(TransformJobName=job_name))["TransformJobStatus"] == "InProgress":
-        time.sleep(_POLL_SECONDS)
-    names = ("TransformJobName", "TransformJobStatus", "FailureReason")
-    return {name: job[name] for name in names if name in job}
+def _free_name(output_dir: Path, name: str) -> Path:
+    """Name a result after the time; a.csv and a.parquet of the same second are a second apart."""
+    moment = datetime.now(UTC)
+    while (target := output_dir / output_name(f"{INPUT}{name}", INPUT, f"{moment:%Y-%m-%dT%H:%M:%SZ}")).exists():
+        moment += timedelta(seconds=1)
+    return target
 
 
-def _refuse_failed(name: str, result: dict[str, Any]) -> None:
-    if result["status"] == "failed":
-        raise UserError(f"{name} was not scored: {result['reason']}")
+def _answered(part: Path, plan: Plan, accept: str, ask: Ask) -> Path:
+    """Write the answers to a part's requests beside it, as a transform job does."""
+    target = part.with_name(f"{part.name}.out")
+    with target.open("wb") as file:
+        for body in _requests(part, plan):
+            file.write(ask(body, "text/csv", accept) + b"\n")
+    return target
+
+
+def _requests(part: Path, plan: Plan) -> Iterator[bytes]:
+    """Pack whole lines into requests, each as long as the plan's payload allows; or give each line alone."""
+    limit = plan.max_payload_mb * MEGABYTE
+    with part.open("rb") as file:
+        if plan.strategy == "SingleRecord":
+            yield from file
+            return
+        while chunk := file.read(limit):
+            # A line is at most as long as the payload.
+            end = chunk.rfind(b"\n") + 1
+            file.seek(end - len(chunk), 1)
+            yield chunk[:end]
 
 
 def _drop(s3: Any, bucket: str, path: Path) -> _Upload:

@@ -1,9 +1,9 @@
-"""Judges days of scored rows for drift on this machine: the deployed Lambda, a local AWS, a model.tar.gz."""
+"""Judges days of scored rows for drift on this machine, by the functions that the deployed Lambda calls."""
 
 from __future__ import annotations
 
-import io
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,22 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
+from drift_monitor.artifact import read_reference
+from drift_monitor.decision import Decision, Measured, decide
+from drift_monitor.judge import Measure, measures_of
+from drift_monitor.limits import LimitsError, LimitTable
+from drift_monitor.reference import NoReferenceError, Reference
+from drift_monitor.scored import day_of_table
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.importance import load_model
 from egress_sentinel.report.pictures import write_drift
-from local_aws import LocalAws, create_detector_resources, create_model
-from local_aws.lambda_runner import LambdaProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from local_aws import DetectorResources
-
-HANDLER = "drift_monitor.handler.lambda_handler"
-MODEL_NAME = "egress-sentinel"
 SCORE = "anomaly_score"
 
 
@@ -48,8 +47,8 @@ def judge_locally(
     model_tar : Path
         A model.tar.gz that was trained on rows with hours.
     output_dir : Path
-        Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt`,
-        `drift.html` (a row for each feature, a column for each day) and `drift_monitor.log`.
+        Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt` and
+        `drift.html` (a row for each feature, a column for each day).
     limits : str
         JSON, such as `{"*": {"psi": 0.2}}`; see `drift_monitor.limits`.
     track : callable
@@ -58,38 +57,58 @@ def judge_locally(
     Returns
     -------
     list of dict
-        What the function returned for each day, in order.
+        The fields of `drift_monitor.decision.Outcome` for each day, in order.
 
     Raises
     ------
     UserError
-        Rows or model that cannot be used, or no whole day after training.
+        Rows, model or limits that cannot be used, or no whole day after training.
     """
-    with LocalAws() as aws:
-        resources = create_detector_resources(aws)
-        days = _put_days(aws, resources, _whole_days(*_scored(rows, model_tar)))
-        environment = local_environment(aws, resources, model_tar) | {"LIMITS": limits}
-        log = output_dir / "drift_monitor.log"
-        with LambdaProcess(HANDLER, environment=environment, log_file=log, function_name="drift-monitor") as monitor:
-            outcomes = [monitor.invoke({"day": day}) for day in track("drift", days)]
-        _refuse_unjudged(outcomes)
-        _fetch(aws, resources, output_dir)
-    title = f"Drift of {days[0]} to {days[-1]} against the days of {model_tar.name}"
-    write_drift(output_dir / "drift.html", measures_of(output_dir), title)
-    return outcomes
+    table_of_limits = _limits(limits)
+    days = _whole_days(*_scored(rows, model_tar))
+    decisions = list(_decisions(days, _reference(model_tar), table_of_limits, track))
+    for decision in decisions:
+        folder = output_dir / f"day={decision.outcome.day}"
+        folder.mkdir()
+        for name, body in decision.files.items():
+            (folder / name).write_bytes(body)
+    messages = ["\n".join(decision.message) for decision in decisions if decision.message]
+    (output_dir / "messages.txt").write_text("\n\n".join(messages) + "\n", encoding="utf-8")
+    title = f"Drift of {min(days)} to {max(days)} against the days of {model_tar.name}"
+    measures = [json.loads(decision.files["measures.json"]) for decision in decisions]
+    write_drift(output_dir / "drift.html", measures, title)
+    return [asdict(decision.outcome) for decision in decisions]
 
 
-def local_environment(aws: LocalAws, resources: DetectorResources, model_tar: Path) -> dict[str, str]:
-    """Make the model beside the detector's resources, and return the function's environment variables."""
-    create_model(aws, resources.bucket, model_tar, MODEL_NAME)
-    return aws.environment() | {
-        "BUCKET": resources.bucket,
-        "ENDPOINT_NAME": "none",
-        "MODEL_NAME": MODEL_NAME,
-        "TOPIC_ARN": resources.topic_arn,
-        "POWERTOOLS_SERVICE_NAME": "drift-monitor",
-        "POWERTOOLS_METRICS_NAMESPACE": "EgressSentinel",
-    }
+def _decisions(
+    days: dict[str, pa.Table],
+    reference: Reference,
+    limits: LimitTable,
+    track: Callable[[str, list[str]], Iterable[str]],
+) -> Iterator[Decision]:
+    """Decide on days that follow each other, the first of which has no rows before it."""
+    yesterday: list[Measure] = []
+    day_before: list[Measure] = []
+    for day in track("drift", list(days)):
+        rows = day_of_table(day, days[day], reference)
+        today = measures_of(rows, reference, limits)
+        yield decide(rows, Measured(today, yesterday, day_before), reference, f"day={day}/")
+        yesterday, day_before = today, yesterday
+
+
+def _reference(model_tar: Path) -> Reference:
+    try:
+        with model_tar.open("rb") as file:
+            return read_reference(file, model_tar.name)
+    except NoReferenceError as error:
+        raise UserError(str(error)) from error
+
+
+def _limits(text: str) -> LimitTable:
+    try:
+        return LimitTable.parse(text)
+    except LimitsError as error:
+        raise UserError(str(error)) from error
 
 
 def _scored(rows: Path, model_tar: Path) -> tuple[pa.Table, datetime | None]:
@@ -131,34 +150,3 @@ def _whole_days(table: pa.Table, trained_until: datetime | None) -> dict[str, pa
 
 def _midnight(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-
-
-def _put_days(aws: LocalAws, resources: DetectorResources, days: dict[str, pa.Table]) -> list[str]:
-    s3 = aws.client("s3")
-    for day, table in days.items():
-        body = io.BytesIO()
-        pq.write_table(table, body)
-        s3.put_object(Bucket=resources.bucket, Key=f"scored/day={day}/scores.parquet", Body=body.getvalue())
-    return list(days)
-
-
-def _refuse_unjudged(outcomes: list[dict[str, Any]]) -> None:
-    reasons = [outcome["reason"] for outcome in outcomes if outcome["status"] == "no reference"]
-    if reasons:
-        raise UserError(reasons[0])
-
-
-def _fetch(aws: LocalAws, resources: DetectorResources, output_dir: Path) -> None:
-    s3 = aws.client("s3")
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=resources.bucket, Prefix="drift/")
-    for entry in (entry for page in pages for entry in page.get("Contents", [])):
-        path = output_dir / entry["Key"].removeprefix("drift/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        s3.download_file(resources.bucket, entry["Key"], str(path))
-    (output_dir / "messages.txt").write_text("\n\n".join(resources.messages()) + "\n", encoding="utf-8")
-
-
-def measures_of(output_dir: Path) -> list[dict[str, Any]]:
-    """Return the measures.json of all days that `judge_locally` wrote, in order."""
-    paths = sorted(output_dir.glob("day=*/measures.json"))
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]

@@ -11,8 +11,9 @@ import flask
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
+from egress_sentinel.serving.program import TEXT_TYPES, transform_function
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
 
 MEBIBYTE = 1024 * 1024
@@ -22,7 +23,6 @@ ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 PRIMARY = "primary"
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
-_TEXT_TYPES = ("text/csv", "application/json")
 _DEFAULT_TYPE = "application/json"
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container {}. "
@@ -96,7 +96,7 @@ class _Container:
         self._model: Any = None
         self._loaded = False
         self._lock = threading.Lock()
-        self._transform = _transform_function(program)
+        self._transform = transform_function(program)
 
     def ping(self) -> flask.Response:
         self._get_model()
@@ -107,7 +107,7 @@ class _Container:
         content_type = request.headers.get("Content-Type") or _DEFAULT_TYPE
         accept = request.headers.get("Accept") or "*/*"
         data = request.get_data()
-        body = data.decode("utf-8") if content_type in _TEXT_TYPES else data
+        body = data.decode("utf-8") if content_type in TEXT_TYPES else data
         model = self._get_model()
         result = self._transform(model, body, content_type, _DEFAULT_TYPE if accept == "*/*" else accept)
         if isinstance(result, tuple):
@@ -123,22 +123,6 @@ class _Container:
                 self._model = self._program.model_fn(self._model_dir)
                 self._loaded = True
             return self._model
-
-
-def _transform_function(program: ModuleType) -> Callable[[Any, str | bytes, str, str], Any]:
-    names = ["model_fn"] if hasattr(program, "transform_fn") else ["model_fn", "input_fn", "predict_fn", "output_fn"]
-    missing = [name for name in names if not hasattr(program, name)]
-    if missing:
-        raise TypeError(f"inference program {program.__name__} lacks {', '.join(missing)}")
-    if hasattr(program, "transform_fn"):
-        transform_fn: Callable[[Any, str | bytes, str, str], Any] = program.transform_fn
-        return transform_fn
-
-    def transform(model: Any, body: str | bytes, content_type: str, accept: str) -> Any:
-        data = program.input_fn(body, content_type)
-        return program.output_fn(program.predict_fn(data, model), accept)
-
-    return transform
 
 
 class _Runtime:

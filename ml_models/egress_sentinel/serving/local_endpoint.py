@@ -10,14 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib
-import importlib.util
-import os
 import sys
-import tarfile
 import tempfile
-import traceback
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +25,7 @@ from egress_sentinel.serving.app import (
     SERVERLESS_MAX_BODY_BYTES,
     create_app,
 )
+from egress_sentinel.serving.program import load_program, unpack
 from egress_sentinel.serving.server_process import (
     LOOPBACK,
     STOP_WITH_STDIN,
@@ -42,9 +37,8 @@ from egress_sentinel.serving.server_process import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from types import ModuleType, TracebackType
+    from types import TracebackType
 
-DEFAULT_PROGRAM = "anomaly_detection.inference_script"
 _REFUSED = 2
 _PREFIX = "local endpoint: "
 
@@ -132,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with contextlib.suppress(KeyboardInterrupt), _model_directory(arguments.model) as model_dir:
             _serve(arguments, model_dir)
-    except LocalEndpointError as error:
+    except UserError as error:
         print(f"{_PREFIX}{error}", file=sys.stderr)
         return _REFUSED
     return 0
@@ -156,25 +150,14 @@ def _model_directory(model: Path) -> Iterator[Path]:
         yield model.absolute()
         return
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as directory:
-        _unpack(model, directory)
+        unpack(model, directory)
         yield Path(directory)
-
-
-def _unpack(model: Path, directory: str) -> None:
-    try:
-        with tarfile.open(model) as tar:
-            tar.extractall(directory, filter="data")
-    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        reason = str(error).splitlines()[0].rstrip(":")
-        raise LocalEndpointError(
-            f"cannot read the model {model}: {reason}; accepted are a model.tar.gz and a model directory"
-        ) from error
 
 
 def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
     # The program's own prints must not mix with the ready line.
     with contextlib.redirect_stdout(sys.stderr):
-        program = _load_program(model_dir / "code")
+        program = load_program(model_dir / "code")
     try:
         app = create_app(
             program,
@@ -189,27 +172,6 @@ def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
     server = make_server(LOOPBACK, arguments.port, app, threaded=True)
     announce(url=f"http://{LOOPBACK}:{server.server_port}", endpoint_name=arguments.endpoint_name)
     server.serve_forever()
-
-
-def _load_program(code: Path) -> ModuleType:
-    """Import the inference program from the artifact's code/, as the container does, not from elsewhere."""
-    name = os.environ.get("SAGEMAKER_PROGRAM", DEFAULT_PROGRAM).removesuffix(".py")
-    package = name.split(".", 1)[0]
-    if not any((code / candidate).exists() for candidate in (package, f"{package}.py")):
-        raise LocalEndpointError(
-            f"{code.parent} has no code/{package}: the artifact must bring the code that serves it"
-        )
-    for loaded in [m for m in sys.modules if m == package or m.startswith(f"{package}.")]:
-        del sys.modules[loaded]
-    sys.path.insert(0, str(code))
-    # A model directory that is served in place stays as it is.
-    sys.dont_write_bytecode = True
-    importlib.invalidate_caches()
-    try:
-        return importlib.import_module(name)
-    except (ImportError, SyntaxError) as error:
-        traceback.print_exc()
-        raise LocalEndpointError(f"cannot import {name} from the artifact's code/: {error}") from error
 
 
 if __name__ == "__main__":

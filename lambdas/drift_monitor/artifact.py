@@ -1,0 +1,39 @@
+"""A model artifact's own description of its training days. Pure: an open file in, a reference out."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+from drift_monitor.reference import NoReferenceError, Reference, reference_of
+
+if TYPE_CHECKING:
+    from typing import IO
+
+_MANIFEST, _BASELINE = "manifest.json", "baseline.json"
+
+
+def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
+    """Read the training days of a model.tar.gz.
+
+    Parameters
+    ----------
+    artifact : binary file
+    model_name : str
+        For the error.
+
+    Raises
+    ------
+    NoReferenceError
+        The artifact does not describe its training days. A custom model's artifact never does.
+    """
+    documents: dict[str, Any] = {}
+    with tarfile.open(fileobj=artifact) as tar:
+        for member in tar:
+            name = member.name.removeprefix("./")
+            if name in {_MANIFEST, _BASELINE} and (content := tar.extractfile(member)):
+                documents[name] = json.loads(content.read())
+    if not {_MANIFEST, _BASELINE} <= documents.keys():
+        raise NoReferenceError(f"the artifact of the model {model_name} has no {_MANIFEST} and {_BASELINE}")
+    return reference_of(documents[_MANIFEST], documents[_BASELINE])

@@ -1,0 +1,142 @@
+"""The decision on one day: its outcome, its files and, where drift begins, its message. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from drift_monitor import documents
+from drift_monitor.judge import drifted
+
+if TYPE_CHECKING:
+    from drift_monitor.day import Day
+    from drift_monitor.judge import Measure
+    from drift_monitor.reference import Reference
+
+JUDGED, NO_ROWS, NO_REFERENCE = "judged", "no rows", "no reference"
+_SHOWN = 12
+_MAX_SUBJECT = 100  # SNS takes no longer one
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was found on a day.
+
+    Parameters
+    ----------
+    day : str
+    status : str
+        "judged", "no rows" or "no reference".
+    reason : str
+        Why the day was not judged; empty where it was.
+    rows : int
+    violations : int
+        Measures beyond their limits on this day.
+    drifted : list of str
+        Features, keys and `anomaly_score` that have drifted.
+    is_told : bool
+        A message is published: drift begins.
+    flagged_share : float or None
+    worst : float
+        The largest measure in multiples of its limit; at most 1 where nothing is violated.
+    """
+
+    day: str
+    status: str
+    reason: str = ""
+    rows: int = 0
+    violations: int = 0
+    drifted: list[str] = field(default_factory=list)
+    is_told: bool = False
+    flagged_share: float | None = None
+    worst: float = 0.0
+
+
+class Message(NamedTuple):
+    """A notification."""
+
+    subject: str
+    text: str
+
+
+class Measured(NamedTuple):
+    """The measures of a day and of the two days before it; empty for a day without rows."""
+
+    today: list[Measure]
+    yesterday: list[Measure]
+    day_before: list[Measure]
+
+
+class Decision(NamedTuple):
+    """What follows from a day: an outcome, files by name, and a message where drift begins."""
+
+    outcome: Outcome
+    files: dict[str, bytes]
+    message: Message | None
+
+
+def decide(day: Day, measured: Measured, reference: Reference, folder: str) -> Decision:
+    """Decide whether a day has drifted, and whether drift begins on it.
+
+    Parameters
+    ----------
+    day : Day
+    measured : Measured
+        What `judge.measures_of` gives for the three days.
+    reference : Reference
+    folder : str
+        Where the day's files go, for the message.
+
+    Returns
+    -------
+    Decision
+    """
+    found = drifted(measured.today, measured.yesterday)
+    begins = bool(found) and not drifted(measured.yesterday, measured.day_before)
+    files = {
+        "statistics.json": documents.statistics(day),
+        "constraint_violations.json": documents.violations(day, measured.today),
+        "measures.json": documents.measured(day, measured.today, found, reference),
+    }
+    return Decision(
+        _outcome(day, measured.today, found, is_told=begins),
+        {name: json.dumps(document, indent=1).encode() for name, document in files.items()},
+        _message(day, found, reference, folder) if begins else None,
+    )
+
+
+def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: bool) -> Outcome:
+    return Outcome(
+        day.day,
+        JUDGED,
+        rows=day.rows,
+        violations=sum(measure.is_violated for measure in today),
+        drifted=sorted({measure.feature for measure in found}),
+        is_told=is_told,
+        flagged_share=day.flagged_share,
+        worst=max((_times_limit(measure) for measure in today), default=0.0),
+    )
+
+
+def _message(day: Day, found: list[Measure], reference: Reference, folder: str) -> Message:
+    worst = sorted(found, key=_times_limit, reverse=True)
+    by_feature = {measure.feature: measure for measure in reversed(worst)}
+    lines = [f"{m.feature}: {m.described(day.day)}" for m in worst if by_feature[m.feature] is m]
+    more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+    subject = f"Drift on {day.day}: {len(lines)} of the model's inputs or outputs are not what it was trained on"
+    text = [
+        f"{day.rows:,} rows of {day.day} against {len(reference.days)} days of training, {reference.days[0]} to "
+        f"{reference.days[-1]} (model {reference.model_id}):",
+        *lines[:_SHOWN],
+        *more,
+        f"Every number: {folder}",
+        "If a column is missing or of another type, fix the data first. If the bill has changed permanently, train a "
+        "new model. See the section on drift in the runbook.",
+    ]
+    return Message(subject[:_MAX_SUBJECT], "\n".join(text))
+
+
+def _times_limit(measure: Measure) -> float:
+    """Return a measure in multiples of its limit; of a limit of 0, the measure itself."""
+    return 0.0 if measure.limit is None else measure.value / (measure.limit or 1.0)

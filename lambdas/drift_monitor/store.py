@@ -1,0 +1,52 @@
+"""Where the monitor's days come from and its files go: S3."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
+
+from drift_monitor.capture import day_of_records
+from drift_monitor.scored import day_of_table
+
+if TYPE_CHECKING:
+    from drift_monitor.day import Day
+    from drift_monitor.reference import Reference
+
+
+def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
+    """Read the records below `PREFIXYYYY/MM/DD/HH/`; None where there are none.
+
+    Raises
+    ------
+    CaptureError
+        None of the day's records has both rows and scores.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{day.replace('-', '/')}/")
+    keys = [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".jsonl")]
+    lines = (
+        line
+        for key in keys
+        for line in s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode("utf-8").splitlines()
+        if line.strip()
+    )
+    return day_of_records(day, lines, reference)
+
+
+def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
+    """Read `PREFIXday=YYYY-MM-DD/scores.parquet`; None where it is not there."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=f"{prefix}day={day}/scores.parquet")
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise
+    return day_of_table(day, pq.read_table(io.BytesIO(answer["Body"].read())), reference)
+
+
+def write_files(s3: Any, bucket: str, folder: str, files: dict[str, bytes]) -> None:
+    """Write a day's JSON files below `FOLDER`, which ends with a slash."""
+    for name, body in files.items():
+        s3.put_object(Bucket=bucket, Key=f"{folder}{name}", Body=body, ContentType="application/json")
