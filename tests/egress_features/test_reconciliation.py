@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import egress_features
 from egress_features import find_exports, reconcile
-from egress_sentinel.cli import app
+from egress_sentinel.cli.app import app
 from egress_sentinel.errors import UserError
 from tests.support.bill import line, steady, write_csv, write_parquet
 from tests.support.sample_data import sample

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.egress_sentinel.test_feedback import with_keys
 
 from anomaly_detector.planned import events_of
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.planned import read_planned
 from egress_sentinel.pipeline.training import train
+from tests.egress_sentinel.pipeline.test_feedback import with_keys
 from tests.support.models import matrix, write_part
 
 FILE = """
