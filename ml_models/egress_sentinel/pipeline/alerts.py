@@ -1,12 +1,10 @@
-"""Alert records as the Lambda stores them: read from the table, ordered, printed."""
+"""Alert records as the Lambda stores them: read from the table and ordered."""
 
 from __future__ import annotations
 
 import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
-
-from rich.table import Table
 
 from egress_sentinel.errors import UserError
 
@@ -49,7 +47,6 @@ FIELDS = (
     "model_id",
 )
 SEVERITIES = ("critical", "high", "medium", "low")
-_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 
 
 def alerts_from_table(aws: LocalAws, table_name: str) -> list[dict[str, Any]]:
@@ -118,51 +115,6 @@ def worst_first(alerts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def alerts_table(alerts: Sequence[Mapping[str, Any]]) -> Table:
-    """Lay alerts out for a terminal: of the reasons the first, and what it looks like; the report has them all."""
-    table = Table(show_lines=True, caption=_CAPTION, caption_justify="left", pad_edge=False)
-    table.add_column("severity")
-    table.add_column("start_hour_utc\nend_hour_utc", no_wrap=True)
-    table.add_column("account_id\nregion", no_wrap=True)
-    table.add_column("egress_class\nresource_id", overflow="fold", min_width=18)
-    table.add_column("cost_usd\nexpected", justify="right", no_wrap=True)
-    table.add_column("egress_gb\nexpected", justify="right", no_wrap=True)
-    table.add_column("reasons\nlooks_like", overflow="fold", ratio=1)
-    for alert in alerts:
-        table.add_row(*_cells(alert))
-    return table
-
-
-_CAPTION = (
-    "GB in parentheses passed through a gateway or endpoint that bills a fee for them; the line on which they leave "
-    "counts them as egress_gb."
-)
-
-
-def _cells(alert: Mapping[str, Any]) -> tuple[str, ...]:
-    colour = _COLOURS[alert["severity"]]
-    return (
-        f"[{colour}]{alert['severity'].upper()}[/]",
-        f"{_hour(alert['start_hour_utc'])}\n{_hour(alert['end_hour_utc'])}",
-        f"{alert['account_id']}\n{alert['region']}",
-        f"{alert['egress_class']}\n{_escape(_short(alert['resource_id']))}",
-        f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",
-        _gigabytes(alert),
-        _escape(_why(alert)),
-    )
-
-
-def _why(alert: Mapping[str, Any]) -> str:
-    likely = f"looks like {alert['looks_like']}" if alert.get("looks_like") else ""
-    return "\n".join(line for line in (*alert["reasons"][:1], likely) if line)
-
-
-def _gigabytes(alert: Mapping[str, Any]) -> str:
-    if alert["egress_gb"] == 0 and alert["usage_gb"] > 0:
-        return f"({alert['usage_gb']:,.1f})\n({alert['expected_usage_gb']:,.1f})"
-    return f"{alert['egress_gb']:,.1f}\n{alert['expected_egress_gb']:,.1f}"
-
-
 def _hour(text: str) -> str:
     return text[:16].replace("T", " ")
 
@@ -170,10 +122,6 @@ def _hour(text: str) -> str:
 def _short(resource_id: str) -> str:
     """Leave the end of an ARN, which tells resources apart."""
     return resource_id.rpartition(":")[2] or "no resource in the bill"
-
-
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
 
 
 def _plain(value: Any) -> Any:
