@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
-from egress_sentinel.cli.feedback import FeedbackFile, records
-from egress_sentinel.cli.planned import PlannedFile, events
-from egress_sentinel.cli.policy import MinExcessGb, MinExcessPercent, MinExcessUsd, PolicyFile, policy_of
+from egress_sentinel.cli import options
+from egress_sentinel.cli.output import minute, print_json, print_line, print_table, reporter, resource_name, right, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,9 +26,7 @@ def backtest(
             "with its manifests, is replayed delivery by delivery; anything else with the usual lag.",
         ),
     ],
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Where everything is written; replaced as a whole, on success.")
-    ] = Path("egress-sentinel-backtest"),
+    output_dir: options.OutputDir = Path("egress-sentinel-backtest"),
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -62,14 +55,14 @@ def backtest(
     react_hours: Annotated[
         int, typer.Option(min=0, help="Hours from an alert until somebody has ended the incident.")
     ] = 4,
-    policy: PolicyFile = None,
-    min_excess_usd: MinExcessUsd = None,
-    min_excess_gb: MinExcessGb = None,
-    min_excess_percent: MinExcessPercent = None,
-    planned: PlannedFile = None,
-    feedback: FeedbackFile = None,
-    n_estimators: Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest.")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    policy: options.PolicyFile = None,
+    min_excess_usd: options.MinExcessUsd = None,
+    min_excess_gb: options.MinExcessGb = None,
+    min_excess_percent: options.MinExcessPercent = None,
+    planned: options.PlannedFile = None,
+    feedback: options.FeedbackFile = None,
+    n_estimators: options.Trees = options.DEFAULT_TREES,
+    as_json: options.AsJson = False,
 ) -> None:
     """Replay a bill's history as it would have arrived: which alerts, when, and what they would have saved.
 
@@ -81,12 +74,9 @@ def backtest(
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.pipeline.backtest import Timing, run_backtest
     from egress_sentinel.pipeline.job import REPORT_FILE
-    from egress_sentinel.pipeline.time_range import parse_hour
-    from egress_sentinel.progress import Reporter
 
-    moments = {"--as-of": as_of, "--from": start}
-    hours = {name: parse_hour(text, name) if text else None for name, text in moments.items()}
-    calendar, verdicts = events(planned), records(feedback)
+    until, first = options.hour(as_of, "--as-of"), options.hour(start, "--from")
+    calendar, verdicts = options.planned_of(planned), options.feedback_of(feedback)
     dated = dated_deliveries(exports) if all(Path(argument).is_dir() for argument in exports) else []
     dated = dated if len(dated) > 1 else []
     files = [] if dated else find_exports(exports)
@@ -94,53 +84,47 @@ def backtest(
         result = run_backtest(
             files,
             directory,
-            Reporter(Console(stderr=True)),
+            reporter(),
             dated=dated,
-            as_of=hours["--as-of"],
-            start=hours["--from"],
+            as_of=until,
+            start=first,
             timing=Timing(lag_hours, every_hours, retrain_days, react_hours),
-            hyperparameters={"n_estimators": str(n_estimators), "contamination": "0.01", "random_state": "42"},
-            policy=policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
+            hyperparameters=options.hyperparameters(n_estimators, options.DEFAULT_CONTAMINATION, options.DEFAULT_SEED),
+            policy=options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             planned=calendar,
             feedback=verdicts,
         )
     if as_json:
-        print(json.dumps(result.record(), indent=2, allow_nan=False))
+        print_json(result.record())
     else:
         _print(result)
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"report: {output_dir / REPORT_FILE}", markup=False)
+    say(f"report: {output_dir / REPORT_FILE}")
 
 
 def _print(result: Backtest) -> None:
     from egress_sentinel.report.backtest import headline_of
 
-    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     if result.alerts:
-        table = Table(show_lines=True, pad_edge=False)
-        for name in ("alert came (UTC)", "severity", "account_id\nregion", "egress_class\nresource_id"):
-            table.add_column(name, overflow="fold")
-        table.add_column("incident from\nto (UTC)", no_wrap=True)
-        for name in ("hours until\nthe alert", "above expected", "before the alert", "avoidable"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for alert in result.alerts:
-            table.add_row(*_cells(alert))
-        console.print(table)
-    console.print(headline_of(result), markup=False)
+        columns = [
+            *(Column(name, overflow="fold") for name in ("alert came (UTC)", "severity", "account_id\nregion")),
+            Column("egress_class\nresource_id", overflow="fold"),
+            Column("incident from\nto (UTC)", no_wrap=True),
+            *(right(name, no_wrap=True) for name in ("hours until\nthe alert", "above expected")),
+            *(right(name, no_wrap=True) for name in ("before the alert", "avoidable")),
+        ]
+        print_table(columns, [_cells(alert) for alert in result.alerts], show_lines=True, pad_edge=False)
+    print_line(headline_of(result))
     for sentence in result.assumptions:
-        console.print(f"- {sentence}", markup=False)
+        print_line(f"- {sentence}")
 
 
 def _cells(alert: Mapping[str, Any]) -> list[str]:
-    def time(name: str) -> str:
-        return str(alert[name])[:16].replace("T", " ")
-
-    resource = alert["resource_id"].rpartition(":")[2] or "no resource in the bill"
     return [
-        time("alerted_at_utc"),
+        minute(alert["alerted_at_utc"]),
         alert["as_told"]["severity"].upper(),
         f"{alert['account_id']}\n{alert['region']}",
-        f"{alert['egress_class']}\n{escape(resource)}",
-        f"{time('start_hour_utc')}\n{time('end_hour_utc')}",
+        f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
+        f"{minute(alert['start_hour_utc'])}\n{minute(alert['end_hour_utc'])}",
         f"{alert['hours_until_alert']:,.0f}",
         f"${alert['excess_usd']:,.2f}\n{alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB",
         *(f"${alert[name]:,.2f}" for name in ("excess_before_alert_usd", "avoidable_usd")),

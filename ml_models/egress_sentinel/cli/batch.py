@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.output import print_json, reporter
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,31 +37,33 @@ def batch(
             "hours that the detector has scored stay as they are.",
         ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score files, here or in a deployment: a line for each input line, in order, with is_anomaly and anomaly_score."""
     from egress_sentinel.deployment.batch import score_in_bucket, score_locally
     from egress_sentinel.output_files import replaced_directory
-    from egress_sentinel.progress import Reporter
 
-    reporter = Reporter(Console(stderr=True))
+    progress = reporter()
     if scored_rows and bucket is None:
         raise UserError("--scored-rows needs --bucket: they are added to those of a deployment")
-    with replaced_directory(output_dir) as directory, reporter.step("batch") as step:
+    with replaced_directory(output_dir) as directory, progress.step("batch") as step:
         if model is not None and bucket is None:
-            results = score_locally(files, model, directory, track=reporter.track)
+            results = score_locally(files, model, directory, track=progress.track)
         elif bucket is not None and model is None:
-            results = score_in_bucket(files, bucket, directory, track=reporter.track)
+            results = score_in_bucket(files, bucket, directory, track=progress.track)
         else:
             raise UserError("batch takes either --model or --bucket")
         step.result = f"{len(results)} files in {output_dir}"
         if scored_rows and bucket is not None:
-            _add_to_scored_rows(files, results, bucket, reporter)
+            _add_to_scored_rows(files, results, bucket, progress)
     paths = [str(output_dir / path.name) for path in results]
-    print(json.dumps(paths, indent=2) if as_json else "\n".join(paths))
+    if as_json:
+        print_json(paths)
+    else:
+        print("\n".join(paths))
 
 
-def _add_to_scored_rows(files: list[Path], results: list[Path], bucket: str, reporter: Reporter) -> None:
+def _add_to_scored_rows(files: list[Path], results: list[Path], bucket: str, progress: Reporter) -> None:
     import boto3
     from botocore.exceptions import ClientError
 
@@ -74,7 +76,7 @@ def _add_to_scored_rows(files: list[Path], results: list[Path], bucket: str, rep
             done = add_to_bucket(s3, bucket, history)
         except ClientError as error:
             raise UserError(f"not all scored rows of {file.name} were added, do it again: {error}") from error
-        reporter.note(
+        progress.note(
             f"{file.name}: {done.rows:,} scored rows of {done.days:,} days added to s3://{bucket}/scored/; "
             f"{done.hours_kept:,} hours were scored before and stay"
         )

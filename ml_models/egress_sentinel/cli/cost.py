@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from egress_sentinel.cli.options import AsJson, read_text
+from egress_sentinel.cli.output import print_json, print_line, print_table, right
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def cost(
     prices: Annotated[
         Path | None, typer.Option(help="A price table of your own; the default's region is us-east-1.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Price the deployment per month from its Terraform plan or state, with the cheapest changes."""
     from egress_sentinel.deployment.cost import (
@@ -46,7 +44,7 @@ def cost(
 
     if (terraform_dir is None) == (show is None):
         raise UserError("cost takes either --terraform-dir or --show")
-    deployment = read_deployment(terraform_show(terraform_dir, plan) if terraform_dir else _text(show or Path()))
+    deployment = read_deployment(terraform_show(terraform_dir, plan) if terraform_dir else read_text(show or Path()))
     table = read_prices(prices)
     usage = Usage(series=series, notebook_hours=notebook_hours, athena_gb=athena_gb)
     lines = estimate(deployment, usage, table)
@@ -57,42 +55,31 @@ def cost(
         "this work."
     )
     if as_json:
-        _print_json(lines, changes, even, table)
+        print_json(_record(lines, changes, even, table))
     else:
         _print_table(lines, changes, even, table)
 
 
-def _print_json(lines: list[Line], changes: list[Change], even: str, prices: Any) -> None:
-    record = {
+def _record(lines: list[Line], changes: list[Change], even: str, prices: Any) -> dict[str, Any]:
+    return {
         "usd_a_month": round(sum(line.usd for line in lines), 4),
         "lines": [line._asdict() for line in lines],
         "changes": [change._asdict() for change in changes],
         "break_even": even,
         "prices": {"date": prices.date, "region": prices.region},
     }
-    print(json.dumps(record, indent=2))
 
 
 def _print_table(lines: list[Line], changes: list[Change], even: str, prices: Any) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
     total = sum(line.usd for line in lines)
-    shown = Table("item", "a month", title=f"About ${total:,.2f} a month", title_justify="left")
-    shown.add_column("dollars", justify="right")
-    for line in lines:
-        shown.add_row(line.item, line.quantity, f"{line.usd:,.2f}" if line.usd >= 0.01 else "< 0.01")
-    console.print(shown)
+    rows = ((line.item, line.quantity, f"{line.usd:,.2f}" if line.usd >= 0.01 else "< 0.01") for line in lines)
+    title = f"About ${total:,.2f} a month"
+    print_table(["item", "a month", right("dollars")], rows, title=title, title_justify="left")
     if changes:
-        console.print("Cheaper by:")
+        print_line("Cheaper by:")
     for change in changes:
-        console.print(f"  ${change.saves_usd:,.2f}  {change.what}   (gives up: {change.gives_up})", markup=False)
-    console.print(even)
-    console.print(
+        print_line(f"  ${change.saves_usd:,.2f}  {change.what}   (gives up: {change.gives_up})")
+    print_line(even)
+    print_line(
         f"List prices of {prices.region} entered on {prices.date}, without free tiers; AWS's calculator is the judge."
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-SHOWN = 4
+from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.output import print_json, print_line, print_table, reporter, right
+
+_SHOWN = 4
 
 
 def drift(
@@ -29,41 +28,37 @@ def drift(
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Where the days' files go; replaced as a whole, on success.")
     ] = Path("drift-output"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Hold each day of rows against the days that a model was trained on, its own weekday first."""
     from egress_sentinel.deployment.drift import judge_locally
     from egress_sentinel.output_files import replaced_directory
-    from egress_sentinel.progress import Reporter
 
-    reporter = Reporter(Console(stderr=True))
-    with replaced_directory(output_dir) as directory, reporter.step("drift") as step:
-        outcomes = judge_locally(rows, model, directory, limits=limits, track=reporter.track)
+    progress = reporter()
+    with replaced_directory(output_dir) as directory, progress.step("drift") as step:
+        outcomes = judge_locally(rows, model, directory, limits=limits, track=progress.track)
         step.result = f"{len(outcomes)} days in {output_dir}"
     if as_json:
-        print(json.dumps(outcomes, indent=2))
+        print_json(outcomes)
     else:
         _print(outcomes)
 
 
 def _print(outcomes: list[dict[str, Any]]) -> None:
-    table = Table("day", title_justify="left")
-    for name in ("rows", "flagged", "largest, in limits", "beyond a limit"):
-        table.add_column(name, justify="right")
-    table.add_column("drifted")
-    for outcome in outcomes:
-        flagged = outcome["flagged_share"]
-        names = outcome["drifted"]
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        table.add_row(
-            outcome["day"],
-            f"{outcome['rows']:,}",
-            "" if flagged is None else f"{flagged:.2%}",
-            f"{outcome['worst']:.2f}",
-            str(outcome["violations"]),
-            ", ".join(names[:SHOWN]) + more,
-        )
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(table)
+    numbers = [right(name) for name in ("rows", "flagged", "largest, in limits", "beyond a limit")]
+    print_table(["day", *numbers, "drifted"], [_cells(outcome) for outcome in outcomes])
     days = sum(bool(outcome["drifted"]) for outcome in outcomes)
-    console.print(f"{days} of {len(outcomes)} days have drifted.")
+    print_line(f"{days} of {len(outcomes)} days have drifted.")
+
+
+def _cells(outcome: dict[str, Any]) -> list[str]:
+    flagged, names = outcome["flagged_share"], outcome["drifted"]
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [
+        outcome["day"],
+        f"{outcome['rows']:,}",
+        "" if flagged is None else f"{flagged:.2%}",
+        f"{outcome['worst']:.2f}",
+        str(outcome["violations"]),
+        ", ".join(names[:_SHOWN]) + more,
+    ]

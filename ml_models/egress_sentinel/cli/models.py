@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.output import print_json, print_table, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ Group = Annotated[str, typer.Option(help="The model package group: the deploymen
 Note = Annotated[str, typer.Option(help="Why; kept with the model.")]
 Folder = Annotated[Path, typer.Option(help="The folder in which `terraform apply` runs.")]
 Apply = Annotated[bool, typer.Option("--apply", help="Run terraform apply, too; it asks before it changes anything.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 DEFAULT_GROUP = "egress-sentinel"
 _FACTS = ("model_id", "data_start_hour_utc", "data_end_hour_utc", "rows", "share_flagged", "recall_injected")
 
@@ -42,14 +40,9 @@ def list_models(group: Group = DEFAULT_GROUP, as_json: AsJson = False) -> None:
     registry = _registry(group)
     packages, serving = registry.packages(), registry.serving_arn()
     if as_json:
-        print(json.dumps([{**asdict(package), "serves": package.arn == serving} for package in packages], indent=2))
+        print_json([{**asdict(package), "serves": package.arn == serving} for package in packages])
         return
-    table = Table("", "status", *_FACTS, "the gate")
-    for package in packages:
-        facts = [package.facts.get(name, "") for name in _FACTS]
-        serves = " serves" if package.arn == serving else ""
-        table.add_row(f"{package.version}{serves}", package.status, *facts, package.blocked_by or "nothing against it")
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    print_table(["", "status", *_FACTS, "the gate"], [_cells(package, serving) for package in packages])
 
 
 @models.command()
@@ -63,7 +56,7 @@ def register(
     from egress_sentinel.deployment.registry import register as register_model
 
     result = register_model(boto3.client("lambda"), f"{group}-registrar", artifact)
-    _say(result["description"])
+    say(result["description"])
     print(result["model_package_arn"])
 
 
@@ -77,21 +70,19 @@ def approve(
     """Let a model be promoted."""
     if even_so and not note:
         raise UserError("--even-so needs a --note that says why")
-    _say(
-        f"version {_registry(group).approve(version, note, even_so=even_so).version} is approved; next: models promote"
-    )
+    say(f"version {_registry(group).approve(version, note, even_so=even_so).version} is approved; next: models promote")
 
 
 @models.command()
 def reject(version: Version, group: Group = DEFAULT_GROUP, note: Note = "") -> None:
     """Keep a model from being promoted."""
-    _say(f"version {_registry(group).reject(version, note).version} is rejected")
+    say(f"version {_registry(group).reject(version, note).version} is rejected")
 
 
 @models.command()
 def delete(version: Version, group: Group = DEFAULT_GROUP) -> None:
     """Forget a model, as before `terraform destroy`, which refuses a group that holds some; its artifact stays."""
-    _say(f"version {_registry(group).delete(version).version} is gone")
+    say(f"version {_registry(group).delete(version).version} is gone")
 
 
 @models.command()
@@ -123,7 +114,7 @@ def lineage(
 
     clients = boto3.client("sagemaker"), boto3.client("dynamodb")
     for record in lineage_of(*clients, _registry(group), f"{group}-alerts", name):
-        print(json.dumps(record, indent=2))
+        print_json(record)
 
 
 def _registry(group: str) -> Registry:
@@ -139,7 +130,7 @@ def _apply(package: Package, folder: Path, *, apply: bool) -> None:
     command = ["terraform", "apply", "-var", f"model_package_arn={package.arn}"]
     if not apply:
         print(shlex.join(command))
-        _say(f"run this in {folder}, and keep model_package_arn in your variables; or say --apply")
+        say(f"run this in {folder}, and keep model_package_arn in your variables; or say --apply")
         return
     target = folder / TFVARS
     before: Any = target.read_text(encoding="utf-8") if target.exists() else None
@@ -151,7 +142,7 @@ def _apply(package: Package, folder: Path, *, apply: bool) -> None:
     if status:
         _restore(target, before)
         raise UserError(f"terraform apply failed in {folder} with status {status}; {TFVARS} is as it was")
-    _say(f"version {package.version} serves; {target} keeps it so. Check with: egress-sentinel verify")
+    say(f"version {package.version} serves; {target} keeps it so. Check with: egress-sentinel verify")
 
 
 def _restore(target: Path, before: str | None) -> None:
@@ -161,5 +152,7 @@ def _restore(target: Path, before: str | None) -> None:
         target.write_text(before, encoding="utf-8")
 
 
-def _say(sentence: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(sentence, markup=False)
+def _cells(package: Package, serving: str | None) -> list[str]:
+    facts = [package.facts.get(name, "") for name in _FACTS]
+    serves = " serves" if package.arn == serving else ""
+    return [f"{package.version}{serves}", package.status, *facts, package.blocked_by or "nothing against it"]

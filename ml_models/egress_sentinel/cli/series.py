@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.output import print_json, print_table, reporter, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from anomaly_detection.series_detector import SeriesScores, SeriesSettings
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns timestamp and value.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 Plot = Annotated[
     Path | None, typer.Option(help="Draw the series with its anomaly scores below: an .html or a .png file.")
 ]
@@ -65,19 +62,14 @@ def series(
         rows = [alert.row for alert in scores.alerts]
         write_series(plot, file.name, given, scores.calibrated, rows, settings.threshold)
     if as_json:
-        print(json.dumps({"rows": len(given.values), "threshold": settings.threshold, "alerts": alerts}, indent=2))
+        print_json({"rows": len(given.values), "threshold": settings.threshold, "alerts": alerts})
         return
     if not alerts:
         print(f"no alerts in {len(given.values):,} rows")
         return
-    table = Table("since", "value", "score", "seen before", "what isolates it", "worse until", "score")
-    for _, group in groupby(alerts, key=lambda alert: alert["incident"]):
-        alert, *others = group
-        worst = (others[-1]["timestamp"], f"{others[-1]['score']:.3f}") if others else ("", "")
-        reasons = ", ".join(reason["feature"] for reason in alert["reasons"]) or "not asked for"
-        rarity = f"1 in {1 / alert['tail_probability']:,.0f} rows"
-        table.add_row(alert["timestamp"], f"{alert['value']:g}", f"{alert['score']:.3f}", rarity, reasons, *worst)
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    columns = ["since", "value", "score", "seen before", "what isolates it", "worse until", "score"]
+    incidents = groupby(alerts, key=lambda alert: alert["incident"])
+    print_table(columns, [_cells(*group) for _, group in incidents])
 
 
 def series_train(
@@ -91,14 +83,20 @@ def series_train(
 ) -> None:
     """Train an inference pipeline on a series: a preprocessor and a forest, for two containers of one endpoint."""
     from egress_sentinel.pipeline.series import train_pipeline
-    from egress_sentinel.progress import Reporter
 
     hyperparameters = {"n_estimators": str(n_estimators), "random_state": str(random_state)}
-    with Reporter(Console(stderr=True)).step("train") as step:
+    with reporter().step("train") as step:
         metrics = train_pipeline(file, output_dir, hyperparameters)
         step.result = f"{metrics['rows']:,} rows, artifacts in {output_dir}"
     if as_json:
-        print(json.dumps(metrics, indent=2))
+        print_json(metrics)
+
+
+def _cells(alert: dict[str, Any], *others: dict[str, Any]) -> list[str]:
+    worst = [others[-1]["timestamp"], f"{others[-1]['score']:.3f}"] if others else ["", ""]
+    reasons = ", ".join(reason["feature"] for reason in alert["reasons"]) or "not asked for"
+    rarity = f"1 in {1 / alert['tail_probability']:,.0f} rows"
+    return [alert["timestamp"], f"{alert['value']:g}", f"{alert['score']:.3f}", rarity, reasons, *worst]
 
 
 def _scores(
@@ -121,5 +119,5 @@ def _read(file: Path) -> Series:
 
     found = read(file)
     for note in found.notes:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(note, markup=False)
+        say(note)
     return found

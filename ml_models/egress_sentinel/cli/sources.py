@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column
 
+from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.output import print_json, print_table, right, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,14 +19,14 @@ def sources(
     exports: Annotated[
         list[str], typer.Argument(metavar="EXPORT...", help="Files, globs or folders of billing exports.")
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what each export is, and reconcile its lines and dollars to the cent; exit status 2 where they differ."""
     from egress_features import find_exports, reconcile
 
     result = reconcile(find_exports(exports))
     if as_json:
-        print(json.dumps(_record(result), indent=2, allow_nan=False))
+        print_json(_record(result))
     else:
         _print(result)
     unmet = [str(file.path) for file in result.files if not file.is_met]
@@ -36,23 +35,15 @@ def sources(
 
 
 def _print(result: Reconciliation) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=False)
-    table = Table()
-    for name in ("file", "kind", "billing periods"):
-        table.add_column(name, overflow="fold")
-    columns = ("lines", "egress lines", "dollars", "egress", "left out", "not egress", "other providers", "replaced")
-    for name in (*columns, "difference"):
-        table.add_column(name, justify="right")
-    for file in result.files:
-        table.add_row(*_row(file))
-    console.print(table)
+    columns = [Column(name, overflow="fold") for name in ("file", "kind", "billing periods")]
+    names = ("lines", "egress lines", "dollars", "egress", "left out", "not egress", "other providers", "replaced")
+    columns += [right(name) for name in (*names, "difference")]
+    print_table(columns, [_row(file) for file in result.files])
     if result.complete_until_utc:
-        lag = Table("service", "complete until (UTC)")
-        for service, hour in result.complete_until_utc.items():
-            lag.add_row(service, f"{hour:%Y-%m-%d %H:%M}")
-        console.print(lag)
+        lag = [(service, f"{hour:%Y-%m-%d %H:%M}") for service, hour in result.complete_until_utc.items()]
+        print_table(["service", "complete until (UTC)"], lag)
     for note in result.notes:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(note, markup=False)
+        say(note)
 
 
 def _row(file: FileReconciliation) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1024 * 1024
 SERVERLESS_MAX_BODY_BYTES = 4 * MEBIBYTE
+# The largest payload of a batch transform job, which asks the container without the runtime in front of it.
+CONTAINER_MAX_BODY_BYTES = 100 * MEBIBYTE
 MODEL_TIMEOUT_SECONDS = 60.0
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -58,7 +60,7 @@ def create_app(
         The one endpoint there is.
     max_body_bytes : int
         Longest body on the runtime's path. Up to 4 MiB the refusal is a serverless endpoint's, above it a
-        real-time endpoint's.
+        real-time endpoint's. The container's own paths take 100 MiB and answer 413 to more.
     model_timeout_seconds : float
         How long the runtime waits for the container.
     container_name : str
@@ -74,7 +76,7 @@ def create_app(
         The program lacks one of its functions.
     """
     app = flask.Flask(__name__, static_folder=None)
-    container = _Container(program, model_dir)
+    container = _Container(program, model_dir, body_limit("/invocations", max_body_bytes))
     runtime = _Runtime(app, endpoint_name, max_body_bytes, model_timeout_seconds, container_name)
     app.add_url_rule("/ping", view_func=container.ping)
     app.add_url_rule("/invocations", view_func=container.invocations, methods=["POST"])
@@ -89,8 +91,14 @@ def create_app(
     return app
 
 
+def body_limit(path: str, max_body_bytes: int) -> int:
+    """Return the longest body, in bytes, that a path of the app accepts."""
+    return max_body_bytes if path.startswith("/endpoints/") else max(max_body_bytes, CONTAINER_MAX_BODY_BYTES)
+
+
 class _Container:
-    def __init__(self, program: ModuleType, model_dir: str) -> None:
+    def __init__(self, program: ModuleType, model_dir: str, max_body_bytes: int) -> None:
+        self._max_body_bytes = max_body_bytes
         self._program = program
         self._model_dir = model_dir
         self._model: Any = None
@@ -104,6 +112,7 @@ class _Container:
 
     def invocations(self) -> Any:
         request = flask.request
+        request.max_content_length = self._max_body_bytes
         content_type = request.headers.get("Content-Type") or _DEFAULT_TYPE
         accept = request.headers.get("Accept") or "*/*"
         data = request.get_data()
@@ -160,14 +169,11 @@ class _Runtime:
         return response
 
     def _read_body(self) -> bytes | None:
-        """Return the body, or None where it is too long; its end is read, or the client would hear a reset."""
-        stream = flask.request.stream
-        body = stream.read(self._max_body_bytes + 1)
-        if len(body) <= self._max_body_bytes:
-            return body
-        while stream.read(MEBIBYTE):
-            pass
-        return None
+        """Return the body, or None where it is too long."""
+        if (flask.request.content_length or 0) > self._max_body_bytes:
+            return None
+        body = flask.request.stream.read(self._max_body_bytes + 1)
+        return body if len(body) <= self._max_body_bytes else None
 
     def _oversize(self, request_id: str) -> flask.Response:
         if self._max_body_bytes <= SERVERLESS_MAX_BODY_BYTES:

@@ -15,14 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from werkzeug.serving import make_server
-
 from egress_sentinel.errors import UserError
 from egress_sentinel.serving.app import (
     MEBIBYTE,
     MODEL_TIMEOUT_SECONDS,
     PRIMARY,
     SERVERLESS_MAX_BODY_BYTES,
+    body_limit,
     create_app,
 )
 from egress_sentinel.serving.program import load_program, unpack
@@ -34,6 +33,7 @@ from egress_sentinel.serving.server_process import (
     announce,
     stop_on_signals,
 )
+from egress_sentinel.serving.wsgi_server import IDLE_SECONDS, create_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -139,6 +139,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--body-limit-mb", type=float, default=SERVERLESS_MAX_BODY_BYTES / MEBIBYTE)
     parser.add_argument("--model-timeout-seconds", type=float, default=MODEL_TIMEOUT_SECONDS)
+    parser.add_argument(
+        "--idle-seconds", type=int, default=IDLE_SECONDS, help="close a connection after so long without traffic"
+    )
     parser.add_argument("--container-name", default=PRIMARY, help="what errors call it")
     parser.add_argument(STOP_WITH_STDIN, action="store_true", help="end when stdin does")
     return parser
@@ -158,20 +161,32 @@ def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
     # The program's own prints must not mix with the ready line.
     with contextlib.redirect_stdout(sys.stderr):
         program = load_program(model_dir / "code")
+    max_body_bytes = int(arguments.body_limit_mb * MEBIBYTE)
     try:
         app = create_app(
             program,
             str(model_dir),
             arguments.endpoint_name,
-            max_body_bytes=int(arguments.body_limit_mb * MEBIBYTE),
+            max_body_bytes=max_body_bytes,
             model_timeout_seconds=arguments.model_timeout_seconds,
             container_name=arguments.container_name,
         )
     except TypeError as error:
         raise LocalEndpointError(str(error)) from error
-    server = make_server(LOOPBACK, arguments.port, app, threaded=True)
-    announce(url=f"http://{LOOPBACK}:{server.server_port}", endpoint_name=arguments.endpoint_name)
-    server.serve_forever()
+    try:
+        server = create_server(
+            app,
+            LOOPBACK,
+            arguments.port,
+            body_limit=lambda path: body_limit(path, max_body_bytes),
+            idle_seconds=arguments.idle_seconds,
+        )
+    except OSError as error:
+        raise LocalEndpointError(
+            f"cannot listen on {LOOPBACK}:{arguments.port}: {error.strerror}; give another --port (0 takes a free one)"
+        ) from error
+    announce(url=f"http://{LOOPBACK}:{server.effective_port}", endpoint_name=arguments.endpoint_name)
+    server.run()
 
 
 if __name__ == "__main__":

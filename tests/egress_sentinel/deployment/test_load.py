@@ -1,22 +1,21 @@
-"""`egress-sentinel load`: what it counts is what the endpoint did."""
+"""`egress-sentinel load`: what it reports is what the endpoint did."""
 
 import json
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from anomaly_detection.artifact import pack
-from egress_sentinel.deployment.load import Endpoint, LoadResult, Plan, made_up_body, picture, run
+from egress_sentinel.deployment.load import Endpoint, LoadResult, Plan, run
 from egress_sentinel.serving.local_endpoint import LocalEndpoint
 from tests.support.detector import FaultyEndpoint
 from tests.support.models import NAMES, matrix, run_training_script, write_part
 
 pytestmark = pytest.mark.integration
+ROW = b"ratio\n0.5\n"
 
 
 @pytest.fixture(scope="module")
@@ -35,59 +34,61 @@ def load(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("content_type", ["text/csv", "application/json", "application/x-parquet"])
-def test_rows_are_made_up_from_what_the_model_says_it_takes(url: str, content_type: str) -> None:
+def test_the_row_has_the_features_of_the_models_manifest(url: str) -> None:
     endpoint = Endpoint("egress-sentinel", url)
-    assert endpoint.feature_names() == NAMES
-    first_ms = endpoint.first_ms
-    for rows in (1, 7):
-        plan = Plan(made_up_body(NAMES, rows, content_type), content_type, "text/csv;output=scores", rows, 3, 20)
-        result = run(endpoint, plan)
-        assert result.requests == len(result.latencies_ms) == 20
-        assert not result.errors
-        assert result.first_request_ms == first_ms
-        assert result.rows_per_second == pytest.approx(rows * result.requests_per_second)
-        assert result.response_bytes > len("is_anomaly,anomaly_score\n") + rows
+    row = endpoint.one_row()
+    assert row.decode().splitlines()[0].split(",") == NAMES
+    result = run(endpoint, row, Plan(concurrency=3, seconds=0.95, per_second=20))
+    assert (result.requests, result.errors) == (20, {})
+    assert result.first_request_ms == endpoint.first_ms
 
 
-def test_the_command_prints_and_draws(url: str, tmp_path: Path) -> None:
-    drawn = tmp_path / "latency.svg"
-    done = load("--endpoint-url", url, "-n", "30", "-c", "2", "--json", "--picture", str(drawn))
+def test_the_command_prints_the_percentiles_that_were_asked_for(url: str) -> None:
+    given = ["--endpoint-url", url, "--duration", "0.5", "-c", "2", "--percentiles", "50,99.9"]
+    done = load(*given, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    latency = found["latency_ms"]
-    assert found["requests"] == 30
-    assert 0 < latency["p50"] <= latency["p90"] <= latency["p95"] <= latency["p99"] <= latency["max"]
-    texts = [element.text or "" for element in ET.parse(drawn).iter() if element.tag.endswith("text")]
-    assert f"p50 {latency['p50']:.3g}" in texts
+    assert list(found["latency_ms"]) == ["p50", "p99.9", "mean", "max"]
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99.9"] <= found["latency_ms"]["max"]
+    assert found["requests"] > 1
+    table = load(*given)
+    assert table.returncode == 0, table.stderr
+    assert all(name in table.stdout for name in ("p99.9", "requests/s", "first request"))
+
+
+@pytest.mark.parametrize("given", ["50,many", "101", "-1", ""])
+def test_percentiles_that_are_none_are_one_sentence(given: str) -> None:
+    done = load("--endpoint-url", "http://127.0.0.1:9", "--percentiles", given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--percentiles" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_endpoint_that_is_not_there_is_one_sentence(url: str) -> None:
     done = load("nobody", "--endpoint-url", url)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "nobody does not say what it takes: 400 ValidationError" in done.stderr
+    assert "nobody returned no manifest: 400 ValidationError" in done.stderr
 
 
-def ask(endpoint: FaultyEndpoint, **plan: float) -> LoadResult:
-    given = {"concurrency": 1, "requests": 8} | plan
-    return run(Endpoint("any", endpoint.url), Plan(b"ratio\n0.5\n", "text/csv", "text/csv", 1, **given))  # type: ignore[arg-type]
+def ask(endpoint: FaultyEndpoint, plan: Plan) -> LoadResult:
+    return run(Endpoint("any", endpoint.url), ROW, plan)
 
 
 def test_errors_are_counted_by_kind_and_nothing_is_asked_twice() -> None:
     with FaultyEndpoint() as endpoint:
         endpoint.faults = [200, 429, 429, "model error 500", "cut"]
-        result = ask(endpoint)
+        result = ask(endpoint, Plan(concurrency=1, seconds=0.35, per_second=20))
         assert len(endpoint.requests) == 1 + 8
     assert result.errors["429 ThrottlingException"] == 2
     assert result.errors["424 ModelError (the model: 500)"] == 1
     assert sum(result.errors.values()) == 4
-    assert len(result.latencies_ms) == 4
+    assert result.requests == 8
 
 
 def test_a_duration_ends_it_and_a_rate_paces_it() -> None:
     with FaultyEndpoint() as endpoint:
         begun = time.perf_counter()
-        result = ask(endpoint, requests=None, seconds=0.5, per_second=20.0)  # type: ignore[arg-type]
+        result = ask(endpoint, Plan(concurrency=1, seconds=0.5, per_second=20))
         assert time.perf_counter() - begun >= 0.4
     assert result.requests == 11  # at 0.00, 0.05, ... 0.50 s
 
@@ -103,12 +104,6 @@ def test_at_a_rate_what_waits_behind_a_slow_answer_has_waited(monkeypatch: pytes
             return b"x"
 
         monkeypatch.setattr(asked, "ask", slow)
-        result = run(asked, Plan(b"", "text/csv", "text/csv", 1, 1, 20, per_second=100.0))
-    assert sum(latency > 150 for latency in result.latencies_ms) >= 15
-
-
-def test_a_picture_of_equal_latencies_can_be_drawn() -> None:
-    equal = LoadResult(1, 2, 1, 2, 2, {f"p{p}": 5.0 for p in (50, 90, 95, 99)}, {}, 1, 1, [5.0, 5.0])
-    none = LoadResult(1, 2, 1, 0, 0, {}, {"429 ThrottlingException": 2}, 1, 0, [])
-    for result in (equal, none):
-        assert ET.fromstring(picture(result, "a < b")).tag.endswith("svg")
+        result = run(asked, ROW, Plan(concurrency=1, seconds=0.19, per_second=100, percentiles=(30,)))
+    assert result.requests == 20
+    assert result.latency_ms["p30"] > 150

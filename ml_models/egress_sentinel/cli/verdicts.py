@@ -1,47 +1,14 @@
-"""The command `feedback`: what a person says of an alert."""
+"""The commands that keep alerts quiet: `feedback` and `planned`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-if TYPE_CHECKING:
-    from egress_alerts.alert import Alert
-
-FeedbackFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--feedback",
-        metavar="FILE",
-        help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are quiet, "
-        "and training leaves out the hours of what was called true or planned.",
-    ),
-]
-AlertsFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--alerts",
-        metavar="FILE",
-        help="The alerts.json of an earlier run: training leaves their hours out, unless they were called false.",
-    ),
-]
-
-
-def records(path: Path | None) -> list[dict[str, Any]]:
-    """Return the verdicts of a feedback file; none where no file is given."""
-    from egress_sentinel.pipeline.feedback import read_feedback
-
-    return read_feedback(path) if path else []
-
-
-def alerts_of(path: Path | None) -> list[Alert]:
-    """Return the alerts of a file; none where no file is given."""
-    from egress_sentinel.pipeline.alerts import read_alerts
-
-    return read_alerts(path) if path else []
+from egress_sentinel.cli import options
+from egress_sentinel.cli.output import minute, print_json, print_table, say
 
 
 def feedback(
@@ -50,8 +17,8 @@ def feedback(
         str, typer.Argument(metavar="VERDICT", help="true (an incident), false (a false alarm) or planned.")
     ],
     note: Annotated[str, typer.Option(help="Why, for whoever reads it next.")] = "",
-    alerts: Annotated[Path, typer.Option(help="The alerts.json of a run on this machine.")] = Path(
-        "egress-sentinel-output/alerts.json"
+    alerts: Annotated[Path, typer.Option(help="The alerts.json of a run on this machine.")] = (
+        options.DEFAULT_OUTPUT_DIR / "alerts.json"
     ),
     file: Annotated[Path, typer.Option(help="Where verdicts on runs of this machine are kept.")] = Path(
         "feedback.json"
@@ -73,7 +40,33 @@ def feedback(
         where = f"{file}; give it to the next run with --feedback {file}"
     else:
         where = f"the table {_judge_in_aws(terraform_dir, alert_id, verdict, note)}"
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"{alert_id}: {verdict}, kept in {where}", markup=False)
+    say(f"{alert_id}: {verdict}, kept in {where}")
+
+
+def planned(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A planned.toml or .json.")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON and nothing else on stdout, for Terraform's planned_events.")
+    ] = False,
+) -> None:
+    """Check a calendar of planned events, and show what it would keep quiet.
+
+    An event has note, from, to (a day: its end), max_gb or max_usd above what is usual; and account, region,
+    egress_class, resource (with * and ?), where what is left out is any.
+    """
+    found = [event.record() for event in options.planned_of(file)]
+    if as_json:
+        print_json(found)
+        return
+    columns = ["from (UTC)", "to", "account", "region", "class", "resource", "at most", "note"]
+    print_table(columns, [_event_cells(event) for event in found])
+
+
+def _event_cells(event: dict[str, Any]) -> list[str]:
+    limits = [f"{event['max_gb']:,g} GB"] if "max_gb" in event else []
+    limits += [f"${event['max_usd']:,g}"] if "max_usd" in event else []
+    about = [str(event.get(name, "any")) for name in ("account", "region", "egress_class", "resource")]
+    return [minute(event["from"]), minute(event["to"]), *about, ", ".join(limits), event["note"]]
 
 
 def _judge_in_aws(terraform_dir: Path, alert_id: str, verdict: str, note: str) -> str:

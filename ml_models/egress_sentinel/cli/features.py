@@ -1,0 +1,58 @@
+"""The commands that make features: `features` and `flow-hours`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from egress_sentinel.cli import options
+from egress_sentinel.cli.output import print_json, reporter
+
+Engine = Literal["duckdb", "spark"]
+
+
+def features(
+    exports: options.Exports = None,
+    output: options.Output = Path("processed_features.parquet"),
+    flow_logs: options.FlowLogPaths = None,
+    network: options.Network = None,
+    prices: options.Prices = None,
+    bill_complete_until: options.CompleteUntil = None,
+    engine: Annotated[
+        Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
+    ] = "duckdb",
+    as_json: options.AsJson = False,
+) -> None:
+    """Turn billing exports into one row for each series and hour: measures, expected values, features."""
+    from egress_features import build_features, find_exports, open_engine
+
+    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    progress = reporter()
+    files = find_exports(exports or [])
+    with progress.step("features") as step, open_engine(engine) as runner:
+        summary = build_features(files, output, engine=runner, flow_logs=seen)
+        step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
+    for note in summary.notes:
+        progress.note(note)
+    if as_json:
+        print_json(json.loads(json.dumps(asdict(summary), default=str)))
+
+
+def flow_hours(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, globs or folders of VPC Flow Logs.")],
+    network: options.Network = None,
+    output: options.Output = Path("flow_hours.parquet"),
+) -> None:
+    """Add flow logs up by hour, interface, destination class and path, with the shape of the destinations."""
+    from egress_features import FlowLogs, find_flow_logs, write_flow_hours
+
+    progress = reporter()
+    with progress.step("flow hours") as step:
+        summary = write_flow_hours(FlowLogs(find_flow_logs(paths), network or ()), output)
+        step.result = f"{summary.rows:,} rows of {summary.records:,} records in {output}"
+    for note in summary.notes:
+        progress.note(note)

@@ -1,0 +1,237 @@
+"""The options and arguments that several commands take, and what their values are read into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from egress_alerts.policy import Policy
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from egress_alerts.alert import Alert
+    from egress_alerts.planned import PlannedEvent
+    from egress_features import FlowLogs
+
+DEFAULT_TREES = 200
+DEFAULT_CONTAMINATION = "0.01"
+DEFAULT_SEED = 42
+DEFAULT_OUTPUT_DIR = Path("egress-sentinel-output")
+
+Exports = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="EXPORT...",
+        help="Files, globs or folders of billing exports with hourly lines and resource ids: legacy CUR, CUR 2.0, "
+        "FOCUS 1.0 to 1.2, also mixed (.parquet, .csv, .csv.gz). In a folder of AWS's, its manifests say which files.",
+    ),
+]
+Features = Annotated[Path, typer.Argument(metavar="FEATURES", help="A processed_features.parquet.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model.tar.gz.")]
+TerraformDir = Annotated[
+    Path | None, typer.Option(help="The folder in which `terraform apply` ran; its outputs are read.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+OutputDir = Annotated[
+    Path, typer.Option("--output-dir", "-o", help="Where everything is written; replaced as a whole, on success.")
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+TrainUntil = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="The first hour (UTC) to score, such as 2026-10-16 or 2026-10-16T08:00Z. "
+        "Default: 60 % of the time range, at least 14 days.",
+    ),
+]
+Trees = Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest.")]
+Contamination = Annotated[
+    str, typer.Option(help="Share of the training hours that the forest calls anomalous (0 to 0.5), or auto.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="random_state of the Isolation Forest.")]
+
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy",
+        metavar="FILE",
+        help="A policy.toml: floors, also for an account or an egress class alone ([[overrides]], the most specific "
+        "wins), severity_usd_per_day, incident_gap_hours (no second alert until then), and the others of Terraform's "
+        "alert_policy.",
+    ),
+]
+MinExcessUsd = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="An incident must cost this many dollars more than expected in 24 hours "
+        f"(default: {Policy.min_excess_usd:g}), or ...",
+    ),
+]
+MinExcessGb = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="... move this many GB more than expected where the bill says $0, as in a free tier "
+        f"(default: {Policy.min_excess_gb:g}).",
+    ),
+]
+MinExcessPercent = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="An hour counts when it is this many percent above what was expected "
+        f"(default: {Policy.min_excess_percent:g}).",
+    ),
+]
+
+FeedbackFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--feedback",
+        metavar="FILE",
+        help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are quiet, "
+        "and training leaves out the hours of what was called true or planned.",
+    ),
+]
+AlertsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--alerts",
+        metavar="FILE",
+        help="The alerts.json of an earlier run: training leaves their hours out, unless they were called false.",
+    ),
+]
+PlannedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--planned",
+        metavar="FILE",
+        help="A calendar of expected transfers (planned.toml or .json; `egress-sentinel planned` checks it): what "
+        "keeps to the plan is quiet, and training leaves its hours out.",
+    ),
+]
+
+FlowLogPaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--flow-logs",
+        metavar="PATH",
+        help="Files, globs or folders of VPC Flow Logs (.parquet, .log.gz, .txt): they fill the hours that the bill "
+        "has not reached, estimated at list prices, or stand alone without a bill. Repeatable.",
+    ),
+]
+Network = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--network",
+        metavar="JSON",
+        help="The output of `aws ec2 describe-network-interfaces` or `describe-subnets`: whose the interfaces are, and "
+        "in which zones addresses lie. Repeatable.",
+    ),
+]
+Prices = Annotated[
+    Path | None, typer.Option("--prices", metavar="JSON", help="A price table to estimate with; default: list prices.")
+]
+CompleteUntil = Annotated[
+    str | None,
+    typer.Option(
+        "--bill-complete-until",
+        metavar="TIME",
+        help="The first hour (UTC) for which the bill is not complete and flow logs speak. Default: the last 24 hours "
+        "of its EC2 lines.",
+    ),
+]
+
+
+def hour(text: str | None, option: str) -> datetime | None:
+    """Return the hour that an option names; None where it was not given."""
+    from egress_sentinel.pipeline.time_range import parse_hour
+
+    return parse_hour(text, option) if text else None
+
+
+def hyperparameters(n_estimators: int, contamination: str, random_state: int) -> dict[str, str]:
+    """Return the forest's hyperparameters as the training script takes them."""
+    return {"n_estimators": str(n_estimators), "contamination": contamination, "random_state": str(random_state)}
+
+
+def policy_of(
+    policy: Path | None, min_excess_usd: float | None, min_excess_gb: float | None, min_excess_percent: float | None
+) -> Policy:
+    """Return the policy; options come before the file, and the file's overrides before both."""
+    from egress_sentinel.pipeline.policy import read_policy
+
+    floors = {
+        "min_excess_usd": min_excess_usd,
+        "min_excess_gb": min_excess_gb,
+        "min_excess_percent": min_excess_percent,
+    }
+    return read_policy(policy, floors)
+
+
+def feedback_of(path: Path | None) -> list[dict[str, Any]]:
+    """Return the verdicts of a feedback file; none where no file is given."""
+    from egress_sentinel.pipeline.feedback import read_feedback
+
+    return read_feedback(path) if path else []
+
+
+def alerts_of(path: Path | None) -> list[Alert]:
+    """Return the alerts of a file; none where no file is given."""
+    from egress_sentinel.pipeline.alerts import read_alerts
+
+    return read_alerts(path) if path else []
+
+
+def planned_of(path: Path | None) -> list[PlannedEvent]:
+    """Return the events of a calendar; none where no file is given."""
+    from egress_sentinel.pipeline.planned import read_planned
+
+    return read_planned(path) if path else []
+
+
+def flow_logs_of(
+    exports: list[str] | None,
+    paths: list[str] | None,
+    network: list[Path] | None,
+    prices: Path | None,
+    complete_until: str | None,
+) -> FlowLogs | None:
+    """Return the flow logs that the options name; None where they name none.
+
+    Raises
+    ------
+    UserError
+        Neither an export nor flow logs, or options of flow logs without them.
+    BadInputError
+        A path that names no flow log.
+    """
+    from egress_features import FlowLogs, find_flow_logs
+
+    if not paths:
+        if network or prices or complete_until:
+            raise UserError("--network, --prices and --bill-complete-until are about flow logs: give --flow-logs PATH")
+        if not exports:
+            raise UserError("nothing to read: give billing exports (EXPORT...), flow logs (--flow-logs PATH), or both")
+        return None
+    until = hour(complete_until, "--bill-complete-until")
+    return FlowLogs(find_flow_logs(paths), network or (), prices, until)
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,76 @@
+"""What commands print: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from egress_sentinel.progress import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_PIPED_WIDTH = 160
+
+
+def _console(*, stderr: bool = False) -> Console:
+    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file."""
+    piped = not stderr and not sys.stdout.isatty()
+    return Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH if piped else None)
+
+
+def reporter() -> Reporter:
+    """Return what shows the progress of long steps, on stderr."""
+    return Reporter(_console(stderr=True))
+
+
+def say(sentence: str) -> None:
+    """Print a sentence on stderr, in one line."""
+    _console(stderr=True).print(sentence, markup=False, soft_wrap=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a result as JSON."""
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_line(sentence: str) -> None:
+    """Print a sentence that belongs to a result, wrapped like its table."""
+    _console().print(sentence, markup=False)
+
+
+def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]], **options: Any) -> None:
+    """Print a table on stdout.
+
+    Parameters
+    ----------
+    columns : sequence of str or rich.table.Column
+    rows : iterable of sequences of str or rich.text.Text
+        A str is printed as it is, whatever brackets it has; a Text brings its style.
+    **options : Any
+        Of `rich.table.Table`.
+    """
+    table = Table(*columns, **options)
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    _console().print(table)
+
+
+def right(header: str, *, no_wrap: bool = False) -> Column:
+    """Return a column of numbers."""
+    return Column(header, justify="right", no_wrap=no_wrap)
+
+
+def minute(timestamp: str) -> str:
+    """Return an ISO timestamp without its seconds and zone, as tables show it."""
+    return timestamp[:16].replace("T", " ")
+
+
+def resource_name(resource_id: str) -> str:
+    """Return the end of an ARN, which is what tells resources apart."""
+    return resource_id.rpartition(":")[2] or "no resource in the bill"

@@ -1,0 +1,77 @@
+"""The help: its numbers are the code's, and asking for it imports nothing heavy."""
+
+import inspect
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+import egress_sentinel.cli
+from anomaly_detection.series_detector import LEARNING_SHARE, MOST_LEARNING_ROWS, SeriesSettings
+from anomaly_detector.settings import Policy
+from egress_sentinel.cli.backtest import backtest
+from egress_sentinel.pipeline.backtest import Timing
+from egress_sentinel.pipeline.backtest.deliveries import DEFAULT_EVERY_HOURS
+from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS, TRAINING_SHARE
+
+HEAVY = {"boto3", "duckdb", "flask", "moto", "numpy", "pandas", "plotly", "pyarrow", "sklearn", "sqlglot", "waitress"}
+
+MADE_ONCE = ("Console", "Table", "Reporter")
+
+
+def help_of(*command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "egress_sentinel.cli", *command, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "300"},
+    )
+    return " ".join(done.stdout.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", ["run", "score", "backtest"])
+def test_the_floors_in_the_help_are_the_policys(command: str) -> None:
+    shown, policy = help_of(command), Policy()
+    assert f"more than expected in 24 hours (default: {policy.min_excess_usd:g})" in shown
+    assert f"as in a free tier (default: {policy.min_excess_gb:g})" in shown
+    assert f"above what was expected (default: {policy.min_excess_percent:g})" in shown
+
+
+def test_the_other_defaults_in_the_help_are_the_codes() -> None:
+    share, days = f"{TRAINING_SHARE:.0%}".replace("%", " %"), f"{MIN_TRAINING_DAYS} days"
+    assert f"Default: {share} of the time range, at least {days}" in help_of("train")
+    shown = help_of("backtest")
+    assert f"with {days} to learn from" in shown
+    assert f"Hours between deliveries (default: {DEFAULT_EVERY_HOURS})" in shown
+    defaults = {name: parameter.default for name, parameter in inspect.signature(backtest).parameters.items()}
+    assert all(defaults[name] == value for name, value in asdict(Timing()).items())
+    series = help_of("series")
+    assert f"(default {SeriesSettings.threshold})" in series
+    assert f"(default {LEARNING_SHARE:.0%}".replace("%", " %") + f" of them, at most {MOST_LEARNING_ROWS})" in series
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\n"
+        "sys.argv = ['egress-sentinel', '--help']\n"
+        "from egress_sentinel.cli.app import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert not end.code\n"
+        f"print(sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_one_module_makes_consoles_and_tables() -> None:
+    """Width, colour and the stream are decided once; a second console would decide otherwise."""
+    folder = Path(egress_sentinel.cli.__file__).parent
+    makers = [
+        path.name for path in folder.glob("*.py") if " Console(" in (text := path.read_text()) or " Table(" in text
+    ]
+    assert makers == ["output.py"]
