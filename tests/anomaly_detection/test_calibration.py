@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
-from anomaly_detection.calibration import calibration_of, p_values
+from anomaly_detection.training.calibration import calibration_of, p_values
 from anomaly_detector import manifest
 
 scores = st.lists(st.floats(-0.5, 0.5).map(lambda s: round(s, 3)), min_size=1, max_size=400).map(np.array)

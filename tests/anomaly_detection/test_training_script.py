@@ -209,7 +209,7 @@ def test_exact_uses_every_row(long_channel: tuple[Path, np.ndarray], tmp_path: P
 def test_a_long_training_says_how_far_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anomaly_detection.progress.SECONDS", 0.0)
+    monkeypatch.setattr("anomaly_detection.training.dataset.PROGRESS_SECONDS", 0.0)
     for name in "ab":
         write_part(tmp_path / "train" / f"{name}.parquet", matrix(150))
     assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "m"), "--n_estimators", "3"]) == 0
