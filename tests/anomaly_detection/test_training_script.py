@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
+import anomaly_detection
 from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
 from anomaly_detection.training_script import main
@@ -30,7 +31,11 @@ def test_the_artifact_says_what_it_was_made_of(model_dir: Path) -> None:
     assert set(baseline["features"]) == set(NAMES)
     assert baseline["features"][NAMES[0]]["mean"] == pytest.approx(matrix(2000)[:, 0].mean(), abs=1e-5)
     assert (model_dir / "code" / "setup.py").exists()
-    assert (model_dir / "code" / "anomaly_detection" / "inference_script.py").exists()
+    package = Path(anomaly_detection.__file__).parent
+    sources = {path.relative_to(package) for path in package.rglob("*.py")}
+    assert Path("forest/trees.py") in sources
+    copied = model_dir / "code" / "anomaly_detection"
+    assert {path.relative_to(copied) for path in copied.rglob("*.py")} == sources
     metrics = json.loads((model_dir.parent / "model-output" / "metrics.json").read_text())
     assert metrics["share_flagged"] == pytest.approx(0.01, abs=0.002)
 

@@ -65,17 +65,18 @@ def _read_plain_records(text: str) -> Request | None:
     import pyarrow as pa
     import pyarrow.json as pa_json
 
-    first = text[1 : text.find("}") + 1]
-    style = _style(text, first)
+    style = _style(text)
     if style is None:
         return None
     separators, record = style
-    border = "}" + separators[0] + "{"
-    body = text[1:-1].replace(border, "}\n{").encode()
+    # Arrow reads lines: the commas between records become their ends.
+    characters = np.frombuffer(text.encode(), np.uint8).copy()
+    characters[np.flatnonzero(characters == ord("}"))[:-1] + 1] = ord("\n")
+    body = characters[1:-1]
     texts = [name for name, value in record.items() if isinstance(value, str)]
     try:
         table = pa_json.read_json(
-            pa.BufferReader(body),
+            pa.BufferReader(pa.py_buffer(body)),
             # One block, so that a column's type is that of all its cells.
             pa_json.ReadOptions(use_threads=False, block_size=len(body) + 1),
             # Arrow would take some texts for times.
@@ -83,13 +84,12 @@ def _read_plain_records(text: str) -> Request | None:
         ).select(list(record))
     except (pa.ArrowException, KeyError):
         return None
-    # A whole number is 1.0 to Python, and 1 to JavaScript.
-    whole = ".0" if ".0," in text or ".0}" in text else ""
-    columns = _column_texts(table, whole)
+    columns = _column_texts(table, text)
     if columns is None:
         return None
     lines = _joined(columns, separators)
-    if border.join(lines) != text[2:-2]:
+    again = ("}" + separators[0] + "{").join(lines)
+    if len(again) != len(text) - 4 or not text.startswith(again, 2):
         return None
     if separators != _SEPARATORS[0]:
         lines = _joined(columns, _SEPARATORS[0])
@@ -107,11 +107,12 @@ def _read_plain_records(text: str) -> Request | None:
     return Request("records", list(record), len(record), table.num_rows, read, numbers, unchanged, JSON)
 
 
-def _style(text: str, first: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
+def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
     """Return the separators and the first record of a list that is written as Python's json writes one."""
-    is_plain = text.startswith("[{") and text.endswith("}]") and text.isascii() and text.isprintable()
-    if not is_plain or "\\" in text:
+    is_list = text.startswith("[{") and text.endswith("}]") and text.isascii() and "\\" not in text
+    if not is_list or not _is_printable(text):
         return None
+    first = text[1 : text.find("}") + 1]
     try:
         record = json.loads(first)
     except ValueError:
@@ -124,14 +125,21 @@ def _style(text: str, first: str) -> tuple[tuple[str, str], dict[str, Any]] | No
     return None
 
 
-def _column_texts(table: Any, whole: str) -> dict[str, Any] | None:
-    """Return each column's cells as JSON, in Arrow; None where a column has others than texts and numbers."""
+def _is_printable(text: str) -> bool:
+    """Return whether text in ASCII has no control characters."""
+    characters = np.frombuffer(text.encode(), np.uint8)
+    return bool(characters.min() >= ord(" ") and characters.max() <= ord("~"))
+
+
+def _column_texts(table: Any, text: str) -> dict[str, Any] | None:
+    """Return each column's cells as the body has them, in Arrow; None where they are no texts and numbers alone."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from anomaly_detection.content_types.arrow_texts import float_texts
 
     found: dict[str, Any] = {}
+    whole = None
     for name, column in zip(table.column_names, table.columns, strict=True):
         if column.null_count:
             return None
@@ -141,10 +149,14 @@ def _column_texts(table: Any, whole: str) -> dict[str, Any] | None:
             found[name] = column.cast(pa.string())
         elif pa.types.is_float64(column.type):
             values = column.to_numpy()
-            if not whole and ((values == 0) & np.signbit(values)).any():
+            is_whole = values == np.trunc(values)
+            if whole is None and is_whole.any():
+                # A whole number is 1.0 to Python, and 1 to JavaScript.
+                whole = ".0" if ".0," in text or ".0}" in text else ""
+            if whole == "" and np.signbit(values[values == 0]).any():
                 # Python reads -0 as 0.
                 return None
-            found[name] = float_texts(values, whole)
+            found[name] = float_texts(values, whole or "")
         else:
             return None
     return found
@@ -232,8 +244,13 @@ def write_records(columns: Mapping[str, list[Any]], content_type: str, envelope:
 
 def write_records_after(lines: list[str], added: Mapping[str, list[Any]], content_type: str) -> str:
     """Write the insides of records as they are, with added columns behind them."""
-    line = ", ".join(["%s", *(f"{encode(name)}: %r" for name in added)])
-    return _framed([line % row for row in zip(lines, *added.values(), strict=True)], content_type, ("", ""))
+    before, between, after = ("{", "}\n{", "}\n") if content_type == JSON_LINES else ("[{", "}, {", "}]")
+    behind = "".join(f", {encode(name)}: %r" for name in added) + between
+    parts = [before] * (2 * len(lines) + 1)
+    parts[1::2] = lines
+    parts[2::2] = [behind % row for row in zip(*added.values(), strict=True)]
+    parts[-1] = parts[-1].removesuffix(between) + after
+    return "".join(parts)
 
 
 def _framed(lines: list[str], content_type: str, envelope: tuple[str, str]) -> str:
