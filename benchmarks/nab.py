@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.ensemble import IsolationForest
 
-from anomaly_detection.series_data import seconds_of
-from anomaly_detection.series_detector import SeriesSettings, find_incidents, learning_rows
+from anomaly_detection.time_series.data import seconds_of
+from anomaly_detection.time_series.detector import SeriesSettings, find_incidents, learning_rows
 from benchmarks.nab_scoring import PROFILES, LabelledSeries, Report, read_corpus, score
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from egress_features import FEATURES, schema_hash, schema_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 T = TypeVar("T")
 NAMES = [feature.name for feature in FEATURES]
@@ -38,12 +38,14 @@ def rows(count: int, seed: int = 0, width: int = len(NAMES)) -> np.ndarray:
     return rng.standard_t(3, (count, width)).astype(np.float32)
 
 
-def trained_model(folder: Path, count: int = 20_000) -> Path:
-    """Train with the script's own defaults and return the model directory."""
+def trained_model(folder: Path, count: int = 20_000, names: Sequence[str] = NAMES) -> Path:
+    """Train with the script's own defaults and return the model directory; other names than ours have no schema."""
     (folder / "train").mkdir(parents=True)
-    metadata = {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()}
-    values = rows(count)
-    table = pa.table({name: values[:, i] for i, name in enumerate(NAMES)}).replace_schema_metadata(metadata)
+    values = rows(count, width=len(names))
+    table = pa.table({name: values[:, i] for i, name in enumerate(names)})
+    if names == NAMES:
+        metadata = {"egress_sentinel.schema": schema_json(), "egress_sentinel.schema_hash": schema_hash()}
+        table = table.replace_schema_metadata(metadata)
     pq.write_table(table, folder / "train" / "part.parquet")
     command = [sys.executable, "-m", "anomaly_detection.training_script", "--train", str(folder / "train")]
     subprocess.run([*command, "--model-dir", str(folder / "model")], check=True, capture_output=True)

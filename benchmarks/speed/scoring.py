@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from sklearn.ensemble import IsolationForest
 
-import anomaly_detection.forest
 from anomaly_detection.forest import FlatForest
 from benchmarks.speed.common import best, report, rows
 
@@ -51,13 +49,8 @@ def main() -> int:
             raise ValueError("the two gave different scores")
         report(f"{count:,} rows, {what}", seconds, ours, target)
 
-    anomaly_detection.forest.KERNEL_ROWS = sys.maxsize
-    measure("numpy, one core", 2.5)
-    measure("numpy, two threads", 5, threads=2)
-    if find_spec("numba"):
-        anomaly_detection.forest.KERNEL_ROWS = 0
-        measure("numba, one core", 10)
-        measure("numba, two threads", 20, threads=2)
+    measure("one core", 2.5)
+    measure("two threads", 5, threads=2)
     return 0
 
 

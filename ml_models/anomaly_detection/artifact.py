@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import shutil
 import tarfile
 import tempfile
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any
 
 import anomaly_detection
-from anomaly_detection.files import write_json, written_beside
 from anomaly_detection.forest import FOREST_FILE, FlatForest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MANIFEST_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -32,12 +33,12 @@ SCORE_CONVENTION = (
 # The package may be imported from where no setup.py lies beside it, such as site-packages.
 SETUP_PY = f'''"""What SageMaker installs the source bundle and an artifact's code/ with: anomaly_detection."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 setup(
     name="egress-sentinel-anomaly-detection",
     version="{anomaly_detection.__version__}",
-    packages=["anomaly_detection"],
+    packages=find_packages(include=["anomaly_detection", "anomaly_detection.*"]),
     python_requires=">=3.11",
 )
 '''
@@ -107,7 +108,7 @@ def library_versions() -> dict[str, str]:
 
 
 def copy_code(directory: Path) -> None:
-    """Write setup.py and this package's sources into a directory, ready for `pip install`.
+    """Write setup.py and this package's sources, rooms included, into a directory, ready for `pip install`.
 
     It is the `code/` of an artifact and the source bundle of a training job.
 
@@ -119,8 +120,28 @@ def copy_code(directory: Path) -> None:
     package = directory / "anomaly_detection"
     package.mkdir(parents=True, exist_ok=True)
     (directory / "setup.py").write_text(SETUP_PY, encoding="utf-8")
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        shutil.copyfile(source, package / source.name)
+    here = Path(__file__).parent
+    for source in sorted(here.rglob("*.py")):
+        target = package / source.relative_to(here)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same directory, which takes the place of `path` on success."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
+        beside = Path(temporary) / path.name
+        yield beside
+        beside.replace(path)
+
+
+def write_json(path: Path, document: Any) -> None:
+    """Write a document as indented JSON, the same bytes for the same document."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    with atomic_write(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
@@ -148,7 +169,7 @@ def pack(model_dir: Path, tar_path: Path) -> None:
     """
     files = [path for path in _files(model_dir) if _belongs(path.relative_to(model_dir)) and path != tar_path]
     with (
-        written_beside(tar_path) as beside,
+        atomic_write(tar_path) as beside,
         beside.open("wb") as raw,
         gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=raw, mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomaly_detection.errors import RequestError
 from anomaly_detection.model import Model, load
-from anomaly_detection.request import Request, matrix_of, parse
+from anomaly_detection.request import matrix_of, parse
 from anomaly_detection.response import Prediction, asks_for_manifest, error_body, render, render_manifest
 
 T = TypeVar("T")
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from anomaly_detection.content_types.rows import Request
 
 
 def model_fn(model_dir: str) -> Model:

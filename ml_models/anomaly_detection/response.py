@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from anomaly_detection.content_types.csv_rows import write_csv, write_csv_after, write_csv_of_numbers
+from anomaly_detection.content_types.json_rows import encode, write_records, write_records_after
+from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES
 from anomaly_detection.errors import RequestError
-from anomaly_detection.request import ABSENT
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from anomaly_detection.content_types.rows import Request
     from anomaly_detection.model import Model
-    from anomaly_detection.request import Request
 
-JSON, CSV, JSON_LINES = "application/json", "text/csv", "application/jsonlines"
 _RANGES = {"*/*": JSON, "application/*": JSON, "text/*": CSV}
-_ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 ADDED = ("is_anomaly", "anomaly_score")
 MANIFEST = "output=manifest"
 RANDOM_CUT_FOREST = "output=random-cut-forest"
-# Importing pyarrow is paid for once; who asks for this many rows will ask for more.
-ARROW_ROWS = 4000
 
 
 @dataclass(frozen=True)
@@ -90,20 +85,20 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     elif "output=scores" in parameters:
         columns = added
         if content_type == CSV:
-            return _csv_of_numbers(columns), CSV
+            return write_csv_of_numbers(columns), CSV
     elif "output=attributions" in parameters:
         attributions = model.forest.attributions(prediction.matrix).T.tolist()
         columns = added | dict(zip(model.feature_names, attributions, strict=True))
+    elif repeated := _repeated(prediction, content_type, added):
+        return repeated, content_type
     else:
         columns = _own_columns(prediction, as_numbers=content_type != CSV) | added
     if content_type == CSV:
-        return _csv(columns), CSV
-    records = _records(columns)
-    if content_type == JSON_LINES:
-        return "".join(f"{_json(record)}\n" for record in records), JSON_LINES
+        return write_csv(columns), CSV
+    shape = prediction.request.shape
     if RANDOM_CUT_FOREST in parameters:
-        return _json({"scores": records}), JSON
-    return _json(_shaped(prediction.request.shape, columns, records)), JSON
+        return write_records(columns, content_type, ('{"scores": ', "}")), content_type
+    return _shaped(shape, columns, content_type), content_type
 
 
 def asks_for_manifest(accept: str | None) -> bool:
@@ -113,7 +108,30 @@ def asks_for_manifest(accept: str | None) -> bool:
 
 def render_manifest(manifest: dict[str, Any]) -> tuple[str, str]:
     """Write a manifest, as JSON whatever Accept's media type is."""
-    return _json(manifest), JSON
+    return encode(manifest), JSON
+
+
+def _repeated(prediction: Prediction, content_type: str, added: dict[str, list[Any]]) -> str | None:
+    """Write the request's rows as they came, with the added columns; None where its cells have to be written anew."""
+    request, features = prediction.request, prediction.model.feature_names
+    names = request.names or features
+    lines = None if set(names) & set(ADDED) else request.texts(features)
+    if lines is None or (request.texts_type == CSV) != (content_type == CSV):
+        return None
+    if content_type == CSV:
+        return write_csv_after(lines, names, added)
+    return write_records_after(lines, added, content_type)
+
+
+def _shaped(shape: str, columns: dict[str, list[Any]], content_type: str) -> str:
+    """Write an answer in JSON in the request's own shape."""
+    if content_type == JSON_LINES:
+        return write_records(columns, content_type, ("", ""))
+    if shape == "record":
+        return write_records(columns, content_type, ("", ""))[1:-1]
+    if shape == "columns":
+        return encode({"columns": list(columns), "data": [list(row) for row in zip(*columns.values(), strict=True)]})
+    return write_records(columns, content_type, ('{"predictions": ', "}") if shape == "instances" else ("", ""))
 
 
 def _own_columns(prediction: Prediction, *, as_numbers: bool) -> dict[str, list[Any]]:
@@ -155,69 +173,5 @@ def _quality(media_range: str) -> float:
     return 1.0
 
 
-def _csv(columns: dict[str, list[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*([_cell(value) for value in column] for column in columns.values()), strict=True))
-    return text.getvalue()
-
-
-def _csv_of_numbers(columns: dict[str, list[Any]]) -> str:
-    """Write what needs no quoting, several times as fast; many rows by Arrow, whose digits read back the same too."""
-    if len(next(iter(columns.values()))) >= ARROW_ROWS:
-        import pyarrow as pa
-        import pyarrow.csv as pa_csv
-
-        body = io.BytesIO()
-        pa_csv.write_csv(pa.table(columns), body, pa_csv.WriteOptions(include_header=False))
-        return ",".join(columns) + "\n" + body.getvalue().decode()
-    line = ",".join(["%r"] * len(columns))
-    lines = [line % row for row in zip(*columns.values(), strict=True)]
-    return "\n".join([",".join(columns), *lines, ""])
-
-
-def _cell(value: Any) -> Any:
-    """Csv writes floats by repr and None as an empty cell."""
-    if value is ABSENT:
-        return None
-    return value.isoformat() if hasattr(value, "isoformat") else value
-
-
 def _numbers(column: list[Any]) -> list[Any]:
     return [(float(value) if value else None) if isinstance(value, str) else value for value in column]
-
-
-def _records(columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
-    return [
-        {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}
-        for values in zip(*columns.values(), strict=True)
-    ]
-
-
-def _shaped(shape: str, columns: dict[str, list[Any]], records: list[dict[str, Any]]) -> Any:
-    if shape == "record":
-        return records[0]
-    if shape == "instances":
-        return {"predictions": records}
-    if shape == "columns":
-        return {"columns": list(columns), "data": [list(row) for row in zip(*columns.values(), strict=True)]}
-    return records
-
-
-def _json(document: Any) -> str:
-    try:
-        return _ENCODER.encode(document)
-    except ValueError:
-        # A column that the model does not read may hold what JSON cannot say.
-        return _ENCODER.encode(_without_nan(document))
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return value

@@ -1,124 +1,37 @@
-"""The first container of a serial inference pipeline: `timestamp,value` lines in, features of the forest behind it out.
+"""Serves the first container of a serial inference pipeline: `timestamp,value` lines in, the forest's features out.
 
-Its artifact is the series that the forest was trained on, written by `series_training`: features look back, and what
-they look back on is this series, then the lines of the request. So one line is enough right after the training series'
-end; later on, a window of lines brings the history that the series does not have. The functions are those that
-SageMaker's scikit-learn container calls; errors travel as in `inference_script`.
+SageMaker names this module in `SAGEMAKER_PROGRAM`; its functions are those that the scikit-learn container calls, and
+errors travel as in `inference_script`. `time_series.preprocessor` says what the features look back on.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from anomaly_detection.artifact import MANIFEST_FILE, copy_code, library_versions, sha256
-from anomaly_detection.errors import ArtifactError, InputError, RequestError
-from anomaly_detection.files import write_json
-from anomaly_detection.response import CSV, error_body
-from anomaly_detection.series_data import Series, read_series
-from anomaly_detection.series_features import SERIES_FEATURE_NAMES, SeriesState, advance, series_schema
+from anomaly_detection.content_types.rows import CSV
+from anomaly_detection.errors import InputError, RequestError
+from anomaly_detection.response import error_body
+from anomaly_detection.time_series.data import Series, read_series
+from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES
+from anomaly_detection.time_series.preprocessor import Preprocessor, load
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
-
-SERIES_FILE = "series.npz"
-KIND = "series_preprocessor"
-
-
-@dataclass(frozen=True, eq=False)
-class Preprocessor:
-    """The series that was trained on, and the state at its end.
-
-    Parameters
-    ----------
-    seconds : ndarray of shape (n_rows,), int64
-    values : ndarray of shape (n_rows,), float64
-    end : SeriesState
-        After the last row, so that a request that goes on from there costs no second look at the whole series.
-    """
-
-    seconds: NDArray[np.int64]
-    values: NDArray[np.float64]
-    end: SeriesState
-
-    @classmethod
-    def of(cls, seconds: NDArray[np.int64], values: NDArray[np.float64]) -> Preprocessor:
-        """Take a series, in the order of time."""
-        return cls(seconds, values, advance(SeriesState.empty(), seconds, values)[1])
-
-    def features(self, seconds: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the features of lines that follow what the series holds before the first of them.
-
-        Parameters
-        ----------
-        seconds : ndarray of shape (n_rows,), int64
-            Never falling; at least one.
-        values : ndarray of shape (n_rows,), float64
-
-        Returns
-        -------
-        ndarray of shape (n_rows, 16), float32
-        """
-        before = int(np.searchsorted(self.seconds, seconds[0]))
-        state = self.end
-        if before < len(self.seconds):
-            state = advance(SeriesState.empty(), self.seconds[:before], self.values[:before])[1]
-        return advance(state, seconds, values)[0]
-
-
-def save(model_dir: Path, series: Series) -> None:
-    """Write the preprocessor's artifact: series.npz, manifest.json and code/.
-
-    Raises
-    ------
-    OSError
-        The directory cannot be written.
-    """
-    model_dir.mkdir(parents=True, exist_ok=True)
-    np.savez(model_dir / SERIES_FILE, seconds=series.seconds, values=series.values)
-    copy_code(model_dir / "code")
-    schema = series_schema()
-    manifest = {
-        "manifest_version": 1,
-        "kind": KIND,
-        "feature_names": schema.feature_names,
-        "schema_hash": schema.hash,
-        "training": {"rows": len(series.values), "start": series.timestamps[0], "end": series.timestamps[-1]},
-        "versions": library_versions(),
-        "files": {SERIES_FILE: sha256(model_dir / SERIES_FILE)},
-    }
-    write_json(model_dir / MANIFEST_FILE, manifest)
 
 
 def model_fn(model_dir: str) -> Preprocessor:
-    """Load the artifact.
+    """Load the model directory.
 
     Raises
     ------
     ArtifactError
         It is incomplete, was changed after training, or is of other features than this code makes.
     """
-    folder = Path(model_dir)
-    try:
-        manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
-        stated, feature_names = manifest["files"][SERIES_FILE], manifest["feature_names"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise ArtifactError(
-            f"{MANIFEST_FILE} is missing or not that of a preprocessor ({error}); serve the artifact of series_training"
-        ) from error
-    if feature_names != SERIES_FEATURE_NAMES:
-        raise ArtifactError(f"{MANIFEST_FILE} names other features than this code makes; train both containers again")
-    path = folder / SERIES_FILE
-    if not path.is_file() or sha256(path) != stated:
-        raise ArtifactError(f"{SERIES_FILE} is missing or not the file that {MANIFEST_FILE} was written for")
-    with np.load(path, allow_pickle=False) as arrays:
-        return Preprocessor.of(arrays["seconds"], arrays["values"])
+    return load(Path(model_dir))
 
 
 def input_fn(body: str | bytes, content_type: str | None) -> Series | RequestError:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from anomaly_detection.artifact import atomic_write
 from anomaly_detection.errors import InputError
 from anomaly_detection.feature_schema import SCHEMA_HASH_KEY, SCHEMA_KEY, canonical_json
-from anomaly_detection.files import written_beside
-from anomaly_detection.series_data import Series, read_series
-from anomaly_detection.series_features import TIMESTAMP, features_of, series_schema
-from anomaly_detection.series_preprocessor import save
+from anomaly_detection.time_series.data import Series, read_series
+from anomaly_detection.time_series.features import TIMESTAMP, features_of, series_schema
+from anomaly_detection.time_series.preprocessor import save
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,9 +38,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
         0, or 2 where the input cannot be used; then one sentence is on stderr.
     """
     try:
-        rows = fit(
-            *(_directory(environment, name) for name in ("SM_CHANNEL_TRAIN", "SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR"))
-        )
+        rows = fit(*(_directory(environment, name) for name in DIRECTORIES))
     except InputError as error:
         print(f"series_training: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -83,7 +81,7 @@ def _write_features(path: Path, series: Series) -> None:
     columns = {TIMESTAMP: pa.array(series.seconds, pa.timestamp("s", "UTC"))}
     columns |= {name: pa.array(column) for name, column in zip(schema.feature_names, matrix.T, strict=True)}
     metadata = {SCHEMA_KEY: canonical_json(schema.document), SCHEMA_HASH_KEY: schema.hash}
-    with written_beside(path) as beside:
+    with atomic_write(path) as beside:
         pq.write_table(pa.table(columns).replace_schema_metadata(metadata), beside)
 
 

@@ -23,24 +23,22 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from anomaly_detection import artifact
-from anomaly_detection.baseline import describe_training, quantiles
-from anomaly_detection.calibration import calibration_of
-from anomaly_detection.dataset import TrainingData, read_training_data
+from anomaly_detection.artifact import write_json
 from anomaly_detection.errors import ArtifactError, InputError
-from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, why_not
-from anomaly_detection.exclusions import read_exclusions
-from anomaly_detection.files import write_json
 from anomaly_detection.forest import FOREST_FILE, FlatForest
-from anomaly_detection.hyperparameters import (
+from anomaly_detection.model import Model, load
+from anomaly_detection.training.baseline import describe_days, describe_training, quantiles
+from anomaly_detection.training.calibration import calibration_of
+from anomaly_detection.training.dataset import Progress, TrainingData, read_training_data
+from anomaly_detection.training.evaluation import Limits, evaluate, holdout_mask, why_not
+from anomaly_detection.training.exclusions import read_exclusions
+from anomaly_detection.training.hyperparameters import (
     NAMES,
     Hyperparameters,
     is_sagemakers_own,
     parse_holdout_share,
     parse_hyperparameters,
 )
-from anomaly_detection.model import Model, load
-from anomaly_detection.progress import Progress
-from anomaly_detection.reference import describe_days
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from anomaly_detection.evaluation import Limits, evaluate, holdout_mask, inject, why_not
+from anomaly_detection.training.evaluation import Limits, evaluate, holdout_mask, inject, why_not
 from tests.support.models import NAMES, matrix, run_training_script, write_hours, write_part
 
 pytestmark = pytest.mark.integration

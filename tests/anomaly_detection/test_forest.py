@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.ensemble import IsolationForest
 
-from anomaly_detection import batch_kernel
-from anomaly_detection import forest as forest_module
-from anomaly_detection.forest import FlatForest
+from anomaly_detection.forest import FlatForest, scoring
 
 FLOATS = st.one_of(
     st.floats(width=32, allow_nan=False),
@@ -79,41 +77,21 @@ def test_every_split_gives_the_same_bits(pair: tuple[IsolationForest, np.ndarray
     strange = data.draw(hnp.arrays(np.float32, shape, elements=FLOATS.filter(lambda value: not math.isnan(value))))
     rows = np.concatenate([np.nan_to_num(fitted), strange])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forest_module, "LEAST_ROWS", 1)
-        patch.setattr(forest_module, "BLOCK_ROWS", 7)
-        patch.setattr(FlatForest, "_walk_down", None)
+        patch.setattr(scoring, "LEAST_ROWS", 1)
+        patch.setattr(scoring, "EVERY_SPLIT_ROWS", 7)
+        patch.setattr(scoring.PathLengths, "_walk_down", None)
         assert FlatForest.from_sklearn(forest).scores(rows).tobytes() == forest.decision_function(rows).tobytes()
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_large_requests_with_some_missing_values(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forest_module, "BLOCK_ROWS", 2500)
+    monkeypatch.setattr(scoring, "EVERY_SPLIT_ROWS", 2500)
     values = np.random.default_rng(0).standard_t(3, size=(10_001, 7)).astype(np.float32)
     values[:500:50, 3] = np.nan
     forest = IsolationForest(n_estimators=40, contamination=0.05, random_state=1).fit(values)
     assert (
         FlatForest.from_sklearn(forest).scores(values, threads).tobytes() == forest.decision_function(values).tobytes()
     )
-
-
-def test_large_batches_by_the_compiled_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forest_module, "KERNEL_ROWS", 1000)
-    calls = []
-    compiled = batch_kernel.add_path_lengths
-    monkeypatch.setattr(
-        batch_kernel, "add_path_lengths", lambda *given: (calls.append(len(given[1])), compiled(*given))
-    )
-    values = np.random.default_rng(0).exponential(size=(4003, 3)).astype(np.float32)
-    for max_samples in (64, 4000):
-        forest = IsolationForest(n_estimators=40, max_samples=max_samples, random_state=1).fit(values)
-        flat = FlatForest.from_sklearn(forest)
-        for threads in (1, 2):
-            assert flat.scores(values, threads).tobytes() == forest.decision_function(values).tobytes()
-    # Trees of thousands of splits go their own way.
-    assert sorted(calls) == [2001, 2002, 4003]
-    values[5, 1] = np.nan
-    assert flat.scores(values).tobytes() == forest.decision_function(values).tobytes()
-    assert len(calls) == 3
 
 
 def test_deep_trees() -> None:

@@ -18,8 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from anomaly_detection import request
 from anomaly_detection.artifact import pack
+from anomaly_detection.content_types import json_rows
+from anomaly_detection.content_types import rows as request_rows
+from anomaly_detection.content_types.arrow_texts import float_texts
 from anomaly_detection.errors import ArtifactError
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
 from anomaly_detection.model import Model
@@ -310,8 +312,117 @@ def test_large_csv_is_read_as_small_csv_is(
 
     with pytest.MonkeyPatch.context() as patch:
         small = answers()
-        patch.setattr(request, "LARGE_BODY", 0)
+        patch.setattr(request_rows, "LARGE_BODY", 0)
         assert answers() == small
+
+
+ODD_VALUES = [
+    *("1.50", "1e5", "1E5", "-0", "-0.0", "0", "0.0", "7", "1.0", "1e-05", "0.00001", "12345678901.5", "1e400", "NaN"),
+    *("null", "true", "[1]", '{"a": 1}', '"1.5"', '"2018-01-01T00:00:00Z"', '"a}, {b"', '"\\u00e9"', '"\u00e9"'),
+    *(
+        '"tab\there"',
+        '"del\x7f"',
+        '"\\\\"',
+        '"%s"',
+        "01",
+        "+1",
+        ".5",
+        "9" * 30,
+        "9007199254740993",
+        "-9007199254740993",
+    ),
+]
+VALUE_NAMES = ["account_id", *NAMES, "note"]
+
+
+def json_body(cells: list[list[str]], names: list[str], separators: tuple[str, str], between: str) -> str:
+    def record(row: list[str]) -> str:
+        pairs = (json.dumps(name) + separators[1] + cell for name, cell in zip(names, row, strict=True))
+        return "{" + separators[0].join(pairs) + "}"
+
+    return "[" + between.join(map(record, cells)) + "]"
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 39), st.integers(0, len(NAMES) + 1), st.sampled_from(ODD_VALUES)), max_size=3),
+    st.sampled_from([(", ", ": "), (",", ":"), (" ,", ":")]),
+    st.sampled_from([", ", ",", ",\n", "\n,"]),
+    st.sampled_from(["", "whole as in Python", "whole as in JavaScript"]),
+    st.sampled_from([VALUE_NAMES, [*VALUE_NAMES[:-1], "is_anomaly"], [*VALUE_NAMES[:-1], "account_id"]]),
+    st.sampled_from(["application/json", "application/jsonlines", "text/csv", "text/csv;output=scores"]),
+)
+def test_large_json_is_answered_as_small_json_is(
+    model: Model,
+    odd: list[tuple[int, int, str]],
+    separators: tuple[str, str],
+    between: str,
+    whole: str,
+    names: list[str],
+    accept: str,
+) -> None:
+    cells = [['"0042"', *map(repr, row), "17"] for row in doubles(VALUES)]
+    if whole:
+        cells[3][2:5] = ["0.0", "-3.0", "250.0"] if whole.endswith("Python") else ["0", "-3", "250"]
+    for row, column, text in odd:
+        cells[row][column] = text
+    body = json_body(cells, names, separators, between)
+
+    def answer() -> tuple[Any, ...]:
+        found = output_fn(predict_fn(input_fn(body, "application/json"), model), accept)
+        return found if isinstance(found, tuple) else (found.status_code, found.get_data())
+
+    small = answer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(request_rows, "LARGE_BODY", 0)
+        assert answer() == small
+        patch.setattr(request_rows, "ARROW_ROWS", 1)
+        assert answer() == small or accept == "text/csv;output=scores"
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")])
+@pytest.mark.parametrize("texts", [("0.0", "-2.0"), ("0", "-2")])
+def test_rows_of_plain_json_are_repeated_and_not_written_anew(
+    model: Model, separators: tuple[str, str], texts: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cells = [['"0042"', *map(repr, row), '"x, y"'] for row in doubles(VALUES)]
+    cells[3][2:4] = texts
+    body = json_body(cells, VALUE_NAMES, separators, separators[0])
+    expected = call(model, body, "application/json", None)
+    monkeypatch.setattr(request_rows, "LARGE_BODY", 0)
+    # Neither is needed for rows whose texts are repeated.
+    monkeypatch.setattr(json_rows, "_load_json", None)
+    monkeypatch.setattr(json_rows, "write_records", None)
+    assert call(model, body, "application/json", None) == expected
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize(
+    "accept", ["application/json", "application/jsonlines", "application/json;output=attributions"]
+)
+def test_large_answers_in_json_are_written_as_small_ones_are(model: Model, kind: str, accept: str) -> None:
+    body, content_type = BODIES[kind](VALUES)
+    small = call(model, body, content_type, accept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(request_rows, "ARROW_ROWS", 1)
+        assert call(model, body, content_type, accept) == small
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.one_of(
+            st.floats(),
+            st.floats(-2e9, 2e9),
+            st.floats(-2e-4, 2e-4),
+            st.integers(-(2**53), 2**53).map(float),
+            st.sampled_from([1e9, -1e9, 1e-4, -0.0, 999999999.9999999, 1e22]),
+        ),
+        min_size=1,
+    )
+)
+def test_arrow_writes_floats_as_python_does(values: list[float]) -> None:
+    assert float_texts(np.array(values)).to_pylist() == list(map(repr, values))
 
 
 def test_small_requests_load_neither_pandas_nor_scikit_learn(model_dir: Path) -> None:
@@ -325,7 +436,7 @@ bodies = [(json.dumps(record), "application/json"), (table, "text/csv")]
 for body, kind in bodies:
     for accept in ("application/json", "text/csv;output=scores", "text/csv;output=attributions"):
         assert isinstance(output_fn(predict_fn(input_fn(body, kind), model), accept), tuple)
-print(sorted({"pandas", "sklearn", "scipy", "joblib", "pyarrow", "numba"} & sys.modules.keys()))
+print(sorted({"pandas", "sklearn", "scipy", "joblib", "pyarrow"} & sys.modules.keys()))
 """
     done = subprocess.run([sys.executable, "-c", code, str(model_dir)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("[]\n", "")

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_detection.errors import InputError
-from anomaly_detection.series_data import seconds_of
-from anomaly_detection.series_detector import (
+from anomaly_detection.time_series.data import seconds_of
+from anomaly_detection.time_series.detector import (
     SeriesSettings,
     calibrate,
     decide,
     find_incidents,
     without_repeats,
 )
-from anomaly_detection.series_features import SERIES_FEATURE_NAMES, SeriesState, advance, features_of
+from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES, SeriesState, advance, features_of
 
 HOUR = 3600
 

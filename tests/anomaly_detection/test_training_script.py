@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
 
+import anomaly_detection
 from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
 from anomaly_detection.training_script import main
@@ -32,7 +33,11 @@ def test_the_artifact_says_what_it_was_made_of(model_dir: Path) -> None:
     assert set(baseline["features"]) == set(NAMES)
     assert baseline["features"][NAMES[0]]["mean"] == pytest.approx(matrix(2000)[:, 0].mean(), abs=1e-5)
     assert (model_dir / "code" / "setup.py").exists()
-    assert (model_dir / "code" / "anomaly_detection" / "inference_script.py").exists()
+    package = Path(anomaly_detection.__file__).parent
+    sources = {path.relative_to(package) for path in package.rglob("*.py")}
+    assert Path("forest/trees.py") in sources
+    copied = model_dir / "code" / "anomaly_detection"
+    assert {path.relative_to(copied) for path in copied.rglob("*.py")} == sources
     metrics = json.loads((model_dir.parent / "model-output" / "metrics.json").read_text())
     assert metrics["share_flagged"] == pytest.approx(0.01, abs=0.002)
 
@@ -211,7 +216,7 @@ def test_exact_uses_every_row(long_channel: tuple[Path, np.ndarray], tmp_path: P
 def test_a_long_training_says_how_far_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anomaly_detection.progress.SECONDS", 0.0)
+    monkeypatch.setattr("anomaly_detection.training.dataset.PROGRESS_SECONDS", 0.0)
     for name in "ab":
         write_part(tmp_path / "train" / f"{name}.parquet", matrix(150))
     assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "m"), "--n_estimators", "3"]) == 0

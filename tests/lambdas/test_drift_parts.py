@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anomaly_detection.reference import describe_days
+from anomaly_detection.training.baseline import describe_days
 from drift_monitor.capture import CaptureError, day_of_records
 from drift_monitor.day import Day
 from drift_monitor.distance import kolmogorov_smirnov, stability_index

@@ -14,7 +14,7 @@ import pytest
 from boto3.dynamodb.types import TypeSerializer
 
 from anomaly_detection.artifact import pack
-from anomaly_detection.exclusions import read_exclusions
+from anomaly_detection.training.exclusions import read_exclusions
 from egress_alerts.exclusions import build_exclusions
 from egress_alerts.planned import read_calendar
 from egress_sentinel.pipeline.feedback import judge, put_in_table

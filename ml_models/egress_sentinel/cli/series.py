@@ -13,8 +13,8 @@ from egress_sentinel.cli.output import print_json, print_table, reporter, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from anomaly_detection.series_data import Series
-    from anomaly_detection.series_detector import SeriesScores, SeriesSettings
+    from anomaly_detection.time_series.data import Series
+    from anomaly_detection.time_series.detector import SeriesScores, SeriesSettings
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="CSV with the columns timestamp and value.")]
 Plot = Annotated[
@@ -43,7 +43,7 @@ def series(
     as_json: AsJson = False,
 ) -> None:
     """Find the incidents in any series of times and values (sensors, metrics), one line for each."""
-    from anomaly_detection.series_detector import SeriesSettings
+    from anomaly_detection.time_series.detector import SeriesSettings
     from egress_sentinel.pipeline.series import alert_records
     from egress_sentinel.report.pictures import check_picture_name, write_series
 

@@ -97,11 +97,11 @@ def search(
 
 
 def _put(kept: Path, model_tar: Path) -> None:
-    from anomaly_detection.files import written_beside
+    from anomaly_detection.artifact import atomic_write
     from egress_sentinel.errors import UserError
 
     try:
-        with written_beside(model_tar) as beside:
+        with atomic_write(model_tar) as beside:
             beside.write_bytes(kept.read_bytes())
     except OSError as error:
         raise UserError(f"cannot write {model_tar}: {error.strerror}") from error

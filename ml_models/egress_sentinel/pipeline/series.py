@@ -15,10 +15,10 @@ import numpy as np
 
 from anomaly_detection.artifact import pack
 from anomaly_detection.errors import InputError
-from anomaly_detection.series_data import Series, read_series
-from anomaly_detection.series_detector import SeriesScores, SeriesSettings, decide, find_incidents
-from anomaly_detection.series_features import DAY_SECONDS, DAYS, LONGEST, STALE_SECONDS
 from anomaly_detection.series_training import FEATURES_FILE
+from anomaly_detection.time_series.data import Series, read_series
+from anomaly_detection.time_series.detector import SeriesScores, SeriesSettings, decide, find_incidents
+from anomaly_detection.time_series.features import DAY_SECONDS, DAYS, LONGEST, STALE_SECONDS
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.training import train
 from egress_sentinel.serving.local_pipeline import Container, LocalPipeline
@@ -42,7 +42,7 @@ REAL_TIME_MB = 6.0
 
 
 def read(path: Path) -> Series:
-    """Read a CSV file; see `series_data.read_series`.
+    """Read a CSV file; see `time_series.data.read_series`.
 
     Raises
     ------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomaly_detection.series_data import Series
+    from anomaly_detection.time_series.data import Series
     from egress_sentinel.pipeline.importance import Importance
 
 _ROW = 24  # pixels

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import egress_sentinel.cli
-from anomaly_detection.series_detector import LEARNING_SHARE, MOST_LEARNING_ROWS, SeriesSettings
+from anomaly_detection.time_series.detector import LEARNING_SHARE, MOST_LEARNING_ROWS, SeriesSettings
 from anomaly_detector.settings import Policy
 from egress_sentinel.cli.backtest import backtest
 from egress_sentinel.pipeline.backtest import Timing

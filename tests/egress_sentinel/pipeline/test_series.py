@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from anomaly_detection.errors import ArtifactError
-from anomaly_detection.series_features import SERIES_FEATURE_NAMES, features_of
 from anomaly_detection.series_preprocessor import model_fn
+from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES, features_of
 from egress_sentinel.cli import app as cli
 from egress_sentinel.pipeline.series import (
     FOREST_ENVIRONMENT,

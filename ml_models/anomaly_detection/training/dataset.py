@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,10 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anomaly_detection.errors import InputError
-from anomaly_detection.exclusions import columns_of
-from anomaly_detection.exclusions import kept as not_left_out
 from anomaly_detection.feature_schema import FeatureSchema
-from anomaly_detection.progress import Progress
+from anomaly_detection.training.exclusions import columns_of
+from anomaly_detection.training.exclusions import kept as not_left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomaly_detection.exclusions import Exclusion
+    from anomaly_detection.training.exclusions import Exclusion
 
 HOUR = "hour_utc"
 # Keys whose values come again day after day; the mix of them is what drift is measured on beside the features.
 CATEGORIES = ("account_id", "region", "service", "egress_class")
+PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -331,3 +333,28 @@ def _hour_range(table: Any) -> list[datetime]:
 
 def _iso(hour: datetime) -> str:
     return hour.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class Progress:
+    """Prints a line on stderr every few seconds, for SageMaker's log; a short job prints none.
+
+    Parameters
+    ----------
+    verb : str
+        What happens to the rows, in the past tense.
+    total : int
+        Rows.
+    """
+
+    def __init__(self, verb: str, total: int) -> None:
+        self._verb = verb
+        self._total = total
+        self._next = time.monotonic() + PROGRESS_SECONDS
+
+    def at(self, done: int) -> None:
+        """Say how many rows are done, if it is time to."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_SECONDS
+            share = 100 * done // self._total
+            print(f"{self._verb} {done:,} of {self._total:,} rows ({share} %)", file=sys.stderr, flush=True)

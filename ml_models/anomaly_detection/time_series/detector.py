@@ -20,7 +20,7 @@ from sklearn.ensemble import IsolationForest
 
 from anomaly_detection.errors import InputError
 from anomaly_detection.forest import FlatForest
-from anomaly_detection.series_features import SERIES_FEATURE_NAMES, features_of
+from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES, features_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

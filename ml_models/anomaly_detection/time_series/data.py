@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from anomaly_detection.errors import InputError
-from anomaly_detection.series_features import TIMESTAMP, VALUE
+from anomaly_detection.time_series.features import TIMESTAMP, VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -48,23 +48,3 @@ def calibration_of(scores: NDArray[np.float64]) -> dict[str, Any]:
         "p_value": shares.tolist(),
         "tail_scale": max(float(np.mean(tail[-1] - tail)), LEAST_SCALE),
     }
-
-
-def p_values(calibration: dict[str, Any], scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the p-values of scores.
-
-    Parameters
-    ----------
-    calibration : dict
-        As `calibration_of` gives it.
-    scores : ndarray of shape (n_rows,), float64
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64
-        Above 0, at most 1; it rises with the score.
-    """
-    at = np.array(calibration["anomaly_score"])
-    logs = np.interp(scores, at, np.log(calibration["p_value"]))
-    beyond = np.minimum(scores - at[0], 0.0) / calibration["tail_scale"]
-    return np.asarray(np.maximum(np.exp(logs + beyond), SMALLEST))

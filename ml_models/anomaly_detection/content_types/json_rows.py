@@ -1,0 +1,309 @@
+"""JSON and JSON lines: records read as rows, and answers written as records.
+
+Python's json takes most of a large request: it makes every number twice, once read and once written. Records that are
+written as Python's json itself writes them are therefore read by Arrow, written again by Arrow, and compared with the
+body: only where not one byte differs do the rows' own texts go into the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anomaly_detection.content_types import rows as rows_module
+from anomaly_detection.content_types.rows import (
+    ABSENT,
+    JSON,
+    JSON_LINES,
+    Request,
+    arrow_numbers,
+    check_widths,
+    distinct,
+    of_lists,
+    text_of,
+)
+from anomaly_detection.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_ENCODER = json.JSONEncoder(default=str, allow_nan=False)
+# Between items and behind names: as Python's json writes them, and as most others do.
+_SEPARATORS = ((", ", ": "), (",", ":"))
+
+
+def read_json(body: str | bytes) -> Request:
+    """Read one record, a list of records, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
+    text = text_of(body)
+    if len(text) > rows_module.LARGE_BODY and (large := _read_plain_records(text)):
+        return large
+    document = _load_json(text)
+    if isinstance(document, list):
+        return _records("records", document)
+    if not isinstance(document, dict):
+        raise RequestError(400, f"the body is {document!r}; a record or a list of records is expected")
+    if "instances" in document:
+        return _positional(document["instances"])
+    if set(document) == {"columns", "data"}:
+        return _split(document["columns"], document["data"])
+    return _records("record", [document])
+
+
+def read_json_lines(body: str | bytes) -> Request:
+    """Read one record on each line."""
+    lines = [line for line in text_of(body).splitlines() if line.strip()]
+    return _records("table", [_load_json(line, f"line {number + 1}") for number, line in enumerate(lines)])
+
+
+def _read_plain_records(text: str) -> Request | None:
+    """Read a list of records whose texts can be repeated as they are; None where they cannot, or may not be."""
+    import pyarrow as pa
+    import pyarrow.json as pa_json
+
+    style = _style(text)
+    if style is None:
+        return None
+    separators, record = style
+    # Arrow reads lines: the commas between records become their ends.
+    characters = np.frombuffer(text.encode(), np.uint8).copy()
+    characters[np.flatnonzero(characters == ord("}"))[:-1] + 1] = ord("\n")
+    body = characters[1:-1]
+    texts = [name for name, value in record.items() if isinstance(value, str)]
+    try:
+        table = pa_json.read_json(
+            pa.BufferReader(pa.py_buffer(body)),
+            # One block, so that a column's type is that of all its cells.
+            pa_json.ReadOptions(use_threads=False, block_size=len(body) + 1),
+            # Arrow would take some texts for times.
+            pa_json.ParseOptions(pa.schema([(name, pa.string()) for name in texts])),
+        ).select(list(record))
+    except (pa.ArrowException, KeyError):
+        return None
+    columns = _column_texts(table, text)
+    if columns is None:
+        return None
+    lines = _joined(columns, separators)
+    again = ("}" + separators[0] + "{").join(lines)
+    if len(again) != len(text) - 4 or not text.startswith(again, 2):
+        return None
+    if separators != _SEPARATORS[0]:
+        lines = _joined(columns, _SEPARATORS[0])
+
+    def read() -> list[list[Any]]:
+        return _records("records", _load_json(text)).columns
+
+    def numbers(places: list[int]) -> NDArray[Any] | None:
+        return arrow_numbers(table, places)
+
+    def unchanged(features: Sequence[str]) -> list[str] | None:
+        # A feature that is sent as a text comes back as a number.
+        return None if set(features) & set(texts) else lines
+
+    return Request("records", list(record), len(record), table.num_rows, read, numbers, unchanged, JSON)
+
+
+def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
+    """Return the separators and the first record of a list that is written as Python's json writes one."""
+    is_list = text.startswith("[{") and text.endswith("}]") and text.isascii() and "\\" not in text
+    if not is_list or not _is_printable(text):
+        return None
+    first = text[1 : text.find("}") + 1]
+    try:
+        record = json.loads(first)
+    except ValueError:
+        return None
+    if not all(type(value) in {float, int, str} for value in record.values()):
+        return None
+    for separators in _SEPARATORS:
+        if json.dumps(record, separators=separators) == first:
+            return separators, record
+    return None
+
+
+def _is_printable(text: str) -> bool:
+    """Return whether text in ASCII has no control characters."""
+    characters = np.frombuffer(text.encode(), np.uint8)
+    return bool(characters.min() >= ord(" ") and characters.max() <= ord("~"))
+
+
+def _column_texts(table: Any, text: str) -> dict[str, Any] | None:
+    """Return each column's cells as the body has them, in Arrow; None where they are no texts and numbers alone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from anomaly_detection.content_types.arrow_texts import float_texts
+
+    found: dict[str, Any] = {}
+    whole = None
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count:
+            return None
+        if pa.types.is_string(column.type):
+            found[name] = pc.binary_join_element_wise('"', column, '"', "")
+        elif pa.types.is_int64(column.type):
+            found[name] = column.cast(pa.string())
+        elif pa.types.is_float64(column.type):
+            values = column.to_numpy()
+            is_whole = values == np.trunc(values)
+            if whole is None and is_whole.any():
+                # A whole number is 1.0 to Python, and 1 to JavaScript.
+                whole = ".0" if ".0," in text or ".0}" in text else ""
+            if whole == "" and np.signbit(values[values == 0]).any():
+                # Python reads -0 as 0.
+                return None
+            found[name] = float_texts(values, whole or "")
+        else:
+            return None
+    return found
+
+
+def _joined(columns: Mapping[str, Any], separators: tuple[str, str]) -> list[str]:
+    """Return the inside of each record, given its cells by column."""
+    import pyarrow.compute as pc
+
+    between, behind = separators
+    parts: list[Any] = []
+    for name, cells in columns.items():
+        parts += [(between if parts else "") + json.dumps(name) + behind, cells]
+    lines: list[str] = pc.binary_join_element_wise(*parts, "").to_pylist()
+    return lines
+
+
+def _load_json(text: str, where: str = "the body") -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        position = f"line {error.lineno}, column {error.colno}"
+        raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}") from error
+    except RecursionError as error:
+        raise RequestError(400, f"{where} is nested too deeply") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        distinct([name for name, _ in pairs])
+    return result
+
+
+def _records(shape: str, records: list[Any]) -> Request:
+    names: dict[str, None] = {}
+    for row, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise RequestError(400, f"row {row} is {type(record).__name__}, not a record of names and values", row=row)
+        names |= dict.fromkeys(record)
+    columns = [[record.get(name, ABSENT) for record in records] for name in names]
+    return of_lists(shape, list(names), columns, len(records))
+
+
+def _positional(instances: Any) -> Request:
+    if not _is_list_of_lists(instances):
+        raise RequestError(400, "instances is not a list of lists of numbers, one for each row")
+    check_widths(instances, len(instances[0]) if instances else 0)
+    return of_lists("instances", None, [list(column) for column in zip(*instances, strict=True)], len(instances))
+
+
+def _split(names: Any, rows: Any) -> Request:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError(400, "columns is not a list of names")
+    if not _is_list_of_lists(rows):
+        raise RequestError(400, "data is not a list of lists of values, one for each row")
+    check_widths(rows, len(names))
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    return of_lists("columns", distinct(names), columns, len(rows))
+
+
+def _is_list_of_lists(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(row, list) for row in value)
+
+
+def write_records(columns: Mapping[str, list[Any]], content_type: str, envelope: tuple[str, str]) -> str:
+    """Write columns as records.
+
+    Parameters
+    ----------
+    columns : mapping
+        Values by name; one that is ABSENT is left out.
+    content_type : str
+        JSON, or JSON_LINES.
+    envelope : (str, str)
+        What stands before and after the list; not of JSON lines.
+    """
+    if rows_module.is_large(columns) and (lines := _lines_of(columns)) is not None:
+        return _framed(lines, content_type, envelope)
+    records = records_of(columns)
+    if content_type == JSON_LINES:
+        return "".join(f"{encode(record)}\n" for record in records)
+    return envelope[0] + encode(records) + envelope[1]
+
+
+def write_records_after(lines: list[str], added: Mapping[str, list[Any]], content_type: str) -> str:
+    """Write the insides of records as they are, with added columns behind them."""
+    before, between, after = ("{", "}\n{", "}\n") if content_type == JSON_LINES else ("[{", "}, {", "}]")
+    behind = "".join(f", {encode(name)}: %r" for name in added) + between
+    parts = [before] * (2 * len(lines) + 1)
+    parts[1::2] = lines
+    parts[2::2] = [behind % row for row in zip(*added.values(), strict=True)]
+    parts[-1] = parts[-1].removesuffix(between) + after
+    return "".join(parts)
+
+
+def _framed(lines: list[str], content_type: str, envelope: tuple[str, str]) -> str:
+    if content_type == JSON_LINES:
+        return "{" + "}\n{".join(lines) + "}\n"
+    return envelope[0] + "[{" + "}, {".join(lines) + "}]" + envelope[1]
+
+
+def _lines_of(columns: Mapping[str, list[Any]]) -> list[str] | None:
+    """Return the insides of records, written column by column in Arrow; None where a record lacks a column."""
+    texts = {}
+    for name, values in columns.items():
+        kinds = set(map(type, values))
+        if object in kinds:
+            return None
+        texts[name] = _cells(values, kinds)
+    return _joined(texts, _SEPARATORS[0])
+
+
+def _cells(values: list[Any], kinds: set[type]) -> Any:
+    import pyarrow as pa
+
+    from anomaly_detection.content_types.arrow_texts import float_texts
+
+    if kinds == {float}:
+        doubles = np.array(values)
+        if np.isfinite(doubles).all():
+            return float_texts(doubles)
+    return pa.array(list(map(str, values)) if kinds == {int} else [encode(value) for value in values], pa.string())
+
+
+def records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    """Return columns as records."""
+    return [
+        {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}
+        for values in zip(*columns.values(), strict=True)
+    ]
+
+
+def encode(document: Any) -> str:
+    """Write JSON; NaN and the infinities become null."""
+    try:
+        return _ENCODER.encode(document)
+    except ValueError:
+        # A column that the model does not read may hold what JSON cannot say.
+        return _ENCODER.encode(_without_nan(document))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return value

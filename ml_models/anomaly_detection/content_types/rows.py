@@ -1,0 +1,133 @@
+"""The rows of a request, whatever its content type, and what the readers share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anomaly_detection.errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
+# From here on the second that it takes to load pyarrow pays, and its reader is many times as fast as Python's.
+LARGE_BODY = 2**16
+# Importing pyarrow is paid for once; a client that asks for this many rows will ask for more.
+ARROW_ROWS = 4000
+ABSENT = object()
+"""Stands where a JSON record has no such key."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The rows of a request.
+
+    Parameters
+    ----------
+    shape : str
+        "record", "records", "instances", "columns" (those of JSON) or "table": the answer in JSON has the same.
+    names : list of str or None
+        None where columns go by position.
+    width : int
+        Columns.
+    rows : int
+    read : callable
+        Gives `columns`; not called where only scores are asked for and `numbers` could tell.
+    numbers : callable
+        Takes the places of columns and gives float64 or float32 of shape (rows, places), or None where one of them is
+        not all plain numbers: then the raw values say which, and whether that is allowed.
+    texts : callable,
+        Takes the features and gives each row's own text, for an answer of the same kind that adds two columns to it:
+        a line of CSV, or the inside of a JSON record. None where the answer would not repeat the text as it is.
+    texts_type : str
+        The content type that `texts` are of.
+    """
+
+    shape: str
+    names: list[str] | None
+    width: int
+    rows: int
+    read: Callable[[], list[list[Any]]]
+    numbers: Callable[[list[int]], NDArray[Any] | None]
+    texts: Callable[[Sequence[str]], list[str] | None] = lambda _: None
+    texts_type: str = ""
+
+    @cached_property
+    def columns(self) -> list[list[Any]]:
+        """Raw values by column: numbers, None, texts (CSV cells are texts), or ABSENT."""
+        return self.read()
+
+
+def is_large(columns: Mapping[str, list[Any]]) -> bool:
+    """Return whether an answer has so many rows that writing it is worth loading pyarrow."""
+    return len(next(iter(columns.values()))) >= ARROW_ROWS
+
+
+def of_lists(shape: str, names: list[str] | None, columns: list[list[Any]], rows: int) -> Request:
+    """Return the request of columns that are lists."""
+    return Request(shape, names, len(columns), rows, lambda: columns, lambda places: _plain(columns, places))
+
+
+def _plain(columns: list[list[Any]], places: list[int]) -> NDArray[np.float64] | None:
+    chosen = [columns[place] for place in places]
+    kinds = set(map(type, chain.from_iterable(chosen)))
+    try:
+        if kinds <= {float, int}:
+            return np.array(chosen, dtype=np.float64).T
+        return np.array([list(map(float, column)) for column in chosen]).T if kinds == {str} else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def text_of(body: str | bytes) -> str:
+    """Decode a body; 400 where it is not UTF-8."""
+    if isinstance(body, str):
+        return body
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RequestError(400, f"the body is not UTF-8 at byte {error.start}") from error
+
+
+def bytes_of(body: str | bytes) -> bytes:
+    """Encode a body that came as text."""
+    return body.encode() if isinstance(body, str) else body
+
+
+def check_widths(rows: list[list[str]] | list[list[Any]], width: int) -> None:
+    """Refuse rows of another width."""
+    for row, cells in enumerate(rows):
+        if len(cells) != width:
+            raise RequestError(400, f"row {row} has {len(cells)} values, and {width} columns are expected", row=row)
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Return the names; 400 where one is given twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise RequestError(400, f"the column {name} is given twice", column=name)
+        seen.add(name)
+    return list(names)
+
+
+def arrow_numbers(table: Any, places: list[int]) -> NDArray[Any] | None:
+    """Return columns of a pyarrow.Table as `Request.numbers` does."""
+    import pyarrow as pa
+
+    columns = [table.column(place) for place in places]
+    for column in columns:
+        if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)) or column.null_count:
+            return None
+    dtype = np.float32 if all(column.type == pa.float32() for column in columns) else np.float64
+    numbers = np.empty((table.num_rows, len(places)), dtype)
+    for number, column in enumerate(columns):
+        numbers[:, number] = column.to_numpy()
+    return numbers
