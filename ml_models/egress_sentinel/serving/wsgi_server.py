@@ -29,7 +29,8 @@ IDLE_SECONDS = 60
 _MEBIBYTE = 1024 * 1024
 # A client hears its answer where it sends up to this much more than is accepted; beyond it the connection is closed.
 _DROPPED_BYTES = 64 * _MEBIBYTE
-_SPOOLED_BYTES = _MEBIBYTE
+# Longer bodies go to a temporary file while they are read.
+_SPOOLED_BYTES = 8 * _MEBIBYTE
 _FRAMING_BYTES = 64 * 1024
 _WORKER_THREADS = 16
 _CONNECTIONS = 500
