@@ -136,7 +136,6 @@ def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> Non
         world.function.invoke({"action": "dance"})
 
 
-@pytest.mark.slow
 def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> None:
     """The test before has registered version 1, and its artifact serves."""
     assert "serves no registered model" in world.models("rollback").stderr

@@ -24,7 +24,7 @@ MIRROR_ATTEMPTS = 10
 
 
 NO_PROVIDER = (
-    "terraform init cannot install the provider hashicorp/aws: {}. Without a route to registry.terraform.io, set "
+    "terraform init cannot install the provider hashicorp/aws ({}). Without a route to registry.terraform.io, set "
     "TF_CLI_CONFIG_FILE to a configuration with a mirror (https://developer.hashicorp.com/terraform/cli/config/config-file)"
 )
 
@@ -65,7 +65,8 @@ def _providers() -> Path | str:
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return folder / ".terraform" / "providers"
-    return re.sub(r"[\s│╷╵]+", " ", done.stderr).strip()
+    said = re.sub(r"[\s│╷╵]+", " ", done.stderr).partition("Error: ")[2]
+    return said.partition(" To see which modules")[0].strip()
 
 
 @cache
