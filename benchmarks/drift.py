@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from anomaly_detection.artifact import unpack
 from anomaly_detection.model import load
 from benchmarks.incidents import traffic
 from benchmarks.incidents.bill import priced, write_exports
@@ -174,7 +175,7 @@ def _judge(features: Path, model: Path) -> Judge:
         train(features, model, until=until)
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(model) as archive:
-            archive.extractall(folder, filter="data")
+            unpack(archive, Path(folder))
         loaded = load(Path(folder))
         baseline = json.loads((Path(folder) / "baseline.json").read_text(encoding="utf-8"))
     return Judge(loaded, reference_of(loaded.manifest, baseline), baseline)

@@ -179,6 +179,26 @@ def pack(model_dir: Path, tar_path: Path) -> None:
                 tar.addfile(_member(path, path.relative_to(model_dir).as_posix()), file)
 
 
+def unpack(archive: tarfile.TarFile, folder: Path) -> None:
+    """Extract an archive that may come from elsewhere: its files and folders, and nothing outside `folder`.
+
+    Raises
+    ------
+    tarfile.TarError
+        A member is something else, or leads elsewhere.
+    """
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    # Python before 3.11.4 has no filters.
+    for member in archive.getmembers():
+        if not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} is neither a file nor a folder")
+        if not (folder / member.name).resolve().is_relative_to(folder.resolve()):
+            raise tarfile.TarError(f"{member.name} would be extracted outside its folder")
+    archive.extractall(folder)  # noqa: S202 - the members were checked
+
+
 def _files(directory: Path) -> list[Path]:
     if not directory.is_dir():
         raise NotADirectoryError(20, "not a directory", str(directory))

@@ -23,7 +23,7 @@ import numpy as np
 from sklearn.ensemble import IsolationForest
 
 from anomaly_detection import artifact
-from anomaly_detection.artifact import write_json
+from anomaly_detection.artifact import unpack, write_json
 from anomaly_detection.errors import ArtifactError, InputError
 from anomaly_detection.forest import FOREST_FILE, FlatForest
 from anomaly_detection.model import Model, load
@@ -337,7 +337,7 @@ def _load_serving(channel: Path) -> Model:
         return load(channel)
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archives[0]) as archive:
-            archive.extractall(folder, filter="data")
+            unpack(archive, Path(folder))
         return load(Path(folder))
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
+from egress_sentinel.serving.program import unpack
 from local_aws.account import ApiError, client, download, key_of_role, objects_under
 from local_aws.jobs import JobTable
 
@@ -92,8 +93,7 @@ def _train(job: dict[str, Any], folder: Path, where: str) -> None:
     if "sagemaker_program" not in given or "sagemaker_submit_directory" not in given:
         raise TrainingError("AlgorithmError: no sagemaker_program and sagemaker_submit_directory were given")
     download(given["sagemaker_submit_directory"], folder / "sourcedir.tar.gz", role)
-    with tarfile.open(folder / "sourcedir.tar.gz") as tar:
-        tar.extractall(folder / "code", filter="data")
+    unpack(folder / "sourcedir.tar.gz", folder / "code")
     _run_program(job["TrainingJobName"], given, folder, environment)
     _upload(folder / "model", f"{where}/model.tar.gz", role)
     _upload(folder / "output", f"{where}/output.tar.gz", role)

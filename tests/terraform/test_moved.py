@@ -12,6 +12,8 @@ import pytest
 from tests.support.stack import Stack, applied, package
 from tests.support.terraform import require_terraform
 
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
 # The addresses of the functions' resources before modules/function, as `terraform state list` printed them at commit
 # 8153ed7 for examples/complete.
 OF_A_FUNCTION = """

@@ -65,13 +65,14 @@ def load_model(model_tar: Path) -> Model:
     UserError
         It cannot be read.
     """
+    from anomaly_detection.artifact import unpack
     from anomaly_detection.errors import ArtifactError
     from anomaly_detection.model import load
 
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as folder:
         try:
             with tarfile.open(model_tar) as archive:
-                archive.extractall(folder, filter="data")
+                unpack(archive, Path(folder))
             return load(Path(folder))
         except (OSError, EOFError, tarfile.TarError, ArtifactError) as error:
             raise UserError(f"cannot read the model {model_tar}: {error}") from error

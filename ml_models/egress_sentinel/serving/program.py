@@ -66,7 +66,7 @@ def model_in_process(model_tar: Path) -> Iterator[Callable[[bytes, str, str], by
             yield ask
 
 
-def unpack(model_tar: Path, directory: str) -> None:
+def unpack(model_tar: Path, directory: str | Path) -> None:
     """Unpack a model.tar.gz.
 
     Raises
@@ -74,9 +74,11 @@ def unpack(model_tar: Path, directory: str) -> None:
     ProgramError
         It cannot be read.
     """
+    from anomaly_detection.artifact import unpack as extract
+
     try:
         with tarfile.open(model_tar) as tar:
-            tar.extractall(directory, filter="data")
+            extract(tar, Path(directory))
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         reason = str(error).splitlines()[0].rstrip(":")
         raise ProgramError(
