@@ -108,7 +108,7 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one alert."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Alert", **_schema(Alert)}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(Alert)}
 
 
 def worst_first(alerts: Iterable[Record]) -> list[Record]:
@@ -287,7 +287,8 @@ def _schema(kind: Any) -> dict[str, Any]:
     if is_typeddict(kind):
         hints = get_type_hints(kind, include_extras=True)
         properties = {name: _schema(hint) for name, hint in hints.items()}
-        return {"type": "object", "properties": properties, "required": list(hints), "additionalProperties": False}
+        title = kind.__name__.lower()
+        return {"title": title, "type": "object", "properties": properties, "required": list(hints)}
     if type(None) in arguments:
         return {"type": ["number", "null"]}
     return {"type": {str: "string", bool: "boolean", int: "integer", float: "number"}[kind]}

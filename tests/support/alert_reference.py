@@ -1,0 +1,45 @@
+"""Writes docs/alert.schema.json and the tables of docs/alerts.md: `python -m tests.support.alert_reference`."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from egress_alerts.alert import json_schema
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SCHEMA, PAGE = DOCS / "alert.schema.json", DOCS / "alerts.md"
+_TABLES = re.compile(r"(?<=<!-- fields -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def schema_text() -> str:
+    """Return the schema as its file has it."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def page_text(page: str) -> str:
+    """Return the page with its tables made from the schema."""
+    alert = json_schema()
+    contributor = alert["properties"]["contributors"]["items"]
+    tables = f"\n{_table(alert)}\n### A contributor\n\n{_table(contributor)}\n"
+    return _TABLES.sub(lambda _: tables, page)
+
+
+def _table(schema: dict[str, Any]) -> str:
+    rows = ["| field | type | what it is |", "|---|---|---|"]
+    for name, field in schema["properties"].items():
+        rows.append(f"| `{name}` | {_type(field)} | {field['description']} |")
+    return "\n".join(rows) + "\n"
+
+
+def _type(field: dict[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {field['items'].get('title', field['items']['type'])}s"
+    return " or ".join(field["type"]) if isinstance(field["type"], list) else field["type"]
+
+
+if __name__ == "__main__":
+    SCHEMA.write_text(schema_text(), encoding="utf-8")
+    PAGE.write_text(page_text(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
