@@ -19,7 +19,7 @@ from drift_monitor.limits import LimitsError, LimitTable
 from drift_monitor.reference import NoReferenceError, Reference
 from drift_monitor.scored import day_of_table
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.importance import load_model
+from egress_sentinel.pipeline.memory import load_model
 from egress_sentinel.report.pictures import write_drift
 
 if TYPE_CHECKING:

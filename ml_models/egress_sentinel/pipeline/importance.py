@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tarfile
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow.dataset as ds
 
 from egress_sentinel.errors import UserError
+from egress_sentinel.pipeline.memory import load_model
 
 if TYPE_CHECKING:
-    from anomaly_detection.model import Model
+    from pathlib import Path
 
 MAX_ROWS = 20_000
 SEED = 42
@@ -55,27 +53,6 @@ def importance_of(model_tar: Path, features: Path) -> list[Importance]:
         for name, mean in zip(model.feature_names, means, strict=True)
     ]
     return sorted(found, key=lambda row: (-row.splits, row.feature))
-
-
-def load_model(model_tar: Path) -> Model:
-    """Load a model.tar.gz.
-
-    Raises
-    ------
-    UserError
-        It cannot be read.
-    """
-    from anomaly_detection.artifact import unpack
-    from anomaly_detection.errors import ArtifactError
-    from anomaly_detection.model import load
-
-    with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as folder:
-        try:
-            with tarfile.open(model_tar) as archive:
-                unpack(archive, Path(folder))
-            return load(Path(folder))
-        except (OSError, EOFError, tarfile.TarError, ArtifactError) as error:
-            raise UserError(f"cannot read the model {model_tar}: {error}") from error
 
 
 def _rows(features: Path, names: list[str]) -> np.ndarray:

@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
+import tarfile
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from egress_alerts.model import ScorerError
 from egress_alerts.rows import in_hours, replace_hours
 from egress_alerts.series import day_of, iso_hour
 from egress_alerts.verdicts import read_verdict
+from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from anomaly_detection.model import Model
     from egress_alerts.detector import StoredAlert
     from egress_alerts.series import Window
     from egress_alerts.verdicts import Verdict
+
+
+def load_model(model_tar: Path) -> Model:
+    """Load a model.tar.gz.
+
+    Raises
+    ------
+    UserError
+        It cannot be read.
+    """
+    from anomaly_detection.artifact import unpack
+    from anomaly_detection.errors import ArtifactError
+    from anomaly_detection.model import load
+
+    with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as folder:
+        try:
+            with tarfile.open(model_tar) as archive:
+                unpack(archive, Path(folder))
+            return load(Path(folder))
+        except (OSError, EOFError, tarfile.TarError, ArtifactError) as error:
+            raise UserError(f"cannot read the model {model_tar}: {error}") from error
 
 
 class ModelInMemory:
@@ -49,12 +74,17 @@ class ModelInMemory:
         absent = [name for name in names if name not in features.column_names]
         if absent:
             raise ScorerError(f"the features have no column {absent[0]}, which the model needs; make the features anew")
-        matrix = np.stack([features[name].to_numpy() for name in names], axis=1).astype(np.float32)
+        matrix = np.stack([_values(features[name]) for name in names], axis=1).astype(np.float32)
         with_gaps = [names[place] for place in np.flatnonzero(np.isnan(matrix).any(axis=0))]
         refused = [name for name in with_gaps if name not in self._model.may_be_missing]
         if refused:
             raise ScorerError(f"the feature {refused[0]} has missing values, which the model did not see in training")
         return matrix
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers, null as NaN; `to_numpy` would import pandas, which costs more than the scores."""
+    return np.from_dlpack(pc.fill_null(column, float("nan")).combine_chunks())
 
 
 class RowsInMemory:

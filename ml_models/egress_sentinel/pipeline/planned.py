@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from egress_alerts.planned import CalendarError, PlannedEvent, check_event
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.policy import CLASSES, read_toml
+from egress_sentinel.pipeline.policy import egress_classes, read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +45,10 @@ def read_planned(path: Path) -> list[PlannedEvent]:
         raise UserError(
             f"{path} has no list of planned events; write each as [[{_TABLE}]], in JSON as a list of objects"
         )
+    classes = egress_classes()
     try:
         return [
-            check_event(_in_hours(entry, where), where, CLASSES)
+            check_event(_in_hours(entry, where), where, classes)
             for number, entry in enumerate(entries, 1)
             for where in [f"{path}: planned event {number}"]
         ]

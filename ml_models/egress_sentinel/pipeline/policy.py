@@ -13,17 +13,15 @@ The names are those of Terraform's `alert_policy`, so that a file that was tried
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from egress_alerts.policy import Policy, PolicyError
-from egress_features.usage_types import EGRESS_CLASSES, PROCESSING_FEE_CLASSES
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-
-CLASSES = (*EGRESS_CLASSES, *PROCESSING_FEE_CLASSES)
 
 
 def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Policy:
@@ -44,13 +42,14 @@ def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Polic
     given = {name: value for name, value in options.items() if value is not None}
     values = read_toml(path, "the policy") if path else {}
     try:
-        Policy.from_values(values, egress_classes=CLASSES)
+        checked = Policy.from_values(values, egress_classes=egress_classes() if values else None)
     except PolicyError as error:
         raise UserError(f"{path}: {error}") from error
     try:
-        return Policy.from_values(values | given, egress_classes=CLASSES)
+        floors = Policy.from_values(given)
     except PolicyError as error:
         raise UserError(f"the option --{str(error).replace('_', '-')}") from error
+    return replace(checked, **{name: getattr(floors, name) for name in given})
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -67,3 +66,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise UserError(f"cannot read {what} from {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not TOML: {error}") from error
+
+
+def egress_classes() -> tuple[str, ...]:
+    """Return the classes of a bill's lines; importing what knows them costs more than most commands."""
+    from egress_features.usage_types import EGRESS_CLASSES, PROCESSING_FEE_CLASSES
+
+    return (*EGRESS_CLASSES, *PROCESSING_FEE_CLASSES)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from egress_alerts.alert import worst_first
 from egress_alerts.detector import Detector
@@ -17,14 +18,11 @@ from egress_alerts.policy import Policy
 from egress_alerts.rows import KEYS, MEASURES, feature_descriptions, in_hours, sort_rows
 from egress_alerts.series import Window, hour_number
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.importance import load_model
-from egress_sentinel.pipeline.memory import AlertsInMemory, ModelInMemory, Outbox, RowsInMemory
+from egress_sentinel.pipeline.memory import AlertsInMemory, ModelInMemory, Outbox, RowsInMemory, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
     from egress_alerts.alert import Alert
     from egress_alerts.detector import Outcome
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from egress_alerts.planned import PlannedEvent
 
 ENDPOINT_NAME = "egress-sentinel"
+_NO_END = hour_number(datetime(9999, 1, 1, tzinfo=UTC))
 _MAX_BODY_BYTES = 3_500_000  # below the 4 MB of a serverless endpoint
 
 
@@ -181,16 +180,17 @@ def _endpoint(url: str, name: str) -> Scorer:
 
 
 def _read_range(features: Path, start: datetime | None, end: datetime | None) -> pa.Table:
-    hour = ds.field("hour_utc")
-    keep = ds.scalar(True)
-    if start is not None:
-        keep = keep & (hour >= start)
-    if end is not None:
-        keep = keep & (hour < end)
+    first = 0 if start is None else hour_number(start)
+    last = _NO_END if end is None else hour_number(end)
     try:
-        table = ds.dataset(features, format="parquet").to_table(filter=keep)
-    except (OSError, ValueError) as error:
+        # Row group by row group, so that a long history costs no more memory than the range. pyarrow.dataset would do
+        # the same, but it imports pandas, which costs more CPU than the rest of a run.
+        with pq.ParquetFile(features) as file:
+            groups = (file.read_row_group(number) for number in range(file.num_row_groups))
+            parts = [file.schema_arrow.empty_table(), *(in_hours(group, first, last) for group in groups)]
+    except (OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot read features from {features}: {error}") from error
+    table = pa.concat_tables(parts)
     missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
     if missing:
         raise UserError(f"{features} has no column {missing[0]}; make the features anew")
