@@ -88,7 +88,6 @@ def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
     # What the transform job wrote.
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"is_anomaly"')]
     assert [repr(line["anomaly_score"]) for line in lines] == [line.split(",")[1] for line in scores[1:]]
-    assert (tmp_path / "latency.svg").read_text().startswith("<svg")
 
 
 @pytest.mark.slow
