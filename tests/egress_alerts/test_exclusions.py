@@ -27,7 +27,10 @@ def verdict(word: str, alert_id: str = "first") -> dict[str, Any]:
 
 
 def test_an_alert_without_a_verdict_is_left_out_of_training() -> None:
-    assert build_exclusions([alert_record("first")], [], []) == [LINE | {"why": "alert first, no verdict"}]
+    alerts = [alert_record("first"), alert_record("second")]
+    assert build_exclusions(alerts, [], []) == [
+        LINE | {"why": f"alert {name}, no verdict"} for name in ("first", "second")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +51,8 @@ def test_a_suppressed_repeat_follows_the_verdict_that_suppresses_it(field: str) 
 
 
 def test_a_verdict_on_an_alert_that_is_gone_counts_by_itself() -> None:
-    assert build_exclusions([], [verdict("true")], []) == [LINE | {"why": "alert first, true"}]
+    gone = [verdict("true"), verdict("true", "second")]
+    assert build_exclusions([], gone, []) == [LINE | {"why": f"alert {name}, true"} for name in ("first", "second")]
     assert build_exclusions([], [verdict("false")], []) == []
 
 

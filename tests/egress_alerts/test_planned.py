@@ -195,3 +195,8 @@ def test_errors_of_a_calendar_count_its_entries_from_one() -> None:
         read_calendar(json.dumps(entries))
     with pytest.raises(CalendarError, match=r"^the calendar of planned events is not a list$"):
         read_calendar("{}")
+
+
+def test_an_event_without_incidents_is_not_overrun() -> None:
+    (event,) = read_calendar(calendar(max_gb=0, max_usd=0))
+    assert event.overrun([]) == event.overrun([incident(1, start=START + 100)]) == ""
