@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.alert import ALERT_FIELDS, Alert, build_alert, json_schema, read_alert, worst_first
@@ -73,6 +73,7 @@ def test_the_schema_describes_every_field() -> None:
 amounts = st.sampled_from([0.0, 1.0, 2.5])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(SEVERITIES), amounts, amounts, amounts, amounts, st.sampled_from("abc"))))
 def test_worst_first(rows: list[tuple[str, float, float, float, float, str]]) -> None:
     names = ("severity", "cost_usd", "expected_cost_usd", "usage_gb", "expected_usage_gb", "start_hour_utc")

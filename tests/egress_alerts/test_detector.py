@@ -105,12 +105,14 @@ def test_windows_do_not_matter(rows: list[Row], cuts: list[int]) -> None:
 def test_a_restated_hour_replaces_what_was_counted() -> None:
     world = Detection()
     world.run(DAY, 0, 24)
+    world.store.all()[0].claimed_until = 77
     restated = [r for r in DAY if r != row(5, resource_id="media")] + [row(5, gb=90.0, resource_id="media")]
     outcome = world.run(restated, 0, 24)
     assert (outcome.new_alerts, outcome.updated_alerts) == ([], [world.alert["alert_id"]])
     assert outcome.usd_per_day_at_stake == world.alert["excess_cost_usd_per_day"] > 162
     assert world.alert["usage_gb"] == 8 * 80 + 90
-    assert world.store.all()[0].version == 2
+    (stored,) = world.store.all()
+    assert (stored.version, stored.claimed_until) == (2, 77)
     assert len(world.outbox.messages) == 1  # the severity is the same
 
 
@@ -274,6 +276,25 @@ def test_people_keep_the_id_they_know_when_the_first_hour_changes(again: list[Ro
     assert len(world.outbox.messages) == (1 if keeps else 2)
     if keeps:
         assert world.alert["start_hour_utc"] == iso_hour(FIRST + (4 if len(again) == 7 else 1))
+
+
+def test_an_id_is_kept_from_the_first_hour_of_the_window_on_and_beside_an_unchanged_incident() -> None:
+    world = Detection()
+    unchanged = hot(0, 9, 900.0, region="us-east-1")
+    world.run([*unchanged, *hot(0, 9, 800.0)], 0, 24)
+    known = {alert["alert_id"] for alert in world.alerts}
+    outcome = world.run([*unchanged, *hot(1, 8, 800.0)], 0, 24)
+    assert {alert["alert_id"] for alert in world.alerts} == known
+    assert (len(outcome.updated_alerts), outcome.new_alerts) == (1, [])
+
+
+def test_hours_that_no_longer_open_an_incident_do_not_extend_it() -> None:
+    world = Detection()
+    world.run([row(23, 105.0)], 0, 24)
+    world.run([row(24, 338.0)], 24, 48)
+    before = dict(world.alert)
+    outcome = world.run([row(30, 20.0)], 24, 48)  # the bill takes back the hour that opened it
+    assert (outcome.updated_alerts, world.alert) == ([], before)
 
 
 def test_an_id_goes_to_one_incident_only() -> None:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.incidents import Hour, Incident
@@ -36,17 +36,18 @@ def answer(found: Incident, text: str, *earlier: Incident) -> tuple[str, str]:
     return match_planned_event(found, earlier, read_calendar(text), Policy())
 
 
+@settings(deadline=None)
 @given(st.floats(10, 5000))
 def test_what_keeps_to_the_plan_is_quiet_and_what_exceeds_it_says_so(gb: float) -> None:
     quiet, beyond = answer(incident(gb), calendar(max_gb=500))
     if gb > 500.001:
-        assert (quiet, beyond) == (
-            "",
-            f"{gb:,.1f} GB above expected exceed the 500.0 GB that were planned: the move",
-        )
+        said, _, rest = beyond.partition(" ")
+        assert (quiet, rest) == ("", "GB above expected exceed the 500.0 GB that were planned: the move")
+        assert float(said.replace(",", "")) == pytest.approx(gb, abs=0.051)
     elif gb < 499.999:
         assert (quiet, beyond) == ("planned: the move", "")
-    assert bool(answer(incident(gb), calendar(max_gb=None, max_usd=20))[0]) == (0.02 * gb <= 20)
+    if abs(gb - 1000) > 0.001:
+        assert bool(answer(incident(gb), calendar(max_gb=None, max_usd=20))[0]) == (gb < 1000)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_detector.settings import Settings, SettingsError
@@ -23,6 +23,7 @@ def policy(overrides: object) -> Policy:
     return Settings.from_environment(NEEDED | {"POLICY_OVERRIDES": text}).policy
 
 
+@settings(deadline=None)
 @given(st.dictionaries(scopes, floors), st.sampled_from(ACCOUNTS), st.sampled_from(CLASSES))
 def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str) -> None:  # type: ignore[type-arg]
     entries = [{"account": a, "egress_class": c, **values} for (a, c), values in given.items()]

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.series import Window, day_of, hour_number, iso_hour, parse_hour
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1_000_000))
 def test_an_hour_number_is_read_back_from_its_text(hour: int) -> None:
     assert parse_hour(iso_hour(hour)) == hour

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.series import Series, iso_hour, parse_hour
@@ -45,6 +45,7 @@ def test_another_series_that_matters_is_told() -> None:
     assert suppressed_by(alert(40.0, 30.0, START, 0.3), [judgement()]) == ""
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e6), st.floats(0, 1e6), st.integers(-2000, 12_000), st.sampled_from(["false", "planned"]))
 def test_what_is_larger_or_longer_or_long_after_or_before_is_told(
     gb: float, day_gb: float, hours: int, verdict: str
