@@ -35,6 +35,10 @@ $(VENV)/.installed-bench: pyproject.toml $(VENV)/.installed
 	@echo "installing the rivals of the benchmark (once)"
 	@$(PIP) --editable '.[bench]' && touch $@
 
+$(VENV)/.installed-mutation: pyproject.toml $(VENV)/.installed-test
+	@echo "installing mutmut (once)"
+	@$(PIP) --editable '.[mutation]' && touch $@
+
 .PHONY: demo
 demo: $(VENV)/.installed ## a made-up bill with known incidents, all the way to alerts and an HTML report
 	@$(BIN)/egress-sentinel demo --output-dir demo-output
@@ -50,6 +54,14 @@ test-fast: $(VENV)/.installed-test ## the tests that start no Terraform, no loca
 .PHONY: test-all
 test-all: $(VENV)/.installed-test ## the whole test suite, as CI runs it
 	@$(BIN)/python -m tests -m ''
+
+.PHONY: mutation
+mutation: $(VENV)/.installed-mutation ## changes egress_alerts in thousands of ways and lists those that no test of it notices
+	@rm -rf $(BUILD)/mutation && mkdir -p $(BUILD)/mutation/src $(BUILD)/mutation/tests
+	@cp -R ml_models/egress_alerts $(BUILD)/mutation/src
+	@cp -R tests/__init__.py tests/support tests/egress_alerts $(BUILD)/mutation/tests
+	@cp tests/mutation.cfg $(BUILD)/mutation/setup.cfg
+	@cd $(BUILD)/mutation && $(CURDIR)/$(BIN)/mutmut run --max-children 1 && $(CURDIR)/$(BIN)/mutmut results
 
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom

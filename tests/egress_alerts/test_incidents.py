@@ -1,5 +1,6 @@
 """Incidents do not depend on how the hours arrive."""
 
+import hashlib
 import itertools
 from typing import Any
 
@@ -145,3 +146,77 @@ def test_an_alert_says_what_each_series_carried_in_its_largest_day(rows: list[Ho
             ]
             days = [sum(h.excess_gb for at, h in member.items() if end - 24 < at <= end) for end in member]
             assert row["day_excess_gb"] == pytest.approx(max(days), abs=1e-5)
+
+
+HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False)
+
+
+def test_an_incident_before_an_hour_lacks_that_hour() -> None:
+    incident = Incident("id", 10)
+    incident.add(HOUR._replace(hour=h) for h in (10, 11, 12))
+    assert [h.hour for h in incident.before(11).hours] == [10]
+    assert [h.hour for h in incident.since(11)] == [11, 12]
+    assert incident.before(10).members == {}
+
+
+def test_the_given_incidents_are_not_changed() -> None:
+    incident = Incident("id", 10)
+    incident.add([HOUR])
+    (grown,) = find_incidents(POLICY, [incident], [], [HOUR._replace(hour=11)])
+    assert (len(incident.hours), len(grown.hours)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("larger", "smaller"),
+    [({"cost_usd": 9.0}, {"cost_usd": 8.0, "usage_gb": 500.0}), ({"usage_gb": 101.0}, {})],
+)
+def test_of_one_hour_the_larger_in_dollars_then_in_gb_names_the_alert(
+    larger: dict[str, float], smaller: dict[str, float]
+) -> None:
+    for first, second in (SERIES[:2], SERIES[1::-1]):
+        rows = [HOUR._replace(series=first, **larger), HOUR._replace(series=second, **smaller)]
+        (incident,) = find_incidents(POLICY, [], [], rows)
+        (alone,) = find_incidents(POLICY, [], [], rows[:1])
+        assert next(iter(incident.members)) == first
+        assert incident.alert_id == alone.alert_id
+
+
+@pytest.mark.parametrize(("hours_before", "starts"), [(23, True), (24, False)])
+def test_an_incident_begins_within_the_24_hours_in_which_it_gathers(hours_before: int, starts: bool) -> None:
+    before = HOUR._replace(cost_usd=1.0)
+    (incident,) = find_incidents(POLICY, [], [before], [HOUR._replace(hour=10 + hours_before)])
+    assert incident.start == (10 if starts else 10 + hours_before)
+
+
+@pytest.mark.parametrize(
+    ("usage_gb", "expected_gb", "percent", "counts"),
+    [(130.0, 100.0, 30.0, True), (129.9, 100.0, 30.0, False), (100.0, 100.0, 0.0, False), (100.1, 100.0, 0.0, True)],
+)
+def test_an_hour_counts_from_the_floor_in_percent_on(
+    usage_gb: float, expected_gb: float, percent: float, counts: bool
+) -> None:
+    row = HOUR._replace(usage_gb=usage_gb, expected_usage_gb=expected_gb)
+    assert bool(find_incidents(Policy(lasting_hours=1, min_excess_percent=percent), [], [], [row])) == counts
+
+
+@pytest.mark.parametrize(("usage_gb", "counts"), [(3.0, True), (2.9, False)])
+def test_free_hours_count_from_the_floor_in_gb_on(usage_gb: float, counts: bool) -> None:
+    assert bool(find_incidents(POLICY, [], [], [HOUR._replace(usage_gb=usage_gb, cost_usd=0.0)])) == counts
+
+
+@pytest.mark.parametrize(("hours", "alerts"), [(4000, 1), (4001, 2)])
+def test_an_incident_holds_4000_hours_and_the_rest_becomes_another(hours: int, alerts: int) -> None:
+    rows = [HOUR._replace(hour=10 + h) for h in range(hours)]
+    assert len(find_incidents(POLICY, [], [], rows)) == alerts
+
+
+@pytest.mark.parametrize(("later", "alerts"), [(12, 1), (13, 2)])
+def test_a_sibling_joins_within_its_hours(later: int, alerts: int) -> None:
+    rows = [HOUR, HOUR._replace(hour=10 + later, series=SERIES[1])]
+    assert len(find_incidents(POLICY, [], [], rows)) == alerts
+
+
+def test_the_id_is_that_of_the_series_and_its_first_hour() -> None:
+    (incident,) = find_incidents(POLICY, [], [], [HOUR])
+    text = "\x1f".join(["1", "a", "AmazonEC2", "internet", "r", "10"])
+    assert incident.alert_id == hashlib.sha256(text.encode()).hexdigest()[:16]

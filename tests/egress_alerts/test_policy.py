@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_detector.settings import Settings, SettingsError
 from egress_alerts.incidents import Hour, find_incidents
-from egress_alerts.policy import Floors, Policy
+from egress_alerts.policy import Floors, Policy, PolicyError
 from egress_alerts.series import Series
 
 ACCOUNTS, CLASSES = ("111122223333", "444455556666"), ("internet", "inter_az")
@@ -23,6 +23,7 @@ def policy(overrides: object) -> Policy:
     return Settings.from_environment(NEEDED | {"POLICY_OVERRIDES": text}).policy
 
 
+@settings(deadline=None)
 @given(st.dictionaries(scopes, floors), st.sampled_from(ACCOUNTS), st.sampled_from(CLASSES))
 def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str) -> None:  # type: ignore[type-arg]
     entries = [{"account": a, "egress_class": c, **values} for (a, c), values in given.items()]
@@ -70,3 +71,80 @@ def test_a_floor_of_a_class_decides_on_that_class_alone() -> None:
 def test_what_makes_no_sense_is_refused(text: str, says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         policy(text.replace("%s", '"111122223333"'))
+
+
+CLASS_NAMES = ", ".join(CLASSES)
+NAMES = (
+    "min_excess_usd, min_excess_gb, min_excess_percent, min_times_usual_excess, max_p_value, lasting_hours, "
+    "incident_gap_hours, sibling_hours, severity_usd_per_day, overrides"
+)
+
+
+def test_values_that_are_given_replace_the_defaults() -> None:
+    numbers = {"min_excess_usd": 7, "max_p_value": 0.01, "lasting_hours": 1.0, "incident_gap_hours": 24}
+    found = Policy.from_values(numbers | {"severity_usd_per_day": [1, 2, 3]}, egress_classes=CLASSES)
+    assert found == Policy(
+        7.0, max_p_value=0.01, lasting_hours=1, incident_gap_hours=24, severity_usd_per_day=(1, 2, 3)
+    )
+    assert [type(getattr(found, name)) for name in numbers] == [float, float, int, int]
+    assert Policy.from_values({}) == Policy()
+
+
+def test_the_classes_that_an_override_may_name() -> None:
+    entry = {"egress_class": "internet", "min_excess_gb": 1, "account": None}
+    expected = Policy(overrides={("", "internet"): {"min_excess_gb": 1.0}})
+    assert Policy.from_values({"overrides": [entry]}, egress_classes=iter(CLASSES)) == expected
+    assert Policy.from_values({"overrides": [entry]}) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"min_excess_eur": 1}, f"has 'min_excess_eur'; accepted are {NAMES}"),
+        ({"min_excess_usd": -0.5}, "min_excess_usd is -0.5; a number of at least 0 is accepted"),
+        ({"min_excess_usd": True}, "min_excess_usd is True; a number of at least 0 is accepted"),
+        ({"min_excess_usd": "5"}, "min_excess_usd is '5'; a number of at least 0 is accepted"),
+        ({"min_excess_usd": float("inf")}, "min_excess_usd is inf; a number of at least 0 is accepted"),
+        ({"min_excess_usd": float("nan")}, "min_excess_usd is nan; a number of at least 0 is accepted"),
+        ({"incident_gap_hours": 23}, "incident_gap_hours is 23; a number of at least 24 is accepted"),
+        ({"lasting_hours": 0}, "lasting_hours is 0; a number of at least 1 is accepted"),
+        ({"overrides": {}}, "overrides must be a list; in a policy.toml, write each one as [[overrides]]"),
+        ({"overrides": ["x"]}, "overrides must be a list; in a policy.toml, write each one as [[overrides]]"),
+        (
+            {"overrides": [{"account": 111122223333, "min_excess_gb": 1}]},
+            'override 1: account is 111122223333; accepted are 12 digits in quotes, such as "111122223333"',
+        ),
+        (
+            {"overrides": [{"account": "1", "min_excess_gb": 1}]},
+            "override 1: account is '1'; accepted are 12 digits in quotes, such as \"111122223333\"",
+        ),
+        (
+            {"overrides": [{"egress_class": "vpn", "min_excess_gb": 1}]},
+            f"override 1: egress_class is 'vpn'; accepted are {CLASS_NAMES}",
+        ),
+        (
+            {"overrides": [{"min_excess_gb": 1}]},
+            'override 1: {"min_excess_gb": 1} needs account or egress_class, and one of min_excess_usd, min_excess_gb, '
+            "min_excess_percent",
+        ),
+        (
+            {"overrides": [{"egress_class": "internet", "b": 1, "a": 1}]},
+            "override 1: has 'a'; accepted are account, egress_class, min_excess_usd, min_excess_gb, "
+            "min_excess_percent",
+        ),
+    ],
+)
+def test_a_value_that_is_not_accepted_is_named_with_what_is(values: dict[str, object], says: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        Policy.from_values(values, egress_classes=CLASSES)
+    assert str(error.value) == says
+
+
+@pytest.mark.parametrize("value", [[1, 2], [1, 2, 3, 4], [0, 1, 2], [1, 1, 2], [1, 3, 3], [1, "2", 3], 5, "123"])
+def test_thresholds_are_three_rising_numbers(value: object) -> None:
+    with pytest.raises(PolicyError) as error:
+        Policy.from_values({"severity_usd_per_day": value})
+    assert str(error.value) == (
+        f"severity_usd_per_day is {value!r}; accepted are three rising dollars a day for medium, high and critical, "
+        "such as [50, 500, 5000]"
+    )

@@ -1,0 +1,147 @@
+"""Tables of rows: what is a feature, which hours are anomalous, and what replaces what."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from egress_alerts.policy import Policy
+from egress_alerts.rows import (
+    add_scores,
+    anomalous_features,
+    anomalous_hours,
+    feature_descriptions,
+    feature_names,
+    in_hours,
+    replace_hours,
+    sort_rows,
+)
+from egress_alerts.series import Series, Window
+from tests.support.detection import FIRST, Row, hot, row, table
+
+hours = st.dictionaries(st.integers(0, 47), st.integers(1, 1000))
+
+
+def of(contents: dict[int, int]) -> pa.Table | None:
+    return table([row(hour, gb=float(gb)) for hour, gb in contents.items()]) if contents else None
+
+
+def contents(rows: pa.Table | None) -> dict[int, int]:
+    if rows is None:
+        return {}
+    found = [(int(r["hour_utc"].timestamp()) // 3600 - FIRST, int(r["usage_gb"])) for r in rows.to_pylist()]
+    assert found == sorted(found)
+    return dict(found)
+
+
+@settings(deadline=None)
+@given(hours, hours.filter(len), st.integers(0, 47), st.integers(1, 48), st.sampled_from([0, 24]))
+def test_new_rows_replace_those_of_the_window_and_no_others(
+    old: dict[int, int], new: dict[int, int], start: int, length: int, midnight: int
+) -> None:
+    end, day = start + length, range(midnight, midnight + 24)
+    window = Window(FIRST + start, FIRST + end)
+    given_old = of({hour: gb for hour, gb in old.items() if hour in day})
+    given_new = of(new)
+    assert given_new is not None
+    given_new = in_hours(given_new, window.start, window.end)
+    text = datetime.fromtimestamp((FIRST + midnight) * 3600, UTC).date().isoformat()
+    expected = {hour: gb for hour, gb in old.items() if hour in day and not start <= hour < end}
+    expected |= {hour: gb for hour, gb in new.items() if hour in day and start <= hour < end}
+    assert contents(replace_hours(given_old, given_new, window, text)) == expected
+
+
+def test_a_day_keeps_columns_that_the_new_rows_lack() -> None:
+    old = table([row(1)]).append_column("older", pa.array([7.0]))
+    kept = replace_hours(old, table([row(2)]), Window(FIRST + 2, FIRST + 3), "2026-10-02")
+    assert kept["older"].to_pylist() == [7.0, None]
+
+
+def test_rows_are_sorted_by_hour_and_series() -> None:
+    rows = [row(1, region="b"), row(1, region="a", service="z"), row(1, region="a"), row(0, region="z")]
+    rows += [row(1, egress_class="a", region="a"), row(1, resource_id="a", region="a"), row(1, account_id="9")]
+    keys = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
+    found = [tuple(r[key] for key in keys) for r in sort_rows(pa.Table.from_pylist(rows)).to_pylist()]
+    assert found == sorted(found)
+
+
+def test_an_empty_table_has_no_hours() -> None:
+    assert in_hours(pa.table({}), 0, 1).num_rows == 0
+    assert anomalous_hours(pa.table({}), Policy()) == []
+
+
+def test_features_are_the_float_columns_that_are_no_measure_and_no_score() -> None:
+    assert feature_names(scored([row(0)])) == ["ratio", "hour_of_day"]
+
+
+def test_the_meaning_of_features_comes_with_the_file() -> None:
+    schema = {"features": [{"name": "ratio", "description": "the rise"}, {"name": "x", "description": "another"}]}
+    described = table([row(0)]).replace_schema_metadata({"egress_sentinel.schema": json.dumps(schema)})
+    assert feature_descriptions(described) == {"ratio": "the rise", "x": "another"}
+    assert feature_descriptions(table([row(0)])) is None
+
+
+def scored(rows: list[Row], score: float = -0.1, p_value: float | None = None) -> pa.Table:
+    scores = np.full(len(rows), score)
+    p_values = None if p_value is None else np.full(len(rows), p_value)
+    return add_scores(table(rows), (scores < 0).astype(np.int8), scores, p_values, "model")
+
+
+@pytest.mark.parametrize(
+    ("score", "p_value", "gb", "is_anomalous"),
+    [
+        (-0.1, None, 80.0, True),
+        (0.1, None, 80.0, False),
+        (-0.1, None, 5.0, False),  # not above expected
+        (0.1, 0.05, 80.0, True),  # the p-value decides where there is one
+        (-0.1, 0.06, 80.0, False),
+        (-0.1, 0.01, 5.0, False),
+    ],
+)
+def test_an_anomalous_hour_is_unusual_to_the_model_and_above_expected(
+    score: float, p_value: float | None, gb: float, is_anomalous: bool
+) -> None:
+    rows = scored([row(0, gb)], score, p_value)
+    assert len(anomalous_hours(rows, Policy())) == len(list(anomalous_features(rows, Policy()))) == is_anomalous
+
+
+def test_rows_without_a_column_of_p_values_are_decided_by_the_model() -> None:
+    rows = scored([row(0)]).drop_columns(["p_value"])
+    assert [hour.p_value for hour in anomalous_hours(rows, Policy())] == [None]
+
+
+def test_rows_that_an_earlier_version_scored_count_for_nothing() -> None:
+    assert anomalous_hours(scored([row(0)]).drop_columns(["three_day_excess_gb"]), Policy()) == []
+
+
+def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded() -> None:
+    amounts = {
+        "usage_gb": 80.12345678,
+        "expected_usage_gb": 5.12345678,
+        "egress_gb": 79.12345678,
+        "expected_egress_gb": 4.12345678,
+        "cost_usd": 7.12345678,
+        "expected_cost_usd": 0.12345678,
+        "three_day_excess_gb": 3.12345678,
+        "usual_three_day_excess_gb": 2.12345678,
+        "steady_excess_gb": 1.12345678,
+        "usual_steady_excess_gb": 0.52345678,
+    }
+    given: dict[str, Any] = {"is_provisional": True, "is_estimated": False, "usage_type": "Out", "operation": "Get"}
+    series = Series("444455556666", "us-east-1", "AmazonEC2", "inter_az", "i-1")
+    (hour,) = anomalous_hours(scored([row(3, **series._asdict(), **given) | amounts], -0.2, 0.01), Policy())
+    assert {name: getattr(hour, name) for name in amounts} == {name: round(x, 6) for name, x in amounts.items()}
+    assert (hour.hour, hour.series, hour.anomaly_score, hour.p_value) == (FIRST + 3, series, -0.2, 0.01)
+    assert {name: getattr(hour, name) for name in given} == given
+
+
+def test_features_of_anomalous_hours_are_found_by_hour_and_series() -> None:
+    rows = scored([*hot(2, 1, 10.0), row(3, 1.0)])
+    ((key, features),) = anomalous_features(rows, Policy())
+    assert key == (FIRST + 2, Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod"))
+    assert features == {"ratio": 2.0, "hour_of_day": 2.0}
