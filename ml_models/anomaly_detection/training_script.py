@@ -220,10 +220,10 @@ def train(job: Job) -> dict[str, Any]:
     if evaluation is not None:
         metrics["evaluation"] = evaluation
     names = data.schema.feature_names
-    days = describe_days(data.matrix, names, scores, data.hours, _telling(data.matrix), data.categories)
+    days = describe_days(data.matrix, names, scores, data.hours, _nonzero_rows(data.matrix), data.categories)
     baseline = describe_training(data.matrix, names, scores) | ({"reference": days} if days else {})
     try:
-        calibration = calibration_of(scores[_telling(data.matrix)])
+        calibration = calibration_of(scores[_nonzero_rows(data.matrix)])
         manifest = _manifest(job, data, metrics, evaluation) | {"calibration": calibration}
         artifact.save(job.model_dir, forest, baseline, manifest)
         metrics["fit_seconds"] = fit_seconds
@@ -258,8 +258,8 @@ def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[Isolation
         raise InputError(
             f"hyperparameter max_features is {hyperparameters.max_features}, but the data have {features} features"
         )
-    is_telling = _telling(data.matrix)
-    telling = data.matrix[is_telling]
+    is_nonzero = _nonzero_rows(data.matrix)
+    telling = data.matrix[is_nonzero]
     forest = IsolationForest(
         n_estimators=hyperparameters.n_estimators,
         max_samples=min(hyperparameters.rows_per_tree(data.rows), len(telling)),
@@ -272,11 +272,11 @@ def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[Isolation
     if hyperparameters.contamination != "auto":
         # What fit would do: it scores as slowly as scikit-learn does.
         forest.set_params(contamination=hyperparameters.contamination)
-        forest.offset_ = np.percentile(samples[is_telling], 100.0 * hyperparameters.contamination)
+        forest.offset_ = np.percentile(samples[is_nonzero], 100.0 * hyperparameters.contamination)
     return forest, samples - forest.offset_
 
 
-def _telling(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _nonzero_rows(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Choose the rows that are not zero throughout; all of them where fewer than two would be left.
 
     In a row of zeros nothing happened, and most hours of most series are like that: a tree that is grown on a sample of

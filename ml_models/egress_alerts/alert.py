@@ -287,8 +287,7 @@ def _schema(kind: Any) -> dict[str, Any]:
     if is_typeddict(kind):
         hints = get_type_hints(kind, include_extras=True)
         properties = {name: _schema(hint) for name, hint in hints.items()}
-        title = kind.__name__.lower()
-        return {"title": title, "type": "object", "properties": properties, "required": list(hints)}
+        return {"title": kind.__name__, "type": "object", "properties": properties, "required": list(hints)}
     if type(None) in arguments:
         return {"type": ["number", "null"]}
     return {"type": {str: "string", bool: "boolean", int: "integer", float: "number"}[kind]}

@@ -18,7 +18,7 @@ from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
 from egress_features.feature_file import write_features
 from egress_features.flow_logs.estimate import estimate_hours
-from egress_features.output import written_beside
+from egress_features.output import atomic_write
 from egress_features.queries import read_sql
 from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
@@ -88,7 +88,7 @@ def build_features(
     """
     with ExitStack() as stack:
         runner = engine or stack.enter_context(DuckDBEngine())
-        beside = stack.enter_context(written_beside(output))
+        beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
         paths = sorted(exports)
         _, notes = read_lines(runner, paths)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egress_features.windows import DAY, History, Largest, Numbers, Totals, least_of_last, median
+from egress_features.windows import DAY, History, Numbers, RollingMax, Totals, least_of_last, median
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,11 +120,11 @@ class FeatureDays:
         self._e_total, self._x_total = Totals(_WEEK, count), Totals(DAY, count)
         self._deviation_total, self._far_above = Totals(_WEEK + 1, count), Totals(DAY, count, np.int32)
         self._busy, self._busy_in_region = Totals(_MONTH + 1, count, np.int32), Totals(_MONTH + 1, self._regions.count)
-        self._largest_u = Largest(_MONTH, DAY, count)
-        self._usual_x3, self._usual_x24 = (Largest(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
-        self._usual_x72, self._usual_steady = (Largest(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
-        self._usual_x168 = Largest(_FIVE_WEEKS, _WEEK, count)
-        self._usual_u24_of_class = Largest(_FIVE_WEEKS, 3 * DAY, self._classes.count)
+        self._largest_u = RollingMax(_MONTH, DAY, count)
+        self._usual_x3, self._usual_x24 = (RollingMax(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
+        self._usual_x72, self._usual_steady = (RollingMax(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
+        self._usual_x168 = RollingMax(_FIVE_WEEKS, _WEEK, count)
+        self._usual_u24_of_class = RollingMax(_FIVE_WEEKS, 3 * DAY, self._classes.count)
 
     def next_day(self, u: Numbers, c: Numbers) -> dict[str, Numbers]:
         """Return the measures and features of the next day.

@@ -95,7 +95,7 @@ class Totals:
         return self._running.lag(ago) - self._running.lag(ago + hours)
 
 
-class Largest:
+class RollingMax:
     """The largest of the hours from `first` to `last` hours ago, both whole days; at least 0.
 
     Such a window is the end of its first day, whole days, and the beginning of its last day.

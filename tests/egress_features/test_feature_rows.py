@@ -16,7 +16,7 @@ from egress_features import FEATURES, FlowLogs, build_features, find_exports, fi
 from egress_features.engines import DuckDBEngine
 from egress_features.feature_file import write_features
 from egress_features.queries import read_sql
-from egress_features.windows import DAY, History, Largest, Totals, least_of_last, median
+from egress_features.windows import DAY, History, RollingMax, Totals, least_of_last, median
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import START, line, write_parquet
 from tests.support.flow_logs import write_flow_logs
@@ -133,7 +133,7 @@ def days() -> np.ndarray:
 def test_windows_are_what_they_say(in_memory_bytes: int, days: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(windows, "_IN_MEMORY_BYTES", in_memory_bytes)
     hours = days.reshape(-1, 3)
-    history, totals, largest = History(200, 3), Totals(200, 3), Largest(10 * DAY, 3 * DAY, 3)
+    history, totals, largest = History(200, 3), Totals(200, 3), RollingMax(10 * DAY, 3 * DAY, 3)
     whole = np.round(hours * 1e9).astype(np.int64)
     for day, values in enumerate(days):
         history.append(values)

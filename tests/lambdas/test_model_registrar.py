@@ -151,9 +151,9 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     assert world.models("approve", "1").returncode == 0
     refused = world.models("approve", "2")
     assert refused.returncode == 2
-    assert "version 2 may not pass: it was not evaluated: no rows were held out" in refused.stderr
-    assert "needs a --note" in world.models("approve", "2", "--even-so").stderr
-    assert world.models("approve", "2", "--even-so", "--note", "seen by hand").returncode == 0
+    assert "version 2 failed its quality checks: it was not evaluated: no rows were held out" in refused.stderr
+    assert "needs a --note" in world.models("approve", "2", "--force").stderr
+    assert world.models("approve", "2", "--force", "--note", "seen by hand").returncode == 0
     promoted = world.models("promote").stdout.strip()
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}/2"
     assert promoted == f"terraform apply -var model_package_arn={arn}"
@@ -249,7 +249,7 @@ def test_reasons_of_models_that_were_registered_earlier_are_read(world: World) -
         CustomerMetadataProperties={"model_id": "ab", "blocked_by": reason},
     )
     version = created["ModelPackageArn"].rpartition("/")[2]
-    assert f"version {version} may not pass: {reason};" in world.models("approve", version).stderr
+    assert f"version {version} failed its quality checks: {reason};" in world.models("approve", version).stderr
     assert world.models("delete", version).returncode == 0
 
 

@@ -36,7 +36,7 @@ def _type(field: dict[str, Any]) -> str:
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     if field["type"] == "array":
-        return f"list of {field['items'].get('title', field['items']['type'])}s"
+        return f"list of {field['items'].get('title', field['items']['type']).lower()}s"
     return " or ".join(field["type"]) if isinstance(field["type"], list) else field["type"]
 
 

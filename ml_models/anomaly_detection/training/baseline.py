@@ -93,7 +93,7 @@ def describe_days(
     names: Sequence[str],
     scores: NDArray[np.float64],
     hours: NDArray[np.datetime64] | None,
-    is_telling: NDArray[np.bool_],
+    is_nonzero: NDArray[np.bool_],
     categories: Mapping[str, tuple[NDArray[np.int32], Sequence[str]]],
 ) -> dict[str, Any] | None:
     """Count the training rows of each of the last whole days, for baseline.json.
@@ -106,7 +106,7 @@ def describe_days(
         The features, in the order of the columns.
     scores : ndarray of shape (n_rows,), float64
     hours : ndarray of shape (n_rows,), datetime64[us], or None
-    is_telling : ndarray of shape (n_rows,), bool
+    is_nonzero : ndarray of shape (n_rows,), bool
         The rows that the forest was fitted on; only these are counted in bins, since rows of zeros would hide them.
     categories : mapping
         Key to (number of each row's value, values).
@@ -126,7 +126,7 @@ def describe_days(
     place = np.searchsorted(days, day_of_row)
     place[place == len(days)] = 0
     is_counted = days[place] == day_of_row
-    told = is_counted & is_telling
+    told = is_counted & is_nonzero
     columns = {name: matrix[told, index] for index, name in enumerate(names)} | {"anomaly_score": scores[told]}
     return {
         "days": [str(day) for day in days],

@@ -13,7 +13,7 @@ from egress_features.errors import BadInputError
 from egress_features.flow_logs.files import scans_sql
 from egress_features.flow_logs.network import read_network
 from egress_features.flow_logs.notes import notes_of
-from egress_features.output import written_beside
+from egress_features.output import atomic_write
 from egress_features.queries import read_sql
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
     BadInputError
         What the input can be refused for; `output` is then as it was.
     """
-    with DuckDBEngine() as engine, written_beside(output) as beside:
+    with DuckDBEngine() as engine, atomic_write(output) as beside:
         records = load_flow_logs(engine, flow_logs)
         engine.write_parquet(sql("flow_hours"), beside, {})
         first, last = flow_span(engine)

@@ -65,12 +65,14 @@ def approve(
     version: Version,
     group: Group = DEFAULT_GROUP,
     note: Note = "",
-    even_so: Annotated[bool, typer.Option("--even-so", help="Although the gate has something against it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Approve although a quality check failed; needs --note.")
+    ] = False,
 ) -> None:
     """Let a model be promoted."""
-    if even_so and not note:
-        raise UserError("--even-so needs a --note that says why")
-    say(f"version {_registry(group).approve(version, note, even_so=even_so).version} is approved; next: models promote")
+    if force and not note:
+        raise UserError("--force needs a --note that says why")
+    say(f"version {_registry(group).approve(version, note, force=force).version} is approved; next: models promote")
 
 
 @models.command()

@@ -100,19 +100,19 @@ class Registry:
         package: str | None = model.get("PrimaryContainer", {}).get("ModelPackageName")
         return package
 
-    def approve(self, version: int, note: str, *, even_so: bool = False) -> Package:
+    def approve(self, version: int, note: str, *, force: bool = False) -> Package:
         """Approve a model.
 
         Raises
         ------
         UserError
-            The gate has something against it, and nobody said `even_so`.
+            A quality check failed, and `force` is false.
         """
         package = self.package(version)
-        if package.blocked_by and not even_so:
+        if package.blocked_by and not force:
             raise UserError(
-                f"version {version} may not pass: {package.blocked_by}; to approve it even so, say --even-so and why "
-                "with --note"
+                f"version {version} failed its quality checks: {package.blocked_by}; to approve it anyway, use --force "
+                "with a --note"
             )
         return self._decide(package, APPROVED, note)
 
