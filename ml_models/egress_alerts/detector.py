@@ -143,15 +143,23 @@ class Detector:
             What each feature means, by name.
         calendar : sequence of PlannedEvent
         """
+        return self.decide(window, self.score(features), descriptions, calendar)
+
+    def score(self, features: pa.Table) -> pa.Table:
+        """Return rows, at least one, with their scores and the id of the model that gave them."""
         asked = features.select(feature_names(features))
         is_anomaly, anomaly_score = self._scorer.score(asked)
         manifest = self._scorer.manifest(asked.slice(0, 1))
-        identity = model_id(manifest)
-        scored = add_scores(features, is_anomaly, anomaly_score, p_values(manifest, anomaly_score), identity)
+        return add_scores(features, is_anomaly, anomaly_score, p_values(manifest, anomaly_score), model_id(manifest))
+
+    def decide(
+        self, window: Window, scored: pa.Table, descriptions: Mapping[str, str], calendar: Sequence[PlannedEvent] = ()
+    ) -> Outcome:
+        """Decide on the scored rows of a window and notify people of what is new; see `run`."""
         self._scored_rows.replace(window, scored)
-        known = self._known(features, window, calendar)
-        changed = self._decide(window, scored, known)
-        self._build_alerts(changed, scored, descriptions, identity)
+        known = self._known(scored, window, calendar)
+        changed = self._changed(window, scored, known)
+        self._build_alerts(changed, scored, descriptions)
         self._suppress(changed, known, window, calendar)
         is_new = {stored.incident.alert_id: stored.version == 0 for stored in changed}
         for stored in changed:
@@ -159,21 +167,21 @@ class Detector:
         self._notify([*changed, *(stored for stored in known if stored.incident.alert_id not in is_new)])
         notified = [stored for stored in changed if not stored.alert["suppressed_by"]]
         return Outcome(
-            features.num_rows,
+            scored.num_rows,
             [stored.incident.alert_id for stored in notified if is_new[stored.incident.alert_id]],
             [alert_id for alert_id, new in is_new.items() if not new],
             sum(stored.alert["excess_cost_usd_per_day"] for stored in notified),
             {s.incident.alert_id: s.alert["suppressed_by"] for s in changed if s.alert["suppressed_by"]},
         )
 
-    def _known(self, features: pa.Table, window: Window, calendar: Sequence[PlannedEvent]) -> list[StoredAlert]:
-        places = set(zip(features["account_id"].to_pylist(), features["region"].to_pylist(), strict=True))
+    def _known(self, scored: pa.Table, window: Window, calendar: Sequence[PlannedEvent]) -> list[StoredAlert]:
+        places = set(zip(scored["account_id"].to_pylist(), scored["region"].to_pylist(), strict=True))
         since = window.start - self._policy.incident_gap_hours
         # What earlier incidents have used of a plan that still runs counts as well.
         running = [event.start for event in calendar if event.start < window.end and event.end > since]
         return self._store.since(places, min([since, *running]))
 
-    def _decide(self, window: Window, scored: pa.Table, known: list[StoredAlert]) -> list[StoredAlert]:
+    def _changed(self, window: Window, scored: pa.Table, known: list[StoredAlert]) -> list[StoredAlert]:
         """Return the alerts that are new or differ from what is stored; their records are not built yet."""
         # An incident that was found inside the window is found again, from its hours before it.
         before = [s.incident.before(window.start) for s in known if s.incident.detected < window.start]
@@ -206,9 +214,7 @@ class Detector:
                 lost.remove(same)
                 incident.alert_id = same.alert_id
 
-    def _build_alerts(
-        self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str], identity: str
-    ) -> None:
+    def _build_alerts(self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str]) -> None:
         """Ask the model why, once for all worst hours that have no reason yet, and build the records."""
         unexplained = [stored for stored in changed if not stored.model_reason]
         rows = self._features_of([worst_hour(stored.incident) for stored in unexplained], scored)
@@ -216,6 +222,7 @@ class Detector:
         reasons = model_reasons(self._scorer, [row for row in rows if row], descriptions)
         for stored, reason in zip(explained, reasons, strict=True):
             stored.model_reason = reason
+        identity = scored["model_id"][0].as_py()
         for stored in changed:
             stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity)
 

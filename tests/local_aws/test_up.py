@@ -22,10 +22,13 @@ UP = [sys.executable, "-m", "egress_sentinel.cli", "local", "up", "--port", "0"]
 @contextlib.contextmanager
 def up(folder: Path, log: Path) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     """Start it; give the process and the variables that it prints."""
+    # A test run in the background may have been told to ignore SIGHUP, and what it starts would ignore it too.
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with (
         log.open("w") as stderr,
         subprocess.Popen([*UP, "--terraform-dir", folder], stdout=subprocess.PIPE, stderr=stderr, text=True) as process,
     ):
+        signal.signal(signal.SIGHUP, before)
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline().strip() for _ in range(9)]

@@ -111,7 +111,8 @@ class RowsInMemory:
         for day, rows in self._days.items():
             path = folder / f"day={day}" / "scores.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(rows, path, compression="zstd")
+            texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+            pq.write_table(rows, path, compression="zstd", use_dictionary=texts)
 
 
 class AlertsInMemory:

@@ -100,9 +100,15 @@ def score(
     run = LocalRun(policy or Policy(), planned)
     run.alerts.give(feedback)
     scorer = _scorer(model_tar, endpoint_url, endpoint_name)
+    descriptions = feature_descriptions(table) or {}
     days: list[str] = sorted(pc.unique(pc.strftime(table["hour_utc"], format="%Y-%m-%d")).to_pylist())
     try:
-        rows = sum(run.detect(scorer, table, _window(day, start, end)).rows_scored for day in track("score", days))
+        detector = run.detector(scorer)
+        # Scored at once, which is cheaper, and decided day by day, as the rows would have arrived.
+        scored = detector.score(sort_rows(table))
+        for day in track("score", days):
+            window = _window(day, start, end)
+            detector.decide(window, in_hours(scored, window.start, window.end), descriptions, planned)
     except ScorerError as error:
         raise UserError(str(error)) from error
     run.write(output_dir)
@@ -110,7 +116,7 @@ def score(
     return ScoreResult(
         [alert for alert in alerts if not alert["suppressed_by"]],
         [alert for alert in alerts if alert["suppressed_by"]],
-        rows,
+        table.num_rows,
         len(days),
     )
 
@@ -127,9 +133,12 @@ class LocalRun:
 
     def detect(self, scorer: Scorer, features: pa.Table, window: Window) -> Outcome:
         """Let the detector decide on the rows of a window, as one invocation of the Lambda function does."""
-        detector = Detector(self.policy, scorer, self.rows, self.alerts, self.outbox)
         rows = sort_rows(in_hours(features, window.start, window.end))
-        return detector.run(window, rows, feature_descriptions(rows) or {}, self.planned)
+        return self.detector(scorer).run(window, rows, feature_descriptions(rows) or {}, self.planned)
+
+    def detector(self, scorer: Scorer) -> Detector:
+        """Return the detector that keeps what it finds here."""
+        return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox)
 
     def records(self) -> list[Alert]:
         """Return all alerts so far, suppressed ones too, worst first."""
