@@ -241,3 +241,19 @@ def test_reasons_say_what_is_not_certain_yet(hours: list[Hour], says: list[str])
     assert alert["reasons"][2:] == says
     assert alert["is_provisional"] == any(h.is_provisional for h in hours)
     assert alert["is_estimated"] == any(h.is_estimated for h in hours)
+
+
+def test_amounts_are_rounded_to_six_decimals() -> None:
+    alert = build(hour(0, 15.123456789, 1.123456789))
+    (contributor,) = alert["contributors"]
+    assert (alert["usage_gb"], alert["cost_usd"]) == (15.123457, 1.123457)
+    assert alert["excess_cost_usd_per_day"] == 14.962963
+    names = ("excess_usd", "excess_gb", "day_excess_gb")
+    assert tuple(contributor[name] for name in names) == (0.623457, 10.123457, 10.123457)  # type: ignore[literal-required]
+
+
+def test_a_built_alert_is_not_suppressed_and_names_a_model_only_if_it_has_an_id() -> None:
+    incident = Incident("0123456789abcdef", START)
+    incident.add([hour(0)])
+    alert = build_alert(incident, Policy(), "")
+    assert (alert["suppressed_by"], alert["model_id"]) == ("", "")

@@ -35,6 +35,7 @@ def test_a_new_incident_is_stored_and_notified() -> None:
         "the model's score is -7.500 (below 0 is anomalous), most by the rise over the usual GB (75%) "
         "and hour_of_day (25%)"
     )
+    assert len(alert["reasons"]) == 2
     assert (stored.version, stored.notified_severity) == (1, "medium")
     (message,) = world.outbox.messages
     assert message.startswith("MEDIUM egress: $162 a day in 111122223333 eu-west-1 internet\nMEDIUM   $60.75")
@@ -232,6 +233,17 @@ def test_an_alert_that_exceeds_its_plan_states_by_how_much() -> None:
     assert outcome.suppressed == {}
     assert world.alert["reasons"][-1] == "675.0 GB above expected exceed the 600.0 GB that were planned: the move"
     assert "exceed the 600.0 GB" in world.outbox.messages[0]
+
+
+def test_what_reaches_the_floors_beside_a_plan_is_notified() -> None:
+    def suppressed(min_excess_usd: float) -> bool:
+        world = Detection(Policy(min_excess_usd=min_excess_usd))
+        plan = PlannedEvent("the move", FIRST, FIRST + 24, resource="media", max_gb=1000.0)
+        outcome = world.run([*DAY, *hot(3, 12, 10.0, resource_id="beside")], 0, 24, [plan])  # $5.40 beside it
+        return bool(outcome.suppressed)
+
+    assert not suppressed(5.0)
+    assert suppressed(5.5)
 
 
 def test_what_an_earlier_incident_used_of_a_plan_is_gone_weeks_later() -> None:

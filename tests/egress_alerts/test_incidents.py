@@ -112,6 +112,7 @@ def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() ->
     assert incident.detected == 10 + 8 - 1  # 8 hours, $8: two thirds of the hours that count in full
     assert not find_incidents(Policy(), [], [], lasting(1, 59.9))
     assert find_incidents(Policy(), [], [], lasting(1, 60.0))
+    assert not find_incidents(Policy(), [], [], lasting(24, 4.99 / 24))  # more than 12 hours count no more than 12
 
 
 def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
@@ -121,7 +122,9 @@ def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
         return find_incidents(Policy(), [], [], rows)
 
     assert found(9.0, 1.0)
-    assert not found(9.0, 5.0)
+    assert found(9.0, 3.6)
+    assert found(0.5, 0.1)
+    assert not found(9.0, 3.7)
     assert not found(0.0, 0.0)
 
 

@@ -119,7 +119,8 @@ def test_rows_that_an_earlier_version_scored_count_for_nothing() -> None:
     assert anomalous_hours(scored([row(0)]).drop_columns(["three_day_excess_gb"]), Policy()) == []
 
 
-def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded() -> None:
+@pytest.mark.parametrize("is_estimated", [False, True])
+def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded(is_estimated: bool) -> None:
     amounts = {
         "usage_gb": 80.12345678,
         "expected_usage_gb": 5.12345678,
@@ -132,7 +133,12 @@ def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded() -> None:
         "steady_excess_gb": 1.12345678,
         "usual_steady_excess_gb": 0.52345678,
     }
-    given: dict[str, Any] = {"is_provisional": True, "is_estimated": False, "usage_type": "Out", "operation": "Get"}
+    given: dict[str, Any] = {
+        "is_provisional": True,
+        "is_estimated": is_estimated,
+        "usage_type": "Out",
+        "operation": "Get",
+    }
     series = Series("444455556666", "us-east-1", "AmazonEC2", "inter_az", "i-1")
     (hour,) = anomalous_hours(scored([row(3, **series._asdict(), **given) | amounts], -0.2, 0.01), Policy())
     assert {name: getattr(hour, name) for name in amounts} == {name: round(x, 6) for name, x in amounts.items()}
@@ -145,3 +151,25 @@ def test_features_of_anomalous_hours_are_found_by_hour_and_series() -> None:
     ((key, features),) = anomalous_features(rows, Policy())
     assert key == (FIRST + 2, Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod"))
     assert features == {"ratio": 2.0, "hour_of_day": 2.0}
+
+
+def test_a_window_over_midnight_gives_each_day_its_own_rows_sorted() -> None:
+    new, window = table([row(hour) for hour in (23, 24, 25)]).take([2, 1, 0]), Window(FIRST + 23, FIRST + 26)
+    assert contents(replace_hours(None, new, window, "2026-10-02")) == {23: 80}
+    assert contents(replace_hours(of({47: 3}), new, window, "2026-10-03")) == {24: 80, 25: 80, 47: 3}
+
+
+def test_a_day_without_rows_stays_empty() -> None:
+    assert replace_hours(None, pa.table({}), Window(FIRST, FIRST + 24), "2026-10-02").num_rows == 0
+
+
+@pytest.mark.parametrize("p_value", [None, np.array([0.5], np.float32)])
+def test_scores_have_the_same_types_whatever_the_model_answers(p_value: np.ndarray | None) -> None:
+    def types(rows: pa.Table, p_value: np.ndarray | None) -> dict[str, str]:
+        n = rows.num_rows
+        found = add_scores(rows, np.ones(n, np.int64), np.ones(n, np.float32), p_value, "")
+        return {field.name: str(field.type) for field in found.schema if field.name not in rows.column_names}
+
+    expected = {"is_anomaly": "int8", "anomaly_score": "double", "p_value": "double", "model_id": "string"}
+    one = table([row(0)])
+    assert types(one, p_value) == types(one.slice(0, 0), None) == expected

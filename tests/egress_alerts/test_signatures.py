@@ -131,6 +131,8 @@ def test_a_loop_grows_from_third_to_third(gb: list[float], grows: bool) -> None:
     [
         ((0, 2, 4), True),
         ((0, 2, 3), False),  # two runs are no sawtooth
+        ((*range(3), *range(10, 13), *range(20, 24), *range(30, 34)), False),
+        ((*range(3), *range(10, 14), *range(20, 22)), True),
         ((*range(3), *range(10, 13), *range(20, 23)), True),
         ((*range(4), *range(10, 14), *range(20, 24)), False),
         ((0, *range(10, 14), *range(20, 24)), False),  # most of them are long
