@@ -6,6 +6,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 LEFT_OUT = pytest.StashKey[Counter[str]]()
 LANES = {"slow": "make test-all", "integration": "make test"}
