@@ -56,13 +56,13 @@ def build(output_dir: Path) -> list[Path]:
         }
         descriptions = _feature_descriptions(folder)
         zips = [
-            build_function(name, vendored[packages], descriptions, output_dir / f"{name}.zip")
+            _build_function(name, vendored[packages], descriptions, output_dir / f"{name}.zip")
             for name, packages in FUNCTIONS.items()
         ]
-    return [*zips, build_layer(output_dir / "pyarrow_layer.zip")]
+    return [*zips, _build_layer(output_dir / "pyarrow_layer.zip")]
 
 
-def build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
+def _build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
     """Write a function's zip: its package, the domain if it uses it, and what is vendored, at the root."""
     members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
     if name in USE_EGRESS_ALERTS:
@@ -74,7 +74,7 @@ def build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, 
     return _write(target, members)
 
 
-def build_layer(target: Path) -> Path:
+def _build_layer(target: Path) -> Path:
     """Write the layer's zip: packages under python/, as Lambda unpacks them."""
     with tempfile.TemporaryDirectory() as folder:
         installed = _install(Path(folder), LAYER)

@@ -69,7 +69,7 @@ def read_artifact(path: Path) -> Artifact:
         ) from error
 
 
-def metadata_of(artifact: Artifact) -> dict[str, str]:
+def _metadata_of(artifact: Artifact) -> dict[str, str]:
     """Return what a list of packages shows, and what leads from an alert to a model and its data.
 
     SageMaker accepts letters, numbers, separators and a few signs in these values. Every other character is encoded as
@@ -118,7 +118,7 @@ def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dic
             "ModelDataQuality": {"Statistics": baseline},
         },
         "DriftCheckBaselines": {"ModelDataQuality": {"Statistics": baseline}},
-        "CustomerMetadataProperties": metadata_of(artifact),
+        "CustomerMetadataProperties": _metadata_of(artifact),
         "Domain": "MACHINE_LEARNING",
         "Task": "OTHER",
         "SamplePayloadUrl": f"{where}sample_payload.tar.gz",

@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0, or 2 where the input cannot be used; then one sentence is on stderr and nothing was written.
     """
     try:
-        metrics = train(parse_job(sys.argv[1:] if argv is None else argv, os.environ))
+        metrics = train(_parse_job(sys.argv[1:] if argv is None else argv, os.environ))
     except InputError as error:
         print(f"training_script: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -93,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
+def _parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     """Read the command line and the environment.
 
     Parameters

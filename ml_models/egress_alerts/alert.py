@@ -144,7 +144,7 @@ def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id:
     hours = incident.hours
     contributors = _contributors(incident)
     lead = contributors[0]
-    per_day = excess_usd_per_day(incident)
+    per_day = _excess_usd_per_day(incident)
     account_id = hours[0].series.account_id
     series = Series(account_id, lead["region"], lead["service"], lead["egress_class"], lead["resource_id"])
     cause = likely_cause(incident, series)
@@ -195,7 +195,7 @@ def worst_hour(incident: Incident) -> Hour:
     return min(incident.hours, key=lambda hour: (hour.anomaly_score, hour.hour, hour.series))
 
 
-def excess_usd_per_day(incident: Incident) -> float:
+def _excess_usd_per_day(incident: Incident) -> float:
     """Return the dollars above what was expected that a day costs if it goes on as in its last 24 hours."""
     since = max(incident.start, incident.end - 23)
     excess = sum(hour.excess_usd for hour in incident.hours if hour.hour >= since)

@@ -65,7 +65,7 @@ def is_execution(folder: str) -> bool:
     return _EXECUTION.fullmatch(folder) is not None
 
 
-def delivery_names(paths: Iterable[Path]) -> list[str]:
+def _delivery_names(paths: Iterable[Path]) -> list[str]:
     """Return the name of each file's delivery."""
     return [
         str(path.parent if is_execution(path.parent.name) else path.parent / _PART_NUMBER.sub("", path.name, count=1))
@@ -91,7 +91,7 @@ def find_replaced(engine: Engine, paths: Sequence[Path], kept: str) -> list[str]
         Deliveries of a billing period that contradict each other.
     """
     engine.run("CREATE TABLE replaced (file_number INTEGER, payer_account_id VARCHAR, billing_period VARCHAR)")
-    names = delivery_names(paths)
+    names = _delivery_names(paths)
     deliveries = [
         Delivery(
             name, members := tuple(p for p, n in zip(paths, names, strict=True) if n == name), _executed(members[0])

@@ -89,7 +89,7 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
     def send_to_targets(self: Any, original_event: Any, transform_input: bool = True) -> None:
         if self.scheduled_expression or not self.event_pattern.matches_event(original_event):
             return
-        event = {**original_event, "id": str(uuid.uuid4()), "time": iso_time(original_event.get("time"))}
+        event = {**original_event, "id": str(uuid.uuid4()), "time": _iso_time(original_event.get("time"))}
         event["detail"] = _as_s3_names_it(event["detail"])
         for target in self.targets:
             if ":function:" in target["Arn"]:
@@ -133,7 +133,7 @@ class ScalingTags:
         return Response(json.dumps({"Tags": tags}), mimetype="application/x-amz-json-1.1")
 
 
-def iso_time(moment: Any) -> str:
+def _iso_time(moment: Any) -> str:
     """Write an event's time as EventBridge does; moto gives seconds since 1970."""
     when = datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else datetime.now(UTC)
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")

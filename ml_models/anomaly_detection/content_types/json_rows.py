@@ -236,7 +236,7 @@ def write_records(columns: Mapping[str, list[Any]], content_type: str, envelope:
     """
     if rows_module.is_large(columns) and (lines := _lines_of(columns)) is not None:
         return _framed(lines, content_type, envelope)
-    records = records_of(columns)
+    records = _records_of(columns)
     if content_type == JSON_LINES:
         return "".join(f"{encode(record)}\n" for record in records)
     return envelope[0] + encode(records) + envelope[1]
@@ -282,7 +282,7 @@ def _cells(values: list[Any], kinds: set[type]) -> Any:
     return pa.array(list(map(str, values)) if kinds == {int} else [encode(value) for value in values], pa.string())
 
 
-def records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+def _records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     """Return columns as records."""
     return [
         {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}

@@ -55,7 +55,7 @@ class SparkEngine:
 
     def __init__(self, session: SparkSession | None = None) -> None:
         self._is_own = session is None
-        self._session = session or start_session()
+        self._session = session or _start_session()
         self._scans: dict[str, str] = {}
         self._kept: list[DataFrame] = []
 
@@ -100,7 +100,7 @@ class SparkEngine:
             parts = Path(folder) / "parts"
             with _said_in_a_sentence():
                 self._frame(self._with_views(parse(sql)[0])).write.parquet(parts.absolute().as_uri())
-            join_parts(sorted(parts.glob("part-*.parquet")), path, metadata)
+            _join_parts(sorted(parts.glob("part-*.parquet")), path, metadata)
 
     def _make_empty(self, table: exp.Schema, *, is_kept: bool) -> None:
         name = table.this.name
@@ -158,7 +158,7 @@ class SparkEngine:
         return frame.replace(nulls, None) if nulls else frame
 
 
-def start_session() -> SparkSession:
+def _start_session() -> SparkSession:
     """Start a session as the engine needs it.
 
     Raises
@@ -201,7 +201,7 @@ def _find_java() -> None:
         raise BadInputError(f"there is no Java on the PATH and no JAVA_HOME; {wanted}")
 
 
-def join_parts(parts: Sequence[Path], path: Path, metadata: Mapping[str, str]) -> None:
+def _join_parts(parts: Sequence[Path], path: Path, metadata: Mapping[str, str]) -> None:
     """Write parquet parts one after the other into one file, batch by batch."""
     columns = [pa.field(column.name, column.type) for column in pq.read_schema(parts[0])]
     schema = pa.schema(columns, {name.encode(): text.encode() for name, text in metadata.items()})

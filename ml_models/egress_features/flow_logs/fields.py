@@ -55,7 +55,7 @@ def normal(name: str) -> str:
     return name.strip().lower().replace("-", "_")
 
 
-def recognises(names: Sequence[str]) -> bool:
+def _recognises(names: Sequence[str]) -> bool:
     """Say whether these are the fields of VPC Flow Logs: an interface or an address, and bytes."""
     known = {normal(name) for name in names}
     return "bytes" in known and bool(known & {"interface_id", "srcaddr"})
@@ -74,7 +74,7 @@ def check_fields(path: Path, names: Sequence[str]) -> None:
         raise BadInputError(
             f"{path} is a transit gateway's flow log, and those of VPCs, subnets or interfaces are read"
         )
-    if not recognises(names):
+    if not _recognises(names):
         shown = " ".join(list(names)[:6])
         raise BadInputError(
             f"{path} is no VPC flow log: it begins with {shown[:120]!r}; its header line (or its parquet columns) must "

@@ -68,13 +68,13 @@ def scans_sql(paths: Sequence[Path]) -> str:
     """
     formats: dict[tuple[bool, tuple[str, ...]], list[Path]] = defaultdict(list)
     for path in paths:
-        names = field_names(path)
+        names = _field_names(path)
         check_fields(path, names)
         formats[path.name.endswith(".parquet"), tuple(names)].append(path)
     return " UNION ALL ".join(_scan(files, names, parquet) for (parquet, names), files in sorted(formats.items()))
 
 
-def field_names(path: Path) -> list[str]:
+def _field_names(path: Path) -> list[str]:
     """Return the fields that a file's header line or its parquet schema names.
 
     Raises

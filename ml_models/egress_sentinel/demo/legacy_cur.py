@@ -77,7 +77,7 @@ def _pools(streams: list[Stream], clock: Clock, hour: Ints, stream: Ints) -> lis
     keys = [(line.account_id, line.tariff) for line in streams]
     names = sorted({key for key in keys if key[1]})
     pool = np.array([names.index(key) if key[1] else -1 for key in keys])[stream]
-    month = months_of(clock)[hour]
+    month = _months_of(clock)[hour]
     return [
         (np.array(TIER_BOUNDS_GB[tariff]), np.flatnonzero((pool == number) & (month == which)))
         for number, (_, tariff) in enumerate(names)
@@ -117,7 +117,7 @@ def injected_cost(streams: list[Stream], lines: Lines) -> dict[int, float]:
     return {id(stream): float(usd[index]) for index, stream in enumerate(streams)}
 
 
-def months_of(clock: Clock) -> Ints:
+def _months_of(clock: Clock) -> Ints:
     """Return year x 12 + month - 1 of every hour; int64 of shape (hours,)."""
     start = np.datetime64(clock.start.replace(tzinfo=None), "h")
     months = (start + np.arange(clock.hours)).astype("datetime64[M]")
@@ -131,7 +131,7 @@ def write_months(directory: Path, streams: list[Stream], lines: Lines, clock: Cl
     """
     codes, code_of_line = np.unique(lines.stream * MAX_TIERS + lines.tier, return_inverse=True)
     details = _details(streams, codes)
-    month_of_line = months_of(clock)[lines.hour]
+    month_of_line = _months_of(clock)[lines.hour]
     months = np.unique(month_of_line)
     files = []
     for month in months:

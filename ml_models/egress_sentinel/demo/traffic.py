@@ -133,7 +133,7 @@ SHAPES = {
 }
 
 
-def shape_of(stream: Stream, clock: Clock) -> Floats:
+def _shape_of(stream: Stream, clock: Clock) -> Floats:
     """Return the daily and weekly course in local time, mean 1 while it runs; float64 of shape (hours,)."""
     region = REGIONS.get(stream.region)
     course = SHAPES[stream.shape](*clock.local(region.utc_offset_hours if region else -5))
@@ -154,7 +154,7 @@ def simulate(streams: list[Stream], clock: Clock, rng: np.random.Generator) -> N
         if stream.shape == "constant":
             stream.usage = stream.base * present[index]
         else:
-            course = shape_of(stream, clock) * growth[index] * noise[index] * bursts[index]
+            course = _shape_of(stream, clock) * growth[index] * noise[index] * bursts[index]
             stream.usage = np.round(stream.base * course * present[index], 9)
 
 

@@ -86,7 +86,7 @@ def add_to_file(path: Path, record: Mapping[str, Any]) -> None:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
 
 
-def table_item(record: Mapping[str, Any]) -> dict[str, Any]:
+def _table_item(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record as an item of the alerts table, where the detector looks for it by account and region."""
     causes = [
         {name: Decimal(str(value)) if name in SIZES else value for name, value in cause.items()}
@@ -106,7 +106,7 @@ def put_in_table(dynamodb: Any, table: str, records: Sequence[Mapping[str, Any]]
 
     serialize = TypeSerializer().serialize
     for record in records:
-        item = {name: serialize(value) for name, value in table_item(record).items()}
+        item = {name: serialize(value) for name, value in _table_item(record).items()}
         dynamodb.put_item(TableName=table, Item=item)
 
 
