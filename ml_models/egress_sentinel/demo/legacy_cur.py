@@ -141,7 +141,7 @@ def write_months(directory: Path, streams: list[Stream], lines: Lines, clock: Cl
             "" if month == months[-1] else str(int(hashlib.sha256(f"{payer}{month}".encode()).hexdigest()[:7], 16))
         )
         for name, value in (("bill_invoice_id", invoice), ("bill_payer_account_id", payer)):
-            table = table.append_column(name, pa.array([value] * len(rows), pa.string()))
+            table = table.append_column(name, _repeated(np.zeros(len(rows), np.int32), [value]))
         file = directory / f"year={month // 12}" / f"month={month % 12 + 1}" / "demo-00001.snappy.parquet"
         files.append(_write(table.select(sorted(table.column_names, key=_column_order)), file))
     return files
@@ -155,7 +155,8 @@ def _column_order(name: str) -> tuple[int, str]:
 def _write(table: pa.Table, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.part")
-    pq.write_table(table, beside, compression="snappy")
+    # Texts are dictionaries here because they repeat; whoever reads the file gets plain texts, as from AWS.
+    pq.write_table(table, beside, compression="snappy", store_schema=False)
     return beside.replace(file)
 
 
@@ -170,7 +171,7 @@ def _table(lines: Lines, rows: Ints, details: pa.Table, clock: Clock, month: int
     amount = np.where(billed, lines.amount[rows], 0.0)
     first, after = (np.datetime64(m - 1970 * 12, "M").astype("datetime64[ms]") for m in (month, month + 1))
     columns = {
-        "identity_time_interval": pa.array(intervals).take(pa.array(which)),
+        "identity_time_interval": _repeated(which.astype(np.int32), intervals),
         "bill_billing_period_start_date": _moments(np.full(len(rows), first)),
         "bill_billing_period_end_date": _moments(np.full(len(rows), after)),
         "line_item_usage_start_date": _moments(start),
@@ -193,9 +194,13 @@ def _moments(values: NDArray[np.datetime64]) -> pa.Array:
 
 
 def _details(streams: list[Stream], codes: Ints) -> pa.Table:
-    """Return what hangs on stream and tier alone, all strings, one row for each code."""
+    """Return what hangs on stream and tier alone, all texts in dictionaries, one row for each code."""
     rows = [_detail(streams[code // MAX_TIERS], int(code % MAX_TIERS)) for code in codes]
-    return pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in rows[0]})
+    return pa.table({name: pa.array([row[name] for row in rows], pa.string()).dictionary_encode() for name in rows[0]})
+
+
+def _repeated(indices: NDArray[np.int32], texts: list[str]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(indices), pa.array(texts, pa.string()))
 
 
 def _detail(stream: Stream, tier: int) -> dict[str, str]:
