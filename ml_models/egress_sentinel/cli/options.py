@@ -94,8 +94,8 @@ FeedbackFile = Annotated[
     typer.Option(
         "--feedback",
         metavar="FILE",
-        help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are quiet, "
-        "and training leaves out the hours of what was called true or planned.",
+        help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are "
+        "suppressed, and training leaves out the hours of what was called true or planned.",
     ),
 ]
 AlertsFile = Annotated[
@@ -112,7 +112,7 @@ PlannedFile = Annotated[
         "--planned",
         metavar="FILE",
         help="A calendar of expected transfers (planned.toml or .json; `egress-sentinel planned` checks it): what "
-        "keeps to the plan is quiet, and training leaves its hours out.",
+        "keeps to the plan is suppressed, and training leaves its hours out.",
     ),
 ]
 

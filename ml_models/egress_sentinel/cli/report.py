@@ -25,5 +25,5 @@ def report(
         found = read_alerts(alerts)
         suppressed = [alert for alert in found if alert["suppressed_by"]]
         notified = [alert for alert in found if not alert["suppressed_by"]]
-        write_report(notified, features, output, scored=scored, quiet=suppressed)
+        write_report(notified, features, output, scored=scored, suppressed=suppressed)
         step.result = str(output)

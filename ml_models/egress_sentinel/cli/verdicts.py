@@ -1,4 +1,4 @@
-"""The commands that keep alerts quiet: `feedback` and `planned`."""
+"""The commands that suppress alerts: `feedback` and `planned`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def feedback(
         typer.Option(help="The folder in which `terraform apply` ran: the verdict goes to its alerts table."),
     ] = None,
 ) -> None:
-    """Say of an alert that it was true, false or planned; repeats of the same cause are then quiet.
+    """Record a verdict on an alert: true, false or planned. Similar alerts are then suppressed.
 
-    A new alert is quiet where the same series cause it and each carries at most twice as much, in all and in its
+    A new alert is suppressed when the same series cause it and each carries at most twice as much, in all and in its
     largest day: for thirteen months after `false`, for 60 days after `planned`.
     """
     from egress_sentinel.pipeline import feedback as verdicts
@@ -49,7 +49,7 @@ def planned(
         bool, typer.Option("--json", help="Print JSON and nothing else on stdout, for Terraform's planned_events.")
     ] = False,
 ) -> None:
-    """Check a calendar of planned events, and show what it would keep quiet.
+    """Check a calendar of planned events, and show what it would suppress.
 
     An event has note, from, to (a day: its end), max_gb or max_usd above what is usual; and account, region,
     egress_class, resource (with * and ?), where what is left out is any.

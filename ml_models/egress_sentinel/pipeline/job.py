@@ -119,7 +119,7 @@ def run_job(
             scored=output_dir / "scored",
             labels=labels,
             scored_from=times.until,
-            quiet=result.suppressed,
+            suppressed=result.suppressed,
         )
         step.result = REPORT_FILE
     return JobResult(result.alerts, times)

@@ -33,7 +33,7 @@ def write_report(
     labels: Sequence[Mapping[str, Any]] | None = None,
     scored_from: datetime | None = None,
     title: str = "Egress Sentinel",
-    quiet: Sequence[Alert] = (),
+    suppressed: Sequence[Alert] = (),
     backtest: Backtest | None = None,
 ) -> None:
     """Write one HTML file that needs no network, beside `output` and then renamed.
@@ -54,7 +54,7 @@ def write_report(
         Where learning ended and scoring began.
     title : str
         Heading of the page.
-    quiet : sequence of mapping
+    suppressed : sequence of Alert
         Alerts that people are not told: what was planned, and repeats of what was judged false or planned.
     backtest : Backtest, optional
         What these alerts would have saved; gets a section of its own.
@@ -85,7 +85,7 @@ def write_report(
             total_gb=sum(map(sum, totals.egress_gb.values())),
             total_usd=sum(map(sum, totals.cost_usd.values())),
             has_labels=bool(labels),
-            quiet=[suppressed_line(alert) for alert in quiet],
+            suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source

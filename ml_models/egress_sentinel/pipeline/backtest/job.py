@@ -130,7 +130,7 @@ def run_backtest(
             scored=output_dir / "scored",
             scored_from=result.replayed_from,
             title="Egress Sentinel: backtest",
-            quiet=result.suppressed,
+            suppressed=result.suppressed,
             backtest=result,
         )
         step.result = REPORT_FILE
