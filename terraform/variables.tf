@@ -223,12 +223,13 @@ variable "alert_policy" {
         (o.account != null || o.egress_class != null) &&
         can(regex("^[0-9]{12}$", coalesce(o.account, "000000000000"))) &&
         contains([
-          "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "other_egress",
-          "nat_gateway", "transit_gateway", "vpc_endpoint", "vpc_peering", "s3_acceleration", "s3_replication_time_control",
+          "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "nat_gateway", "transit_gateway",
+          "vpc_endpoint", "vpc_lattice", "classic_load_balancer", "global_accelerator", "s3_acceleration", "s3_replication_time_control",
+          "s3_mrap", "unclassified_transfer",
         ], coalesce(o.egress_class, "internet"))
       )
     ])
-    error_message = "Each of alert_policy.overrides has an account (12 digits), an egress_class, or both; classes are internet, inter_region, inter_az, cloudfront, cloudfront_origin, direct_connect, vpn, other_egress, nat_gateway, transit_gateway, vpc_endpoint, vpc_peering, s3_acceleration and s3_replication_time_control."
+    error_message = "Each of alert_policy.overrides has an account (12 digits), an egress_class, or both; classes are internet, inter_region, inter_az, cloudfront, cloudfront_origin, direct_connect, vpn, nat_gateway, transit_gateway, vpc_endpoint, vpc_lattice, classic_load_balancer, global_accelerator, s3_acceleration, s3_replication_time_control, s3_mrap and unclassified_transfer."
   }
 
   validation {
@@ -289,8 +290,9 @@ variable "planned_events" {
       for event in var.planned_events :
       can(regex("^[0-9]{12}$", coalesce(event.account, "000000000000"))) &&
       contains([
-        "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "other_egress",
-        "nat_gateway", "transit_gateway", "vpc_endpoint", "vpc_peering", "s3_acceleration", "s3_replication_time_control",
+        "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "nat_gateway", "transit_gateway",
+        "vpc_endpoint", "vpc_lattice", "classic_load_balancer", "global_accelerator", "s3_acceleration", "s3_replication_time_control",
+        "s3_mrap", "unclassified_transfer",
       ], coalesce(event.egress_class, "internet"))
     ])
     error_message = "The account of planned_events is 12 digits, and egress_class one of those of alert_policy.overrides."

@@ -15,9 +15,12 @@ _FEES = {
     "nat_gateway",
     "transit_gateway",
     "vpc_endpoint",
-    "vpc_peering",
+    "vpc_lattice",
+    "classic_load_balancer",
+    "global_accelerator",
     "s3_acceleration",
     "s3_replication_time_control",
+    "s3_mrap",
 }
 _WHERE_TO = {
     "internet": "to the internet",
@@ -30,9 +33,13 @@ _WHERE_TO = {
     "nat_gateway": "through a NAT gateway",
     "transit_gateway": "through a transit gateway",
     "vpc_endpoint": "through a VPC endpoint",
-    "vpc_peering": "over VPC peering",
+    "vpc_lattice": "through VPC Lattice",
+    "classic_load_balancer": "through a Classic Load Balancer",
+    "global_accelerator": "through Global Accelerator",
     "s3_acceleration": "with S3 transfer acceleration",
     "s3_replication_time_control": "with S3 replication time control",
+    "s3_mrap": "through an S3 Multi-Region Access Point",
+    "unclassified_transfer": "as data transfer of an unknown kind",
 }
 
 

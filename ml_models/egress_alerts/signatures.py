@@ -80,7 +80,11 @@ _BY_CLASS = {
     "vpn": "flow logs by destination behind the VPN; a backup or migration over the tunnel",
     "transit_gateway": "transit gateway flow logs by attachment pair; a route that takes a detour",
     "vpc_endpoint": "flow logs of the endpoint's interfaces by source; for S3 and DynamoDB a gateway endpoint is free",
-    "vpc_peering": "flow logs with the peered VPC's range as destination; what was deployed there lately",
+    "vpc_lattice": "the Lattice service's access log by caller; what was deployed there lately",
+    "classic_load_balancer": "the load balancer's access log by client; what was deployed behind it lately",
+    "global_accelerator": "the accelerator's flow logs by client location; whether its listeners need acceleration",
+    "s3_mrap": "the access point's buckets by request; whether the clients need a Multi-Region Access Point",
+    "unclassified_transfer": "the usage type in AWS's price list; what was deployed in the hours before the start",
     "s3_acceleration": "the bucket's access log; whether the clients need transfer acceleration",
     "s3_replication_time_control": "the bucket's replication rules and when they were changed",
 }

@@ -8,19 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from egress_features.checks import (
-    check_duplicates,
-    check_granularity,
-    check_history,
-    excluded_lines,
-)
+from egress_features.checks import check_duplicates, check_history
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
 from egress_features.feature_file import write_features
 from egress_features.flow_logs.estimate import estimate_hours
 from egress_features.output import atomic_write
 from egress_features.queries import read_sql
-from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
+from egress_features.reading import KEPT, read_lines
 from egress_features.schema import schema_hash, schema_json
 from egress_features.watermarks import late_services, make_watermarks
 
@@ -39,7 +34,7 @@ MIN_HISTORY_DAYS = 8
 class FeaturesSummary:
     """What went in and what came out.
 
-    `excluded` is the number of egress lines and their dollars by line item type; `notes` are sentences for a person.
+    `left_out` is the number of egress lines and their dollars by reason; `notes` are sentences for a person.
     Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
     the lines of a service can be taken as complete.
     """
@@ -52,7 +47,7 @@ class FeaturesSummary:
     end_hour_utc: datetime
     accounts: list[str]
     complete_until_utc: dict[str, datetime] = field(default_factory=dict)
-    excluded: dict[str, tuple[int, float]] = field(default_factory=dict)
+    left_out: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -96,10 +91,7 @@ def build_features(
             raise BadInputError(
                 f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
             )
-        excluded, sentences = excluded_lines(runner, KEPT_LINE_ITEM_TYPES)
-        notes += sentences
         check_duplicates(runner, paths)
-        check_granularity(runner, paths)
         complete = make_watermarks(runner, KEPT)
         notes += late_services(runner, complete)
         records = 0
@@ -123,13 +115,21 @@ def build_features(
             end_hour_utc=end,
             accounts=[row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series ORDER BY account_id")],
             complete_until_utc=complete,
-            excluded=excluded,
+            left_out=_left_out(runner),
             notes=notes,
         )
 
 
 def _count(runner: Engine, table: str) -> int:
     return int(runner.rows(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+
+def _left_out(runner: Engine) -> dict[str, tuple[int, float]]:
+    rows = runner.rows(
+        "SELECT left_out, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines WHERE left_out <> '' "
+        "GROUP BY left_out ORDER BY left_out"
+    )
+    return {str(why): (int(count), float(cost)) for why, count, cost in rows}
 
 
 def _named(paths: Sequence[Path]) -> str:

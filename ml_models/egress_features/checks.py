@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
-from egress_features.sources.line_items import month_sql
+from egress_features.sources.line_items import month_sql, same_kind_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,26 +14,34 @@ if TYPE_CHECKING:
 
     from egress_features.engines import Engine
 
+GRANULARITY = "granularity: "
+_DOLLARS, _NO_TIME = "USD", "no time"
 
-def check_currency(engine: Engine) -> None:
-    """Refuse AWS's line items in anything but US dollars.
+
+def foreign_currencies(engine: Engine) -> list[str]:
+    """Return the currencies of AWS's lines other than US dollars, which are left out.
 
     Raises
     ------
     BadInputError
-        Another currency, or several.
+        Most lines are in one of them.
     """
     rows = engine.rows(
-        "SELECT DISTINCT currency FROM line_groups WHERE currency <> '' AND provider = 'AWS' ORDER BY currency"
+        "SELECT currency, SUM(lines) FROM line_groups WHERE provider = 'AWS' GROUP BY currency ORDER BY 2 DESC, 1"
     )
-    currencies = [row[0] for row in rows]
-    if len(currencies) > 1:
+    foreign = [(str(name), int(count)) for name, count in rows if name not in ("", _DOLLARS)]
+    in_dollars = sum(int(count) for name, count in rows if name in ("", _DOLLARS))
+    if foreign and sum(count for _, count in foreign) > in_dollars:
+        names = " and ".join(name for name, _ in foreign)
         raise BadInputError(
-            f"the exports mix the currencies {', '.join(currencies)}, and adding them up would make no sense: "
-            "give exports in USD alone"
+            f"most lines of the exports are in {names}; thresholds and prices here are in USD, so give exports in USD"
         )
-    if currencies and currencies != ["USD"]:
-        raise BadInputError(f"the exports are in {currencies[0]}; thresholds and prices here are in USD, give those")
+    return sorted(name for name, _ in foreign)
+
+
+def in_dollars(table: str, foreign: Sequence[str]) -> str:
+    """Return the SQL condition, if one is needed, that leaves the lines in other currencies out."""
+    return f" AND {table}.currency IN ('', '{_DOLLARS}')" if foreign else ""
 
 
 def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
@@ -65,12 +73,11 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
         SELECT l.file_number, l.line_item_id, l.time_interval
         FROM line_items AS l
         JOIN usage_types AS t
-          ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
-          AND t.charge_description = l.charge_description AND t.region_id = l.region_id
+          ON {same_kind_sql("t", "l")}
         LEFT JOIN replaced AS r
           ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
           AND r.billing_period = {month_sql("l.billing_period_start")}
-        WHERE r.file_number IS NULL AND l.provider = 'AWS' AND l.line_item_id <> ''
+        WHERE r.file_number IS NULL AND l.provider = 'AWS' AND l.line_item_id <> '' AND t.charge <> 'free'
         """
     )
     twice = engine.rows(
@@ -95,26 +102,44 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     )
 
 
-def check_granularity(engine: Engine, paths: Sequence[Path]) -> None:
-    """Refuse lines that span more than an hour, or that have no time.
+def find_granularity(engine: Engine, paths: Sequence[Path], kept: str) -> str:
+    """Return "hour" or "day": what most data-transfer lines of the bill span; the others are left out.
+
+    Parameters
+    ----------
+    engine : Engine
+        With the table read_lines.
+    paths : sequence of Path
+        The files by file_number.
+    kept : str
+        SQL list of the line item types that bill usage.
 
     Raises
     ------
     BadInputError
-        Names the first file with such lines.
+        Most lines span longer, or have no time. Names the first file with such lines.
     """
-    timeless, first = engine.rows("SELECT COUNT(*), MIN(file_number) FROM kept_lines WHERE hour_utc IS NULL")[0]
-    if timeless:
-        raise BadInputError(f"{paths[first]} has {timeless:,} data-transfer lines without the time of the usage")
-    count, longest, number = engine.rows(
-        "SELECT COUNT(*), MAX(DATE_DIFF('hour', start_utc, end_utc)), MIN(file_number) FROM kept_lines "
-        "WHERE DATE_DIFF('hour', start_utc, end_utc) > 1"
-    )[0]
-    if count:
+    rows = engine.rows(
+        "SELECT granularity, COUNT(*), MIN(file_number), MAX(DATE_DIFF('hour', start_utc, end_utc)) FROM read_lines "
+        f"WHERE line_item_type IN ({kept}) GROUP BY granularity"
+    )
+    found = {str(name): (int(count), int(number), hours) for name, count, number, hours in rows}
+    counts = {name: found.get(name, (0, 0, 0))[0] for name in ("hour", "day")}
+    granularity = "day" if counts["day"] > counts["hour"] else "hour"
+    others = {name: values for name, values in found.items() if name not in counts}
+    if sum(count for count, *_ in others.values()) <= sum(counts.values()):
+        return granularity
+    name = max(others, key=lambda other: others[other][0])
+    count, number, hours = others[name]
+    if name == _NO_TIME:
         raise BadInputError(
-            f"{paths[number]} has {count:,} data-transfer lines that span up to {longest} hours: "
-            "an export with hourly time granularity is needed"
+            f"{paths[number]} has {count:,} data-transfer lines without the time of the usage: give an export with the "
+            "start of each line's usage"
         )
+    raise BadInputError(
+        f"{paths[number]} has {count:,} data-transfer lines that span up to {hours} hours: an export with hourly or "
+        "daily time granularity is needed"
+    )
 
 
 def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
@@ -135,20 +160,49 @@ def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
     return first, last
 
 
-def excluded_lines(engine: Engine, kept: Sequence[str]) -> tuple[dict[str, tuple[int, float]], list[str]]:
-    """Return egress lines and dollars of the line item types that are left out, and a sentence for each."""
-    names = ", ".join(f"'{name}'" for name in kept)
+def notes_on_left_out(engine: Engine, paths: Sequence[Path], foreign: Sequence[str]) -> list[str]:
+    """Return a sentence for each reason why charged lines do not count, with their number and dollars."""
     rows = engine.rows(
-        "SELECT line_item_type, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines "
-        f"WHERE line_item_type NOT IN ({names}) GROUP BY line_item_type ORDER BY line_item_type"
+        "SELECT left_out, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE), MIN(file_number), "
+        "MAX(DATE_DIFF('hour', start_utc, end_utc)) FROM egress_lines WHERE left_out <> '' "
+        "GROUP BY left_out ORDER BY left_out"
     )
-    excluded = {str(kind): (int(count), float(cost)) for kind, count, cost in rows}
-    return excluded, [
-        f"{count:,} data-transfer lines of type {kind or '(none)'} ({_dollars(cost)}) are left out: "
-        "they move dollars without moving bytes"
-        for kind, (count, cost) in excluded.items()
+    sentences = [
+        _left_out(str(why), _transfer_lines(int(count), float(cost)), paths[int(number)], hours)
+        for why, count, cost, number, hours in rows
     ]
+    return [*sentences, *_in_other_currencies(engine, foreign)]
 
 
-def _dollars(cost: float) -> str:
-    return f"{'-' if cost < 0 else ''}${abs(cost):,.2f}"
+def _left_out(why: str, lines: str, path: Path, hours: int | None) -> str:
+    line_item_type, _, granularity = why.partition(GRANULARITY)
+    if "Discount" in why:
+        return f"{lines} left out as {why}: the dollars of alerts are before this discount"
+    if line_item_type:
+        return f"{lines} left out as {why}: they move dollars without moving bytes"
+    if granularity == _NO_TIME:
+        return f"{lines} left out, because they have no time of usage; the first is in {path}"
+    return (
+        f"{lines} left out, because they span up to {hours} hours, unlike the rest of the bill; the first is in {path}"
+    )
+
+
+def _transfer_lines(count: int, cost: float) -> str:
+    """Say how many lines of how many dollars, up to the verb."""
+    is_one = count == 1
+    amount = f"{'-' if cost < 0 else ''}${abs(cost):,.2f}"
+    return f"{count:,} data-transfer line{'' if is_one else 's'} ({amount}) {'is' if is_one else 'are'}"
+
+
+def _in_other_currencies(engine: Engine, foreign: Sequence[str]) -> list[str]:
+    if not foreign:
+        return []
+    rows = engine.rows(
+        "SELECT currency, SUM(lines), CAST(SUM(cost_usd) AS DOUBLE) FROM line_groups "
+        f"WHERE provider = 'AWS' AND currency NOT IN ('', '{_DOLLARS}') GROUP BY currency ORDER BY currency"
+    )
+    return [
+        f"left out: {int(count):,} line{'s' if count > 1 else ''} in {currency} ({cost:,.2f} {currency}), because the "
+        f"bill is in {_DOLLARS}"
+        for currency, count, cost in rows
+    ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egress_features.charge_descriptions import usage_type_of
-from egress_features.checks import check_currency
+from egress_features.checks import find_granularity, foreign_currencies, in_dollars, notes_on_left_out
 from egress_features.restatement import find_replaced
 from egress_features.sources import NO_LINE_ITEMS, read_export
-from egress_features.sources.line_items import month_sql
-from egress_features.usage_types import UsageType, classify
+from egress_features.sources.line_items import KIND, month_sql, same_kind_sql
+from egress_features.usage_types import LOOKS_LIKE_TRANSFER, UNCLASSIFIED, classify, rule_of, split_prefix, unclassified
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
     from egress_features.engines import Engine
     from egress_features.sources import Export
+    from egress_features.usage_types import UsageType
 
 KEPT_LINE_ITEM_TYPES = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
 KEPT = ", ".join(f"'{name}'" for name in KEPT_LINE_ITEM_TYPES)
 # A month's invoice is issued in its first days after; exports that do not say so count as invoiced from then on.
 INVOICE_DAYS = 5
-_EDGE_CLASS = "cloudfront"
 
 
 def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
     """Read exports and make these tables and views.
 
     - line_groups: every line, added up by file, payer, billing period, hour and what it is for
-    - usage_types: what each distinct kind of line means, egress alone
+    - usage_types: what each distinct kind of data-transfer line means; `charge` is traffic, fee, free, or unknown for
+      a kind that costs money and that no rule knows
     - replaced: the billing periods of files that another delivery replaces
     - counted_groups: the line_groups that are not replaced
-    - egress_lines: the data-transfer lines of every line item type; kept_lines: those that bill usage
+    - egress_lines: the charged data-transfer lines; `left_out` says why a line does not count, "" for those that do
+    - kept_lines: the lines that count. Where the bill has no resource ids, `resource_id` names the operation
+    - granularity: one row, whether the bill is daily (`is_daily`)
     - data_hours: first and last hour of the usage lines, egress or not
 
     Returns
@@ -43,17 +46,26 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     Raises
     ------
     BadInputError
-        No export, another currency, or a billing period of which two deliveries contradict each other.
+        No export, mostly another currency or granularity, or a billing period of which two deliveries contradict each
+        other.
     """
     exports = [read_export(path) for path in paths]
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
     _make_line_groups(engine)
-    check_currency(engine)
-    _make_read_lines(engine, _make_usage_types(engine))
-    notes = find_replaced(engine, paths, KEPT)
-    _make_egress_lines(engine)
-    return exports, [*_other_providers(engine), *_described(engine), *notes]
+    foreign = foreign_currencies(engine)
+    _make_read_lines(engine, _make_usage_types(engine), foreign)
+    granularity = find_granularity(engine, paths, KEPT)
+    notes = find_replaced(engine, paths, granularity, KEPT)
+    _make_egress_lines(engine, granularity, foreign)
+    return exports, [
+        *_other_providers(engine),
+        *_described(engine),
+        *notes,
+        *notes_on_left_out(engine, paths, foreign),
+        *_unclassified(engine),
+        *_without_resources(engine),
+    ]
 
 
 def _make_line_groups(engine: Engine) -> None:
@@ -61,99 +73,136 @@ def _make_line_groups(engine: Engine) -> None:
         f"""
         CREATE TABLE line_groups AS
         SELECT file_number, payer_account_id, {month_sql("billing_period_start")} AS billing_period, provider, currency,
-          line_item_type, service, usage_type, operation, charge_description, region_id,
+          line_item_type, service, usage_type, operation, charge_description, region_id, is_transfer,
           DATE_TRUNC('hour', start_utc) AS hour_utc,
           SUM(lines) AS lines, SUM(cost_usd) AS cost_usd, MAX(has_invoice) AS has_invoice
         FROM (
           -- Every line of every export: times are as the files have them.
           SELECT file_number, payer_account_id, billing_period_start, provider, currency, line_item_type, service,
-            usage_type, operation, charge_description, region_id, start_utc,
+            usage_type, operation, charge_description, region_id, is_transfer, start_utc,
             COUNT(*) AS lines, SUM(cost_usd) AS cost_usd, MAX(CASE WHEN has_invoice THEN 1 ELSE 0 END) AS has_invoice
           FROM line_items
           GROUP BY file_number, payer_account_id, billing_period_start, provider, currency, line_item_type, service,
-            usage_type, operation, charge_description, region_id, start_utc
+            usage_type, operation, charge_description, region_id, is_transfer, start_utc
         ) AS moments
         GROUP BY file_number, payer_account_id, {month_sql("billing_period_start")}, provider, currency, line_item_type,
-          service, usage_type, operation, charge_description, region_id, DATE_TRUNC('hour', start_utc)
+          service, usage_type, operation, charge_description, region_id, is_transfer, DATE_TRUNC('hour', start_utc)
         """
     )
 
 
 def _make_usage_types(engine: Engine) -> list[str]:
-    """Classify each distinct kind of line once, for SQL to join with; return the usage types of egress."""
+    """Classify each distinct kind of line once, for SQL to join with; return the usage types to read line by line."""
     engine.run(
         "CREATE TABLE usage_types (usage_type VARCHAR, service VARCHAR, operation VARCHAR, "
-        "charge_description VARCHAR, region_id VARCHAR, "
-        "shown_usage_type VARCHAR, region VARCHAR, egress_class VARCHAR, is_processing_fee BOOLEAN)"
+        "charge_description VARCHAR, region_id VARCHAR, is_transfer BOOLEAN, "
+        "shown_usage_type VARCHAR, region VARCHAR, egress_class VARCHAR, charge VARCHAR)"
     )
+    kind_columns = ", ".join(KIND)
     kinds = engine.rows(
-        "SELECT DISTINCT usage_type, service, operation, charge_description, region_id FROM line_groups "
-        "WHERE provider = 'AWS'"
+        f"SELECT {kind_columns}, MAX(CASE WHEN cost_usd <> 0 THEN 1 ELSE 0 END) FROM line_groups "
+        f"WHERE provider = 'AWS' GROUP BY {kind_columns}"
     )
-    known = [(kind, _meaning(*kind)) for kind in kinds]
-    rows = [(*kind, meaning[0], *meaning[1]) for kind, meaning in known if meaning is not None]
+    known = [(kind, _meaning(*kind, costs=bool(costs))) for *kind, costs in kinds]
+    rows = [(*kind, *meaning) for kind, meaning in known if meaning is not None]
     if rows:
         engine.insert("usage_types", rows)
-    return sorted({row[0] for row in rows})
+    return sorted({row[0] for row in rows if row[-1] != "free"})
 
 
 def _meaning(
-    usage_type: str, service: str, operation: str, charge_description: str, region_id: str
-) -> tuple[str, UsageType] | None:
-    """Return the usage type to show and what it means; the region from `region_id` where the type does not say it."""
+    usage_type: str,
+    service: str,
+    operation: str,
+    charge_description: str,
+    region_id: str,
+    is_transfer: bool,
+    *,
+    costs: bool,
+) -> tuple[str, str, str, str] | None:
+    """Return the usage type to show, region, class and charge of a kind of line; None for what is no data transfer."""
     shown = usage_type or usage_type_of(charge_description)
+    rule = rule_of(shown, service, operation)
+    if rule is not None and not rule.egress_class:
+        return None
     meaning = classify(shown, service, operation)
+    charge = "unknown" if meaning is None else str(meaning.charge)
+    if charge not in ("traffic", "fee") and costs and (rule or is_transfer or LOOKS_LIKE_TRANSFER.search(shown)):
+        # A line that AWS charges for is not free, whatever its rule says.
+        meaning, charge = unclassified(shown), "unknown"
     if meaning is None:
         return None
-    is_unsaid = not usage_type or meaning.region.startswith("unknown:")
-    if region_id and is_unsaid and meaning.egress_class != _EDGE_CLASS:
-        meaning = meaning._replace(region=region_id)
-    return shown, meaning
+    return shown, _region(meaning, usage_type, region_id), meaning.egress_class, charge
 
 
-def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
-    """Make the egress lines of every delivery; which of them count is decided afterwards.
+def _region(meaning: UsageType, usage_type: str, region_id: str) -> str:
+    """Return the region, from `region_id` where the usage type does not say it."""
+    has_place = meaning.egress_class == "direct_connect" and not split_prefix(usage_type)[0]
+    is_unsaid = not usage_type or meaning.region.startswith("unknown:") or has_place
+    is_edge = meaning.region.startswith("edge")
+    return region_id if region_id and is_unsaid and not is_edge else meaning.region
+
+
+def _make_read_lines(engine: Engine, usage_types: Sequence[str], foreign: Sequence[str]) -> None:
+    """Make the charged data-transfer lines of every delivery; which of them count is decided afterwards.
 
     The usage types stand in the query itself: all other columns are then read where one of them stands, no further.
     """
-    texts = ", ".join("'" + name.replace("'", "''") + "'" for name in usage_types) or "NULL"
     open_from = engine.rows(
         f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "
         f"WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
     )[0][0]
     month = month_sql("l.billing_period_start")
+    hours = "DATE_DIFF('hour', l.start_utc, l.end_utc)"
     engine.run(
         f"""
         CREATE TABLE read_lines AS
         SELECT l.file_number, l.start_utc, l.end_utc,
           l.payer_account_id, {month} AS billing_period, l.account_id, l.service,
           t.shown_usage_type AS usage_type, l.operation, l.resource_id, l.line_item_type, l.usage_amount, l.cost_usd,
-          t.region, t.egress_class, t.is_processing_fee, DATE_TRUNC('hour', l.start_utc) AS hour_utc,
+          t.region, t.egress_class, t.charge, t.charge <> 'traffic' AS is_processing_fee,
+          DATE_TRUNC('hour', l.start_utc) AS hour_utc,
+          CASE WHEN l.start_utc IS NULL THEN 'no time' WHEN {hours} IS NULL OR {hours} <= 1 THEN 'hour'
+            WHEN {hours} BETWEEN 23 AND 25 THEN 'day' ELSE 'longer' END AS granularity,
           CASE WHEN COALESCE(l.has_invoice, {month} < '{open_from or ""}') THEN 0 ELSE 1 END AS is_provisional
         FROM line_items AS l
         JOIN usage_types AS t
-          ON t.usage_type = l.usage_type AND t.service = l.service AND t.operation = l.operation
-          AND t.charge_description = l.charge_description AND t.region_id = l.region_id
-        WHERE l.provider = 'AWS' AND l.usage_type IN ({texts})
+          ON {same_kind_sql("t", "l")}
+        WHERE l.provider = 'AWS' AND l.usage_type IN ({_texts(usage_types)}) AND t.charge <> 'free'
+          AND (t.charge <> 'unknown' OR l.cost_usd <> 0){in_dollars("l", foreign)}
         """
     )
 
 
-def _make_egress_lines(engine: Engine) -> None:
-    for view, source in (("egress_lines", "read_lines"), ("counted_groups", "line_groups")):
+def _make_egress_lines(engine: Engine, granularity: str, foreign: Sequence[str]) -> None:
+    why = f"""CASE WHEN line_item_type NOT IN ({KEPT}) THEN COALESCE(NULLIF(line_item_type, ''), '(no type)')
+      WHEN granularity <> '{granularity}' THEN 'granularity: ' || granularity ELSE '' END"""
+    for view, source, more in (
+        ("egress_lines", "read_lines", f", {why} AS left_out"),
+        ("counted_groups", "line_groups", ""),
+    ):
         engine.run(
             f"""
-            CREATE VIEW {view} AS SELECT l.* FROM {source} AS l
+            CREATE VIEW {view} AS SELECT l.*{more} FROM {source} AS l
             LEFT JOIN replaced AS r
               ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
               AND r.billing_period = l.billing_period
             WHERE r.file_number IS NULL
             """
         )
-    engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")
+    resource = "resource_id" if has_resources(engine) else "operation"
+    engine.run(
+        f"""
+        CREATE VIEW kept_lines AS SELECT file_number, hour_utc, start_utc, end_utc, account_id, region, service,
+          egress_class, {resource} AS resource_id, is_processing_fee, usage_type, operation, usage_amount, cost_usd,
+          is_provisional
+        FROM egress_lines WHERE left_out = ''
+        """
+    )
+    engine.run(f"CREATE TABLE granularity AS SELECT {'TRUE' if granularity == 'day' else 'FALSE'} AS is_daily")
     engine.run(
         "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "
-        f"FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
+        f"FROM counted_groups AS g WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'{in_dollars('g', foreign)}"
     )
 
 
@@ -178,3 +227,37 @@ def _described(engine: Engine) -> list[str]:
         f"{int(count):,} lines of {files} file{'s' if files > 1 else ''} have no usage type (x_UsageType, SkuMeter) "
         "and are read by their description"
     ]
+
+
+def has_resources(engine: Engine) -> bool:
+    """Whether any data-transfer line of the bill has a resource id."""
+    return bool(engine.rows("SELECT file_number FROM egress_lines WHERE resource_id <> '' LIMIT 1"))
+
+
+def _without_resources(engine: Engine) -> list[str]:
+    if has_resources(engine) or not engine.rows("SELECT file_number FROM egress_lines LIMIT 1"):
+        return []
+    return [
+        "the bill has no resource ids: its series are account, region, service, class and operation; create the export "
+        "with resource ids to see which resource sends"
+    ]
+
+
+def _unclassified(engine: Engine) -> list[str]:
+    rows = engine.rows(
+        "SELECT usage_type, service, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE) FROM egress_lines "
+        f"WHERE egress_class = '{UNCLASSIFIED}' AND left_out = '' GROUP BY usage_type, service ORDER BY 4 DESC, 1, 2"
+    )
+    if not rows:
+        return []
+    named = ", ".join(f"{kind or '(no usage type)'} of {service} (${cost:,.2f})" for kind, service, _, cost in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    count, cost_usd = sum(row[2] for row in rows), sum(row[3] for row in rows)
+    return [
+        f"{UNCLASSIFIED}: {count:,} charged line{'s' if count > 1 else ''} (${cost_usd:,.2f}) of a usage type that is "
+        f"not known and looks like data transfer: {named}{more}"
+    ]
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values) or "NULL"

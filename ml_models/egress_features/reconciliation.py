@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow.parquet as pq
 
 from egress_features.engines import DuckDBEngine
 from egress_features.reading import KEPT, read_lines
+from egress_features.sources.line_items import same_kind_sql
+from egress_features.usage_types import UNCLASSIFIED
 from egress_features.watermarks import make_watermarks
 
 if TYPE_CHECKING:
@@ -23,43 +25,54 @@ if TYPE_CHECKING:
 CENT = Decimal("0.01")
 
 
+class Part(NamedTuple):
+    """Lines and dollars of a file that went one way."""
+
+    lines: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
 @dataclass(frozen=True)
 class FileReconciliation:
     """The lines and dollars of a file, and where they went.
 
-    `input_lines` and `input_usd` are counted in the file itself, past the mapping of its columns. `excluded` is the
-    number and the dollars of the data-transfer lines that are left out, by line item type; `replaced` those of billing
-    periods that a newer delivery replaces, egress or not.
+    `input` is counted in the file itself, past the mapping of its columns. `traffic`, `fees` and `unclassified` are the
+    data transfer that is watched: bytes, fees on bytes that another line counts, and charged lines of a kind that is
+    not known. `free` is what AWS never charges for. `left_out` is charged data transfer that does not count, by reason:
+    the line item type, the currency or the granularity. `replaced` is what a newer delivery of the billing period
+    replaces, data transfer or not.
     """
 
     path: Path
     kind: str
     billing_periods: tuple[str, ...]
-    input_lines: int
-    input_usd: Decimal
-    egress: tuple[int, Decimal]
-    excluded: dict[str, tuple[int, Decimal]]
-    not_egress: tuple[int, Decimal]
-    other_providers: tuple[int, Decimal]
-    replaced: tuple[int, Decimal]
+    input: Part
+    traffic: Part
+    fees: Part
+    unclassified: Part
+    free: Part
+    left_out: dict[str, Part]
+    not_transfer: Part
+    other_providers: Part
+    replaced: Part
 
     @property
-    def difference_lines(self) -> int:
-        """Lines of the file that are nowhere, or, below zero, twice."""
-        return self.input_lines - sum(lines for lines, _ in self._parts())
-
-    @property
-    def difference_usd(self) -> Decimal:
-        """Dollars of the file that are nowhere, or somewhere too much."""
-        return self.input_usd - sum((usd for _, usd in self._parts()), Decimal(0))
+    def difference(self) -> Part:
+        """Lines and dollars of the file that are nowhere, or, below zero, twice."""
+        parts = [*(getattr(self, name) for name in PARTS), *self.left_out.values()]
+        return Part(
+            self.input.lines - sum(part.lines for part in parts),
+            self.input.cost_usd - sum((part.cost_usd for part in parts), Decimal(0)),
+        )
 
     @property
     def is_met(self) -> bool:
         """Whether every line is accounted for, and every dollar to the cent."""
-        return self.difference_lines == 0 and abs(self.difference_usd) < CENT / 2
+        return self.difference.lines == 0 and abs(self.difference.cost_usd) < CENT / 2
 
-    def _parts(self) -> list[tuple[int, Decimal]]:
-        return [self.egress, *self.excluded.values(), self.not_egress, self.other_providers, self.replaced]
+
+# The ways of a line that have one part each.
+PARTS = ("traffic", "fees", "unclassified", "free", "not_transfer", "other_providers", "replaced")
 
 
 @dataclass(frozen=True)
@@ -97,66 +110,60 @@ def reconcile(exports: Sequence[Path]) -> Reconciliation:
     return Reconciliation(files, watermarks, tuple(notes))
 
 
-def _parts(engine: Engine) -> dict[tuple[int, str, str], tuple[int, Decimal]]:
-    """Return lines and dollars by file, part and line item type; the types of excluded lines alone."""
+def _parts(engine: Engine) -> dict[tuple[int, str, str], Part]:
+    """Return lines and dollars by file, part and reason; only what is left out has reasons."""
     rows = engine.rows(
         f"""
-        SELECT file_number, CASE WHEN line_item_type IN ({KEPT}) THEN 'egress' ELSE 'excluded' END AS part,
-          CASE WHEN line_item_type IN ({KEPT}) THEN '' ELSE line_item_type END AS name, COUNT(*), SUM(cost_usd)
-        FROM egress_lines GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT g.file_number, CASE WHEN g.provider = 'AWS' THEN 'not_egress' ELSE 'other_providers' END, '',
-          SUM(g.lines), SUM(g.cost_usd)
-        FROM counted_groups AS g
-        LEFT JOIN usage_types AS t
-          ON t.usage_type = g.usage_type AND t.service = g.service AND t.operation = g.operation
-          AND t.charge_description = g.charge_description AND t.region_id = g.region_id AND g.provider = 'AWS'
-        WHERE t.egress_class IS NULL
-        GROUP BY 1, 2, 3
-        UNION ALL
-        SELECT g.file_number, 'replaced', '', SUM(g.lines), SUM(g.cost_usd)
-        FROM line_groups AS g
-        JOIN replaced AS r
-          ON r.file_number = g.file_number AND r.payer_account_id = g.payer_account_id
-          AND r.billing_period = g.billing_period
-        GROUP BY 1, 2, 3
+        SELECT file_number, part, reason, SUM(lines), SUM(cost_usd) FROM (
+          SELECT file_number, CASE WHEN left_out <> '' THEN 'left_out' WHEN egress_class = '{UNCLASSIFIED}'
+            THEN 'unclassified' WHEN is_processing_fee THEN 'fees' ELSE 'traffic' END AS part, left_out AS reason,
+            1 AS lines, cost_usd
+          FROM egress_lines
+          UNION ALL
+          SELECT l.file_number, CASE WHEN l.provider <> 'AWS' THEN 'other_providers'
+            WHEN l.currency NOT IN ('', 'USD') THEN 'left_out' WHEN t.charge = 'free' THEN 'free'
+            ELSE 'not_transfer' END, CASE WHEN l.provider = 'AWS' AND l.currency NOT IN ('', 'USD')
+            THEN 'currency: ' || l.currency ELSE '' END, l.lines, l.cost_usd
+          FROM counted_groups AS l
+          LEFT JOIN usage_types AS t ON {same_kind_sql("t", "l")} AND l.provider = 'AWS'
+          WHERE l.provider <> 'AWS' OR l.currency NOT IN ('', 'USD') OR t.charge IS NULL
+            OR t.charge IN ('free', 'unknown')
+          UNION ALL
+          -- The lines of a kind that is not known are in its groups, too, with those that cost nothing.
+          SELECT file_number, 'not_transfer', '', -1, -cost_usd FROM egress_lines WHERE charge = 'unknown'
+          UNION ALL
+          SELECT l.file_number, 'replaced', '', l.lines, l.cost_usd
+          FROM line_groups AS l
+          JOIN replaced AS r
+            ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id
+            AND r.billing_period = l.billing_period
+        ) AS ways
+        GROUP BY file_number, part, reason
         """
     )
-    return {(file, part, name): (int(lines), Decimal(usd)) for file, part, name, lines, usd in rows}
+    return {(file, part, reason): Part(int(lines), Decimal(usd)) for file, part, reason, lines, usd in rows}
 
 
-def _file(
-    engine: Engine, export: Export, number: int, parts: dict[tuple[int, str, str], tuple[int, Decimal]]
-) -> FileReconciliation:
-    lines, usd = _input(engine, export)
+def _file(engine: Engine, export: Export, number: int, parts: dict[tuple[int, str, str], Part]) -> FileReconciliation:
     periods = engine.rows(
         "SELECT DISTINCT billing_period FROM line_groups WHERE file_number = ? ORDER BY billing_period", [number]
     )
-
-    def part(name: str) -> tuple[int, Decimal]:
-        return parts.get((number, name, ""), (0, Decimal(0)))
-
+    own = {(part, reason): value for (file, part, reason), value in sorted(parts.items()) if file == number}
     return FileReconciliation(
         path=export.path,
         kind=export.kind,
         billing_periods=tuple(row[0] for row in periods),
-        input_lines=lines,
-        input_usd=usd,
-        egress=part("egress"),
-        excluded={
-            name: value for (file, kind, name), value in sorted(parts.items()) if (file, kind) == (number, "excluded")
-        },
-        not_egress=part("not_egress"),
-        other_providers=part("other_providers"),
-        replaced=part("replaced"),
+        input=_input(engine, export),
+        left_out={reason: value for (part, reason), value in own.items() if part == "left_out"},
+        **{name: own.get((name, ""), Part()) for name in PARTS},
     )
 
 
-def _input(engine: Engine, export: Export) -> tuple[int, Decimal]:
+def _input(engine: Engine, export: Export) -> Part:
     """Count the file's lines and add up its dollars past the mapping: parquet's own count, the column as it stands."""
     cost = f'CAST("{export.cost_column}" AS VARCHAR)'
     row: tuple[Any, ...] = engine.rows(
         f"SELECT COUNT(*), COALESCE(SUM(CAST(NULLIF({cost}, '') AS DECIMAL(38, 15))), 0) FROM {export.scan_sql}"
     )[0]
     is_parquet = export.path.name.endswith(".parquet")
-    return pq.read_metadata(export.path).num_rows if is_parquet else int(row[0]), Decimal(row[1])
+    return Part(pq.read_metadata(export.path).num_rows if is_parquet else int(row[0]), Decimal(row[1]))

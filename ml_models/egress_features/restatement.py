@@ -73,7 +73,7 @@ def _delivery_names(paths: Iterable[Path]) -> list[str]:
     ]
 
 
-def find_replaced(engine: Engine, paths: Sequence[Path], kept: str) -> list[str]:
+def find_replaced(engine: Engine, paths: Sequence[Path], granularity: str, kept: str) -> list[str]:
     """Make the table replaced (file_number, payer_account_id, billing_period), and say what is in it.
 
     Parameters
@@ -82,6 +82,8 @@ def find_replaced(engine: Engine, paths: Sequence[Path], kept: str) -> list[str]
         With the tables line_groups and read_lines.
     paths : sequence of Path
         The files by file_number.
+    granularity : str
+        That of the bill; lines of another one are left out and tell nothing.
     kept : str
         SQL list of the line item types that bill usage.
 
@@ -104,7 +106,7 @@ def find_replaced(engine: Engine, paths: Sequence[Path], kept: str) -> list[str]
     number_of = {delivery.name: number for number, delivery in enumerate(deliveries)}
     engine.insert("deliveries", [(number, number_of[name]) for number, name in enumerate(names)])
     notes = []
-    for (payer, period), rivals in sorted(_same_bills(engine, deliveries, kept).items()):
+    for (payer, period), rivals in sorted(_same_bills(engine, deliveries, granularity, kept).items()):
         for group in rivals:
             ages = _ages(engine, deliveries, group, payer, period)
             newest = max(group, key=lambda number: ages[number])
@@ -120,7 +122,9 @@ def _executed(path: Path) -> datetime | None:
     return execution_time(path.parent.name)
 
 
-def _same_bills(engine: Engine, deliveries: Sequence[Delivery], kept: str) -> dict[tuple[str, str], list[list[int]]]:
+def _same_bills(
+    engine: Engine, deliveries: Sequence[Delivery], granularity: str, kept: str
+) -> dict[tuple[str, str], list[list[int]]]:
     """Return, by payer and billing period, the groups of deliveries that are one bill."""
     contested = engine.rows(
         "SELECT payer_account_id, billing_period FROM line_groups AS g "
@@ -139,7 +143,7 @@ def _same_bills(engine: Engine, deliveries: Sequence[Delivery], kept: str) -> di
         FROM read_lines AS l
         JOIN deliveries AS d ON d.file_number = l.file_number
         JOIN contested AS c ON c.payer_account_id = l.payer_account_id AND c.billing_period = l.billing_period
-        WHERE l.line_item_type IN ({kept})
+        WHERE l.line_item_type IN ({kept}) AND l.granularity = '{granularity}'
         """
     )
     sizes = {

@@ -9,11 +9,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_features.engines.athena import TABLES, definition, main, statements
-from egress_features.usage_types import EDGES, classify, region_prefixes
+from egress_features.usage_types import (
+    EDGES,
+    LOOKS_LIKE_TRANSFER,
+    classify,
+    region_prefixes,
+    rule_of,
+    unclassified,
+)
 from egress_features.usage_types_sql import classified_sql
 from egress_features.watermarks import complete_until
 
 TYPES = [
+    "DataTransfer-AZ-Out-Bytes",
+    "VpcPeering-In-Bytes",
+    "RegionalNatGateway-Bytes",
+    "USW2-AWS-In-ABytes-T1",
+    "C3DataTransfer-Out-Bytes",
+    "S3DSSE-Out-Bytes",
+    "EU--MRAP-Out-Bytes",
+    "MRAP-In-Bytes",
+    "EU-OUT-Bytes-Internet",
+    "TotalDataXfer-Out-Bytes",
+    "DataXfer-Out-Overage-Bytes",
+    "EqDC2-DataXfer-Out-Bytes:dc.1",
+    "VPCLattice-DataProcessing-Bytes",
+    "DataProcessing-Bytes",
+    "Wormhole-Bytes",
     "DataTransfer-Out-Bytes",
     "DataTransfer-In-Bytes",
     "DataTransfer-Regional-Bytes",
@@ -51,23 +73,48 @@ TYPES = [
     "Requests-Tier1",
 ]
 PREFIXES = sorted({"", "XYZ1", "ABCDE1", "AB", "QS", "use1", *EDGES, *region_prefixes()})
-SERVICES = ("AmazonEC2", "AmazonS3", "AmazonCloudFront", "AmazonQuickSight", "")
+SERVICES = (
+    "AmazonEC2", "AmazonS3", "AmazonCloudFront", "AmazonQuickSight", "AWSGlobalAccelerator", "AWSELB",
+    "AmazonCloudWatch", "",
+)  # fmt: skip
 OPERATIONS = ("", "RunInstances", "CreateVpnConnection", "VPN-x")
 
 
-def by_sql(lines: list[tuple[str, str, str, str]]) -> list[tuple[str, str, bool]]:
+# Usage type, service, operation, region_id; whether the export calls it data transfer; dollars.
+Kind = tuple[str, str, str, str, bool, float]
+
+
+def by_sql(lines: list[Kind]) -> list[tuple[str, str, bool]]:
     with duckdb.connect() as connection:
         connection.execute(
-            "CREATE TABLE t (n INT, usage_type VARCHAR, service VARCHAR, operation VARCHAR, region_id VARCHAR)"
+            "CREATE TABLE t (n INT, usage_type VARCHAR, service VARCHAR, operation VARCHAR, region_id VARCHAR, "
+            "is_transfer BOOLEAN, cost_usd DECIMAL(38, 12))"
         )
-        connection.executemany("INSERT INTO t VALUES (?, ?, ?, ?, ?)", [(n, *line) for n, line in enumerate(lines)])
+        connection.executemany(
+            "INSERT INTO t VALUES (?, ?, ?, ?, ?, ?, ?)", [(n, *each) for n, each in enumerate(lines)]
+        )
         sql = f"SELECT region, egress_class, is_processing_fee FROM ({classified_sql('t')}) AS x ORDER BY n"
         return connection.execute(sql).fetchall()
 
 
+def by_python(lines: list[Kind]) -> list[tuple[str, str, bool]]:
+    """Return what `reading` makes of each line."""
+    found = []
+    for usage_type, service, operation, _, _, cost in lines:
+        meaning = classify(usage_type, service, operation)
+        rule = rule_of(usage_type, service, operation)
+        if cost and ((meaning and meaning.charge == "free") or (not rule and LOOKS_LIKE_TRANSFER.search(usage_type))):
+            meaning = unclassified(usage_type)
+        is_series = meaning is not None and meaning.charge != "free"
+        found.append(
+            (meaning.region, meaning.egress_class, meaning.is_processing_fee) if is_series else ("", "", False)
+        )
+    return found
+
+
 def test_every_known_usage_type_is_classified_alike() -> None:
-    lines = [
-        (f"{prefix}-{kind}" if prefix else kind, service, operation, "")
+    lines: list[Kind] = [
+        (f"{prefix}-{kind}" if prefix else kind, service, operation, "", False, cost)
         for prefix in PREFIXES
         for kind in TYPES
         for service, operation in (
@@ -75,28 +122,37 @@ def test_every_known_usage_type_is_classified_alike() -> None:
             if prefix in {"", "EUW1", "US", "QS", "XYZ1"}
             else [("AmazonEC2", "")]
         )
+        for cost in (0.0, 1.0)
     ]
-    for line, found in zip(lines, by_sql(lines), strict=True):
-        assert found[1:] == (classify(*line[:3]) or ("", "", False))[1:], line
-        if found[1]:
-            assert found[0] == classify(*line[:3])[0], line  # type: ignore[index]
+    for each, sql, python in zip(lines, by_sql(lines), by_python(lines), strict=True):
+        assert sql[1:] == python[1:], each
+        if sql[1]:
+            assert sql[0] == python[0], each
 
 
 @settings(max_examples=5, deadline=None)
 @given(st.lists(st.text("EUW12S-OutBytesDaTrnsf:vpGw", max_size=24), min_size=200, max_size=300))
 def test_anything_else_is_classified_alike(usage_types: list[str]) -> None:
-    lines = [(text, "AmazonEC2", "", "") for text in usage_types]
-    for line, found in zip(lines, by_sql(lines), strict=True):
-        assert found[1] == (classify(*line[:3]) or ("", "", False))[1], line
+    lines: list[Kind] = [(text, "AmazonEC2", "", "", False, cost) for text in usage_types for cost in (0.0, 1.0)]
+    for each, sql, python in zip(lines, by_sql(lines), by_python(lines), strict=True):
+        assert sql[1] == python[1], each
 
 
 def test_the_region_comes_from_the_product_where_the_usage_type_does_not_say_it() -> None:
-    lines = [
-        ("XYZ1-DataTransfer-Out-Bytes", "AmazonEC2", "", "eu-north-9"),
-        ("EUW1-DataTransfer-Out-Bytes", "AmazonEC2", "", "us-east-1"),
-        ("US-DataTransfer-Out-Bytes", "AmazonCloudFront", "", "us-east-1"),
+    lines: list[Kind] = [
+        ("XYZ1-DataTransfer-Out-Bytes", "AmazonEC2", "", "eu-north-9", False, 1.0),
+        ("EUW1-DataTransfer-Out-Bytes", "AmazonEC2", "", "us-east-1", False, 1.0),
+        ("US-DataTransfer-Out-Bytes", "AmazonCloudFront", "", "us-east-1", False, 1.0),
+        ("EqSv5-DataXfer-Out:dc.3", "AWSDirectConnect", "", "us-west-1", False, 1.0),
     ]
-    assert [found[0] for found in by_sql(lines)] == ["eu-north-9", "eu-west-1", "edge:US"]
+    assert [found[0] for found in by_sql(lines)] == ["eu-north-9", "eu-west-1", "edge:US", "us-west-1"]
+
+
+def test_what_the_export_calls_data_transfer_is_watched() -> None:
+    lines: list[Kind] = [
+        ("EU-Wormhole", "AmazonEC2", "", "", is_transfer, cost) for is_transfer in (True, False) for cost in (1.0, 0.0)
+    ]
+    assert [found[1] for found in by_sql(lines)] == ["unclassified_transfer", "", "", ""]
 
 
 @settings(max_examples=8, deadline=None)

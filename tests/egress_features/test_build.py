@@ -131,7 +131,7 @@ def test_credits_are_left_out_with_a_note(tmp_path: Path) -> None:
     credit = line(100, 0.0, -12.5, line_item_type="Credit", identity_line_item_id="credit")
     bill = write_parquet(tmp_path / "bill.parquet", [*steady(), credit])
     summary = build_features([bill], tmp_path / "f.parquet")
-    assert summary.excluded == {"Credit": (1, -12.5)}
+    assert summary.left_out == {"Credit": (1, -12.5)}
     assert "-$12.50" in summary.notes[0]
     assert pq.read_table(tmp_path / "f.parquet")["cost_usd"].to_pandas().sum() == pytest.approx(240 * 2 * 0.09)
 

@@ -63,7 +63,12 @@ def lines(hours: int = 240) -> list[dict[str, Any]]:
     ]
     return [
         line(
-            hour, round(gb * (1 + hour % 24 / 7), 9), None, usage_type=kind, product_code=service, resource_id=resource
+            hour,
+            round(gb * (1 + hour % 24 / 7), 9),
+            0.0 if "-In-" in kind else None,
+            usage_type=kind,
+            product_code=service,
+            resource_id=resource,
         )
         for hour in range(hours)
         for kind, service, resource, gb in kinds

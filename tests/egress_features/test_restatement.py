@@ -105,5 +105,5 @@ def test_late_lines_and_a_refund_come_with_the_newer_delivery(tmp_path: Path) ->
     old = delivered(tmp_path, EXECUTIONS[0], steady(240))
     new = delivered(tmp_path, EXECUTIONS[1], [*steady(240), late, refund])
     summary, usage = built([old, new], tmp_path)
-    assert summary.excluded == {"Refund": (1, -3.5)}
+    assert summary.left_out == {"Refund": (1, -3.5)}
     assert sum(usage) == 240 * 2.0 + 5.0

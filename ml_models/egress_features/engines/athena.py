@@ -33,11 +33,15 @@ _LINES = f"""(
     COALESCE(line_item_usage_type, '') AS usage_type, COALESCE(line_item_operation, '') AS operation,
     COALESCE(line_item_resource_id, '') AS resource_id, COALESCE(product_region_code, '') AS region_id,
     CAST(COALESCE(line_item_usage_amount, 0) AS DECIMAL(38, 12)) AS usage_amount,
-    CAST(COALESCE(line_item_unblended_cost, 0) AS DECIMAL(38, 12)) AS cost_usd,
+    CAST(COALESCE(line_item_net_unblended_cost, line_item_unblended_cost, 0) AS DECIMAL(38, 12)) AS cost_usd,
+    COALESCE(product_product_family, '') = 'Data Transfer' AS is_transfer,
     COALESCE(bill_invoice_id, '') <> '' AS has_invoice
   FROM cur_2_0
   WHERE billing_period >= STRFTIME(CURRENT_DATE - {MONTHS} * INTERVAL '1' MONTH, '%Y-%m')
     AND line_item_line_item_type IN ({KEPT})
+    -- As on one machine, lines in another currency or of another granularity are left out.
+    AND COALESCE(line_item_currency_code, '') IN ('', 'USD')
+    AND COALESCE(DATE_DIFF('hour', line_item_usage_start_date, line_item_usage_end_date), 1) <= 1
 )"""
 # A day's file is replaced as a whole, so whole days are written. One bucket is one file for each day.
 _WRITTEN = f"""

@@ -53,11 +53,18 @@ LINE_ITEM_COLUMNS = (
     ("currency", "VARCHAR"),
     ("has_invoice", "BOOLEAN"),
 )
+# What says together which kind of charge a line is.
+KIND = ("usage_type", "service", "operation", "charge_description", "region_id", "is_transfer")
 NO_LINE_ITEMS = (
     "SELECT 0 AS file_number, "
     + ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in LINE_ITEM_COLUMNS)
     + " WHERE FALSE"
 )
+
+
+def same_kind_sql(one: str, other: str) -> str:
+    """Return the SQL condition that rows of two tables are of one kind of charge."""
+    return " AND ".join(f"{one}.{name} = {other}.{name}" for name in KIND)
 
 
 def month_sql(moment: str) -> str:

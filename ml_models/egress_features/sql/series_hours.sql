@@ -20,10 +20,12 @@ SELECT
     WHEN s.own_last_hour_utc > w.complete_until_utc THEN s.own_last_hour_utc
     ELSE w.complete_until_utc END AS last_hour_utc
 FROM (
-  SELECT account_id, region, service, egress_class, resource_id, is_processing_fee,
+  -- A fee is a property of a line. Lightsail's series has traffic and, above the bundle, a fee on the same bytes.
+  SELECT account_id, region, service, egress_class, resource_id,
+    MIN(CASE WHEN is_processing_fee THEN 1 ELSE 0 END) = 1 AS is_processing_fee,
     MIN(hour_utc) AS first_hour_utc, MAX(hour_utc) AS own_last_hour_utc
   FROM kept_lines
-  GROUP BY account_id, region, service, egress_class, resource_id, is_processing_fee
+  GROUP BY account_id, region, service, egress_class, resource_id
 ) AS s
 CROSS JOIN data_hours AS d
 LEFT JOIN watermarks AS w ON w.service = s.service
@@ -34,7 +36,7 @@ LEFT JOIN covered_series AS c
 CREATE TABLE series_hours AS
 WITH by_usage_type AS (
   SELECT s.series_id, l.hour_utc, l.usage_type, l.operation,
-    SUM(l.usage_amount) AS usage_gb, SUM(l.cost_usd) AS cost_usd, MAX(l.is_provisional) AS is_provisional
+    SUM(CASE WHEN l.is_processing_fee = s.is_processing_fee THEN l.usage_amount ELSE 0 END) AS usage_gb, SUM(l.cost_usd) AS cost_usd, MAX(l.is_provisional) AS is_provisional
   FROM kept_lines AS l
   JOIN series AS s
     ON s.account_id = l.account_id AND s.region = l.region AND s.service = l.service

@@ -8,11 +8,22 @@ import typer
 from rich.table import Column
 
 from egress_sentinel.cli.options import AsJson
-from egress_sentinel.cli.output import print_json, print_table, right, say
+from egress_sentinel.cli.output import print_json, print_line, print_table, right, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from egress_features.reconciliation import FileReconciliation, Reconciliation
+    from egress_features.reconciliation import FileReconciliation, Part, Reconciliation
+
+# What happens to the lines of a file, in the table's order, and the name of its part.
+_WAYS = {
+    "watched: traffic": "traffic",
+    "watched: fees on traffic of other lines": "fees",
+    "watched: unclassified transfer": "unclassified",
+    "free data transfer": "free",
+    "not data transfer": "not_transfer",
+    "other providers": "other_providers",
+    "replaced by a newer delivery": "replaced",
+}
 
 
 def sources(
@@ -35,10 +46,11 @@ def sources(
 
 
 def _print(result: Reconciliation) -> None:
-    columns = [Column(name, overflow="fold") for name in ("file", "kind", "billing periods")]
-    names = ("lines", "egress lines", "dollars", "egress", "left out", "not egress", "other providers", "replaced")
-    columns += [right(name) for name in (*names, "difference")]
-    print_table(columns, [_row(file) for file in result.files])
+    for file in result.files:
+        periods = ", ".join(period or "(none)" for period in file.billing_periods)
+        columns = [Column(f"{file.kind}, {periods}"), right("lines"), right("dollars")]
+        print_line(str(file.path))
+        print_table(columns, _rows(file))
     if result.complete_until_utc:
         lag = [(service, f"{hour:%Y-%m-%d %H:%M}") for service, hour in result.complete_until_utc.items()]
         print_table(["service", "complete until (UTC)"], lag)
@@ -46,23 +58,13 @@ def _print(result: Reconciliation) -> None:
         say(note)
 
 
-def _row(file: FileReconciliation) -> list[str]:
-    excluded = "\n".join(f"{_dollars(usd)} {name or '(no type)'}" for name, (_, usd) in file.excluded.items())
-    is_met = "" if file.is_met else f" ({file.difference_lines:+,} lines)"
-    return [
-        str(file.path),
-        file.kind,
-        ", ".join(period or "(none)" for period in file.billing_periods),
-        f"{file.input_lines:,}",
-        f"{file.egress[0]:,}",
-        _dollars(file.input_usd),
-        _dollars(file.egress[1]),
-        excluded or _dollars(0),
-        _dollars(file.not_egress[1]),
-        _dollars(file.other_providers[1]),
-        _dollars(file.replaced[1]),
-        _dollars(file.difference_usd) + is_met,
-    ]
+def _rows(file: FileReconciliation) -> list[list[str]]:
+    """Return the ways that lines or dollars of the file went, its total and the difference."""
+    ways = {way: getattr(file, name) for way, name in _WAYS.items()}
+    ways |= {f"left out: {reason}": part for reason, part in file.left_out.items()}
+    rows = {way: part for way, part in ways.items() if part.lines or part.cost_usd}
+    rows |= {"the file": file.input, "difference": file.difference}
+    return [[way, f"{part.lines:,}", _dollars(part.cost_usd)] for way, part in rows.items()]
 
 
 def _record(result: Reconciliation) -> dict[str, Any]:
@@ -77,20 +79,17 @@ def _record(result: Reconciliation) -> dict[str, Any]:
 
 
 def _file_record(file: FileReconciliation) -> dict[str, Any]:
-    def part(lines_and_usd: tuple[int, Any]) -> dict[str, Any]:
-        return {"lines": lines_and_usd[0], "cost_usd": float(lines_and_usd[1])}
+    def record(part: Part) -> dict[str, Any]:
+        return {"lines": part.lines, "cost_usd": float(part.cost_usd)}
 
     return {
         "file": str(file.path),
         "kind": file.kind,
         "billing_periods": list(file.billing_periods),
-        "input": part((file.input_lines, file.input_usd)),
-        "egress": part(file.egress),
-        "excluded": {name: part(value) for name, value in file.excluded.items()},
-        "not_egress": part(file.not_egress),
-        "other_providers": part(file.other_providers),
-        "replaced": part(file.replaced),
-        "difference": part((file.difference_lines, file.difference_usd)),
+        "input": record(file.input),
+        **{name: record(getattr(file, name)) for name in _WAYS.values()},
+        "left_out": {reason: record(part) for reason, part in file.left_out.items()},
+        "difference": record(file.difference),
         "is_met": file.is_met,
     }
 

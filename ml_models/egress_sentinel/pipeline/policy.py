@@ -70,6 +70,6 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
 
 def egress_classes() -> tuple[str, ...]:
     """Return the classes of a bill's lines; importing what knows them costs more than most commands."""
-    from egress_features.usage_types import EGRESS_CLASSES, PROCESSING_FEE_CLASSES
+    from egress_features.usage_types import EGRESS_CLASSES
 
-    return (*EGRESS_CLASSES, *PROCESSING_FEE_CLASSES)
+    return EGRESS_CLASSES

@@ -65,9 +65,9 @@ locals {
         [for name in [
           "bill_invoice_id", "identity_line_item_id", "identity_time_interval", "line_item_currency_code",
           "line_item_line_item_type", "line_item_operation", "line_item_product_code", "line_item_resource_id",
-          "line_item_usage_account_id", "line_item_usage_type", "product_region_code",
+          "line_item_usage_account_id", "line_item_usage_type", "product_product_family", "product_region_code",
         ] : { name = name, type = "string" }],
-        [for name in ["line_item_unblended_cost", "line_item_usage_amount"] : { name = name, type = "double" }],
+        [for name in ["line_item_net_unblended_cost", "line_item_unblended_cost", "line_item_usage_amount"] : { name = name, type = "double" }],
       )
       projection = {
         "projection.billing_period.type"          = "date"
