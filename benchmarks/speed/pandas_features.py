@@ -37,7 +37,8 @@ def egress(path: Path) -> pd.DataFrame:
     lines = pd.read_parquet(path, columns=list(COLUMNS)).rename(columns=COLUMNS)
     lines = lines[lines["line_item_type"] == "Usage"]
     kinds = lines[["usage_type", "service", "operation"]].drop_duplicates()
-    meanings = [classify(*kind) for kind in kinds.itertuples(index=False)]
+    known = [classify(*kind) for kind in kinds.itertuples(index=False)]
+    meanings = [meaning if meaning and meaning.charge != "free" else None for meaning in known]
     kinds["region"] = [meaning.region if meaning else None for meaning in meanings]
     kinds["egress_class"] = [meaning.egress_class if meaning else None for meaning in meanings]
     kinds = kinds.dropna(subset="egress_class")
