@@ -179,12 +179,9 @@ def _left_out(why: str, lines: str, path: Path, hours: int | None) -> str:
     if "Discount" in why:
         return f"{lines} left out as {why}: the dollars of alerts are before this discount"
     if line_item_type:
-        return f"{lines} left out as {why}: they move dollars without moving bytes"
-    if granularity == _NO_TIME:
-        return f"{lines} left out, because they have no time of usage; the first is in {path}"
-    return (
-        f"{lines} left out, because they span up to {hours} hours, unlike the rest of the bill; the first is in {path}"
-    )
+        return f"{lines} left out as {why}, which moves dollars without moving bytes"
+    reason = "no time of usage" if granularity == _NO_TIME else f"a span of {hours} hours, unlike the rest of the bill"
+    return f"{lines} left out ({reason}); the first is in {path}"
 
 
 def _transfer_lines(count: int, cost: float) -> str:
