@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column
 
 from egress_sentinel.cli.options import AsJson
-from egress_sentinel.cli.output import print_json, print_table, right, say
+from egress_sentinel.cli.output import print_json, print_table, reporter, right, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from egress_features.reconciliation import FileReconciliation, Reconciliation
 
 
 def sources(
-    exports: Annotated[
-        list[str], typer.Argument(metavar="EXPORT...", help="Files, globs or folders of billing exports.")
-    ],
+    exports: Annotated[list[str], typer.Argument(metavar="EXPORT...", help="Billing exports as `run` takes them.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what each export is, and reconcile its lines and dollars to the cent; exit status 2 where they differ."""
-    from egress_features import find_exports, reconcile
+    from egress_features import reconcile
+    from egress_sentinel.pipeline.exports import open_exports
 
-    result = reconcile(find_exports(exports))
+    with open_exports(exports, reporter()) as found:
+        result = reconcile(found.files())
     if as_json:
-        print_json(_record(result))
+        print_json(json.loads(found.shown(json.dumps(_record(result), ensure_ascii=False))))
     else:
-        _print(result)
-    unmet = [str(file.path) for file in result.files if not file.is_met]
+        _print(result, found.shown)
+    unmet = [found.shown(str(file.path)) for file in result.files if not file.is_met]
     if unmet:
         raise UserError(f"not every line and cent of {', '.join(unmet)} is accounted for: see the differences")
 
 
-def _print(result: Reconciliation) -> None:
+def _print(result: Reconciliation, shown: Callable[[str], str]) -> None:
     columns = [Column(name, overflow="fold") for name in ("file", "kind", "billing periods")]
     names = ("lines", "egress lines", "dollars", "egress", "left out", "not egress", "other providers", "replaced")
     columns += [right(name) for name in (*names, "difference")]
-    print_table(columns, [_row(file) for file in result.files])
+    print_table(columns, [[*map(shown, _row(file))] for file in result.files])
     if result.complete_until_utc:
         lag = [(service, f"{hour:%Y-%m-%d %H:%M}") for service, hour in result.complete_until_utc.items()]
         print_table(["service", "complete until (UTC)"], lag)
     for note in result.notes:
-        say(note)
+        say(shown(note))
 
 
 def _row(file: FileReconciliation) -> list[str]:
