@@ -12,7 +12,7 @@ import shutil
 import threading
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -217,18 +217,12 @@ class _Copies:
     def _copy(self, path: Path, entry: _Object) -> None:
         try:
             with s3_errors_as_sentences(entry.address), path.open("wb") as file:
-                attempts = 0
-                while file.tell() < entry.bytes and not self._stop.is_set():
-                    attempts += 1
-                    body = self._get(entry, file.tell())
+                for attempt in range(1, _ATTEMPTS + 1):
                     try:
-                        for chunk in body.iter_chunks(_CHUNK_BYTES):
-                            file.write(chunk)
-                            self._count(len(chunk))
-                            if self._stop.is_set():
-                                return
+                        self._stream(entry, file)
+                        break
                     except (ReadTimeoutError, ResponseStreamingError, IncompleteReadError):
-                        if attempts == _ATTEMPTS:
+                        if attempt == _ATTEMPTS:
                             raise
             os.utime(path, (entry.modified, entry.modified))
         except OSError as error:
@@ -236,10 +230,18 @@ class _Copies:
                 f"cannot download {entry.address}: {error.strerror}; TMPDIR names the folder for temporary files"
             ) from error
 
-    def _get(self, entry: _Object, start: int) -> Any:
-        """Ask for an object from a byte on, as long as it is the one that was listed."""
+    def _stream(self, entry: _Object, file: BinaryIO) -> None:
+        """Append what the file lacks of an object, as long as it is the object that was listed."""
+        start = file.tell()
+        if start == entry.bytes:
+            return
         rest = {"Range": f"bytes={start}-"} if start else {}
-        return self._s3.get_object(Bucket=entry.bucket, Key=entry.key, IfMatch=entry.etag, **rest)["Body"]
+        answer = self._s3.get_object(Bucket=entry.bucket, Key=entry.key, IfMatch=entry.etag, **rest)
+        for chunk in answer["Body"].iter_chunks(_CHUNK_BYTES):
+            if self._stop.is_set():
+                return
+            file.write(chunk)
+            self._count(len(chunk))
 
     def _count(self, size: int) -> None:
         with self._lock:

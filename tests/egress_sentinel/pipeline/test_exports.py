@@ -118,7 +118,7 @@ USER = "arn:aws:sts::111122223333:assumed-role/Finance/eve"
         (
             "get",
             (403, "AccessDenied", "Access Denied", {}),
-            "access to s3://bills/cur/a.parquet is denied: your credentials may not use s3:GetObject on the "
+            " is denied: your credentials may not use s3:GetObject on the "
             "bucket bills; allow it in the IAM policy, or choose other credentials with AWS_PROFILE",
         ),
         (
