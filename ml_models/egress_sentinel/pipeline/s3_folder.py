@@ -109,7 +109,7 @@ class S3Folder:
                     f"s3://{bucket}/exports/*.parquet"
                 )
             self._copy_all({path for path in found if path.name.endswith(_MANIFEST)} - self._downloaded, step)
-            step.result = f"{len(found):,} objects under {address}"
+            step.result = f"{_count(len(found), 'object')} under {address}"
         return str(local)
 
     def _listed(self, bucket: str, prefix: str, address: str, step: Step) -> Iterable[_Object]:
@@ -158,7 +158,7 @@ class S3Folder:
             return
         with self._reporter.step("download") as step:
             self._copy_all(wanted, step)
-            step.result = f"{len(wanted):,} files, {_size(self._bytes(wanted))}"
+            step.result = f"{_count(len(wanted), 'file')}, {_size(self._bytes(wanted))}"
 
     def _bytes(self, paths: Iterable[Path]) -> int:
         return sum(self._objects[path].bytes for path in paths)
@@ -241,9 +241,9 @@ class _Copies:
             if self._stop.is_set():
                 return
             file.write(chunk)
-            self._count(len(chunk))
+            self._add(len(chunk))
 
-    def _count(self, size: int) -> None:
+    def _add(self, size: int) -> None:
         with self._lock:
             self._bytes_done += size
 
@@ -256,6 +256,10 @@ def _prefix(key: str) -> str:
     # A name with a dot may be a file's.
     is_folder = key.endswith("/") or not key or "." not in key.rpartition("/")[2]
     return f"{key.rstrip('/')}/" if key and is_folder and not key.endswith("/") else key
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _size(size: int) -> str:
