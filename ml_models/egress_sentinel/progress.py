@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -22,20 +22,26 @@ class Reporter:
     ----------
     console : rich.console.Console
         Where to print; the command line gives one on stderr.
+
+    Attributes
+    ----------
+    shown : callable
+        Turns each note into what is printed; by default it stays as it is.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.shown: Callable[[str], str] = str
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
         """Run a named step; its line appears, with its seconds, once the step has succeeded."""
-        step = Step(title)
         started = time.monotonic()
-        with self.console.status(f"{title} ..."):
+        with self.console.status(f"{title} ...") as status:
+            step = Step(title, lambda text: status.update(f"{title}: {escape(text)} ..."))
             yield step
         seconds = time.monotonic() - started
-        result = f"  {step.result}" if step.result else ""
+        result = f"  {escape(step.result)}" if step.result else ""
         self.console.print(f"[green]✓[/] {title:<10}{result}  [dim]({seconds:.1f} s)[/]", highlight=False)
 
     def track(self, title: str, items: list[str]) -> Iterable[str]:
@@ -56,12 +62,13 @@ class Reporter:
 
     def note(self, sentence: str) -> None:
         """Print a sentence that the person should know, such as which lines were left out."""
-        self.console.print(f"[yellow]note[/] {escape(sentence)}", highlight=False)
+        self.console.print(f"[yellow]note[/] {escape(self.shown(sentence))}", highlight=False)
 
 
 class Step:
-    """One named step; set `result` to what the finished line should say."""
+    """One named step; set `result` to what the finished line should say, and call `update` to say how far it is."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, update: Callable[[str], None]) -> None:
         self.title = title
         self.result = ""
+        self.update = update

@@ -26,6 +26,7 @@ from egress_sentinel.cli.train import importance, train
 from egress_sentinel.cli.verdicts import feedback, planned
 from egress_sentinel.cli.verify import verify
 from egress_sentinel.errors import UserError
+from egress_sentinel.serving.server_process import stop_on_signals
 
 app = typer.Typer(
     name="egress-sentinel",
@@ -48,7 +49,11 @@ for _group in (local, models):
 
 
 def main() -> None:
-    """Run the command line; an error that a person can fix is one sentence and exit status 2."""
+    """Run the command line; an error that a person can fix is one sentence and exit status 2.
+
+    SIGTERM and SIGHUP end it as Ctrl-C does, so that temporary files are deleted.
+    """
+    stop_on_signals(with_stdin=False)
     try:
         app()
     except Exception as error:

@@ -70,27 +70,30 @@ def backtest(
     deployed code, and an alert counts from the delivery that brought it. Costs until the alert and from --react-hours
     after it are added up; the assumptions are printed with the result.
     """
-    from egress_features import dated_deliveries, find_exports
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.pipeline.backtest import Timing, run_backtest
+    from egress_sentinel.pipeline.backtest.deliveries import thinned
+    from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.job import REPORT_FILE
 
     until, first = options.hour(as_of, "--as-of"), options.hour(start, "--from")
     calendar, verdicts = options.planned_of(planned), options.feedback_of(feedback)
-    dated = dated_deliveries(exports) if all(Path(argument).is_dir() for argument in exports) else []
-    dated = dated if len(dated) > 1 else []
-    files = [] if dated else find_exports(exports)
-    with replaced_directory(output_dir) as directory:
+    rules = options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent)
+    progress = reporter()
+    with replaced_directory(output_dir) as directory, open_exports(exports, progress) as found:
+        dated = found.deliveries()
+        dated = dated if len(dated) > 1 else []
+        found.download(path for delivery in thinned(dated, until, every_hours) for path in delivery.files)
         result = run_backtest(
-            files,
+            [] if dated else found.files(),
             directory,
-            reporter(),
+            progress,
             dated=dated,
             as_of=until,
             start=first,
             timing=Timing(lag_hours, every_hours, retrain_days, react_hours),
             hyperparameters=options.hyperparameters(n_estimators, options.DEFAULT_CONTAMINATION, options.DEFAULT_SEED),
-            policy=options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
+            policy=rules,
             planned=calendar,
             feedback=verdicts,
         )

@@ -28,18 +28,20 @@ def features(
     as_json: options.AsJson = False,
 ) -> None:
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
-    from egress_features import build_features, find_exports, open_engine
+    from egress_features import build_features, open_engine
+    from egress_sentinel.pipeline.exports import open_exports
 
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     progress = reporter()
-    files = find_exports(exports or [])
-    with progress.step("features") as step, open_engine(engine) as runner:
-        summary = build_features(files, output, engine=runner, flow_logs=seen)
-        step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
-    for note in summary.notes:
-        progress.note(note)
-    if as_json:
-        print_json(json.loads(json.dumps(asdict(summary), default=str)))
+    with open_exports(exports or [], progress) as found:
+        files = found.files()
+        with progress.step("features") as step, open_engine(engine) as runner:
+            summary = build_features(files, output, engine=runner, flow_logs=seen)
+            step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
+        for note in summary.notes:
+            progress.note(note)
+        if as_json:
+            print_json(json.loads(found.shown(json.dumps(asdict(summary), default=str, ensure_ascii=False))))
 
 
 def flow_hours(

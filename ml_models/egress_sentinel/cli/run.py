@@ -27,23 +27,26 @@ def run(
     as_json: options.AsJson = False,
 ) -> None:
     """Do the whole job on a bill: features, training, scoring hour by hour, alerts, report."""
-    from egress_features import find_exports
     from egress_sentinel.output_files import replaced_directory
+    from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.job import REPORT_FILE, run_job
 
     until = options.hour(train_until, "--train-until")
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
-    with replaced_directory(output_dir) as directory:
+    rules = options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent)
+    verdicts, calendar = options.feedback_of(feedback), options.planned_of(planned)
+    progress = reporter()
+    with replaced_directory(output_dir) as directory, open_exports(exports or [], progress) as found:
         result = run_job(
-            find_exports(exports or []),
+            found.files(),
             directory,
-            reporter(),
+            progress,
             flow_logs=seen,
             train_until=until,
             hyperparameters=options.hyperparameters(n_estimators, contamination, random_state),
-            policy=options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
-            feedback=options.feedback_of(feedback),
-            planned=options.planned_of(planned),
+            policy=rules,
+            feedback=verdicts,
+            planned=calendar,
         )
     print_alerts(result.alerts, as_json=as_json)
     say(f"report: {output_dir / REPORT_FILE}")

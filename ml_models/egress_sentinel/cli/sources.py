@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Column
 
 from egress_sentinel.cli.options import AsJson
-from egress_sentinel.cli.output import print_json, print_line, print_table, right, say
+from egress_sentinel.cli.output import print_json, print_line, print_table, reporter, right, say
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from egress_features.reconciliation import FileReconciliation, Part, Reconciliation
 
 # What happens to the lines of a file, in the table's order, and the name of its part.
@@ -27,35 +30,35 @@ _WAYS = {
 
 
 def sources(
-    exports: Annotated[
-        list[str], typer.Argument(metavar="EXPORT...", help="Files, globs or folders of billing exports.")
-    ],
+    exports: Annotated[list[str], typer.Argument(metavar="EXPORT...", help="Billing exports as `run` takes them.")],
     as_json: AsJson = False,
 ) -> None:
     """Say what each export is, and reconcile its lines and dollars to the cent; exit status 2 where they differ."""
-    from egress_features import find_exports, reconcile
+    from egress_features import reconcile
+    from egress_sentinel.pipeline.exports import open_exports
 
-    result = reconcile(find_exports(exports))
+    with open_exports(exports, reporter()) as found:
+        result = reconcile(found.files())
     if as_json:
-        print_json(_record(result))
+        print_json(json.loads(found.shown(json.dumps(_record(result), ensure_ascii=False))))
     else:
-        _print(result)
-    unmet = [str(file.path) for file in result.files if not file.is_met]
+        _print(result, found.shown)
+    unmet = [found.shown(str(file.path)) for file in result.files if not file.is_met]
     if unmet:
         raise UserError(f"not every line and cent of {', '.join(unmet)} is accounted for: see the differences")
 
 
-def _print(result: Reconciliation) -> None:
+def _print(result: Reconciliation, shown: Callable[[str], str]) -> None:
     for file in result.files:
         periods = ", ".join(period or "(none)" for period in file.billing_periods)
         columns = [Column(f"{file.kind}, {periods}"), right("lines"), right("dollars")]
-        print_line(str(file.path))
+        print_line(shown(str(file.path)))
         print_table(columns, _rows(file))
     if result.complete_until_utc:
         lag = [(service, f"{hour:%Y-%m-%d %H:%M}") for service, hour in result.complete_until_utc.items()]
         print_table(["service", "complete until (UTC)"], lag)
     for note in result.notes:
-        say(note)
+        say(shown(note))
 
 
 def _rows(file: FileReconciliation) -> list[list[str]]:

@@ -1,0 +1,94 @@
+"""The billing exports that a command is given, as local files, wherever they are."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egress_features import BadInputError, dated_deliveries, find_exports
+from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from egress_sentinel.pipeline.s3_folder import S3Folder
+    from egress_sentinel.progress import Reporter
+
+SCHEME = "s3://"
+
+
+class Exports:
+    """Billing exports that can be read while `open_exports` is open.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Local files, globs and folders.
+    s3 : S3Folder, optional
+        The folder with the objects of S3 that some of the arguments are in.
+    """
+
+    def __init__(self, arguments: Sequence[str], s3: S3Folder | None = None) -> None:
+        self._arguments = arguments
+        self._s3 = s3
+
+    def files(self) -> list[Path]:
+        """Return the files of the newest deliveries, as `find_exports` does; those in S3 are downloaded."""
+        found = find_exports(self._arguments)
+        self.download(found)
+        return found
+
+    def deliveries(self) -> list[tuple[datetime, list[Path]]]:
+        """Return the dated deliveries, as `dated_deliveries` does; empty unless every argument is a folder.
+
+        Before files in S3 are read, `download` them.
+        """
+        all_folders = all(Path(argument).is_dir() for argument in self._arguments)
+        return dated_deliveries(self._arguments) if all_folders else []
+
+    def download(self, files: Iterable[Path]) -> None:
+        """Download those of the files that are in S3."""
+        if self._s3 is not None:
+            self._s3.download(files)
+
+    def shown(self, text: str) -> str:
+        """Return a text with `s3://` addresses instead of the paths of downloaded files."""
+        return self._s3.shown(text) if self._s3 is not None else text
+
+
+@contextmanager
+def open_exports(arguments: Sequence[str], reporter: Reporter) -> Iterator[Exports]:
+    """Open billing exports; what is downloaded from S3 is deleted at the end of the block.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Local paths as `find_exports` takes them, and `s3://BUCKET/...` with a file, a folder or a glob.
+    reporter : Reporter
+        Shows the downloads, and `s3://` addresses in its notes.
+
+    Raises
+    ------
+    UserError
+        S3 cannot be read, or the disk has no space for the files; also the block's own errors, with `s3://` addresses
+        instead of the paths of downloaded files.
+    BadInputError
+        The block's own errors, likewise.
+    """
+    if not any(argument.startswith(SCHEME) for argument in arguments):
+        yield Exports(arguments)
+        return
+    from egress_sentinel.pipeline.s3_folder import S3Folder
+
+    with (
+        tempfile.TemporaryDirectory(prefix="egress-sentinel-") as temporary,
+        closing(S3Folder(Path(temporary), reporter)) as s3,
+    ):
+        reporter.shown = s3.shown
+        try:
+            yield Exports([s3.add(text) if text.startswith(SCHEME) else text for text in arguments], s3)
+        except (BadInputError, UserError) as error:
+            raise type(error)(s3.shown(str(error))) from error
