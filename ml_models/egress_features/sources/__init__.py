@@ -11,6 +11,8 @@ A kind is a module: it says whether a file is of it (`kind_of`) and where each c
 - charge_description: says what the line is where there is no usage type, empty otherwise
 - region_id: says where the line is metered if the usage type does not
 - line_item_type: Usage, DiscountedUsage, SavingsPlanCoveredUsage; Credit, Tax, ... move dollars without bytes
+- is_transfer: whether the export itself says that the line is data transfer (product family, transfer type or, in
+  FOCUS, the description); FALSE where it says nothing
 - usage_amount, cost_usd (DECIMAL), currency
 - has_invoice: NULL where the export does not say
 

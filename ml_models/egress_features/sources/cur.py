@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from egress_features.sources.line_items import AMOUNT, EMPTY, IS_GIVEN, TEXT, TIME, UNKNOWN, Column
+from typing import TYPE_CHECKING
+
+from egress_features.sources.line_items import (
+    AMOUNT,
+    EMPTY,
+    IS_GIVEN,
+    TEXT,
+    TIME,
+    UNKNOWN,
+    Column,
+    any_sql,
+    computed,
+)
+from egress_features.sources.maps import entry_sql
+
+if TYPE_CHECKING:
+    from egress_features.sources.columns import ExportFile
 
 COLUMNS = (
     Column("line_item_id", ("identity_line_item_id", "identity/LineItemId")),
@@ -34,3 +50,15 @@ COLUMNS = (
     Column("currency", ("line_item_currency_code", "lineItem/CurrencyCode")),
     Column("has_invoice", ("bill_invoice_id", "bill/InvoiceId"), IS_GIVEN, UNKNOWN),
 )
+_FAMILIES = ("product_product_family", "product/productFamily")
+_TRANSFER_TYPES = ("product_transfer_type", "product/transferType")
+
+
+def is_transfer(file: ExportFile) -> Column:
+    """Return the column that says whether a line is data transfer, by its product family or its transfer type."""
+    conditions = [f"\"{name}\" = 'Data Transfer'" for name in _FAMILIES if name in file.names]
+    conditions += [f"\"{name}\" <> ''" for name in _TRANSFER_TYPES if name in file.names]
+    encoding = file.map_encoding("product")
+    if encoding is not None:
+        conditions.append(entry_sql('"product"', encoding, "transfer_type") + " <> ''")
+    return computed("is_transfer", any_sql(conditions))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_features.sources.cur import COLUMNS
+from egress_features.sources.cur import COLUMNS, is_transfer
 from egress_features.sources.line_items import Column, share_known
 from egress_features.sources.maps import entry_sql
 
@@ -29,8 +29,8 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
     """Return the mapping of the file's columns; the region also from the map `product`."""
     encoding = file.map_encoding("product")
     if encoding is None:
-        return COLUMNS
+        return (*COLUMNS, is_transfer(file))
     entry = entry_sql('"product"', encoding, "region")
     code = f"""NULLIF(CAST("{_CODE}" AS VARCHAR), ''), """ if _CODE in file.names else ""
     region = Column("region_id", ("product",), f"COALESCE({code}{entry}, '')")
-    return tuple(region if column.target == "region_id" else column for column in COLUMNS)
+    return (*(region if column.target == "region_id" else column for column in COLUMNS), is_transfer(file))

@@ -18,6 +18,8 @@ from egress_features.sources.line_items import (
     TIME,
     UNKNOWN,
     Column,
+    any_sql,
+    computed,
     share_known,
 )
 
@@ -68,4 +70,11 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
         Column("service", ("ServiceName",), service_sql(has_code="x_ServiceCode" in names)),
         # A correction moves dollars of an earlier period: it is left out as a refund is.
         Column("line_item_type", ("ChargeCategory",), corrected if "ChargeClass" in names else TEXT),
+        computed("is_transfer", any_sql(_transfer_conditions(names))),
     )
+
+
+def _transfer_conditions(names: set[str]) -> list[str]:
+    families = ["\"x_ProductFamily\" = 'Data Transfer'"] if "x_ProductFamily" in names else []
+    described = ["STRPOS(LOWER(\"ChargeDescription\"), 'data transfer') > 0"] if "ChargeDescription" in names else []
+    return families + described

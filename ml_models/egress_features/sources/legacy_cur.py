@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_features.sources.cur import COLUMNS
+from egress_features.sources.cur import COLUMNS, is_transfer
 from egress_features.sources.line_items import share_known
 
 if TYPE_CHECKING:
@@ -21,6 +21,6 @@ def kind_of(file: ExportFile) -> str | None:
     return "legacy CUR" if share_known(COLUMNS, file.names) * 2 >= 1 else None
 
 
-def columns(_file: ExportFile) -> tuple[Column, ...]:
+def columns(file: ExportFile) -> tuple[Column, ...]:
     """Return the mapping of the file's columns."""
-    return COLUMNS
+    return (*COLUMNS, is_transfer(file))

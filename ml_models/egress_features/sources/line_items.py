@@ -47,6 +47,7 @@ LINE_ITEM_COLUMNS = (
     ("region_id", "VARCHAR"),
     ("resource_id", "VARCHAR"),
     ("line_item_type", "VARCHAR"),
+    ("is_transfer", "BOOLEAN"),
     ("usage_amount", "DECIMAL(38, 12)"),
     ("cost_usd", "DECIMAL(38, 12)"),
     ("currency", "VARCHAR"),
@@ -75,6 +76,16 @@ class Column(NamedTuple):
     names: tuple[str, ...]
     sql: str = TEXT
     absent: str | None = None
+
+
+def computed(target: str, sql: str) -> Column:
+    """Return a column that is `sql`, whatever the file has."""
+    return Column(target, (), absent=sql)
+
+
+def any_sql(conditions: Sequence[str]) -> str:
+    """Return the SQL that is true where one of the conditions is; never null."""
+    return f"COALESCE({' OR '.join(conditions)}, FALSE)" if conditions else "FALSE"
 
 
 def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str) -> str:
