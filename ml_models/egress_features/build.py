@@ -22,6 +22,7 @@ from egress_features.output import atomic_write
 from egress_features.queries import read_sql
 from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
+from egress_features.sources.faults import refuse_lines_without_time
 from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ def build_features(
         runner = engine or stack.enter_context(DuckDBEngine())
         beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
-        paths = sorted(exports)
-        _, notes = read_lines(runner, paths)
+        opened, notes = read_lines(runner, sorted(exports))
+        paths = [export.path for export in opened]
         if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):
             raise BadInputError(
                 f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
@@ -99,6 +100,7 @@ def build_features(
         excluded, sentences = excluded_lines(runner, KEPT_LINE_ITEM_TYPES)
         notes += sentences
         check_duplicates(runner, paths)
+        refuse_lines_without_time(runner, opened)
         check_granularity(runner, paths)
         complete = make_watermarks(runner, KEPT)
         notes += late_services(runner, complete)

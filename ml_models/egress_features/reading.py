@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from egress_features.charge_descriptions import usage_type_of
 from egress_features.checks import check_currency
 from egress_features.restatement import find_replaced
-from egress_features.sources import NO_LINE_ITEMS, read_export
+from egress_features.sources import NO_LINE_ITEMS, open_exports
+from egress_features.sources.faults import naming_faults
 from egress_features.sources.line_items import month_sql
 from egress_features.usage_types import UsageType, classify
 
@@ -38,22 +39,23 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     Returns
     -------
     tuple of (list of Export, list of str)
-        The files in the order of `paths` (`file_number`), and sentences for a person.
+        The files that are read in the order of `paths` (`file_number`), and sentences for a person.
 
     Raises
     ------
     BadInputError
         No export, another currency, or a billing period of which two deliveries contradict each other.
     """
-    exports = [read_export(path) for path in paths]
+    exports, opened = open_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
-    _make_line_groups(engine)
-    check_currency(engine)
-    _make_read_lines(engine, _make_usage_types(engine))
-    notes = find_replaced(engine, paths, KEPT)
+    with naming_faults(engine, exports):
+        _make_line_groups(engine)
+        check_currency(engine)
+        _make_read_lines(engine, _make_usage_types(engine))
+        notes = find_replaced(engine, [export.path for export in exports], KEPT)
     _make_egress_lines(engine)
-    return exports, [*_other_providers(engine), *_described(engine), *notes]
+    return exports, [*opened, *_other_providers(engine), *_described(engine), *notes]
 
 
 def _make_line_groups(engine: Engine) -> None:
