@@ -85,8 +85,8 @@ def build_features(
         runner = engine or stack.enter_context(DuckDBEngine())
         beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
-        paths = sorted(exports)
-        _, notes = read_lines(runner, paths)
+        opened, notes = read_lines(runner, sorted(exports))
+        paths = [export.path for export in opened]
         if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):
             raise BadInputError(
                 f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
+from egress_features.sources.faults import first_without_time
 from egress_features.sources.line_items import month_sql, same_kind_sql
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_features.engines import Engine
+    from egress_features.sources import Export
 
 GRANULARITY = "granularity: "
 _DOLLARS, _NO_TIME = "USD", "no time"
@@ -102,14 +104,14 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     )
 
 
-def find_granularity(engine: Engine, paths: Sequence[Path], kept: str) -> str:
+def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> str:
     """Return "hour" or "day": what most data-transfer lines of the bill span; the others are left out.
 
     Parameters
     ----------
     engine : Engine
         With the table read_lines.
-    paths : sequence of Path
+    exports : sequence of Export
         The files by file_number.
     kept : str
         SQL list of the line item types that bill usage.
@@ -133,12 +135,12 @@ def find_granularity(engine: Engine, paths: Sequence[Path], kept: str) -> str:
     count, number, hours = others[name]
     if name == _NO_TIME:
         raise BadInputError(
-            f"{paths[number]} has {count:,} data-transfer lines without the time of the usage: give an export with the "
-            "start of each line's usage"
+            f"{exports[number].path} has {count:,} data-transfer lines without a time of usage: "
+            f"{first_without_time(engine, exports[number])}; give the lines a time or remove them"
         )
     raise BadInputError(
-        f"{paths[number]} has {count:,} data-transfer lines that span up to {hours} hours: an export with hourly or "
-        "daily time granularity is needed"
+        f"{exports[number].path} has {count:,} data-transfer lines that span up to {hours} hours: an export with "
+        "hourly or daily time granularity is needed"
     )
 
 
@@ -160,7 +162,7 @@ def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
     return first, last
 
 
-def notes_on_left_out(engine: Engine, paths: Sequence[Path], foreign: Sequence[str]) -> list[str]:
+def notes_on_left_out(engine: Engine, exports: Sequence[Export], foreign: Sequence[str]) -> list[str]:
     """Return a sentence for each reason why charged lines do not count, with their number and dollars."""
     rows = engine.rows(
         "SELECT left_out, COUNT(*), CAST(SUM(cost_usd) AS DOUBLE), MIN(file_number), "
@@ -168,20 +170,21 @@ def notes_on_left_out(engine: Engine, paths: Sequence[Path], foreign: Sequence[s
         "GROUP BY left_out ORDER BY left_out"
     )
     sentences = [
-        _left_out(str(why), _transfer_lines(int(count), float(cost)), paths[int(number)], hours)
+        _left_out(engine, str(why), _transfer_lines(int(count), float(cost)), exports[int(number)], hours)
         for why, count, cost, number, hours in rows
     ]
     return [*sentences, *_in_other_currencies(engine, foreign)]
 
 
-def _left_out(why: str, lines: str, path: Path, hours: int | None) -> str:
+def _left_out(engine: Engine, why: str, lines: str, export: Export, hours: int | None) -> str:
     line_item_type, _, granularity = why.partition(GRANULARITY)
     if "Discount" in why:
         return f"{lines} left out as {why}: the dollars of alerts are before this discount"
     if line_item_type:
         return f"{lines} left out as {why}, which moves dollars without moving bytes"
-    reason = "no time of usage" if granularity == _NO_TIME else f"a span of {hours} hours, unlike the rest of the bill"
-    return f"{lines} left out ({reason}); the first is in {path}"
+    if granularity == _NO_TIME:
+        return f"{lines} left out without a time of usage: {first_without_time(engine, export)}"
+    return f"{lines} left out (a span of {hours} hours, unlike the rest of the bill); the first is in {export.path}"
 
 
 def _transfer_lines(count: int, cost: float) -> str:

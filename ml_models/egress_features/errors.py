@@ -3,3 +3,7 @@
 
 class BadInputError(ValueError):
     """One sentence that says what is wrong with the input, where, and what is accepted."""
+
+
+class UnreadableError(BadInputError):
+    """An engine cannot read the exports, and does not know which of them."""

@@ -15,15 +15,21 @@ if TYPE_CHECKING:
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
+def is_named_as_export(path: Path) -> bool:
+    """Say whether a file has a suffix of billing exports, in any case."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
 def find_exports(arguments: Sequence[str | Path]) -> list[Path]:
     """List the export files that the arguments name, sorted, each once.
 
     Parameters
     ----------
     arguments : sequence of str or Path
-        Files, globs, or folders. Folders are searched to the bottom for `.parquet`, `.csv` and `.csv.gz`; hidden
-        files and others such as `_SUCCESS` are passed over. Where a folder has the manifests of AWS's exports, the
-        files that the newest manifest of each billing period names are taken, and no others of that period.
+        Files, globs, or folders. Folders are searched to the bottom for `.parquet`, `.csv` and `.csv.gz` in upper or
+        lower case; hidden files and others such as `_SUCCESS` are skipped. Where a folder has the manifests of AWS's
+        exports, the files that the newest manifest of each billing period names are taken, and no others of that
+        period.
 
     Raises
     ------
@@ -47,20 +53,18 @@ def _expand(argument: str | Path) -> Iterable[Path]:
     if path.is_dir():
         return _inside(path)
     if path.is_file():
-        if not path.name.endswith(SUFFIXES):
+        if not is_named_as_export(path):
             raise BadInputError(
                 f"{path} is no {', '.join(SUFFIXES)} file, and billing exports of no other kind are read"
             )
         return [path]
     matches = [Path(match) for match in glob.glob(str(argument), recursive=True)]  # noqa: PTH207 - absolute globs
-    return [
-        p for match in matches for p in (_inside(match) if match.is_dir() else [match]) if p.name.endswith(SUFFIXES)
-    ]
+    return [p for match in matches for p in (_inside(match) if match.is_dir() else [match]) if is_named_as_export(p)]
 
 
 def _inside(folder: Path) -> list[Path]:
     named, bills = newest_files(folder)
-    unread = [path for path in sorted(named) if not path.name.endswith(SUFFIXES)]
+    unread = [path for path in sorted(named) if not is_named_as_export(path)]
     if unread:
         raise BadInputError(
             f"{unread[0]} is what a manifest names, and only {', '.join(SUFFIXES)} files are read: let AWS compress "
@@ -70,7 +74,7 @@ def _inside(folder: Path) -> list[Path]:
         path
         for path in folder.rglob("*")
         if path.is_file()
-        and path.name.endswith(SUFFIXES)
+        and is_named_as_export(path)
         and not any(part.startswith((".", "_")) for part in path.relative_to(folder).parts)
         and (path in named or not bills.intersection(path.parents))
     ]

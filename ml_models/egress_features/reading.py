@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from egress_features.charge_descriptions import usage_type_of
 from egress_features.checks import find_granularity, foreign_currencies, in_dollars, notes_on_left_out
 from egress_features.restatement import find_replaced
-from egress_features.sources import NO_LINE_ITEMS, read_export
+from egress_features.sources import NO_LINE_ITEMS, open_exports
+from egress_features.sources.faults import naming_faults
 from egress_features.sources.line_items import KIND, month_sql, same_kind_sql
 from egress_features.usage_types import LOOKS_LIKE_TRANSFER, UNCLASSIFIED, classify, rule_of, split_prefix, unclassified
 
@@ -41,7 +42,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     Returns
     -------
     tuple of (list of Export, list of str)
-        The files in the order of `paths` (`file_number`), and sentences for a person.
+        The files that are read in the order of `paths` (`file_number`), and sentences for a person.
 
     Raises
     ------
@@ -49,20 +50,22 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
         No export, mostly another currency or granularity, or a billing period of which two deliveries contradict each
         other.
     """
-    exports = [read_export(path) for path in paths]
+    exports, opened = open_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
-    _make_line_groups(engine)
-    foreign = foreign_currencies(engine)
-    _make_read_lines(engine, _make_usage_types(engine), foreign)
-    granularity = find_granularity(engine, paths, KEPT)
-    notes = find_replaced(engine, paths, granularity, KEPT)
+    with naming_faults(engine, exports):
+        _make_line_groups(engine)
+        foreign = foreign_currencies(engine)
+        _make_read_lines(engine, _make_usage_types(engine), foreign)
+    granularity = find_granularity(engine, exports, KEPT)
+    notes = find_replaced(engine, [export.path for export in exports], granularity, KEPT)
     _make_egress_lines(engine, granularity, foreign)
     return exports, [
+        *opened,
         *_other_providers(engine),
         *_described(engine),
         *notes,
-        *notes_on_left_out(engine, paths, foreign),
+        *notes_on_left_out(engine, exports, foreign),
         *_unclassified(engine),
         *_without_resources(engine),
     ]

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from egress_features.engines import DuckDBEngine
 from egress_features.reading import KEPT, read_lines
+from egress_features.sources.columns import is_parquet, quoted_name
 from egress_features.sources.line_items import same_kind_sql
 from egress_features.usage_types import UNCLASSIFIED
 from egress_features.watermarks import make_watermarks
@@ -161,9 +162,8 @@ def _file(engine: Engine, export: Export, number: int, parts: dict[tuple[int, st
 
 def _input(engine: Engine, export: Export) -> Part:
     """Count the file's lines and add up its dollars past the mapping: parquet's own count, the column as it stands."""
-    cost = f'CAST("{export.cost_column}" AS VARCHAR)'
+    amounts = [f"CAST(NULLIF(CAST({quoted_name(c)} AS VARCHAR), '') AS DECIMAL(38, 15))" for c in export.cost_columns]
     row: tuple[Any, ...] = engine.rows(
-        f"SELECT COUNT(*), COALESCE(SUM(CAST(NULLIF({cost}, '') AS DECIMAL(38, 15))), 0) FROM {export.scan_sql}"
+        f"SELECT COUNT(*), COALESCE(SUM(COALESCE({', '.join(amounts)})), 0) FROM {export.scan_sql}"
     )[0]
-    is_parquet = export.path.name.endswith(".parquet")
-    return Part(pq.read_metadata(export.path).num_rows if is_parquet else int(row[0]), Decimal(row[1]))
+    return Part(pq.read_metadata(export.path).num_rows if is_parquet(export.path) else int(row[0]), Decimal(row[1]))

@@ -91,7 +91,7 @@ def test_an_export_for_each_account_is_a_part_of_the_bill(tmp_path: Path) -> Non
 
 
 def test_two_kinds_of_export_of_one_month_count_once(tmp_path: Path) -> None:
-    lines = [row | {"bill_payer_account_id": "9", "product_product_name": "S3"} for row in steady()]
+    lines = [row | {"bill_payer_account_id": "999900001111", "product_product_name": "S3"} for row in steady()]
     cur = delivered(tmp_path, "cur", [row | {"bill_invoice_id": ""} for row in lines])
     focus = write_as(delivered(tmp_path, "other", lines), "FOCUS 1.2", tmp_path / "focus.csv")
     summary, usage = built([cur, focus], tmp_path)

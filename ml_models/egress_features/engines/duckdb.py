@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import duckdb
 import numpy as np
 
-from egress_features.errors import BadInputError
+from egress_features.errors import BadInputError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ class DuckDBEngine:
         try:
             return self._connection.execute(sql, list(parameters))
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.IOException) as error:
-            raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+            raise UnreadableError(f"cannot read the exports: {_sentence(error)}") from error
         except duckdb.OutOfMemoryException as error:
             raise BadInputError(
                 f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; take a "

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from egress_features.engines.dialects import parse, render
-from egress_features.errors import BadInputError
+from egress_features.errors import BadInputError, UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +36,7 @@ _ON_ONE_MACHINE = {
     # Planning anew after each stage is for clusters.
     "spark.sql.adaptive.enabled": "false",
 }
+_JAVA_ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "latin-1": "ISO-8859-1"}
 
 
 class SparkEngine:
@@ -146,16 +147,21 @@ class SparkEngine:
         )
 
     def _csv(self, call: exp.Expr) -> DataFrame:
-        frame = self._session.read.csv(
-            _address(call.this.name), header=True, quote='"', escape='"', multiLine=True, encoding="UTF-8"
-        )
-        nulls = [
-            text.name
+        options = {
+            option.this.name: [text.name for text in option.expression.find_all(exp.Literal)]
             for option in call.expressions
-            if option.this.name == "nullstr"
-            for text in option.find_all(exp.Literal)
-        ]
-        return frame.replace(nulls, None) if nulls else frame
+        }
+        (separator,), (encoding,) = options["delim"], options.get("encoding", ["utf-8"])
+        frame = self._session.read.csv(
+            _address(call.this.name),
+            header=True,
+            sep=separator,
+            quote='"',
+            escape='"',
+            multiLine=True,
+            encoding=_JAVA_ENCODINGS[encoding],
+        )
+        return frame.replace(options["nullstr"], None)
 
 
 def _start_session() -> SparkSession:
@@ -223,9 +229,9 @@ class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
         from pyspark.errors import PySparkException
 
         if isinstance(error, Py4JJavaError):
-            raise BadInputError(f"cannot read the exports: {_first_cause(error)}") from error
+            raise UnreadableError(f"cannot read the exports: {_first_cause(error)}") from error
         if isinstance(error, PySparkException):
-            raise BadInputError(f"cannot read the exports: {_sentence(error)}") from error
+            raise UnreadableError(f"cannot read the exports: {_sentence(error)}") from error
 
 
 def _first_cause(error: Any) -> str:

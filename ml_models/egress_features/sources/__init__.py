@@ -1,19 +1,24 @@
 """Kinds of billing export, each mapped to one line-item table.
 
 A kind is a module: it says whether a file is of it (`kind_of`) and where each column of the table comes from
-(`columns`); `SOURCES` lists them. The table is `line_items.LINE_ITEM_COLUMNS`:
+(`columns`); `SOURCES` lists them. Column names are matched in any case and with any separators, since Athena, Redshift
+and Snowflake spell them their own way. The table is `line_items.LINE_ITEM_COLUMNS`:
 
 - line_item_id, time_interval: together unique in a bill; empty in FOCUS, which has no such thing
 - start_utc, end_utc: of the usage
 - payer_account_id, billing_period_start (its month): what a delivery replaces as a whole
 - provider: "AWS", or another one, whose lines are left out
-- account_id, service (product code), usage_type, operation, resource_id
+- account_id (12 digits), service (product code), usage_type, operation
+- resource_id: empty where the export has no such column (`Export.has_resource_ids`)
 - charge_description: says what the line is where there is no usage type, empty otherwise
 - region_id: says where the line is metered if the usage type does not
 - line_item_type: Usage, DiscountedUsage, SavingsPlanCoveredUsage; Credit, Tax, ... move dollars without bytes
 - is_transfer: whether the export itself says that the line is data transfer (product family, transfer type or, in
   FOCUS, the description); FALSE where it says nothing
-- usage_amount, cost_usd (DECIMAL), currency
+- usage_amount (DECIMAL): GB as AWS bills them, whatever the export's unit; unchanged where the unit is missing or is
+  not one of data
+- cost_usd (DECIMAL): after discounts where the export has such a column (`Export.net_cost_column`)
+- currency
 - has_invoice: NULL where the export does not say
 
 Texts are never null.
@@ -21,51 +26,114 @@ Texts are never null.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import gzip
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow.parquet as pq
 
 from egress_features.errors import BadInputError
-from egress_features.sources import cur_2_0, focus, legacy_cur
-from egress_features.sources.columns import open_export
-from egress_features.sources.line_items import NO_LINE_ITEMS, name_in_file, select_sql
+from egress_features.sources import cur, cur_2_0, focus, legacy_cur
+from egress_features.sources.columns import is_parquet, open_export
+from egress_features.sources.faults import checked_columns
+from egress_features.sources.line_items import NO_LINE_ITEMS, select_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egress_features.sources.columns import ExportFile
+    from egress_features.sources.faults import CheckedColumn
     from egress_features.sources.line_items import Column
 
-__all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "read_export"]
+__all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read_export"]
 
 
 class Source(NamedTuple):
-    """A kind of export; `null_texts` are what its CSV files write for nothing."""
+    """A kind of export.
+
+    The names of its columns: of moments and numbers, of the cost (the one to trust most comes first; `net_cost` is
+    after discounts) and of the resource. `null_texts` are what its CSV files write for nothing.
+    """
 
     kind_of: Callable[[ExportFile], str | None]
     columns: Callable[[ExportFile], tuple[Column, ...]]
+    times: tuple[str, ...]
+    numbers: tuple[str, ...]
+    costs: tuple[str, ...]
+    resource: str
+    net_cost: str = ""
     null_texts: tuple[str, ...] = ()
 
 
 class Export(NamedTuple):
     """A recognised file.
 
-    Its kind, such as "CUR 2.0"; the SQL that reads it as line items; the SQL table function that scans it as it is,
-    and what it calls the column of dollars.
+    Its kind, such as "CUR 2.0"; the SQL that reads it as line items; the SQL table function that scans it as it is;
+    its columns of dollars, of which a line's first one that has a value counts; the one that is after discounts, empty
+    where the costs are before them; whether it has a column of resource ids; its column of usage starts; and what is
+    checked where it cannot be read.
     """
 
     path: Path
     kind: str
     line_items_sql: str
     scan_sql: str
-    cost_column: str
+    cost_columns: tuple[str, ...]
+    net_cost_column: str
+    has_resource_ids: bool
+    start_column: str
+    checked: tuple[CheckedColumn, ...]
 
 
+_CUR: dict[str, Any] = {
+    "times": cur.TIMES,
+    "numbers": cur.NUMBERS,
+    "costs": (cur.NET_COST, cur.COST),
+    "resource": cur.RESOURCE,
+    "net_cost": cur.NET_COST,
+}
 # CUR 2.0 comes first: it has the columns of a legacy CUR, and others.
 SOURCES = (
-    Source(cur_2_0.kind_of, cur_2_0.columns),
-    Source(legacy_cur.kind_of, legacy_cur.columns),
-    Source(focus.kind_of, focus.columns, focus.NULL_TEXTS),
+    Source(cur_2_0.kind_of, cur_2_0.columns, **_CUR),
+    Source(legacy_cur.kind_of, legacy_cur.columns, **_CUR),
+    Source(
+        focus.kind_of,
+        focus.columns,
+        times=focus.TIMES,
+        numbers=focus.NUMBERS,
+        costs=(focus.COST,),
+        resource=focus.RESOURCE,
+        null_texts=focus.NULL_TEXTS,
+    ),
 )
+
+
+class _NoExportError(BadInputError):
+    """A file that is no billing export, and complete as far as one can see."""
+
+
+def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
+    """Recognise billing exports; other files are left out while they are fewer.
+
+    Returns
+    -------
+    tuple of (list of Export, list of str)
+        In the order of `paths`, and sentences for a person: files that are left out, what costs are, what is missing.
+
+    Raises
+    ------
+    BadInputError
+        What `read_export` raises; a file that is no billing export where those are not fewer than the exports.
+    """
+    exports, others = [], []
+    for path in paths:
+        try:
+            exports.append(read_export(path))
+        except _NoExportError as error:
+            others.append(error)
+    if others and len(others) >= len(exports):
+        raise others[0]
+    return exports, [*(f"left out: {error}" for error in others), *_notes(exports)]
 
 
 def read_export(path: Path) -> Export:
@@ -80,15 +148,48 @@ def read_export(path: Path) -> Export:
     for source in SOURCES:
         kind = source.kind_of(file)
         if kind is not None:
-            scan = file.scan_sql(null_texts=source.null_texts)
-            columns = source.columns(file)
-            sql = select_sql(file, scan, columns, kind)
-            return Export(path, kind, sql, scan, name_in_file(columns, "cost_usd", file.names))
-    raise BadInputError(
-        f"{path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and Usage "
-        f"Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 to 1.2 "
-        f"(ChargePeriodStart, BilledCost, ...), in parquet or CSV"
+            return _export(file, source, kind)
+    raise _NoExportError(
+        f"{path} ({_lines(path):,} lines) is no billing export: its columns are {_shown(file.names)}; accepted are "
+        f"legacy Cost and Usage Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 "
+        f"to 1.4 (ChargePeriodStart, BilledCost, ...), in parquet or CSV"
     )
+
+
+def _export(file: ExportFile, source: Source, kind: str) -> Export:
+    scan = file.scan_sql(null_texts=source.null_texts)
+    costs = [found for name in source.costs if (found := file.find(name)) and found not in file.without_values]
+    net = file.find(source.net_cost) if source.net_cost else None
+    return Export(
+        path=file.path,
+        kind=kind,
+        line_items_sql=select_sql(file, scan, source.columns(file), kind),
+        scan_sql=scan,
+        cost_columns=tuple(costs),
+        net_cost_column=net if net in costs and file.has_values(net) else "",
+        has_resource_ids=file.find(source.resource) is not None,
+        start_column=file.find(source.times[0]) or source.times[0],
+        checked=checked_columns(file, source.times, source.numbers),
+    )
+
+
+def _notes(exports: Sequence[Export]) -> list[str]:
+    net = sorted({export.net_cost_column for export in exports} - {""})
+    without_ids = [export.path for export in exports if not export.has_resource_ids]
+    notes = [f"costs are net of discounts ({', '.join(net)})"] if net else []
+    # A bill that has none at all is named once its lines are read.
+    if 0 < len(without_ids) < len(exports):
+        notes.append(f"{len(without_ids)} of {len(exports)} files have no resource ids, {without_ids[0]} first")
+    return notes
+
+
+def _lines(path: Path) -> int:
+    """Count the lines of a file, without the header of CSV."""
+    if is_parquet(path):
+        return int(pq.read_metadata(path).num_rows)
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        return max(sum(1 for _ in file) - 1, 0)
 
 
 def _shown(names: tuple[str, ...]) -> str:

@@ -4,33 +4,77 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from egress_features.errors import BadInputError
+from egress_features.sources.csv_form import read_csv_form
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from egress_features.sources.csv_form import CsvForm
     from egress_features.sources.maps import MapEncoding
 
 _PAIR = ("key", "value")
+_SEPARATORS = re.compile(r"[\W_]+")
+# What CSV files write for nothing: Hive and Athena write \\N, FOCUS's CSV files NULL.
+_CSV_NULLS = ("\\N",)
+_ALL_NULLS = (*_CSV_NULLS, "NULL")
+_EPOCH = re.compile(r"\d{9,19}")
+
+
+def normal_name(name: str) -> str:
+    """Return a column's name in lower case without separators: lineItem/UsageType is line_item_usage_type."""
+    return _SEPARATORS.sub("", name).lower()
+
+
+def is_parquet(path: Path) -> bool:
+    """Say whether a file's name is that of a parquet file."""
+    return path.name.lower().endswith(".parquet")
 
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file and its column names; the rest is known of parquet alone: in CSV every cell is a text, or nothing.
+    """A file and its column names; types are known of parquet alone: in CSV every cell is a text, or nothing.
 
-    `without_nulls` are the columns of which every row group's statistics say so.
+    `without_nulls` and `without_values` are the columns of which every row group's statistics say so. `first_values`
+    holds a value of each column of texts that has one in the first lines.
     """
 
     path: Path
     names: tuple[str, ...]
     types: dict[str, pa.DataType] = field(default_factory=dict)
     without_nulls: frozenset[str] = frozenset()
+    without_values: frozenset[str] = frozenset()
+    first_values: dict[str, str] = field(default_factory=dict)
+    csv_form: CsvForm | None = None
+
+    def find(self, *names: str) -> str | None:
+        """Return the file's own spelling of the first of these columns that it has, in any case."""
+        for name in names:
+            found = name if name in self.names else self._by_normal_name.get(normal_name(name))
+            if found is not None:
+                return found
+        return None
+
+    def quoted(self, *names: str) -> str | None:
+        """Return what `find` does, as an SQL identifier."""
+        found = self.find(*names)
+        return None if found is None else quoted_name(found)
+
+    @cached_property
+    def _by_normal_name(self) -> dict[str, str]:
+        return {normal_name(name): name for name in reversed(self.names)}
+
+    def has_values(self, name: str) -> bool:
+        """Say whether a column has a value: of CSV, in the first lines."""
+        return name in self.first_values if self.csv_form else name not in self.without_values
 
     def is_double(self, name: str) -> bool:
         """Say whether a column is known to be float64."""
@@ -40,15 +84,32 @@ class ExportFile:
         """Say whether a column is known to hold moments."""
         return name in self.types and pa.types.is_timestamp(self.types[name])
 
+    def is_number(self, name: str) -> bool:
+        """Say whether a column is known to hold numbers."""
+        kind = self.types.get(name)
+        return kind is not None and (
+            pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+        )
+
+    def is_epoch(self, name: str) -> bool:
+        """Say whether a column holds moments as numbers of seconds, milliseconds, microseconds or nanoseconds."""
+        return self.is_number(name) or _EPOCH.fullmatch(self.first_values.get(name, "")) is not None
+
+    def is_text(self, name: str) -> bool:
+        """Say whether a column holds texts."""
+        kind = self.types.get(name)
+        return kind is None or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
     def is_text_without_nulls(self, name: str) -> bool:
         """Say whether a column is known to have a text in every line, empty perhaps."""
         return name in self.without_nulls and pa.types.is_string(self.types[name])
 
     def map_encoding(self, name: str) -> MapEncoding | None:
         """Say how the file encodes a map column; None where it has none, or in a way that is not known."""
-        kind = self.types.get(name)
+        found = self.find(name)
+        kind = self.types.get(found or "")
         if kind is None:
-            return "json" if name in self.names else None
+            return None if found is None else "json"
         if pa.types.is_map(kind):
             return "map"
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
@@ -58,13 +119,14 @@ class ExportFile:
     def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
         """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
         quoted = _quoted(str(self.path))
-        if self.path.name.endswith(".parquet"):
+        if self.csv_form is None:
             # A folder such as BILLING_PERIOD=2026-11 adds no column.
             return f"read_parquet({quoted}, hive_partitioning = false)"
-        nulls = ", ".join(_quoted(text) for text in ("", *null_texts))
+        nulls = ", ".join(_quoted(text) for text in ("", *_CSV_NULLS, *null_texts))
+        encoding = "" if self.csv_form.encoding == "utf-8" else f", encoding = '{self.csv_form.encoding}'"
         return (
-            f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
-            f"nullstr = [{nulls}])"
+            f"read_csv({quoted}, header = true, all_varchar = true, delim = '{self.csv_form.separator}', quote = '\"', "
+            f"escape = '\"', nullstr = [{nulls}]{encoding})"
         )
 
 
@@ -77,14 +139,12 @@ def open_export(path: Path) -> ExportFile:
         A file that cannot be opened, is empty, truncated, or not of the kind that its name says.
     """
     try:
-        if path.name.endswith(".parquet"):
-            metadata = pq.read_metadata(path)
-            schema = metadata.schema.to_arrow_schema()
-            types = {column.name: column.type for column in schema}
-            return ExportFile(path, tuple(schema.names), types, _without_nulls(metadata))
-        return ExportFile(path, tuple(_csv_header(path)))
-    except (pa.ArrowException, EOFError, UnicodeDecodeError, csv.Error, gzip.BadGzipFile) as error:
-        kind = "parquet" if path.name.endswith(".parquet") else "CSV"
+        if is_parquet(path):
+            return _open_parquet(path)
+        form = read_csv_form(path, _ALL_NULLS)
+        return ExportFile(path, form.header, first_values=form.first_values, csv_form=form)
+    except (pa.ArrowException, EOFError, csv.Error, gzip.BadGzipFile) as error:
+        kind = "parquet" if is_parquet(path) else "CSV"
         raise BadInputError(
             f"{path} is no complete {kind} file, it may have been cut off: {_first_line(error)}"
         ) from error
@@ -92,25 +152,29 @@ def open_export(path: Path) -> ExportFile:
         raise BadInputError(f"cannot read {path}: {error.strerror or _first_line(error)}") from error
 
 
-def _without_nulls(metadata: pq.FileMetaData) -> frozenset[str]:
-    """Return the flat columns that have no null in any row group, by the statistics."""
+def quoted_name(name: str) -> str:
+    """Return a column's name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _open_parquet(path: Path) -> ExportFile:
+    metadata = pq.read_metadata(path)
+    schema = metadata.schema.to_arrow_schema()
+    types = {column.name: column.type for column in schema}
+    filled, empty, first_values = set(), set(), {}
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    found = set()
     for place in range(metadata.num_columns):
-        chunks = (group.column(place) for group in groups)
-        statistics = (chunk.statistics for chunk in chunks)
-        if all(known is not None and known.has_null_count and known.null_count == 0 for known in statistics):
-            found.add(metadata.schema.column(place).path)
-    return frozenset(found)
-
-
-def _csv_header(path: Path) -> list[str]:
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), None)
-    if not header:
-        raise BadInputError(f"{path} is empty; a billing export has a header line with column names")
-    return header
+        name = metadata.schema.column(place).path
+        chunks = [group.column(place).statistics for group in groups]
+        known = [chunk for chunk in chunks if chunk is not None and chunk.has_null_count]
+        if len(known) == len(groups):
+            if all(chunk.null_count == 0 for chunk in known):
+                filled.add(name)
+            if all(chunk.num_values == 0 for chunk in known):
+                empty.add(name)
+        if known and known[0].has_min_max and isinstance(known[0].min, str):
+            first_values[name] = known[0].min
+    return ExportFile(path, tuple(schema.names), types, frozenset(filled), frozenset(empty), first_values)
 
 
 def _quoted(text: str) -> str:

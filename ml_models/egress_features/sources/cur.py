@@ -1,10 +1,14 @@
-"""What legacy CUR and CUR 2.0 call the same columns: parquet and CUR 2.0 `a_b`, legacy CSV `a/B`."""
+"""What legacy CUR and CUR 2.0 have in common: the columns, by their names in parquet.
+
+CSV files of a legacy CUR spell them `lineItem/UsageType`, other tools in lower or upper case, with other separators.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from egress_features.sources.line_items import (
+    ACCOUNT,
     AMOUNT,
     EMPTY,
     IS_GIVEN,
@@ -14,51 +18,76 @@ from egress_features.sources.line_items import (
     Column,
     any_sql,
     computed,
+    value_sql,
 )
 from egress_features.sources.maps import entry_sql
+from egress_features.sources.units import amount_in_gb_sql
 
 if TYPE_CHECKING:
     from egress_features.sources.columns import ExportFile
 
+RESOURCE = "line_item_resource_id"
+# What the line cost after discounts, where AWS gives any.
+NET_COST = "line_item_net_unblended_cost"
+COST = "line_item_unblended_cost"
+_AMOUNT = "line_item_usage_amount"
+NUMBERS = (_AMOUNT, NET_COST, COST)
+TIMES = ("line_item_usage_start_date", "line_item_usage_end_date", "bill_billing_period_start_date")
+_UNITS = ("pricing_unit", "product_unit")
 COLUMNS = (
-    Column("line_item_id", ("identity_line_item_id", "identity/LineItemId")),
-    Column("time_interval", ("identity_time_interval", "identity/TimeInterval")),
-    Column("start_utc", ("line_item_usage_start_date", "lineItem/UsageStartDate"), TIME),
-    Column("end_utc", ("line_item_usage_end_date", "lineItem/UsageEndDate"), TIME),
-    Column("payer_account_id", ("bill_payer_account_id", "bill/PayerAccountId"), TEXT, EMPTY),
-    Column(
-        "billing_period_start",
-        (
-            "bill_billing_period_start_date",
-            "bill/BillingPeriodStartDate",
-            "line_item_usage_start_date",
-            "lineItem/UsageStartDate",
-        ),
-        TIME,
-    ),
+    Column("line_item_id", ("identity_line_item_id",)),
+    Column("time_interval", ("identity_time_interval",)),
+    Column("start_utc", ("line_item_usage_start_date",), TIME),
+    Column("end_utc", ("line_item_usage_end_date",), TIME),
+    Column("payer_account_id", ("bill_payer_account_id",), ACCOUNT, EMPTY),
+    Column("billing_period_start", ("bill_billing_period_start_date", "line_item_usage_start_date"), TIME),
     Column("provider", (), TEXT, "'AWS'"),
-    Column("account_id", ("line_item_usage_account_id", "lineItem/UsageAccountId")),
-    Column("service", ("line_item_product_code", "lineItem/ProductCode")),
-    Column("usage_type", ("line_item_usage_type", "lineItem/UsageType")),
-    Column("operation", ("line_item_operation", "lineItem/Operation")),
+    Column("account_id", ("line_item_usage_account_id",), ACCOUNT),
+    Column("service", ("line_item_product_code",)),
+    Column("usage_type", ("line_item_usage_type",)),
+    Column("operation", ("line_item_operation",)),
     Column("charge_description", (), TEXT, EMPTY),
-    Column("region_id", ("product_region_code", "product/regionCode", "product_region", "product/region"), TEXT, EMPTY),
-    Column("resource_id", ("line_item_resource_id", "lineItem/ResourceId")),
-    Column("line_item_type", ("line_item_line_item_type", "lineItem/LineItemType")),
-    Column("usage_amount", ("line_item_usage_amount", "lineItem/UsageAmount"), AMOUNT),
-    Column("cost_usd", ("line_item_unblended_cost", "lineItem/UnblendedCost"), AMOUNT),
-    Column("currency", ("line_item_currency_code", "lineItem/CurrencyCode")),
-    Column("has_invoice", ("bill_invoice_id", "bill/InvoiceId"), IS_GIVEN, UNKNOWN),
+    Column("region_id", ("product_region_code", "product_region"), TEXT, EMPTY),
+    Column("resource_id", (RESOURCE,), TEXT, EMPTY),
+    Column("line_item_type", ("line_item_line_item_type",)),
+    Column("usage_amount", (_AMOUNT,), AMOUNT),
+    Column("cost_usd", (COST,), AMOUNT),
+    Column("currency", ("line_item_currency_code",)),
+    Column("has_invoice", ("bill_invoice_id",), IS_GIVEN, UNKNOWN),
 )
-_FAMILIES = ("product_product_family", "product/productFamily")
-_TRANSFER_TYPES = ("product_transfer_type", "product/transferType")
 
 
-def is_transfer(file: ExportFile) -> Column:
-    """Return the column that says whether a line is data transfer, by its product family or its transfer type."""
-    conditions = [f"\"{name}\" = 'Data Transfer'" for name in _FAMILIES if name in file.names]
-    conditions += [f"\"{name}\" <> ''" for name in _TRANSFER_TYPES if name in file.names]
+def columns_of(file: ExportFile) -> tuple[Column, ...]:
+    """Return the mapping of the file's columns, with what depends on other columns of the file."""
+    special = {column.target: column for column in (_amount(file), _cost(file), _is_transfer(file)) if column}
+    return (*(column for column in COLUMNS if column.target not in special), *special.values())
+
+
+def _amount(file: ExportFile) -> Column | None:
+    amount, unit = file.find(_AMOUNT), file.quoted(*_UNITS)
+    if amount is None or unit is None:
+        return None
+    return computed("usage_amount", amount_in_gb_sql(value_sql(file, amount, AMOUNT), unit))
+
+
+def _cost(file: ExportFile) -> Column | None:
+    net, cost = file.find(NET_COST), file.find(COST)
+    if net is None or cost is None or net in file.without_values:
+        return None
+    is_net = value_sql(file, net, IS_GIVEN if file.is_text(net) else "{column} IS NOT NULL")
+    return computed(
+        "cost_usd", f"CASE WHEN {is_net} THEN {value_sql(file, net, AMOUNT)} ELSE {value_sql(file, cost, AMOUNT)} END"
+    )
+
+
+def _is_transfer(file: ExportFile) -> Column:
+    """Return whether a line is data transfer by its product family or its transfer type."""
+    family, transfer_type, product = (
+        file.quoted(name) for name in ("product_product_family", "product_transfer_type", "product")
+    )
+    conditions = [f"{family} = 'Data Transfer'"] if family else []
+    conditions += [f"{transfer_type} <> ''"] if transfer_type else []
     encoding = file.map_encoding("product")
-    if encoding is not None:
-        conditions.append(entry_sql('"product"', encoding, "transfer_type") + " <> ''")
+    if product and encoding:
+        conditions.append(f"{entry_sql(product, encoding, 'transfer_type')} <> ''")
     return computed("is_transfer", any_sql(conditions))

@@ -30,9 +30,15 @@ PRODUCT_CODES = {
 }
 
 
-def service_sql(*, has_code: bool) -> str:
-    """Return the SQL of the product code; `{column}` stands for ServiceName."""
-    cases = " ".join(f"WHEN '{name}' THEN '{code}'" for name, code in PRODUCT_CODES.items())
+def service_sql(code: str | None) -> str:
+    """Return the SQL of the product code; `{column}` stands for ServiceName, `code` is the column x_ServiceCode."""
+    cases = " ".join(f"WHEN '{name}' THEN '{product}'" for name, product in PRODUCT_CODES.items())
     by_name = f"CASE {{column}} {cases} ELSE COALESCE(CAST({{column}} AS VARCHAR), '') END"
     # AWSDataTransfer is what is metered, and not whose traffic it is.
-    return f"COALESCE(NULLIF(NULLIF(\"x_ServiceCode\", ''), 'AWSDataTransfer'), {by_name})" if has_code else by_name
+    return f"COALESCE(NULLIF(NULLIF({code}, ''), 'AWSDataTransfer'), {by_name})" if code else by_name
+
+
+def is_aws_sql(service: str) -> str:
+    """Return the SQL that is true where a ServiceName is one of AWS's."""
+    known = ", ".join(f"'{name}'" for name in PRODUCT_CODES if not name.startswith(("AWS", "Amazon")))
+    return f"({service} LIKE 'AWS%' OR {service} LIKE 'Amazon%' OR {service} IN ({known}))"

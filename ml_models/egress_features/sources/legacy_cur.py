@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_features.sources.cur import COLUMNS, is_transfer
+from egress_features.sources.cur import COLUMNS, columns_of
 from egress_features.sources.line_items import share_known
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def kind_of(file: ExportFile) -> str | None:
     """Return "legacy CUR" where the file has at least half of the columns that are read, None otherwise."""
-    return "legacy CUR" if share_known(COLUMNS, file.names) * 2 >= 1 else None
+    return "legacy CUR" if share_known(COLUMNS, file) * 2 >= 1 else None
 
 
 def columns(file: ExportFile) -> tuple[Column, ...]:
     """Return the mapping of the file's columns."""
-    return (*COLUMNS, is_transfer(file))
+    return columns_of(file)

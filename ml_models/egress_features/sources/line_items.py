@@ -6,6 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, NamedTuple
 
 from egress_features.errors import BadInputError
+from egress_features.sources.columns import quoted_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,13 +23,30 @@ AMOUNT_OF_DOUBLE = (
     "ELSE CAST(CAST({column} AS VARCHAR) AS DECIMAL(38, 12)) END AS DECIMAL(38, 12))"
 )
 TIME = "CAST({column} AS TIMESTAMP)"
+TIME_OF_TEXT = "CAST(NULLIF({column}, '') AS TIMESTAMP)"
+# Seconds, milliseconds, microseconds and nanoseconds since 1970 lie three digits apart: no two of them are mistaken
+# for one another between 1973 and 2286.
+_EPOCH = "CAST({column} AS BIGINT)"
+TIME_OF_EPOCH = (
+    f"MAKE_TIMESTAMP(CASE WHEN {_EPOCH} < 100000000000 THEN {_EPOCH} * 1000000 "
+    f"WHEN {_EPOCH} < 100000000000000 THEN {_EPOCH} * 1000 "
+    f"WHEN {_EPOCH} < 100000000000000000 THEN {_EPOCH} ELSE {_EPOCH} // 1000 END)"
+)
 # The same of a timestamp: a cast asks for the rules of its time zone, line by line.
 TIME_OF_TIMESTAMP = "MAKE_TIMESTAMP(EPOCH_US({column}))"
 IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
 # The same of texts that are never null: what stands in front of a column hides its dictionary from DuckDB.
 TEXT_THAT_IS_THERE, IS_GIVEN_THERE = "{column}", "{column} <> ''"
+# An account has 12 digits. As a number, or in a spreadsheet, it loses the zeros in front.
+ACCOUNT = (
+    "CASE WHEN LENGTH({column}) = 12 AND SUBSTR({column}, 11, 1) <> '.' THEN {column} "
+    "WHEN REGEXP_MATCHES({column}, '^[0-9]{{1,12}}([.]0)?$') "
+    "THEN LPAD(SPLIT_PART({column}, '.', 1), 12, '0') ELSE COALESCE({column}, '') END"
+)
+ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
 EMPTY = "''"
 UNKNOWN = "CAST(NULL AS BOOLEAN)"
+_GROUPS = ("identity", "bill", "line_item", "product", "pricing")
 
 # Name and type of each column of the line-item table, in order, after file_number.
 LINE_ITEM_COLUMNS = (
@@ -75,8 +93,9 @@ def month_sql(moment: str) -> str:
 class Column(NamedTuple):
     """Where a column of the line-item table comes from.
 
-    `names` are what exports call it: the first one that the file has is read, by `sql`, in which `{column}` stands for
-    it. `absent` is the SQL where the file has none of them; None means that such a file is refused.
+    `names` are what exports call it, in any case and with any separators: the first one that the file has is read, by
+    `sql`, in which `{column}` stands for it. `absent` is the SQL where the file has none of them; None means that such
+    a file is refused.
     """
 
     target: str
@@ -93,6 +112,13 @@ def computed(target: str, sql: str) -> Column:
 def any_sql(conditions: Sequence[str]) -> str:
     """Return the SQL that is true where one of the conditions is; never null."""
     return f"COALESCE({' OR '.join(conditions)}, FALSE)" if conditions else "FALSE"
+
+
+def first_given_sql(file: ExportFile, names: Sequence[str], otherwise: str = EMPTY) -> str:
+    """Return the SQL of the first of these columns that has a text in the line."""
+    found = [quoted for name in names if (quoted := file.quoted(name)) is not None]
+    texts = [f"NULLIF(CAST({column} AS VARCHAR), '')" for column in found]
+    return f"COALESCE({', '.join([*texts, otherwise])})"
 
 
 def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str) -> str:
@@ -119,42 +145,58 @@ def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str
     return f"SELECT {values} FROM {scan}"
 
 
-def share_known(columns: Sequence[Column], names: Collection[str]) -> float:
-    """Return the share of the columns that must be there which a file with these names has."""
+def share_known(columns: Sequence[Column], file: ExportFile) -> float:
+    """Return the share of the columns that must be there which a file has."""
     needed = [column for column in columns if column.absent is None]
-    return sum(bool(set(column.names) & set(names)) for column in needed) / len(needed)
+    return sum(file.find(*column.names) is not None for column in needed) / len(needed)
 
 
-def name_in_file(columns: Sequence[Column], target: str, present: Collection[str]) -> str:
-    """Return what a file with these names, which has the column, calls it."""
-    names = next(column.names for column in columns if column.target == target)
-    return next(name for name in names if name in present)
+def value_sql(file: ExportFile, name: str, sql: str) -> str:
+    """Return the SQL of a column that the file has, the cheapest that says the same of what it is known to hold."""
+    return _for_type(file, sql, name).format(column=quoted_name(name))
 
 
 def _value(file: ExportFile, column: Column, kind: str) -> str:
-    found = next((name for name in column.names if name in file.names), None)
+    found = file.find(*column.names)
     if found is not None:
-        return _sql(file, column, found).format(column=f'"{found}"')
+        return value_sql(file, found, column.sql)
     if column.absent is None:
         raise BadInputError(_missing(file.path, column, file.names, kind))
     return column.absent
 
 
-def _sql(file: ExportFile, column: Column, name: str) -> str:
-    """Return the cheapest SQL that says the same of what the file's column is known to hold."""
-    if column.sql == AMOUNT and file.is_double(name):
+def _for_type(file: ExportFile, sql: str, name: str) -> str:
+    if sql == AMOUNT and file.is_double(name):
         return AMOUNT_OF_DOUBLE
-    if column.sql == TIME and file.is_timestamp(name):
+    if sql == TIME:
+        return _time_sql(file, name)
+    if sql == ACCOUNT and file.csv_form is None:
+        return ACCOUNT_OF_NUMBER if file.is_number(name) else _for_type(file, TEXT, name)
+    if sql in {TEXT, IS_GIVEN} and file.is_text_without_nulls(name):
+        return TEXT_THAT_IS_THERE if sql == TEXT else IS_GIVEN_THERE
+    return sql
+
+
+def _time_sql(file: ExportFile, name: str) -> str:
+    if file.is_timestamp(name):
         return TIME_OF_TIMESTAMP
-    if column.sql in {TEXT, IS_GIVEN} and file.is_text_without_nulls(name):
-        return TEXT_THAT_IS_THERE if column.sql == TEXT else IS_GIVEN_THERE
-    return column.sql
+    if file.is_epoch(name):
+        return TIME_OF_EPOCH
+    return TIME_OF_TEXT if file.is_text(name) else TIME
 
 
 def _missing(path: Path, column: Column, present: Collection[str], kind: str) -> str:
-    slashes = any("/" in name for name in present)
-    name = next((name for name in column.names if ("/" in name) == slashes), column.names[0])
+    name = column.names[0]
+    if any("/" in other for other in present):
+        name = _with_slash(name)
     close = difflib.get_close_matches(name, sorted(present), n=1, cutoff=0.8)
     hint = f"; {close[0]} looks like it, renamed" if close else ""
-    remedy = "; create the report with resource ids" if column.target == "resource_id" else ""
-    return f"{path} is a {kind} without the column {name}{hint}{remedy}"
+    return f"{path} is a {kind} without the column {name}{hint}"
+
+
+def _with_slash(name: str) -> str:
+    """Return a parquet column's name as CSV files spell it: line_item_usage_type is lineItem/UsageType."""
+    group = next((group for group in _GROUPS if name.startswith(f"{group}_")), "")
+    first, *others = group.split("_")
+    words = name.removeprefix(f"{group}_").split("_")
+    return f"{first}{''.join(map(str.title, others))}/{''.join(map(str.title, words))}" if group else name

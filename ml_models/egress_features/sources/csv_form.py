@@ -1,0 +1,95 @@
+"""Finds out how a CSV file is written: its encoding, its separator, its header and what stands in its first lines."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+from egress_features.errors import BadInputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Encoding = Literal["utf-8", "utf-16", "latin-1"]
+
+# Enough to see an accented letter in a region's name; a later one is an error that names the file.
+_SAMPLE_BYTES = 8_000_000
+_HEAD_CHARACTERS = 1_000_000
+_ROWS = 1000
+_SEPARATORS = (",", ";", "\t", "|")
+
+
+@dataclass(frozen=True)
+class CsvForm:
+    """How a CSV file is written. `first_values` holds the first value of each column that has one in the first rows."""
+
+    encoding: Encoding
+    separator: str
+    header: tuple[str, ...]
+    first_values: dict[str, str]
+
+
+def read_csv_form(path: Path, null_texts: tuple[str, ...]) -> CsvForm:
+    """Read the beginning of a CSV file, gzipped or not.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    null_texts : tuple of str
+        Texts that mean nothing, such as "NULL".
+
+    Raises
+    ------
+    BadInputError
+        An empty file, or an encoding that is not read.
+    """
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        sample: bytes = file.read(_SAMPLE_BYTES + 1)
+    is_whole = len(sample) <= _SAMPLE_BYTES
+    encoding = _encoding(path, sample, is_whole=is_whole)
+    text = _head(sample, encoding)
+    separator = max(_SEPARATORS, key=lambda mark: len(_first_row(text, mark)))
+    header = _first_row(text, separator)
+    if not any(header):
+        raise BadInputError(f"{path} is empty; a billing export has a header line with column names")
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    first_values: dict[str, str] = {}
+    for row in islice(rows, 1, _ROWS):
+        for name, cell in zip(header, row, strict=False):
+            if cell and cell not in null_texts:
+                first_values.setdefault(name, cell)
+    return CsvForm(encoding, separator, tuple(header), first_values)
+
+
+def _encoding(path: Path, sample: bytes, *, is_whole: bool) -> Encoding:
+    if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        raise BadInputError(f"{path} is UTF-32; save it as UTF-8")
+    even, odd = sample[0:200:2], sample[1:200:2]
+    # Column names are ASCII: in UTF-16 every other byte of a header is zero.
+    if sample.startswith(codecs.BOM_UTF16_BE) or even.count(0) > len(even) // 2:
+        raise BadInputError(f"{path} is UTF-16 in big-endian order; save it as UTF-8")
+    if sample.startswith(codecs.BOM_UTF16_LE) or odd.count(0) > len(odd) // 2:
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample, final=is_whole)
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
+
+
+def _head(sample: bytes, encoding: Encoding) -> str:
+    """Return the first lines as text, without the byte order mark."""
+    whole = sample[: 2 * _HEAD_CHARACTERS]
+    name = {"utf-8": "utf-8-sig", "utf-16": "utf-16-le", "latin-1": "latin-1"}[encoding]
+    return whole.decode(name, errors="ignore").removeprefix("\ufeff")
+
+
+def _first_row(text: str, separator: str) -> list[str]:
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])

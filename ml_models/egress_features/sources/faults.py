@@ -1,0 +1,94 @@
+"""Says which value of which file cannot be read, once reading has failed: good files are not read twice for it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from egress_features.errors import BadInputError, UnreadableError
+from egress_features.sources.columns import is_parquet, quoted_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from egress_features.engines import Engine
+    from egress_features.sources import Export
+    from egress_features.sources.columns import ExportFile
+
+_NUMBER = "is no number; write numbers as 1234.5, with a point and without separators of thousands"
+_TIME = "is no time; write times as 2026-09-01T00:00:00Z"
+
+
+class CheckedColumn(NamedTuple):
+    """A column as the file spells it, the SQL type that its texts must have, and the sentence where they have not."""
+
+    name: str
+    kind: str
+    remedy: str
+
+
+def checked_columns(file: ExportFile, times: Sequence[str], numbers: Sequence[str]) -> tuple[CheckedColumn, ...]:
+    """Return the columns of a file whose values may be unreadable."""
+    found_times = [name for wanted in times if (name := file.find(wanted)) and file.is_text(name)]
+    found_numbers = [name for wanted in numbers if (name := file.find(wanted))]
+    return (
+        *(CheckedColumn(name, "BIGINT" if file.is_epoch(name) else "TIMESTAMP", _TIME) for name in found_times),
+        *(CheckedColumn(name, "DECIMAL(38, 12)", _NUMBER) for name in found_numbers),
+    )
+
+
+@contextmanager
+def naming_faults(engine: Engine, exports: Sequence[Export]) -> Iterator[None]:
+    """Name the file, the column and the row where the exports cannot be read.
+
+    Raises
+    ------
+    BadInputError
+        In the place of the engine's `UnreadableError`.
+    """
+    try:
+        yield
+    except UnreadableError as error:
+        raise BadInputError(_first_fault(engine, exports) or str(error)) from error
+
+
+def first_without_time(engine: Engine, export: Export) -> str:
+    """Return the column and the row of the first line of an export that does not say when the usage was."""
+    row = engine.rows(
+        f"SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc FROM ({export.line_items_sql}) AS x) AS y "
+        "WHERE y.start_utc IS NULL"
+    )[0][0]
+    return f"{export.start_column} is empty in {_row(export, row)} of {export.path}"
+
+
+def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
+    for export in exports:
+        try:
+            fault = _fault(engine, export)
+        except UnreadableError as error:
+            return f"{export.path}: {error}"
+        if fault is not None:
+            return fault
+    return None
+
+
+def _fault(engine: Engine, export: Export) -> str | None:
+    texts = [f"NULLIF(CAST({quoted_name(column.name)} AS VARCHAR), '')" for column in export.checked]
+    bad = [
+        f"CASE WHEN TRY_CAST({text} AS {column.kind}) IS NULL THEN {text} END AS bad_{number}"
+        for number, (text, column) in enumerate(zip(texts, export.checked, strict=True))
+    ]
+    names = ", ".join(f"bad_{number}" for number in range(len(bad)))
+    rows = engine.rows(
+        f"SELECT n, {names} FROM (SELECT ROW_NUMBER() OVER () AS n, {', '.join(bad)} FROM {export.scan_sql}) AS x "
+        f"WHERE COALESCE({names}) IS NOT NULL ORDER BY n LIMIT 1"
+    )
+    if not rows:
+        return None
+    row, *values = rows[0]
+    column, value = next((c, v) for c, v in zip(export.checked, values, strict=True) if v is not None)
+    return f'{export.path}, {_row(export, row)}, {column.name}: "{value}" {column.remedy}'
+
+
+def _row(export: Export, number: int) -> str:
+    return f"row {number}" if is_parquet(export.path) else f"line {number + 1}"
