@@ -125,9 +125,9 @@ def test_version_2_needs_the_network_to_say_the_same(bill: Path, logs: Path, tmp
     for unknown in (
         "no traffic-path",
         "do not name AWS services",
-        "NAT gateway's interface",
-        "nothing says whose they are",
-        "zones that nobody named",
+        "do not identify NAT gateways",
+        "without a known owner",
+        "in unknown zones",
     ):
         assert unknown in said
     resources = set(pq.read_table(output)["resource_id"].to_pylist())
@@ -246,7 +246,7 @@ def test_rejected_and_lost_records_carry_nothing(tmp_path: Path) -> None:
     path = write_text(tmp_path / "flow.log", records)
     summary = write_flow_hours(FlowLogs([path]), tmp_path / "hours.parquet")
     assert pq.read_table(tmp_path / "hours.parquet")["out_gb"].to_pylist() == [1.0]
-    assert "1 records say SKIPDATA" in summary.notes[0]
+    assert "1 records have the status SKIPDATA" in summary.notes[0]
 
 
 def test_new_destinations_their_share_concentration_and_out_to_in(tmp_path: Path) -> None:

@@ -76,6 +76,7 @@ def load_flow_logs(engine: Engine, flow_logs: FlowLogs) -> int:
     engine.run(sql("interfaces"))
     _place_peers(engine, network)
     engine.run(sql("peer_hours"))
+    engine.run("CREATE TABLE billed_peering (account_id VARCHAR, region VARCHAR, resource_id VARCHAR)")
     return int(engine.rows("SELECT SUM(flows) FROM flow_read")[0][0])
 
 
@@ -134,12 +135,12 @@ def _name_interfaces(engine: Engine, network: Network) -> None:
 
 
 def _place_peers(engine: Engine, network: Network) -> None:
-    """Look the zones of addresses up in the subnets that the user gave."""
+    """Look the zones of addresses up in the subnets that the user gave, IPv6 and public IPv4 in a VPC among them."""
     engine.run("CREATE TABLE subnet_zones (vpc_id VARCHAR, address VARCHAR, az_id VARCHAR)")
-    if network.subnets:
+    if network.has_subnets:
         ends = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
         every = " UNION ".join(f"SELECT vpc_id, {end} AS address FROM flow_sums" for end in ends)
-        pairs = engine.rows(f"SELECT vpc_id, address FROM ({every}) WHERE is_private(address)")
+        pairs = engine.rows(every)
         zones = ((vpc_id, address, network.zone(vpc_id, address)) for vpc_id, address in pairs)
         _insert(engine, "subnet_zones", (row for row in zones if row[2] is not None))
 
