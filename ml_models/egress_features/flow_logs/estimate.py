@@ -55,14 +55,15 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
         Logs or prices that cannot be read, or logs that leave a gap after the bill.
     """
     table = read_prices(flow_logs.prices)
-    records = load_flow_logs(engine, flow_logs)
+    regions = engine.rows(f"SELECT DISTINCT region FROM kept_lines WHERE service IN {SERVICES}")
+    records, notes = load_flow_logs(engine, flow_logs, [region for (region,) in regions])
     engine.run("CREATE TABLE prices (egress_class VARCHAR, region VARCHAR, usd_per_gb DOUBLE)")
     engine.insert("prices", table.prices)
     engine.run("CREATE TABLE bill_names (region VARCHAR, meter VARCHAR, usage_type VARCHAR)")
     engine.insert("bill_names", bill_names())
     engine.run(_BILLED_PEERING)
     engine.run(sql("estimated_lines"))
-    notes = notes_of(engine)
+    notes += notes_of(engine)
     if engine.rows("SELECT COUNT(*) FROM estimated_lines")[0][0] == 0:
         if engine.rows("SELECT COUNT(*) FROM kept_lines")[0][0] > 0:
             return records, [*notes, f"Nothing is estimated: {_NOTHING_BILLED}."]

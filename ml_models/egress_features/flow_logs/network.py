@@ -51,8 +51,9 @@ class Network:
     def add(self, subnet: Subnet) -> None:
         """Add a block, which is found by its size and its first bits."""
         block = subnet.block
-        self._sizes.add((block.version, block.max_prefixlen - block.prefixlen))
-        self._subnets.setdefault(_place(block.network_address, block.max_prefixlen - block.prefixlen), []).append(subnet)
+        host_bits = block.max_prefixlen - block.prefixlen
+        self._sizes.add((block.version, host_bits))
+        self._subnets.setdefault(_place(block.network_address, host_bits), []).append(subnet)
 
     def zone(self, vpc_id: str | None, text: str) -> str | None:
         """Return the zone of an address as seen from a VPC: its own subnets first, then any; None where unclear.

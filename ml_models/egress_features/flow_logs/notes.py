@@ -15,12 +15,12 @@ _NO_OWNER = (
     "Regional NAT gateways write such records: add resource-id to the format of their flow log."
 )
 _UNDIRECTED = (
-    "{count} interfaces ({gb:,.1f} GB) are left out: their records have no flow-direction, and the addresses do not show "
-    "which end is theirs. Add flow-direction to the format."
+    "{count} interfaces ({gb:,.1f} GB) are left out: their records have no flow-direction, and the addresses do not "
+    "show which end is theirs. Add flow-direction to the format."
 )
 _UNNAMED = (
-    "{gb:,.1f} GB belong to {count} interfaces without a known owner. They appear under the interface's id, which no line "
-    "of the bill has. Add instance-id to the format, or pass the output of describe-network-interfaces with --network."
+    "{gb:,.1f} GB belong to {count} interfaces without a known owner. They appear under the interface's id, which no "
+    "line of the bill has. Add instance-id to the format, or pass the output of describe-network-interfaces with --network."
 )
 _NO_PATH = (
     "The records have no traffic-path. Traffic to public addresses counts as internet, except behind a NAT gateway and "
@@ -31,16 +31,16 @@ _NO_SERVICE = (
     "counts as internet, at its price."
 )
 _NO_NAT = (
-    "The records do not identify NAT gateways (no pkt-dstaddr, no interface-type, no --network). If one is in these logs, "
-    "its bytes count twice: at the instance and at the gateway."
+    "The records do not identify NAT gateways (no pkt-dstaddr, no interface-type, no --network). If one is in these "
+    "logs, its bytes count twice: at the instance and at the gateway."
 )
 _NO_REGIONAL_NAT = (
-    "{gb:,.1f} GB went through regional NAT gateways without records in these logs, and are not estimated. Create a flow "
-    "log for each regional NAT gateway."
+    "{gb:,.1f} GB went through regional NAT gateways without records in these logs, and are not estimated. Create a "
+    "flow log for each regional NAT gateway."
 )
 _NO_ZONE = (
-    "{gb:,.1f} GB went to private addresses in unknown zones. They are not priced: traffic within a zone is free. Pass the "
-    "output of describe-network-interfaces and describe-subnets with --network to price them."
+    "{gb:,.1f} GB went to private addresses in unknown zones. They are not priced: traffic within a zone is free. Pass "
+    "the output of describe-network-interfaces and describe-subnets with --network to price them."
 )
 _BILLED_PEERING = (
     "{gb:,.1f} GB crossed a peering connection within the region to unknown zones. All of it is estimated as traffic "
@@ -48,16 +48,16 @@ _BILLED_PEERING = (
 )
 _UNPRICED = {
     "peering_same_region": (
-        "crossed a peering connection within the region to unknown zones. They are not priced: traffic within a zone is "
-        "free. Pass the output of describe-subnets with --network to price them."
+        "crossed a peering connection within the region to unknown zones. They are not priced: traffic within a zone "
+        "is free. Pass the output of describe-subnets with --network to price them."
     ),
     "on_premises": "went on-premises. They are not priced: flow logs do not show whether by VPN or Direct Connect.",
     "local_gateway": "went through a local gateway. They are not priced.",
     "aws_service": "went to public addresses of AWS services. They are not priced: within the region they are free.",
 }
 _UNBILLED = (
-    "{count} series ({first}{more}) are not estimated. Flow logs show {gb:,.1f} GB of them before {start:%Y-%m-%d %H:%M} "
-    "UTC, in hours that the bill covers, and the bill has no line for them."
+    "{count} series ({first}{more}) are not estimated. Flow logs show {gb:,.1f} GB of them before "
+    "{start:%Y-%m-%d %H:%M} UTC, in hours that the bill covers, and the bill has no line for them."
 )
 
 
@@ -71,8 +71,8 @@ def notes_of(engine: Engine) -> list[str]:
 def unbilled_notes(engine: Engine, start: datetime) -> list[str]:
     """Return a sentence on the series that the bill would have to name and does not; none without a bill."""
     rows = engine.rows(
-        "SELECT egress_class, resource_id, SUM(usage_gb) FROM unbilled_series WHERE EXISTS (SELECT 1 FROM billed_lines) "
-        "GROUP BY egress_class, resource_id ORDER BY 3 DESC, 1, 2"
+        "SELECT egress_class, resource_id, SUM(usage_gb) FROM unbilled_series "
+        "WHERE EXISTS (SELECT 1 FROM billed_lines) GROUP BY egress_class, resource_id ORDER BY 3 DESC, 1, 2"
     )
     if not rows:
         return []

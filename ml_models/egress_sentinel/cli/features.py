@@ -22,6 +22,7 @@ def features(
     network: options.Network = None,
     prices: options.Prices = None,
     bill_complete_until: options.CompleteUntil = None,
+    flow_log_format: options.FlowLogFormat = None,
     engine: Annotated[
         Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
     ] = "duckdb",
@@ -30,7 +31,7 @@ def features(
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, find_exports, open_engine
 
-    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     progress = reporter()
     files = find_exports(exports or [])
     with progress.step("features") as step, open_engine(engine) as runner:
@@ -45,6 +46,7 @@ def features(
 def flow_hours(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, globs or folders of VPC Flow Logs.")],
     network: options.Network = None,
+    flow_log_format: options.FlowLogFormat = None,
     output: options.Output = Path("flow_hours.parquet"),
 ) -> None:
     """Add flow logs up by hour, interface, destination class and path, with the shape of the destinations."""
@@ -52,7 +54,8 @@ def flow_hours(
 
     progress = reporter()
     with progress.step("flow hours") as step:
-        summary = write_flow_hours(FlowLogs(find_flow_logs(paths), network or ()), output)
+        logs = FlowLogs(find_flow_logs(paths), network or (), log_format=flow_log_format)
+        summary = write_flow_hours(logs, output)
         step.result = f"{summary.rows:,} rows of {summary.records:,} records in {output}"
     for note in summary.notes:
         progress.note(note)

@@ -13,7 +13,7 @@ SELECT
     NULLIF(regexp_extract(file, 'AWSLogs/(\d+)/vpcflowlogs/', 1), ''),
     NULLIF(regexp_extract(file, '(?:^|/)(\d+)_vpcflowlogs_', 1), '')) AS account_id,
   COALESCE(region,
-    NULLIF(regexp_extract(file, '/aws-region=([a-z0-9-]+)/', 1), ''),
+    NULLIF(regexp_extract(file, 'aws-region=([a-z0-9-]+)/', 1), ''),
     NULLIF(regexp_extract(file, 'AWSLogs/\d+/vpcflowlogs/([a-z0-9-]+)/', 1), ''),
     NULLIF(regexp_extract(file, '_vpcflowlogs_([a-z0-9-]+)_fl-', 1), '')) AS region,
   COALESCE(interface_id, NULLIF(regexp_extract(resource_id, 'nat-[0-9A-Za-z]+'), '')) AS interface_id,
