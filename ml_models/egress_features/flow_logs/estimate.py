@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
-from egress_features.flow_logs.hours import flow_span, load_flow_logs, sql
+from egress_features.flow_logs.hours import UNKNOWN_REGION, flow_span, load_flow_logs, sql
 from egress_features.flow_logs.notes import notes_of, unbilled_notes
 from egress_features.flow_logs.prices import read_prices
 from egress_features.usage_types import region_prefixes
@@ -55,8 +55,7 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
         Logs or prices that cannot be read, or logs that leave a gap after the bill.
     """
     table = read_prices(flow_logs.prices)
-    regions = engine.rows(f"SELECT DISTINCT region FROM kept_lines WHERE service IN {SERVICES}")
-    records, notes = load_flow_logs(engine, flow_logs, [region for (region,) in regions])
+    records, notes = load_flow_logs(engine, flow_logs, _regions(engine))
     engine.run("CREATE TABLE prices (egress_class VARCHAR, region VARCHAR, usd_per_gb DOUBLE)")
     engine.insert("prices", table.prices)
     engine.run("CREATE TABLE bill_names (region VARCHAR, meter VARCHAR, usage_type VARCHAR)")
@@ -83,7 +82,7 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
 
 def bill_names() -> list[tuple[str, str, str]]:
     """Return what the bill calls each kind of traffic in each region: (region, meter, usage_type)."""
-    prefixes: dict[str, str] = {"us-east-1": ""}
+    prefixes: dict[str, str] = {"us-east-1": "", UNKNOWN_REGION: ""}
     for prefix, region in region_prefixes().items():
         prefixes.setdefault(region, prefix)
     rows = [
@@ -96,6 +95,12 @@ def bill_names() -> list[tuple[str, str, str]]:
         for region, prefix in prefixes.items()
         for meter, kind in _NEWER_USAGE_TYPES.items()
     ]
+
+
+def _regions(engine: Engine) -> list[str]:
+    """Return the regions of the bill's lines that flow logs see, or of all where it has none of those."""
+    rows = engine.rows(f"SELECT DISTINCT region, service IN {SERVICES} FROM kept_lines")
+    return [region for region, is_seen in rows if is_seen] or [region for region, _ in rows]
 
 
 def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime) -> datetime | None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # How DuckDB names a line with another number of fields.
 _LINE, _COUNTS = re.compile(r"Error on Line: (\d+)"), re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+UNKNOWN_REGION = "unknown"
 _PLACES = {
     "account_id": {"what": "account", "field": "account-id", "folder": "aws-account-id=111122223333"},
     "region": {"what": "region", "field": "region", "folder": "aws-region=us-east-1"},
@@ -144,21 +145,15 @@ def _check_numbers(engine: Engine) -> None:
 
 
 def _take_region(engine: Engine, regions: set[str]) -> list[str]:
-    """Fill in the only region that is known otherwise, where neither records nor file names have one; say so.
-
-    Flow logs alone can do without: list prices of an unknown region are those of most.
-    """
+    """Fill in the only region that is known otherwise, where neither records nor file names have one."""
     count = engine.rows("SELECT COALESCE(SUM(flows), 0) FROM flow_read WHERE is_traffic AND region IS NULL")[0][0]
     if not count or len(regions) > 1:
         return []
-    region = min(regions, default="unknown")
+    region = min(regions, default=UNKNOWN_REGION)
     engine.run("UPDATE flow_read SET region = ? WHERE region IS NULL", [region])
-    known = (
-        "the only one of the bill or of --network, is taken" if regions else "is shown, at the price of most regions"
-    )
-    return [
-        f"{count:,} records do not name their region: {region!r}, {known}. {_HOW_TO_PLACE.format(**_PLACES['region'])}"
-    ]
+    why = "the only region of the bill or of --network" if regions else "priced as most regions"
+    how = _HOW_TO_PLACE.format(**_PLACES["region"])
+    return [f"{count:,} records do not name their region. They count as {region}, {why}. {how}"]
 
 
 def _check_places(engine: Engine) -> None:

@@ -53,7 +53,7 @@ def layout_of(path: Path, fields: Sequence[str] | None) -> Layout:
     Raises
     ------
     BadInputError
-        A file that cannot be opened, is empty, is cut off, is no flow log, or has no header although no fields are given.
+        A file that cannot be opened, is empty, is cut off, is no flow log, or lacks a header where no fields are given.
     """
     try:
         is_parquet, is_gzip = path.name.endswith(".parquet"), path.name.endswith(".gz")
@@ -110,7 +110,7 @@ def _json_layout(path: Path, line: str, fields: Sequence[str] | None) -> Layout:
     keys = _record_keys(line)
     if keys is None:
         raise BadInputError(
-            f"{path} is JSON without flow log records: each object needs a message, logEvents, or the fields as its keys"
+            f"{path} is JSON without flow log records: each object needs a message, logEvents, or the fields as keys"
         )
     if keys:
         return Layout("json", keys)
@@ -123,10 +123,8 @@ def _json_layout(path: Path, line: str, fields: Sequence[str] | None) -> Layout:
 
 def _advice(record: str) -> str:
     if _DEFAULT_RECORD.fullmatch(record):
-        return f"add --flow-log-format default, whose fields they look like, or give others as {EXAMPLE}"
-    return (
-        f"give them with {EXAMPLE}, or with --flow-log-format default; `aws ec2 describe-flow-logs` shows the LogFormat"
-    )
+        return f"they look like the default format, so add --flow-log-format default, or name others with {EXAMPLE}"
+    return f"name them with {EXAMPLE}, or --flow-log-format default; `aws ec2 describe-flow-logs` shows the LogFormat"
 
 
 def _mismatch(path: Path, where: str, count: int, expected: int) -> str:

@@ -20,7 +20,8 @@ _UNDIRECTED = (
 )
 _UNNAMED = (
     "{gb:,.1f} GB belong to {count} interfaces without a known owner. They appear under the interface's id, which no "
-    "line of the bill has. Add instance-id to the format, or pass the output of describe-network-interfaces with --network."
+    "line of the bill has. Add instance-id to the format, or pass the output of describe-network-interfaces with "
+    "--network."
 )
 _NO_PATH = (
     "The records have no traffic-path. Traffic to public addresses counts as internet, except behind a NAT gateway and "

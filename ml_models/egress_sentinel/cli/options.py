@@ -151,8 +151,9 @@ FlowLogFormat = Annotated[
     typer.Option(
         "--flow-log-format",
         metavar="FORMAT",
-        help="The fields of flow logs that do not name them (exports of CloudWatch Logs, Firehose, text without a header "
-        "line), in single quotes: '${version} ${account-id} ...' as `aws ec2 describe-flow-logs` shows it, or default.",
+        help="The fields of flow logs that do not name them (exports of CloudWatch Logs, Firehose, text without a "
+        "header line): '${version} ${account-id} ...' in single quotes, as `aws ec2 describe-flow-logs` shows it, or "
+        "default.",
     ),
 ]
 
