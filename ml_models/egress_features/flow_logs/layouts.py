@@ -156,16 +156,22 @@ def _record_keys(line: str) -> tuple[str, ...] | None:
 
 def _message(line: str) -> str:
     record = _first_object(line)
-    events = record.get("logEvents") or [record]
-    return str(events[0].get("message", "")).strip() if isinstance(events[0], dict) else ""
+    events = record.get("logEvents")
+    first = events[0] if isinstance(events, list) and events else record
+    return str(first.get("message", "")).strip() if isinstance(first, dict) else ""
 
 
 def _first_object(line: str) -> dict[str, Any]:
-    try:
-        record = json.JSONDecoder().raw_decode(line)[0]
-    except ValueError:
-        return {}
-    return record if isinstance(record, dict) else {}
+    """Return the first object of a line that is no test message of CloudWatch Logs; {} where there is none."""
+    while line:
+        try:
+            record, end = json.JSONDecoder().raw_decode(line)
+        except ValueError:
+            return {}
+        if not isinstance(record, dict) or record.get("messageType") != "CONTROL_MESSAGE":
+            return record if isinstance(record, dict) else {}
+        line = line[end:].lstrip()
+    return {"logEvents": []}
 
 
 def _magic(path: Path) -> bytes:
