@@ -214,7 +214,7 @@ def test_a_region_that_no_record_names_is_the_only_one_that_is_known(tmp_path: P
     other = write_interfaces(
         tmp_path / "other.json", interface("eni-0b", "10.1.0.5", AvailabilityZone="us-west-2-lax-1a")
     )
-    with pytest.raises(BadInputError, match="do not show the region .*aws-region=us-east-1"):
+    with pytest.raises(BadInputError, match=r"do not show the region .*aws-region=us-east-1"):
         hours(folder, "default", zone, other)
     assert set(hours(folder, "default", other)["region"]) == {"us-west-2"}
     moved = write(tmp_path / "aws-region=eu-central-1", "CloudWatch Logs", V2)

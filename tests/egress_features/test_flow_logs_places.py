@@ -1,4 +1,4 @@
-"""Where the other side of a flow is: IPv6 in VPCs, regional NAT gateways, peering, and what the bill calls each of them."""
+"""Where the other side of a flow is (IPv6, regional NAT gateways, peering), and what the bill calls its bytes."""
 
 import json
 from collections.abc import Sequence
@@ -277,8 +277,8 @@ def test_a_series_that_the_bill_would_have_named_is_not_estimated(
     rows, notes = estimate(tmp_path, records, bill=[bill_of(tmp_path / "bill.parquet", INTERNET)])
     assert set(rows["egress_class"]) == ({"internet", "inter_az"} if is_estimated else {"internet"})
     complete = START + timedelta(hours=216 - 24)
-    left_out = f"2 series (inter_az of i-0a, ...) are not estimated. Flow logs show 368.0 GB of them before {complete:%Y-%m-%d}"
-    assert (left_out in notes) != is_estimated
+    left_out = "2 series (inter_az of i-0a, ...) are not estimated. Flow logs show 368.0 GB of them before"
+    assert (f"{left_out} {complete:%Y-%m-%d}" in notes) != is_estimated
 
 
 def test_logs_without_billed_traffic_leave_the_bill_as_it_is(tmp_path: Path) -> None:
