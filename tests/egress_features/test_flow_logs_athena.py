@@ -21,6 +21,7 @@ from egress_features.flow_logs.fields import FIELDS
 from tests.egress_features.test_flow_logs import BALANCER, NAT, lines
 from tests.support.bill import START, line, write_parquet
 from tests.support.flow_logs import write_flow_logs
+from tests.support.flow_records import received, sent
 
 pytestmark = pytest.mark.slow
 
@@ -60,8 +61,10 @@ class Athena:
 
     def _make_bill(self, bill: Path) -> None:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM '{bill}'").fetchall()
-        lacking = {"product_region_code", "bill_invoice_id"} - {row[0] for row in described}
-        texts = "".join(f", CAST(NULL AS VARCHAR) AS {name}" for name in sorted(lacking))
+        read = re.findall(r"\b(?:bill|line_item|product)_\w+", of_the_bill.statements()["line_hours"])
+        lacking = sorted(set(read) - {row[0] for row in described})
+        types = {name: "DOUBLE" if name.endswith(("_cost", "_amount")) else "VARCHAR" for name in lacking}
+        texts = "".join(f", CAST(NULL AS {type_}) AS {name}" for name, type_ in types.items())
         month = "STRFTIME(line_item_usage_start_date, '%Y-%m') AS billing_period"
         self.connection.execute(f"CREATE VIEW cur_2_0 AS SELECT *{texts}, {month} FROM '{bill}'")
         self.run({"line_hours": of_the_bill.statements()["line_hours"]})
@@ -124,6 +127,57 @@ def test_flow_logs_make_the_features_that_duckdb_makes(athena: Athena, bill: Pat
     # From 24 hours before the bill's end to the logs' end: an instance's and a balancer's internet, the gateway's fee.
     assert estimated.num_rows == 3 * 54
     assert set(estimated["resource_id"].to_pylist()) == {"i-0a", NAT, BALANCER}
+
+
+def test_ipv6_peering_and_regional_gateways_are_the_same_in_athena(tmp_path: Path) -> None:
+    """With a series that the bill would have named, and one whose zones only the bill decides on."""
+    other = {"own": "10.9.2.7", "interface_id": "eni-0b", "instance_id": "i-0b", "vpc_id": "vpc-2", "az_id": "euw1-az2"}
+    gateway = {"interface-id": None, "instance-id": None, "resource-id": "nat-0regional01"}
+    records = [
+        record
+        for hour in range(150, 240)
+        for record in (
+            sent(hour, 1, "198.51.100.7"),
+            sent(hour, 2, "10.9.2.7", path=4),
+            received(hour, 2, "10.0.0.5", **other),
+            sent(hour, 3, "10.9.3.3", path=4),
+            sent(hour, 4, "2600:1f18::7", own="2600:1f18::5", path=1, next_hop_az_id="euw1-az3"),
+            sent(hour, 5, "2001:db8::7", own="2600:1f18::5", path=8),
+            received(hour, 6, "10.0.0.5", own="198.51.100.7") | gateway,
+            sent(hour, 6, "198.51.100.7", own="192.0.2.1", pkt_srcaddr="10.0.0.5") | gateway,
+        )
+    ]
+    kinds = [
+        ("EU-DataTransfer-Out-Bytes", "i-0a", 1.0),
+        ("EU-DataTransfer-Regional-Bytes", "i-0a", 4.0),
+        ("EU-VpcPeering-Out-Bytes", "i-0a", 5.0),
+    ]
+    rows = [
+        line(hour, gb, None, usage_type=kind, resource_id=resource, product_code="AmazonEC2")
+        for hour in range(210)
+        for kind, resource, gb in kinds
+    ]
+    bill = write_parquet(tmp_path / "bill.parquet", rows)
+    place = "AWSLogs/aws-account-id=011122223333/aws-service=vpcflowlogs/aws-region=eu-west-1/year=2026/month=09/day=06"
+    (tmp_path / place).mkdir(parents=True)
+    names = sorted({name for record in records for name in record})
+    columns = {name.replace("-", "_"): [record.get(name) for record in records] for name in names}
+    pq.write_table(pa.table(columns), tmp_path / place / "x.log.parquet")
+    (tmp_path / "network.json").write_text('{"NetworkInterfaces": []}')
+    athena = Athena(bill, tmp_path, tmp_path / "network.json")
+    athena.run(statements())
+    flow_logs = FlowLogs(find_flow_logs([tmp_path / "AWSLogs"]))
+    summary = build_features([bill], tmp_path / "f.parquet", flow_logs=flow_logs)
+    expected = pq.read_table(tmp_path / "f.parquet")
+    assert_same(athena.features(tmp_path), expected)
+    estimated = {
+        (row["egress_class"], row["resource_id"]): row["usage_gb"]
+        for row in expected.to_pylist()
+        if row["is_estimated"]
+    }
+    # The gateway, and the instance at the other end of the peering connection, are in no line of the bill.
+    assert estimated == {("internet", "i-0a"): 6.0, ("inter_az", "i-0a"): 9.0}
+    assert "3 series" in " ".join(summary.notes)
 
 
 def test_the_hour_that_goes_on_is_left_out(athena: Athena, logs: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from sqlglot import exp, parse_one
 
 from egress_features.engines.athena import create_sql, pipeline, with_what_it_reads, write_statements
 from egress_features.engines.dialects import parse, queries_of
-from egress_features.flow_logs.estimate import NAMED, SERVICES, UNSETTLED_HOURS, bill_names
+from egress_features.flow_logs.estimate import SERVICES, UNSETTLED_HOURS, bill_names
 from egress_features.flow_logs.fields import FIELDS
 from egress_features.flow_logs.hours import sql
 from egress_features.flow_logs.prices import read_prices
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TABLES = (
     "line_hours", "watermarks", "flow_sums", "own_addresses", "directed", "interfaces", "peer_hours", "estimated_lines",
-    "flow_bounds", "series", "series_hours", "features",
+    "flow_bounds", "covered_series", "series", "series_hours", "features",
 )  # fmt: skip
 FLOW_DAYS = "__flow_days__"
 # What the folder says where a record does not.
@@ -52,6 +52,7 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
     read = queries_of(parse(sql("flow_sums")))["flow_read"]
     flow = {name: query for script in ("interfaces", "peer_hours", "estimated_lines", "kept_lines")
             for name, query in queries_of(parse(_macros() + sql(script))).items()}  # fmt: skip
+    beyond = ("unbilled_series", "covered_series", "kept_lines")
     return {
         "line_hours": parse_one("SELECT * FROM billed_line_hours"),
         "billed_lines": billed["kept_lines"],
@@ -62,10 +63,11 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
         "flow_sums": ours["flow_sums"],
         **{name: ours[name] for name in ("named_interfaces", "named_addresses", "subnet_zones")},
         "prices": _values(read_prices(prices).prices, ("egress_class", "region", "usd_per_gb")),
-        "bill_names": _values(bill_names(), ("region", "egress_class", "usage_type")),
-        **{name: query for name, query in flow.items() if name != "kept_lines"},
-        **{name: ours[name] for name in ("flow_bounds", "covered_series")},
-        "kept_lines": flow["kept_lines"],
+        "bill_names": _values(bill_names(), ("region", "meter", "usage_type")),
+        "billed_peering": ours["billed_peering"],
+        **{name: query for name, query in flow.items() if name not in beyond},
+        "flow_bounds": ours["flow_bounds"],
+        **{name: flow[name] for name in beyond},
         "data_hours": ours["data_hours"],
         **{name: billed[name] for name in ("hours", "series", "series_hours", "rows_of_features", "features")},
     }
@@ -78,7 +80,6 @@ def _filled(script: str) -> str:
         script.replace("{fields}", f"CAST(NULL AS VARCHAR) AS file, {fields}")
         .replace("{services}", SERVICES)
         .replace("{more}", str(UNSETTLED_HOURS - 1))
-        .replace("{named}", NAMED)
     )
 
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from egress_features.errors import BadInputError
-from egress_features.flow_logs.hours import flow_span, load_flow_logs, sql
-from egress_features.flow_logs.notes import notes_of
+from egress_features.flow_logs.hours import UNKNOWN_REGION, flow_span, load_flow_logs, sql
+from egress_features.flow_logs.notes import notes_of, unbilled_notes
 from egress_features.flow_logs.prices import read_prices
 from egress_features.usage_types import region_prefixes
 
@@ -18,13 +18,27 @@ if TYPE_CHECKING:
 UNSETTLED_HOURS = 24
 # The services whose lines flow logs see; the bill's watermark is theirs.
 SERVICES = "('AmazonEC2', 'AWSELB')"
-# Beside a bill, an interface that the bill has no name for would be a series that no bill ever meets.
-NAMED = "resource_id NOT LIKE 'eni-%' AND resource_id <> ''"
+# What the bill calls each kind of traffic; us-east-1 has its prefix in the newer ones alone.
 _USAGE_TYPES = {
     "internet": "DataTransfer-Out-Bytes",
-    "inter_az": "DataTransfer-Regional-Bytes",
+    "zone_out": "DataTransfer-Regional-Bytes",
+    "zone_in": "DataTransfer-Regional-Bytes",
     "nat_gateway": "NatGateway-Bytes",
 }
+_NEWER_USAGE_TYPES = {
+    "inter_region": "AWS-Out-Bytes",
+    "peering_out": "VpcPeering-Out-Bytes",
+    "peering_in": "VpcPeering-In-Bytes",
+    "regional_nat_gateway": "RegionalNatGateway-Bytes",
+}
+_NOTHING_BILLED = (
+    "the flow logs have no traffic that is billed: none to the internet, through a NAT gateway, between zones or to "
+    "another region"
+)
+_BILLED_PEERING = (
+    "INSERT INTO billed_peering SELECT DISTINCT account_id, region, resource_id FROM kept_lines "
+    "WHERE usage_type LIKE '%VpcPeering-%'"
+)
 
 
 def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]:
@@ -41,41 +55,52 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
         Logs or prices that cannot be read, or logs that leave a gap after the bill.
     """
     table = read_prices(flow_logs.prices)
-    records = load_flow_logs(engine, flow_logs)
+    records, notes = load_flow_logs(engine, flow_logs, _regions(engine))
     engine.run("CREATE TABLE prices (egress_class VARCHAR, region VARCHAR, usd_per_gb DOUBLE)")
     engine.insert("prices", table.prices)
-    engine.run("CREATE TABLE bill_names (region VARCHAR, egress_class VARCHAR, usage_type VARCHAR)")
+    engine.run("CREATE TABLE bill_names (region VARCHAR, meter VARCHAR, usage_type VARCHAR)")
     engine.insert("bill_names", bill_names())
+    engine.run(_BILLED_PEERING)
     engine.run(sql("estimated_lines"))
+    notes += notes_of(engine)
     if engine.rows("SELECT COUNT(*) FROM estimated_lines")[0][0] == 0:
-        raise BadInputError(
-            "the flow logs have no traffic that is billed: none to the internet, through a NAT gateway, between zones "
-            "or to another region"
-        )
-    notes = notes_of(engine)
+        if engine.rows("SELECT COUNT(*) FROM kept_lines")[0][0] > 0:
+            return records, [*notes, f"Nothing is estimated: {_NOTHING_BILLED}."]
+        raise BadInputError(" ".join([f"{_NOTHING_BILLED}.", *notes]))
     first, last = flow_span(engine)
     start = _start(engine, flow_logs, first, last)
     if start is None:
-        return records, [*notes, "the flow logs end before the bill's last complete hour: nothing was estimated"]
+        return records, [*notes, "Nothing is estimated: the flow logs end before the last complete hour of the bill."]
     _replace(engine, start, last)
+    notes += unbilled_notes(engine, start)
     notes.append(
-        f"hours from {start:%Y-%m-%d %H:%M} UTC on are estimated from flow logs at list prices read on "
-        f"{table.read_on}, not billed yet"
+        f"Hours from {start:%Y-%m-%d %H:%M} UTC on are estimated from flow logs at list prices read on "
+        f"{table.read_on}. The bill has not reached them."
     )
     return records, notes
 
 
 def bill_names() -> list[tuple[str, str, str]]:
-    """Return what the bill calls each class of egress in each region: (region, egress_class, usage_type)."""
-    prefixes: dict[str, str] = {"us-east-1": ""}
+    """Return what the bill calls each kind of traffic in each region: (region, meter, usage_type)."""
+    prefixes: dict[str, str] = {"us-east-1": "", UNKNOWN_REGION: ""}
     for prefix, region in region_prefixes().items():
         prefixes.setdefault(region, prefix)
     rows = [
-        (region, name, f"{prefix}-{kind}" if prefix else kind)
+        (region, meter, f"{prefix}-{kind}" if prefix else kind)
         for region, prefix in prefixes.items()
-        for name, kind in _USAGE_TYPES.items()
+        for meter, kind in _USAGE_TYPES.items()
     ]
-    return rows + [(region, "inter_region", f"{prefix or 'USE1'}-AWS-Out-Bytes") for region, prefix in prefixes.items()]
+    return rows + [
+        (region, meter, f"{prefix or 'USE1'}-{kind}")
+        for region, prefix in prefixes.items()
+        for meter, kind in _NEWER_USAGE_TYPES.items()
+    ]
+
+
+def _regions(engine: Engine) -> list[str]:
+    """Return the regions of the bill's lines that flow logs see, or of all where it has none of those."""
+    rows = engine.rows(f"SELECT DISTINCT region, service IN {SERVICES} FROM kept_lines")
+    return [region for region, is_seen in rows if is_seen] or [region for region, _ in rows]
 
 
 def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime) -> datetime | None:
@@ -104,13 +129,8 @@ def _unsettled(engine: Engine, bill_last: datetime) -> datetime:
 
 def _replace(engine: Engine, start: datetime, last: datetime) -> None:
     naive_start, naive_last = (moment.astimezone(UTC).replace(tzinfo=None) for moment in (start, last))
-    has_bill = engine.rows("SELECT COUNT(*) FROM kept_lines")[0][0] > 0
-    named = f"WHERE {NAMED}" if has_bill else ""
-    engine.run(
-        "CREATE TABLE covered_series AS SELECT DISTINCT account_id, region, service, egress_class, resource_id, "
-        f"CAST(? AS TIMESTAMP) AS estimated_from_utc FROM estimated_lines {named}",
-        [naive_start],
-    )
+    engine.run("CREATE TABLE flow_bounds (start_utc TIMESTAMP, last_utc TIMESTAMP)")
+    engine.insert("flow_bounds", [(naive_start, naive_last)])
     engine.run(sql("kept_lines"))
     engine.run(
         "UPDATE data_hours SET first_hour = LEAST(COALESCE(first_hour, ?), ?), "

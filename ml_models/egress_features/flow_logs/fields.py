@@ -1,18 +1,20 @@
-"""The fields of a flow log record, by the names of its header line or its parquet columns.
+"""The fields of a flow log record, by the names of a header line, of parquet columns, or of a format.
 
 https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html. Text files write `pkt-dstaddr` and parquet files
-`pkt_dstaddr`; order and choice are the user's. The default format (version 2) has the first fourteen.
+`pkt_dstaddr`; order and choice are the user's. The default format (version 2) has the first fourteen. Athena's results
+have the columns of a user's CREATE TABLE, which AWS has documented with two sets of names:
+https://docs.aws.amazon.com/athena/latest/ug/vpc-flow-logs-create-table-statement.html.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from egress_features.errors import BadInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 
 class Field(NamedTuple):
@@ -48,44 +50,87 @@ FIELDS = (
     Field("next_hop_az_id"),
     Field("next_hop_interface_type"),
 )
+DEFAULT_FORMAT = (
+    "version", "account-id", "interface-id", "srcaddr", "dstaddr", "srcport", "dstport", "protocol", "packets", "bytes",
+    "start", "end", "action", "log-status",
+)  # fmt: skip
+EXAMPLE = "--flow-log-format '${version} ${account-id} ${interface-id} ...'"
+_BARE = {field.name.replace("_", ""): field.name for field in FIELDS} | {
+    # AWS's older CREATE TABLE statements.
+    "account": "account_id",
+    "sourceaddress": "srcaddr",
+    "destinationaddress": "dstaddr",
+    "numpackets": "packets",
+    "numbytes": "bytes",
+    "starttime": "start",
+    "packetsourceaddress": "pkt_srcaddr",
+    "packetdestinationaddress": "pkt_dstaddr",
+}
+_FIELD_OF_A_FORMAT = re.compile(r"\$*\{([A-Za-z][A-Za-z0-9_-]*)\}|([A-Za-z][A-Za-z0-9_-]*)")
 
 
 def normal(name: str) -> str:
     """Return a field's name as parquet spells it."""
-    return name.strip().lower().replace("-", "_")
+    text = name.strip().lower().replace("-", "_")
+    return _BARE.get(text.replace("_", ""), text)
 
 
-def _recognises(names: Sequence[str]) -> bool:
+def parse_format(text: str) -> tuple[str, ...]:
+    """Return the field names of a format as AWS shows it (`${version} ${account-id} ...`), or of `default`.
+
+    Raises
+    ------
+    BadInputError
+        The text is no format, or a format without the fields that are needed.
+    """
+    if text.strip().lower() == "default":
+        return DEFAULT_FORMAT
+    names = []
+    for word in text.replace(",", " ").split():
+        match = _FIELD_OF_A_FORMAT.fullmatch(word)
+        if match is None:
+            raise BadInputError(f"--flow-log-format has {word!r}, which is no field; write it as {EXAMPLE}, or default")
+        names.append(match[1] or match[2])
+    try:
+        check_fields("--flow-log-format", names)
+    except BadInputError as error:
+        raise BadInputError(
+            f"{error}; put the format in single quotes ({EXAMPLE}), because in double quotes the shell replaces it"
+        ) from error
+    return tuple(names)
+
+
+def recognises(names: Sequence[str]) -> bool:
     """Say whether these are the fields of VPC Flow Logs: an interface or an address, and bytes."""
     known = {normal(name) for name in names}
     return "bytes" in known and bool(known & {"interface_id", "srcaddr"})
 
 
-def check_fields(path: Path, names: Sequence[str]) -> None:
+def check_fields(source: object, names: Sequence[str]) -> None:
     """Refuse records from which no hour of an interface can be made.
 
     Raises
     ------
     BadInputError
-        Names the file, and the field that is missing.
+        Names the source of the fields (a file, or the option), and the field that is missing.
     """
     known = [normal(name) for name in names]
     if "tgw_id" in known:
         raise BadInputError(
-            f"{path} is a transit gateway's flow log, and those of VPCs, subnets or interfaces are read"
+            f"{source} is a transit gateway's flow log, and those of VPCs, subnets or interfaces are read"
         )
-    if not _recognises(names):
+    if not recognises(names):
         shown = " ".join(list(names)[:6])
         raise BadInputError(
-            f"{path} is no VPC flow log: it begins with {shown[:120]!r}; its header line (or its parquet columns) must "
-            "name the fields, such as interface-id srcaddr dstaddr bytes start"
+            f"{source} is no VPC flow log: it begins with {shown[:120]!r}; its header line (or its parquet columns) "
+            "must name the fields, such as interface-id srcaddr dstaddr bytes start"
         )
     twice = sorted({name for name in known if known.count(name) > 1})
     if twice:
-        raise BadInputError(f"{path} names the field {twice[0]} twice; each field is accepted once")
+        raise BadInputError(f"{source} names the field {twice[0]} twice; each field is accepted once")
     missing = [field.name for field in FIELDS if field.is_required and field.name not in known]
     if missing:
         raise BadInputError(
-            f"{path} has no field {missing[0].replace('_', '-')}; a flow log's format needs interface-id, srcaddr, "
+            f"{source} has no field {missing[0].replace('_', '-')}; a flow log's format needs interface-id, srcaddr, "
             "dstaddr, bytes and start"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
+from egress_features.flow_logs.fields import parse_format
 from egress_features.flow_logs.files import scans_sql
 from egress_features.flow_logs.network import read_network
 from egress_features.flow_logs.notes import notes_of
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
     from egress_features.engines import Engine
     from egress_features.flow_logs.network import Network
     from egress_features.flow_logs.options import FlowLogs
+
+
+# How DuckDB names a line with another number of fields.
+_LINE, _COUNTS = re.compile(r"Error on Line: (\d+)"), re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
+UNKNOWN_REGION = "unknown"
+_PLACES = {
+    "account_id": {"what": "account", "field": "account-id", "folder": "aws-account-id=111122223333"},
+    "region": {"what": "region", "field": "region", "folder": "aws-region=us-east-1"},
+}
+_HOW_TO_PLACE = (
+    "To name the {what}, add {field} to the format of the flow log, keep the file names of S3 "
+    "(ACCOUNT_vpcflowlogs_REGION_fl-...), or move the files into a folder {folder}."
+)
 
 
 @dataclass(frozen=True)
@@ -50,14 +65,16 @@ def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
         What the input can be refused for; `output` is then as it was.
     """
     with DuckDBEngine() as engine, atomic_write(output) as beside:
-        records = load_flow_logs(engine, flow_logs)
+        records, notes = load_flow_logs(engine, flow_logs)
         engine.write_parquet(sql("flow_hours"), beside, {})
         first, last = flow_span(engine)
-        return FlowHoursSummary(records, pq.read_metadata(beside).num_rows, first, last, notes_of(engine))
+        return FlowHoursSummary(records, pq.read_metadata(beside).num_rows, first, last, [*notes, *notes_of(engine)])
 
 
-def load_flow_logs(engine: Engine, flow_logs: FlowLogs) -> int:
-    """Make the tables flow_sums, own_addresses, interfaces and peer_hours, and return the number of records.
+def load_flow_logs(engine: Engine, flow_logs: FlowLogs, billed_regions: Iterable[str] = ()) -> tuple[int, list[str]]:
+    """Make the tables flow_sums, own_addresses, interfaces and peer_hours; return the number of records, and notes.
+
+    `billed_regions` are those of the bill: its only one is also that of records that do not name theirs.
 
     Raises
     ------
@@ -68,15 +85,18 @@ def load_flow_logs(engine: Engine, flow_logs: FlowLogs) -> int:
         raise BadInputError("no flow log files were given")
     paths = sorted(flow_logs.paths)
     network = read_network(flow_logs.network)
-    engine.run(f"CREATE VIEW flow_texts AS {scans_sql(paths)}")
-    _add_up(engine, paths)
+    fields = parse_format(flow_logs.log_format) if flow_logs.log_format is not None else None
+    engine.run(f"CREATE VIEW flow_texts AS {scans_sql(paths, fields)}")
+    _add_up(engine, paths, fields)
     _check_numbers(engine)
+    notes = _take_region(engine, network.regions or set(billed_regions))
     _check_places(engine)
     _name_interfaces(engine, network)
     engine.run(sql("interfaces"))
     _place_peers(engine, network)
     engine.run(sql("peer_hours"))
-    return int(engine.rows("SELECT SUM(flows) FROM flow_read")[0][0])
+    engine.run("CREATE TABLE billed_peering (account_id VARCHAR, region VARCHAR, resource_id VARCHAR)")
+    return int(engine.rows("SELECT SUM(flows) FROM flow_read")[0][0]), notes
 
 
 def flow_span(engine: Engine) -> tuple[datetime, datetime]:
@@ -90,36 +110,69 @@ def sql(name: str) -> str:
     return read_sql(name, "flow_logs/sql")
 
 
-def _add_up(engine: Engine, paths: Sequence[Path]) -> None:
+def _add_up(engine: Engine, paths: Sequence[Path], fields: Sequence[str] | None) -> None:
     try:
         engine.run(sql("flow_sums"))
     except BadInputError as error:
         # DuckDB reads many files as one and does not say in all cases which one stopped it.
         for path in paths:
             try:
-                engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path])})")
+                engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path], fields)})")
             except BadInputError as culprit:
-                raise BadInputError(f"{path} has a line that is no record of its format: {culprit}") from error
+                raise BadInputError(_of_a_line(path, str(culprit))) from error
         raise
+
+
+def _of_a_line(path: Path, said: str) -> str:
+    """Return what is wrong with a file, from what DuckDB says of it."""
+    line, counts = _LINE.search(said), _COUNTS.search(said)
+    if line and counts:
+        return (
+            f"{path} has {counts[2]} fields in line {line[1]}, and its format has {counts[1]}: "
+            "the line may have been cut off, so copy the file again, or remove the line"
+        )
+    return f"{path} has a line that is no record of its format: {said}"
 
 
 def _check_numbers(engine: Engine) -> None:
     bad = engine.rows("SELECT MIN(no_number) FROM flow_read")[0][0]
     if bad:
         file, value, name = bad
-        raise BadInputError(f"{file} has {value!r} in the field {name}, where a whole number from 0 is expected")
+        raise BadInputError(
+            f"{file} has {value!r} in the field {name}, where a whole number from 0 is expected; where "
+            "--flow-log-format names the fields, check their order"
+        )
+
+
+def _take_region(engine: Engine, regions: set[str]) -> list[str]:
+    """Fill in the only region that is known otherwise, where neither records nor file names have one."""
+    count = engine.rows("SELECT COALESCE(SUM(flows), 0) FROM flow_read WHERE is_traffic AND region IS NULL")[0][0]
+    if not count or len(regions) > 1:
+        return []
+    region = min(regions, default=UNKNOWN_REGION)
+    engine.run("UPDATE flow_read SET region = ? WHERE region IS NULL", [region])
+    why = "the only region of the bill or of --network" if regions else "priced as most regions"
+    how = _HOW_TO_PLACE.format(**_PLACES["region"])
+    return [f"{count:,} records do not name their region. They count as {region}, {why}. {how}"]
 
 
 def _check_places(engine: Engine) -> None:
     if engine.rows("SELECT COUNT(*) FROM flow_sums")[0][0] == 0:
-        raise BadInputError("the flow logs have no accepted traffic (action ACCEPT, log-status OK): nothing to add up")
+        ownerless = engine.rows("SELECT COUNT(*) FROM flow_read WHERE is_traffic")[0][0] > 0
+        why = (
+            "their records have neither an interface-id nor a NAT gateway in resource-id: add resource-id to the format"
+            if ownerless
+            else "nothing to add up"
+        )
+        raise BadInputError(
+            f"the flow logs have no accepted traffic of an interface (action ACCEPT, log-status OK): {why}"
+        )
     for column in ("account_id", "region"):
         without = engine.rows(f"SELECT COUNT(*) FROM flow_sums WHERE {column} IS NULL")[0][0]
         if without:
             raise BadInputError(
-                f"the flow logs do not say of all records which {column.replace('_id', '')} they are of: add the field "
-                f"{column.replace('_', '-')} to the format, or keep the folders or file names that S3 gets them under "
-                "(AWSLogs/ACCOUNT/vpcflowlogs/REGION/..., ACCOUNT_vpcflowlogs_REGION_fl-...)"
+                f"the flow logs do not show the {_PLACES[column]['what']} of all records. "
+                f"{_HOW_TO_PLACE.format(**_PLACES[column])}"
             )
 
 
@@ -134,12 +187,12 @@ def _name_interfaces(engine: Engine, network: Network) -> None:
 
 
 def _place_peers(engine: Engine, network: Network) -> None:
-    """Look the zones of addresses up in the subnets that the user gave."""
+    """Look the zones of addresses up in the subnets that the user gave, IPv6 and public IPv4 in a VPC among them."""
     engine.run("CREATE TABLE subnet_zones (vpc_id VARCHAR, address VARCHAR, az_id VARCHAR)")
-    if network.subnets:
+    if network.has_subnets:
         ends = ("srcaddr", "dstaddr", "pkt_srcaddr", "pkt_dstaddr")
         every = " UNION ".join(f"SELECT vpc_id, {end} AS address FROM flow_sums" for end in ends)
-        pairs = engine.rows(f"SELECT vpc_id, address FROM ({every}) WHERE is_private(address)")
+        pairs = engine.rows(every)
         zones = ((vpc_id, address, network.zone(vpc_id, address)) for vpc_id, address in pairs)
         _insert(engine, "subnet_zones", (row for row in zones if row[2] is not None))
 

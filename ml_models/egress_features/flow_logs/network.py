@@ -29,31 +29,52 @@ class Interface(NamedTuple):
 
 
 class Subnet(NamedTuple):
-    """A subnet's addresses and zone; `vpc_id` is "" where the file does not say."""
+    """A block of a subnet's addresses and its zone; `vpc_id` is "" where the file does not say."""
 
     block: ipaddress.IPv4Network | ipaddress.IPv6Network
     az_id: str
     vpc_id: str
 
-    def holds(self, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-        """Say whether the address lies in it."""
-        return address.version == self.block.version and address in self.block
-
 
 @dataclass
 class Network:
-    """What is known about interfaces and subnets; empty where nobody gave files."""
+    """What is known about interfaces and subnets; empty where nobody gave files.
+
+    `regions` are those that the files name.
+    """
 
     interfaces: list[Interface] = field(default_factory=list)
-    subnets: list[Subnet] = field(default_factory=list)
+    regions: set[str] = field(default_factory=set)
+    _subnets: dict[tuple[int, int, int], list[Subnet]] = field(default_factory=dict)
+    _sizes: set[tuple[int, int]] = field(default_factory=set)
+
+    def add(self, subnet: Subnet) -> None:
+        """Add a block, which is found by its size and its first bits."""
+        block = subnet.block
+        host_bits = block.max_prefixlen - block.prefixlen
+        self._sizes.add((block.version, host_bits))
+        self._subnets.setdefault(_place(block.network_address, host_bits), []).append(subnet)
 
     def zone(self, vpc_id: str | None, text: str) -> str | None:
-        """Return the zone of an address as seen from a VPC: its own subnets first, then any; None where unclear."""
-        address = ipaddress.ip_address(text)
-        holding = [subnet for subnet in self.subnets if subnet.holds(address)]
-        own = {subnet.az_id for subnet in holding if subnet.vpc_id == vpc_id}
-        zones = own or {subnet.az_id for subnet in holding}
+        """Return the zone of an address as seen from a VPC: its own subnets first, then any; None where unclear.
+
+        A public IPv4 address is looked up in the VPC's own subnets only: others may use it without owning it.
+        """
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            return None
+        places = (_place(address, host_bits) for version, host_bits in self._sizes if version == address.version)
+        holding = [subnet for place in places for subnet in self._subnets.get(place, ())]
+        zones = {subnet.az_id for subnet in holding if subnet.vpc_id == vpc_id}
+        if not zones and (address.version == 6 or not address.is_global):
+            zones = {subnet.az_id for subnet in holding}
         return zones.pop() if len(zones) == 1 else None
+
+    @property
+    def has_subnets(self) -> bool:
+        """Whether any subnet is known."""
+        return bool(self._subnets)
 
 
 def read_network(paths: Sequence[Path]) -> Network:
@@ -69,10 +90,11 @@ def read_network(paths: Sequence[Path]) -> Network:
         document = _document(path)
         try:
             network.interfaces += [_interface(entry) for entry in document.get("NetworkInterfaces", [])]
-            network.subnets += [
-                Subnet(ipaddress.ip_network(entry["CidrBlock"]), entry["AvailabilityZoneId"], entry.get("VpcId", ""))
-                for entry in document.get("Subnets", [])
-            ]
+            for entry in document.get("Subnets", []):
+                for block in _blocks(entry):
+                    network.add(Subnet(block, entry["AvailabilityZoneId"], entry.get("VpcId", "")))
+            listed = document.get("NetworkInterfaces", []) + document.get("Subnets", [])
+            network.regions |= {_region(entry["AvailabilityZone"]) for entry in listed if entry.get("AvailabilityZone")}
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BadInputError(
                 f"{path} has an entry that describe-network-interfaces or describe-subnets would not write: {error}"
@@ -93,6 +115,27 @@ def _document(path: Path) -> dict[str, Any]:
             "the keys NetworkInterfaces and Subnets"
         )
     return document
+
+
+def _place(address: ipaddress.IPv4Address | ipaddress.IPv6Address, host_bits: int) -> tuple[int, int, int]:
+    return address.version, host_bits, int(address) >> host_bits
+
+
+def _blocks(subnet: dict[str, Any]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """Return the IPv4 block, which an IPv6-only subnet lacks, and the IPv6 blocks that are associated."""
+    associated = [
+        each["Ipv6CidrBlock"]
+        for each in subnet.get("Ipv6CidrBlockAssociationSet", [])
+        if each.get("Ipv6CidrBlockState", {}).get("State", "associated") == "associated"
+    ]
+    blocks = [subnet["CidrBlock"], *associated] if "CidrBlock" in subnet or not associated else associated
+    return [ipaddress.ip_network(block) for block in blocks]
+
+
+def _region(zone: str) -> str:
+    """Return the region of a zone's name: us-east-1a, or us-west-2-lax-1a of a local zone."""
+    found = re.match(r"[a-z]{2}(?:-[a-z]+)+?-\d", zone)
+    return found[0] if found else ""
 
 
 def _interface(entry: dict[str, Any]) -> Interface:

@@ -27,9 +27,13 @@ class FlowLogs:
     bill_complete_until : datetime, optional
         The first hour (UTC) for which the bill is not complete; flow logs speak from there on. By default the last 24
         hours of the bill's EC2 lines are taken for incomplete.
+    log_format : str, optional
+        The format of files that do not name their fields, such as exports of CloudWatch Logs:
+        `${version} ${account-id} ...` as AWS shows it, or `default`. Files with a header or a schema do not need it.
     """
 
     paths: Sequence[Path]
     network: Sequence[Path] = ()
     prices: Path | None = None
     bill_complete_until: datetime | None = None
+    log_format: str | None = None

@@ -22,6 +22,7 @@ def features(
     network: options.Network = None,
     prices: options.Prices = None,
     bill_complete_until: options.CompleteUntil = None,
+    flow_log_format: options.FlowLogFormat = None,
     engine: Annotated[
         Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
     ] = "duckdb",
@@ -31,7 +32,7 @@ def features(
     from egress_features import build_features, open_engine
     from egress_sentinel.pipeline.exports import open_exports
 
-    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     progress = reporter()
     with open_exports(exports or [], progress) as found:
         files = found.files()
@@ -47,6 +48,7 @@ def features(
 def flow_hours(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Files, globs or folders of VPC Flow Logs.")],
     network: options.Network = None,
+    flow_log_format: options.FlowLogFormat = None,
     output: options.Output = Path("flow_hours.parquet"),
 ) -> None:
     """Add flow logs up by hour, interface, destination class and path, with the shape of the destinations."""
@@ -54,7 +56,8 @@ def flow_hours(
 
     progress = reporter()
     with progress.step("flow hours") as step:
-        summary = write_flow_hours(FlowLogs(find_flow_logs(paths), network or ()), output)
+        logs = FlowLogs(find_flow_logs(paths), network or (), log_format=flow_log_format)
+        summary = write_flow_hours(logs, output)
         step.result = f"{summary.rows:,} rows of {summary.records:,} records in {output}"
     for note in summary.notes:
         progress.note(note)

@@ -147,6 +147,16 @@ CompleteUntil = Annotated[
         "of its EC2 lines.",
     ),
 ]
+FlowLogFormat = Annotated[
+    str | None,
+    typer.Option(
+        "--flow-log-format",
+        metavar="FORMAT",
+        help="The fields of flow logs that do not name them (exports of CloudWatch Logs, Firehose, text without a "
+        "header line): '${version} ${account-id} ...' in single quotes, as `aws ec2 describe-flow-logs` shows it, or "
+        "default.",
+    ),
+]
 
 
 def hour(text: str | None, option: str) -> datetime | None:
@@ -202,6 +212,7 @@ def flow_logs_of(
     network: list[Path] | None,
     prices: Path | None,
     complete_until: str | None,
+    log_format: str | None,
 ) -> FlowLogs | None:
     """Return the flow logs that the options name; None where they name none.
 
@@ -215,13 +226,16 @@ def flow_logs_of(
     from egress_features import FlowLogs, find_flow_logs
 
     if not paths:
-        if network or prices or complete_until:
-            raise UserError("--network, --prices and --bill-complete-until are about flow logs: give --flow-logs PATH")
+        if network or prices or complete_until or log_format is not None:
+            raise UserError(
+                "--network, --prices, --bill-complete-until and --flow-log-format are about flow logs: give "
+                "--flow-logs PATH"
+            )
         if not exports:
             raise UserError("nothing to read: give billing exports (EXPORT...), flow logs (--flow-logs PATH), or both")
         return None
     until = hour(complete_until, "--bill-complete-until")
-    return FlowLogs(find_flow_logs(paths), network or (), prices, until)
+    return FlowLogs(find_flow_logs(paths), network or (), prices, until, log_format)
 
 
 def read_text(path: Path) -> str:

@@ -22,6 +22,7 @@ def run(
     network: options.Network = None,
     prices: options.Prices = None,
     bill_complete_until: options.CompleteUntil = None,
+    flow_log_format: options.FlowLogFormat = None,
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
     as_json: options.AsJson = False,
@@ -32,7 +33,7 @@ def run(
     from egress_sentinel.pipeline.job import REPORT_FILE, run_job
 
     until = options.hour(train_until, "--train-until")
-    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
+    seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     rules = options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent)
     verdicts, calendar = options.feedback_of(feedback), options.planned_of(planned)
     progress = reporter()

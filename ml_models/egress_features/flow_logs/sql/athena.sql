@@ -15,7 +15,7 @@ SELECT hour_utc, account_id, region, interface_id, instance_id, vpc_id, az_id, r
   next_hop_az_id, next_hop_interface_type, srcaddr, dstaddr, pkt_srcaddr, pkt_dstaddr, src_service, dst_service,
   flow_direction, traffic_path, bytes, packets, flows
 FROM flow_read
-WHERE is_traffic AND hour_utc < DATE_TRUNC('hour', CAST(CURRENT_TIMESTAMP AS TIMESTAMP))
+WHERE is_traffic AND interface_id IS NOT NULL AND hour_utc < DATE_TRUNC('hour', CAST(CURRENT_TIMESTAMP AS TIMESTAMP))
   AND hour_utc >= CAST(CURRENT_DATE AS TIMESTAMP) - __flow_days__ * INTERVAL '1' DAY;
 
 -- network: a row for each file of answers of DescribeNetworkInterfaces, with lists side by side; the names as
@@ -45,6 +45,10 @@ CREATE TABLE named_addresses (interface_id VARCHAR, address VARCHAR);
 
 CREATE TABLE subnet_zones (vpc_id VARCHAR, address VARCHAR, az_id VARCHAR);
 
+-- Resources that the bill charges for peering between zones. As `estimate._BILLED_PEERING`.
+CREATE VIEW billed_peering AS
+SELECT DISTINCT account_id, region, resource_id FROM billed_lines WHERE usage_type LIKE '%VpcPeering-%';
+
 -- From where on flow logs speak, and until when; no row where there is no bill that reaches them. As `estimate._start`.
 CREATE VIEW flow_bounds AS
 SELECT start_utc, last_utc
@@ -59,12 +63,6 @@ FROM (
   CROSS JOIN (SELECT MIN(complete_until_utc) AS complete_until_utc FROM watermarks WHERE service IN {services}) AS w
 ) AS known
 WHERE start_utc <= last_utc AND first_utc <= bill_last_utc + INTERVAL '1' HOUR;
-
-CREATE VIEW covered_series AS
-SELECT DISTINCT e.account_id, e.region, e.service, e.egress_class, e.resource_id, b.start_utc AS estimated_from_utc
-FROM estimated_lines AS e
-CROSS JOIN flow_bounds AS b
-WHERE {named};
 
 CREATE VIEW data_hours AS
 SELECT LEAST(d.first_hour, COALESCE(b.start_utc, d.first_hour)) AS first_hour,

@@ -2,15 +2,18 @@
 --
 -- An interface's own address is the source of what goes out and the destination of what comes in. Where the records
 -- have no flow-direction it is the address that stands in every record of the interface; if two do (it talks to one
--- other alone), the private one; if both are private, nobody can say, and the interface is left out with a note.
+-- other alone), the private one; if both are private, nobody can say, and the interface is left out with a note. A regional
+-- NAT gateway (nat-...) has no address of its own: both ends of its records are others' addresses.
 CREATE OR REPLACE MACRO is_private(address) AS regexp_matches(address,
   '^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|169\.254\.|f[cd][0-9a-f]{2}:|fe80:)');
+-- IPv6 addresses of a VPC look public. 64:ff9b::/96 are IPv4 addresses behind a NAT gateway (NAT64).
+CREATE OR REPLACE MACRO is_ipv6(address) AS address LIKE '%:%' AND NOT address LIKE '64:ff9b:%';
 
 CREATE TABLE own_addresses AS
 WITH said AS (
   SELECT DISTINCT account_id, region, interface_id,
     CASE WHEN flow_direction = 'egress' THEN srcaddr ELSE dstaddr END AS address
-  FROM flow_sums WHERE flow_direction IN ('egress', 'ingress')
+  FROM flow_sums WHERE flow_direction IN ('egress', 'ingress') AND interface_id NOT LIKE 'nat-%'
   UNION
   SELECT DISTINCT f.account_id, f.region, f.interface_id, n.address
   FROM flow_sums AS f JOIN named_addresses AS n ON n.interface_id = f.interface_id
@@ -19,7 +22,7 @@ silent AS (
   SELECT f.* FROM flow_sums AS f
   LEFT JOIN (SELECT DISTINCT account_id, region, interface_id FROM said) AS s
     ON s.account_id = f.account_id AND s.region = f.region AND s.interface_id = f.interface_id
-  WHERE s.interface_id IS NULL
+  WHERE s.interface_id IS NULL AND f.interface_id NOT LIKE 'nat-%'
 ),
 both_ends AS (
   SELECT account_id, region, interface_id, srcaddr AS address, flows FROM silent
