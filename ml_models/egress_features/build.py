@@ -15,7 +15,7 @@ from egress_features.feature_file import write_features
 from egress_features.flow_logs.estimate import estimate_hours
 from egress_features.output import atomic_write
 from egress_features.queries import read_sql
-from egress_features.reading import KEPT, read_lines
+from egress_features.reading import KEPT, has_resources, read_lines
 from egress_features.schema import schema_hash, schema_json
 from egress_features.watermarks import late_services, make_watermarks
 
@@ -96,6 +96,11 @@ def build_features(
         notes += late_services(runner, complete)
         records = 0
         if flow_logs is not None:
+            if paths and not has_resources(runner):
+                raise BadInputError(
+                    "flow logs continue the series of resources, and the bill has no resource ids: create the export "
+                    "with resource ids, or leave --flow-logs out"
+                )
             progress("reading the flow logs")
             records, sentences = estimate_hours(runner, flow_logs)
             notes += sentences

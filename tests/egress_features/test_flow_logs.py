@@ -435,3 +435,9 @@ def test_a_bad_price_table_is_refused(tmp_path: Path, change: Any, sentence: str
     (tmp_path / "prices.json").write_text(json.dumps(table))
     with pytest.raises(BadInputError, match=sentence):
         read_prices(tmp_path / "prices.json")
+
+
+def test_a_bill_without_resource_ids_is_not_continued(logs: Path, tmp_path: Path) -> None:
+    bill = write_parquet(tmp_path / "bill.parquet", [each | {"line_item_resource_id": ""} for each in lines()])
+    with pytest.raises(BadInputError, match="the bill has no resource ids"):
+        build_features([bill], tmp_path / "features.parquet", flow_logs=given_logs(logs))
