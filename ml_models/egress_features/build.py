@@ -22,7 +22,7 @@ from egress_features.output import atomic_write
 from egress_features.queries import read_sql
 from egress_features.reading import KEPT, KEPT_LINE_ITEM_TYPES, read_lines
 from egress_features.schema import schema_hash, schema_json
-from egress_features.sources.faults import refuse_lines_without_time
+from egress_features.sources.faults import naming_faults, refuse_lines_without_time
 from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ def build_features(
         beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
         opened, notes = read_lines(runner, sorted(exports))
+        stack.enter_context(naming_faults(runner, opened))
         paths = [export.path for export in opened]
         if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):
             raise BadInputError(

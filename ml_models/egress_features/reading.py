@@ -48,8 +48,8 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     """
     exports, opened = open_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
-    engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
     with naming_faults(engine, exports):
+        engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
         check_currency(engine)
         _make_read_lines(engine, _make_usage_types(engine))

@@ -172,7 +172,8 @@ def _open_parquet(path: Path) -> ExportFile:
                 filled.add(name)
             if all(chunk.num_values == 0 for chunk in known):
                 empty.add(name)
-        if known and known[0].has_min_max and isinstance(known[0].min, str):
+        # Of texts alone: for moments pyarrow would import pandas.
+        if known and known[0].has_min_max and name in types and pa.types.is_string(types[name]):
             first_values[name] = known[0].min
     return ExportFile(path, tuple(schema.names), types, frozenset(filled), frozenset(empty), first_values)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import re
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError, UnreadableError
 from egress_features.sources.columns import is_parquet, quoted_name
 
@@ -76,14 +78,28 @@ def refuse_lines_without_time(engine: Engine, exports: Sequence[Export]) -> None
 
 
 def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
-    for export in exports:
-        try:
-            fault = _fault(engine, export)
-        except UnreadableError as error:
-            return f"{export.path}: {error}"
-        if fault is not None:
-            return fault
+    with ExitStack() as stack:
+        # DuckDB counts rows as they stand in the file.
+        is_own = not isinstance(engine, DuckDBEngine)
+        runner = stack.enter_context(DuckDBEngine()) if is_own else engine
+        for export in exports:
+            try:
+                fault = _fault(runner, export)
+                if fault is not None:
+                    return fault
+                runner.rows(f"SELECT COUNT(*) FROM (SELECT DISTINCT * FROM ({export.line_items_sql}) AS x) AS y")
+            except UnreadableError as error:
+                return None if is_own else _unreadable(export, error)
     return None
+
+
+def _unreadable(export: Export, error: UnreadableError) -> str:
+    """Return why a file as a whole cannot be read."""
+    reason = str(error).removeprefix(UnreadableError.START)
+    if "not utf-8 encoded" in reason:
+        line = re.search(r"Line: (\d+)", reason)
+        return f"{export.path}{f', line {line[1]},' if line else ''} is not UTF-8; save the file as UTF-8"
+    return f"{export.path} cannot be read: {reason}"
 
 
 def _fault(engine: Engine, export: Export) -> str | None:

@@ -38,10 +38,11 @@ IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
 # The same of texts that are never null: what stands in front of a column hides its dictionary from DuckDB.
 TEXT_THAT_IS_THERE, IS_GIVEN_THERE = "{column}", "{column} <> ''"
 # An account has 12 digits. As a number, or in a spreadsheet, it loses the zeros in front.
+_ACCOUNT = "CAST({column} AS VARCHAR)"
 ACCOUNT = (
-    "CASE WHEN LENGTH({column}) = 12 AND SUBSTR({column}, 11, 1) <> '.' THEN {column} "
-    "WHEN REGEXP_MATCHES({column}, '^[0-9]{{1,12}}([.]0)?$') "
-    "THEN LPAD(SPLIT_PART({column}, '.', 1), 12, '0') ELSE COALESCE({column}, '') END"
+    f"CASE WHEN LENGTH({_ACCOUNT}) = 12 AND SUBSTR({_ACCOUNT}, 11, 1) <> '.' THEN {_ACCOUNT} "
+    f"WHEN REGEXP_MATCHES({_ACCOUNT}, '^[0-9]{{{{1,12}}}}([.]0)?$') "
+    f"THEN LPAD(SPLIT_PART({_ACCOUNT}, '.', 1), 12, '0') ELSE COALESCE({_ACCOUNT}, '') END"
 )
 ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
 EMPTY = "''"
@@ -163,8 +164,8 @@ def _for_type(file: ExportFile, sql: str, name: str) -> str:
         return AMOUNT_OF_DOUBLE
     if sql == TIME:
         return _time_sql(file, name)
-    if sql == ACCOUNT and file.csv_form is None:
-        return ACCOUNT_OF_NUMBER if file.is_number(name) else _for_type(file, TEXT, name)
+    if sql == ACCOUNT and file.is_number(name):
+        return ACCOUNT_OF_NUMBER
     if sql in {TEXT, IS_GIVEN} and file.is_text_without_nulls(name):
         return TEXT_THAT_IS_THERE if sql == TEXT else IS_GIVEN_THERE
     return sql
