@@ -51,8 +51,8 @@ __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read
 class Source(NamedTuple):
     """A kind of export.
 
-    The names of its columns: of moments and numbers, of the cost (the one to trust most comes first; `net_cost` is
-    after discounts) and of the resource. `null_texts` are what its CSV files write for nothing.
+    The rest are names of its columns: moments (the usage's start comes first), numbers, costs (the one to trust most
+    comes first; `net_cost` is after discounts) and the resource. `null_texts` are what its CSV files write for nothing.
     """
 
     kind_of: Callable[[ExportFile], str | None]
@@ -68,10 +68,13 @@ class Source(NamedTuple):
 class Export(NamedTuple):
     """A recognised file.
 
-    Its kind, such as "CUR 2.0"; the SQL that reads it as line items; the SQL table function that scans it as it is;
-    its columns of dollars, of which a line's first one that has a value counts; the one that is after discounts, empty
-    where the costs are before them; whether it has a column of resource ids; and what is checked where it cannot be
-    read.
+    - kind: such as "CUR 2.0"
+    - line_items_sql reads it as line items; scan_sql is the SQL table function that scans it as it is
+    - cost_columns: its dollars; a line's first one that has a value counts
+    - net_cost_column: the one of them that is after discounts; empty where the costs are before them
+    - has_resource_ids: whether it has a column of resource ids
+    - start_column: when the usage began
+    - checked: the columns to look into where the file cannot be read
     """
 
     path: Path
@@ -81,6 +84,7 @@ class Export(NamedTuple):
     cost_columns: tuple[str, ...]
     net_cost_column: str
     has_resource_ids: bool
+    start_column: str
     checked: tuple[CheckedColumn, ...]
 
 
@@ -110,6 +114,16 @@ SOURCES = (
 class _NoExportError(BadInputError):
     """A file that is no billing export, and complete as far as one can see."""
 
+    def __init__(self, file: ExportFile) -> None:
+        lines = _lines(file.path)
+        counted = f"{lines:,} line{'' if lines == 1 else 's'}"
+        self.note = f"{file.path} is left out: it is no billing export ({counted}, columns {_shown(file.names)})"
+        super().__init__(
+            f"{file.path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and "
+            "Usage Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 preview to "
+            "1.4 (ChargePeriodStart, BilledCost, ...), in parquet or CSV"
+        )
+
 
 def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
     """Recognise billing exports; other files are left out while they are fewer.
@@ -132,7 +146,7 @@ def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
             others.append(error)
     if others and len(others) >= len(exports):
         raise others[0]
-    return exports, [*(f"left out: {error}" for error in others), *_notes(exports)]
+    return exports, [*(error.note for error in others), *_notes(exports)]
 
 
 def read_export(path: Path) -> Export:
@@ -148,11 +162,7 @@ def read_export(path: Path) -> Export:
         kind = source.kind_of(file)
         if kind is not None:
             return _export(file, source, kind)
-    raise _NoExportError(
-        f"{path} ({_lines(path):,} lines) is no billing export: its columns are {_shown(file.names)}; accepted are "
-        f"legacy Cost and Usage Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 "
-        f"to 1.4 (ChargePeriodStart, BilledCost, ...), in parquet or CSV"
-    )
+    raise _NoExportError(file)
 
 
 def _export(file: ExportFile, source: Source, kind: str) -> Export:
@@ -167,6 +177,7 @@ def _export(file: ExportFile, source: Source, kind: str) -> Export:
         cost_columns=tuple(costs),
         net_cost_column=net if net in costs and file.has_values(net) else "",
         has_resource_ids=file.find(source.resource) is not None,
+        start_column=file.find(*source.times) or "",
         checked=checked_columns(file, source.times, source.numbers),
     )
 

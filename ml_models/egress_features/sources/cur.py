@@ -18,6 +18,7 @@ from egress_features.sources.line_items import (
     Column,
     any_sql,
     computed,
+    first_amount_sql,
     value_sql,
 )
 from egress_features.sources.maps import entry_sql
@@ -71,13 +72,10 @@ def _amount(file: ExportFile) -> Column | None:
 
 
 def _cost(file: ExportFile) -> Column | None:
-    net, cost = file.find(NET_COST), file.find(COST)
-    if net is None or cost is None or net in file.without_values:
+    found = [name for wanted in (NET_COST, COST) if (name := file.find(wanted)) and name not in file.without_values]
+    if len(found) < 2:
         return None
-    is_net = value_sql(file, net, IS_GIVEN if file.is_text(net) else "{column} IS NOT NULL")
-    return computed(
-        "cost_usd", f"CASE WHEN {is_net} THEN {value_sql(file, net, AMOUNT)} ELSE {value_sql(file, cost, AMOUNT)} END"
-    )
+    return computed("cost_usd", first_amount_sql(file, found, lambda name: value_sql(file, name, AMOUNT)))
 
 
 def _is_transfer(file: ExportFile) -> Column:

@@ -66,14 +66,14 @@ def refuse_lines_without_time(engine: Engine, exports: Sequence[Export]) -> None
     if not count:
         return
     export = exports[number]
-    column = export.checked[0].name if export.checked else "the start of the usage"
     row = engine.rows(
-        f"SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc FROM ({export.line_items_sql}) AS x) AS y "
-        "WHERE y.start_utc IS NULL"
+        "SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc, x.usage_type "
+        f"FROM ({export.line_items_sql}) AS x) AS y "
+        "WHERE y.start_utc IS NULL AND y.usage_type IN (SELECT usage_type FROM usage_types)"
     )[0][0]
     raise BadInputError(
-        f"{export.path} has {count:,} data-transfer lines without a time: {column} is empty in {_row(export, row)}; "
-        "remove the lines or give them a time"
+        f"{export.path} has {count:,} data-transfer lines without a time: {export.start_column} is empty in "
+        f"{_row(export, row)}; remove the lines or give them a time"
     )
 
 

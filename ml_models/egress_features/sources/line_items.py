@@ -9,7 +9,7 @@ from egress_features.errors import BadInputError
 from egress_features.sources.columns import quoted_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from egress_features.sources.columns import ExportFile
@@ -44,7 +44,7 @@ ACCOUNT = (
     f"WHEN REGEXP_MATCHES({_ACCOUNT}, '^[0-9]{{{{1,12}}}}([.]0)?$') "
     f"THEN LPAD(SPLIT_PART({_ACCOUNT}, '.', 1), 12, '0') ELSE COALESCE({_ACCOUNT}, '') END"
 )
-ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
+ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(TRY_CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
 EMPTY = "''"
 UNKNOWN = "CAST(NULL AS BOOLEAN)"
 _GROUPS = ("identity", "bill", "line_item", "product", "pricing")
@@ -148,6 +148,28 @@ def share_known(columns: Sequence[Column], file: ExportFile) -> float:
 def value_sql(file: ExportFile, name: str, sql: str) -> str:
     """Return the SQL of a column that the file has, the cheapest that says the same of what it is known to hold."""
     return _for_type(file, sql, name).format(column=quoted_name(name))
+
+
+def first_amount_sql(file: ExportFile, names: Sequence[str], amount: Callable[[str], str]) -> str:
+    """Return the SQL of the first of these columns that has a value in the line; 0 where none has one.
+
+    Parameters
+    ----------
+    file : ExportFile
+        The file.
+    names : sequence of str
+        Columns as the file spells them, one at least.
+    amount : callable
+        Gives the SQL of a column's amount.
+    """
+    if len(names) == 1:
+        return amount(names[0])
+    branches = (f"WHEN {_is_given_sql(file, name)} THEN {amount(name)}" for name in names)
+    return f"CASE {' '.join(branches)} ELSE 0 END"
+
+
+def _is_given_sql(file: ExportFile, name: str) -> str:
+    return value_sql(file, name, IS_GIVEN if file.is_text(name) else "{column} IS NOT NULL")
 
 
 def _value(file: ExportFile, column: Column, kind: str) -> str:
