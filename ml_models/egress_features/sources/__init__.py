@@ -33,16 +33,14 @@ import pyarrow.parquet as pq
 
 from egress_features.errors import BadInputError
 from egress_features.sources import cur, cur_2_0, focus, legacy_cur
-from egress_features.sources.columns import is_parquet, open_export
-from egress_features.sources.faults import checked_columns
+from egress_features.sources.columns import checked_columns, is_parquet, open_export
 from egress_features.sources.line_items import NO_LINE_ITEMS, select_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from egress_features.sources.columns import ExportFile
-    from egress_features.sources.faults import CheckedColumn
+    from egress_features.sources.columns import CheckedColumn, ExportFile
     from egress_features.sources.line_items import Column
 
 __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read_export"]
@@ -51,17 +49,17 @@ __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read
 class Source(NamedTuple):
     """A kind of export.
 
-    The rest are names of its columns: moments (the usage's start comes first), numbers, costs (the one to trust most
-    comes first; `net_cost` is after discounts) and the resource. `null_texts` are what its CSV files write for nothing.
+    The rest are names of its columns: moments (the usage's start comes first), numbers, the cost before and, where
+    there is such a column, after discounts, and the resource. `null_texts` are what its CSV files write for nothing.
     """
 
     kind_of: Callable[[ExportFile], str | None]
     columns: Callable[[ExportFile], tuple[Column, ...]]
     times: tuple[str, ...]
     numbers: tuple[str, ...]
-    costs: tuple[str, ...]
+    cost: str
     resource: str
-    net_cost: str = ""
+    net_cost: tuple[str, ...] = ()
     null_texts: tuple[str, ...] = ()
 
 
@@ -91,9 +89,9 @@ class Export(NamedTuple):
 _CUR: dict[str, Any] = {
     "times": cur.TIMES,
     "numbers": cur.NUMBERS,
-    "costs": (cur.NET_COST, cur.COST),
+    "cost": cur.COST,
     "resource": cur.RESOURCE,
-    "net_cost": cur.NET_COST,
+    "net_cost": (cur.NET_COST,),
 }
 # CUR 2.0 comes first: it has the columns of a legacy CUR, and others.
 SOURCES = (
@@ -104,7 +102,7 @@ SOURCES = (
         focus.columns,
         times=focus.TIMES,
         numbers=focus.NUMBERS,
-        costs=(focus.COST,),
+        cost=focus.COST,
         resource=focus.RESOURCE,
         null_texts=focus.NULL_TEXTS,
     ),
@@ -167,8 +165,8 @@ def read_export(path: Path) -> Export:
 
 def _export(file: ExportFile, source: Source, kind: str) -> Export:
     scan = file.scan_sql(null_texts=source.null_texts)
-    costs = [found for name in source.costs if (found := file.find(name)) and found not in file.without_values]
-    net = file.find(source.net_cost) if source.net_cost else None
+    net, cost = file.find(*source.net_cost), file.find(source.cost)
+    costs = [name for name in (net, cost) if name and not (name == net and net in file.without_values)]
     return Export(
         path=file.path,
         kind=kind,

@@ -72,10 +72,10 @@ def _amount(file: ExportFile) -> Column | None:
 
 
 def _cost(file: ExportFile) -> Column | None:
-    found = [name for wanted in (NET_COST, COST) if (name := file.find(wanted)) and name not in file.without_values]
-    if len(found) < 2:
+    net, cost = file.find(NET_COST), file.find(COST)
+    if net is None or cost is None or net in file.without_values:
         return None
-    return computed("cost_usd", first_amount_sql(file, found, lambda name: value_sql(file, name, AMOUNT)))
+    return computed("cost_usd", first_amount_sql(file, [net, cost], lambda name: value_sql(file, name, AMOUNT)))
 
 
 def _is_transfer(file: ExportFile) -> Column:

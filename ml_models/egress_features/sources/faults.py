@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError, UnreadableError
@@ -15,28 +15,6 @@ if TYPE_CHECKING:
 
     from egress_features.engines import Engine
     from egress_features.sources import Export
-    from egress_features.sources.columns import ExportFile
-
-_NUMBER = "is no number; write numbers as 1234.5, with a point and without separators of thousands"
-_TIME = "is no time; write times as 2026-09-01T00:00:00Z"
-
-
-class CheckedColumn(NamedTuple):
-    """A column as the file spells it, the SQL type that its texts must have, and the sentence where they have not."""
-
-    name: str
-    kind: str
-    remedy: str
-
-
-def checked_columns(file: ExportFile, times: Sequence[str], numbers: Sequence[str]) -> tuple[CheckedColumn, ...]:
-    """Return the columns of a file whose values may be unreadable."""
-    found_times = [name for wanted in times if (name := file.find(wanted)) and file.is_text(name)]
-    found_numbers = [name for wanted in numbers if (name := file.find(wanted))]
-    return (
-        *(CheckedColumn(name, "BIGINT" if file.is_epoch(name) else "TIMESTAMP", _TIME) for name in found_times),
-        *(CheckedColumn(name, "DECIMAL(38, 12)", _NUMBER) for name in found_numbers),
-    )
 
 
 @contextmanager

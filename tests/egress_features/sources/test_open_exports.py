@@ -82,6 +82,17 @@ def test_a_net_column_without_a_value_is_none(suffix: str, tmp_path: Path) -> No
     assert reconcile([bill]).notes == ()
 
 
+@pytest.mark.parametrize("rows", [0, 2])
+def test_a_bill_without_any_cost_costs_nothing(rows: int, tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([line(hour, 1, 2.0) | net(0.5) for hour in range(2)])
+    for name in ("line_item_unblended_cost", "line_item_net_unblended_cost"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pa.nulls(2, pa.float64()))
+    pq.write_table(table.slice(0, rows), tmp_path / "bill.parquet")
+    (file,) = reconcile([tmp_path / "bill.parquet"]).files
+    assert (file.is_met, file.input_lines, file.input_usd) == (True, rows, 0)
+
+
 def test_a_bill_without_resource_ids_is_read_with_one_note(tmp_path: Path) -> None:
     rows = [{name: cell for name, cell in row.items() if name != "line_item_resource_id"} for row in steady()]
     bill = write_csv(tmp_path / "bill.csv", rows)
