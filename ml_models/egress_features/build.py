@@ -17,6 +17,7 @@ from egress_features.output import atomic_write
 from egress_features.queries import read_sql
 from egress_features.reading import KEPT, has_resources, read_lines
 from egress_features.schema import schema_hash, schema_json
+from egress_features.sources.faults import naming_faults
 from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def build_features(
         beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
         opened, notes = read_lines(runner, sorted(exports))
+        stack.enter_context(naming_faults(runner, opened))
         paths = [export.path for export in opened]
         if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):
             raise BadInputError(

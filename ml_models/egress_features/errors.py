@@ -7,3 +7,8 @@ class BadInputError(ValueError):
 
 class UnreadableError(BadInputError):
     """An engine cannot read the exports, and does not know which of them."""
+
+    START = "cannot read the exports: "
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{self.START}{reason}")

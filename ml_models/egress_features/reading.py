@@ -52,8 +52,8 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     """
     exports, opened = open_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
-    engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
     with naming_faults(engine, exports):
+        engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
         foreign = foreign_currencies(engine)
         _make_read_lines(engine, _make_usage_types(engine), foreign)
@@ -241,8 +241,8 @@ def _without_resources(engine: Engine) -> list[str]:
     if has_resources(engine) or not engine.rows("SELECT file_number FROM egress_lines LIMIT 1"):
         return []
     return [
-        "the bill has no resource ids: its series are account, region, service, class and operation; create the export "
-        "with resource ids to see which resource sends"
+        "the bill has no resource ids: series are account, region, service, class and operation; include resource ids "
+        "in the export to see which resource"
     ]
 
 

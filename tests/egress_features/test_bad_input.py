@@ -1,5 +1,6 @@
 """What cannot be used gets one sentence, and what was there before stays."""
 
+import gzip
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -53,6 +54,39 @@ def text_file(name: str, text: str) -> Make:
     return make
 
 
+def cells(**values: str) -> Make:
+    return lambda folder: [write_csv(folder / "b.csv", [line(0, 1) | values, *steady()[1:]])]
+
+
+def in_line_2(column: str, value: str, what: str) -> str:
+    return rf'b\.csv, line 2, lineItem/{column}: "{value}" {what}; write'
+
+
+def encoded(encoding: str, mark: bytes = b"") -> Make:
+    def make(folder: Path) -> list[Path]:
+        path = write_csv(folder / "b.csv", steady())
+        path.write_bytes(mark + path.read_text(encoding="utf-8").encode(encoding))
+        return [path]
+
+    return make
+
+
+def binary(data: bytes) -> Make:
+    def make(folder: Path) -> list[Path]:
+        (folder / "b.csv").write_bytes(data)
+        return [folder / "b.csv"]
+
+    return make
+
+
+def late_latin_1(folder: Path) -> list[Path]:
+    path = write_csv(folder / "late.csv", steady())
+    header, *lines = path.read_text(encoding="utf-8").splitlines()
+    text = "\n".join([header, *lines * 1000, lines[0].replace("media-prod", "média-prod"), ""])
+    path.write_bytes(text.encode("latin-1"))
+    return [path]
+
+
 CASES: dict[str, tuple[Make, str]] = {
     "no CUR": (text_file("pets.csv", "name,age\nRex,3\n"), "no billing export: its columns are name, age"),
     "empty": (text_file("empty.csv", ""), "is empty"),
@@ -80,10 +114,20 @@ CASES: dict[str, tuple[Make, str]] = {
         bill(without("line_item_usage_amount", line_item_usage_amount="line_item_usage_amounts")),
         "line_item_usage_amounts looks like it, renamed",
     ),
-    "text in a number": (
-        lambda folder: [write_csv(folder / "b.csv", [line(1, 1) | {"line_item_usage_amount": "much"}])],
-        "much",
+    "text in a number": (cells(line_item_usage_amount="much"), in_line_2("UsageAmount", "much", "is no number")),
+    "thousands": (cells(line_item_usage_amount="1,234.5"), in_line_2("UsageAmount", "1,234.5", "is no number")),
+    "no time": (cells(line_item_usage_end_date="soon"), in_line_2("UsageEndDate", "soon", "is no time")),
+    "text in a number of parquet": (
+        bill([line(h, 1, unblended_cost="0.1" if h else "dear") for h in range(240)]),
+        r'bill\.parquet, row 1, line_item_unblended_cost: "dear" is no number',
     ),
+    "big-endian": (encoded("utf-16-be", b"\xfe\xff"), "UTF-16 in big-endian order; save it as UTF-8"),
+    "gzip": (binary(gzip.compress(b"a,b")), r"b\.csv is compressed with gzip; name it \.csv\.gz"),
+    "ZIP": (binary(b"PK\x03\x04..."), r"b\.csv is a ZIP archive; unpack it"),
+    "parquet": (binary(b"PAR1..."), r"b\.csv is a parquet file; name it \.parquet"),
+    "UTF-32": (encoded("utf-32"), "is UTF-32; save it as UTF-8"),
+    "late Latin-1": (late_latin_1, r"late\.csv, line 240002, is not UTF-8; save the file as UTF-8"),
+    "other lengths": (text_file("b.csv", "lineItem/UsageType,lineItem/UsageAmount\n" * 3 + "a,b,c,d\n"), "b.csv is no"),
 }  # fmt: skip
 
 

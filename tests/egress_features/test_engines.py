@@ -16,7 +16,8 @@ from egress_features import FEATURES, BadInputError, build_features, find_export
 from egress_features.engines import DuckDBEngine, Engine
 from egress_features.engines.dialects import NotPortableError, parse, render
 from egress_sentinel.demo import write_demo_bill
-from tests.support.bill import line, steady, write_csv, write_parquet
+from tests.support.bill import line, rewrite_csv, steady, write_csv, write_parquet
+from tests.support.line_items import line_items
 from tests.support.sample_data import required_module, required_program, sample
 from tests.support.sql_features import SqlEngine
 
@@ -123,8 +124,17 @@ def assert_same(found: pa.Table, expected: pa.Table) -> None:
 
 def test_spark_refuses_what_is_no_number(spark: Engine, tmp_path: Path) -> None:
     bad = write_csv(tmp_path / "bad.csv", [*steady(200), line(100, 0.0, usage_amount="lots", resource_id="other")])
-    with pytest.raises(BadInputError, match="cannot read the exports"):
+    with pytest.raises(BadInputError, match=r'bad\.csv, line 202, lineItem/UsageAmount: "lots" is no number'):
         build_features([bad], tmp_path / "spark.parquet", engine=spark)
+
+
+def test_spark_reads_the_csv_files_that_duckdb_reads(spark: Engine, tmp_path: Path) -> None:
+    rows = [line(hour, 1.5, resource_id="Região, 1", bill_invoice_id="\\N") for hour in range(3)]
+    for number, form in enumerate([("utf-16", ","), ("latin-1", ","), ("utf-8", ";"), ("utf-8", "\t")]):
+        bill = rewrite_csv(write_csv(tmp_path / f"{number}.csv", rows), *form)
+        found = line_items(bill, spark)
+        assert found == line_items(bill)
+        assert {(row["resource_id"], row["has_invoice"]) for row in found} == {("Região, 1", False)}
 
 
 @pytest.mark.slow

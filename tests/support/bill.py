@@ -68,3 +68,12 @@ def write_csv(path: Path, lines: list[dict[str, Any]]) -> Path:
         for row in lines:
             writer.writerow([f"{v:%Y-%m-%dT%H:%M:%SZ}" if isinstance(v, datetime) else v for v in row.values()])
     return path
+
+
+def rewrite_csv(path: Path, encoding: str = "utf-8", separator: str = ",") -> Path:
+    """Write a CSV file of UTF-8 again, in another encoding or with another separator."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    with path.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    return path

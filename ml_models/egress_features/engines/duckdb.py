@@ -82,7 +82,7 @@ class DuckDBEngine:
         try:
             return self._connection.execute(sql, list(parameters))
         except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.IOException) as error:
-            raise UnreadableError(f"cannot read the exports: {_sentence(error)}") from error
+            raise UnreadableError(_sentence(error)) from error
         except duckdb.OutOfMemoryException as error:
             raise BadInputError(
                 f"the exports need more memory than DuckDB may take here: {str(error).partition(chr(10))[0]}; take a "
@@ -92,7 +92,8 @@ class DuckDBEngine:
 
 def _sentence(error: Exception) -> str:
     """Join DuckDB's lines, without its advice about settings that nobody here can change."""
-    lines = [line.strip() for line in str(error).splitlines()]
+    said = str(error).partition("Possible fixes")[0].partition("The search space")[0]
+    lines = [line.strip() for line in said.splitlines()]
     return " ".join(line for line in lines[:6] if line and not line.startswith(("LINE", "^", "*")))
 
 

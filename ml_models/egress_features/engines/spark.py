@@ -229,9 +229,9 @@ class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
         from pyspark.errors import PySparkException
 
         if isinstance(error, Py4JJavaError):
-            raise UnreadableError(f"cannot read the exports: {_first_cause(error)}") from error
+            raise UnreadableError(_first_cause(error)) from error
         if isinstance(error, PySparkException):
-            raise UnreadableError(f"cannot read the exports: {_sentence(error)}") from error
+            raise UnreadableError(_sentence(error)) from error
 
 
 def _first_cause(error: Any) -> str:

@@ -33,16 +33,14 @@ import pyarrow.parquet as pq
 
 from egress_features.errors import BadInputError
 from egress_features.sources import cur, cur_2_0, focus, legacy_cur
-from egress_features.sources.columns import is_parquet, open_export
-from egress_features.sources.faults import checked_columns
+from egress_features.sources.columns import checked_columns, is_parquet, open_export
 from egress_features.sources.line_items import NO_LINE_ITEMS, select_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from egress_features.sources.columns import ExportFile
-    from egress_features.sources.faults import CheckedColumn
+    from egress_features.sources.columns import CheckedColumn, ExportFile
     from egress_features.sources.line_items import Column
 
 __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read_export"]
@@ -51,27 +49,30 @@ __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read
 class Source(NamedTuple):
     """A kind of export.
 
-    The names of its columns: of moments and numbers, of the cost (the one to trust most comes first; `net_cost` is
-    after discounts) and of the resource. `null_texts` are what its CSV files write for nothing.
+    The rest are names of its columns: moments (the usage's start comes first), numbers, the cost before and, where
+    there is such a column, after discounts, and the resource. `null_texts` are what its CSV files write for nothing.
     """
 
     kind_of: Callable[[ExportFile], str | None]
     columns: Callable[[ExportFile], tuple[Column, ...]]
     times: tuple[str, ...]
     numbers: tuple[str, ...]
-    costs: tuple[str, ...]
+    cost: str
     resource: str
-    net_cost: str = ""
+    net_cost: tuple[str, ...] = ()
     null_texts: tuple[str, ...] = ()
 
 
 class Export(NamedTuple):
     """A recognised file.
 
-    Its kind, such as "CUR 2.0"; the SQL that reads it as line items; the SQL table function that scans it as it is;
-    its columns of dollars, of which a line's first one that has a value counts; the one that is after discounts, empty
-    where the costs are before them; whether it has a column of resource ids; its column of usage starts; and what is
-    checked where it cannot be read.
+    - kind: such as "CUR 2.0"
+    - line_items_sql reads it as line items; scan_sql is the SQL table function that scans it as it is
+    - cost_columns: its dollars; a line's first one that has a value counts
+    - net_cost_column: the one of them that is after discounts; empty where the costs are before them
+    - has_resource_ids: whether it has a column of resource ids
+    - start_column: when the usage began
+    - checked: the columns to look into where the file cannot be read
     """
 
     path: Path
@@ -88,9 +89,9 @@ class Export(NamedTuple):
 _CUR: dict[str, Any] = {
     "times": cur.TIMES,
     "numbers": cur.NUMBERS,
-    "costs": (cur.NET_COST, cur.COST),
+    "cost": cur.COST,
     "resource": cur.RESOURCE,
-    "net_cost": cur.NET_COST,
+    "net_cost": (cur.NET_COST,),
 }
 # CUR 2.0 comes first: it has the columns of a legacy CUR, and others.
 SOURCES = (
@@ -101,7 +102,7 @@ SOURCES = (
         focus.columns,
         times=focus.TIMES,
         numbers=focus.NUMBERS,
-        costs=(focus.COST,),
+        cost=focus.COST,
         resource=focus.RESOURCE,
         null_texts=focus.NULL_TEXTS,
     ),
@@ -110,6 +111,16 @@ SOURCES = (
 
 class _NoExportError(BadInputError):
     """A file that is no billing export, and complete as far as one can see."""
+
+    def __init__(self, file: ExportFile) -> None:
+        lines = _lines(file.path)
+        counted = f"{lines:,} line{'' if lines == 1 else 's'}"
+        self.note = f"{file.path} is left out: it is no billing export ({counted}, columns {_shown(file.names)})"
+        super().__init__(
+            f"{file.path} is no billing export: its columns are {_shown(file.names)}; accepted are legacy Cost and "
+            "Usage Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 preview to "
+            "1.4 (ChargePeriodStart, BilledCost, ...), in parquet or CSV"
+        )
 
 
 def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
@@ -133,7 +144,7 @@ def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
             others.append(error)
     if others and len(others) >= len(exports):
         raise others[0]
-    return exports, [*(f"left out: {error}" for error in others), *_notes(exports)]
+    return exports, [*(error.note for error in others), *_notes(exports)]
 
 
 def read_export(path: Path) -> Export:
@@ -149,17 +160,13 @@ def read_export(path: Path) -> Export:
         kind = source.kind_of(file)
         if kind is not None:
             return _export(file, source, kind)
-    raise _NoExportError(
-        f"{path} ({_lines(path):,} lines) is no billing export: its columns are {_shown(file.names)}; accepted are "
-        f"legacy Cost and Usage Reports (line_item_usage_type, ... or lineItem/UsageType, ...), CUR 2.0 and FOCUS 1.0 "
-        f"to 1.4 (ChargePeriodStart, BilledCost, ...), in parquet or CSV"
-    )
+    raise _NoExportError(file)
 
 
 def _export(file: ExportFile, source: Source, kind: str) -> Export:
     scan = file.scan_sql(null_texts=source.null_texts)
-    costs = [found for name in source.costs if (found := file.find(name)) and found not in file.without_values]
-    net = file.find(source.net_cost) if source.net_cost else None
+    net, cost = file.find(*source.net_cost), file.find(source.cost)
+    costs = [name for name in (net, cost) if name and not (name == net and net in file.without_values)]
     return Export(
         path=file.path,
         kind=kind,
@@ -168,7 +175,7 @@ def _export(file: ExportFile, source: Source, kind: str) -> Export:
         cost_columns=tuple(costs),
         net_cost_column=net if net in costs and file.has_values(net) else "",
         has_resource_ids=file.find(source.resource) is not None,
-        start_column=file.find(source.times[0]) or source.times[0],
+        start_column=file.find(*source.times) or "",
         checked=checked_columns(file, source.times, source.numbers),
     )
 

@@ -7,7 +7,7 @@ import gzip
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +16,7 @@ from egress_features.errors import BadInputError
 from egress_features.sources.csv_form import read_csv_form
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from egress_features.sources.csv_form import CsvForm
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 
 _PAIR = ("key", "value")
 _SEPARATORS = re.compile(r"[\W_]+")
-# What CSV files write for nothing: Hive and Athena write \\N, FOCUS's CSV files NULL.
+# What CSV files write for nothing: Hive and Athena write \N, FOCUS's CSV files NULL.
 _CSV_NULLS = ("\\N",)
 _ALL_NULLS = (*_CSV_NULLS, "NULL")
 _EPOCH = re.compile(r"\d{9,19}")
+_NUMBER = "is no number; write numbers as 1234.5, with a point and without separators of thousands"
+_TIME = "is no time; write times as 2026-09-01T00:00:00Z"
 
 
 def normal_name(name: str) -> str:
-    """Return a column's name in lower case without separators: lineItem/UsageType is line_item_usage_type."""
+    """Return a column's name in lower case without separators, such as lineitemusagetype."""
     return _SEPARATORS.sub("", name).lower()
 
 
@@ -130,6 +133,24 @@ class ExportFile:
         )
 
 
+class CheckedColumn(NamedTuple):
+    """A column as the file spells it, the SQL type that its texts must have, and the sentence where they have not."""
+
+    name: str
+    kind: str
+    remedy: str
+
+
+def checked_columns(file: ExportFile, times: Sequence[str], numbers: Sequence[str]) -> tuple[CheckedColumn, ...]:
+    """Return the columns of a file whose values may be unreadable."""
+    found_times = [name for wanted in times if (name := file.find(wanted)) and file.is_text(name)]
+    found_numbers = [name for wanted in numbers if (name := file.find(wanted))]
+    return (
+        *(CheckedColumn(name, "BIGINT" if file.is_epoch(name) else "TIMESTAMP", _TIME) for name in found_times),
+        *(CheckedColumn(name, "DECIMAL(38, 12)", _NUMBER) for name in found_numbers),
+    )
+
+
 def open_export(path: Path) -> ExportFile:
     """Read the column names of a parquet or CSV file.
 
@@ -170,9 +191,10 @@ def _open_parquet(path: Path) -> ExportFile:
         if len(known) == len(groups):
             if all(chunk.null_count == 0 for chunk in known):
                 filled.add(name)
-            if all(chunk.num_values == 0 for chunk in known):
+            if metadata.num_rows and all(chunk.num_values == 0 for chunk in known):
                 empty.add(name)
-        if known and known[0].has_min_max and isinstance(known[0].min, str):
+        # Of texts alone: for moments pyarrow would import pandas.
+        if known and known[0].has_min_max and name in types and pa.types.is_string(types[name]):
             first_values[name] = known[0].min
     return ExportFile(path, tuple(schema.names), types, frozenset(filled), frozenset(empty), first_values)
 

@@ -21,6 +21,12 @@ Encoding = Literal["utf-8", "utf-16", "latin-1"]
 _SAMPLE_BYTES = 8_000_000
 _HEAD_CHARACTERS = 1_000_000
 _ROWS = 1000
+# What files of other kinds begin with, and what to do about them.
+_OTHER_KINDS = {
+    b"\x1f\x8b": "is compressed with gzip; name it .csv.gz",
+    b"PK\x03\x04": "is a ZIP archive; unpack it",
+    b"PAR1": "is a parquet file; name it .parquet",
+}
 _SEPARATORS = (",", ";", "\t", "|")
 
 
@@ -69,6 +75,9 @@ def read_csv_form(path: Path, null_texts: tuple[str, ...]) -> CsvForm:
 
 
 def _encoding(path: Path, sample: bytes, *, is_whole: bool) -> Encoding:
+    for start, remedy in _OTHER_KINDS.items():
+        if sample.startswith(start):
+            raise BadInputError(f"{path} {remedy}")
     if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         raise BadInputError(f"{path} is UTF-32; save it as UTF-8")
     even, odd = sample[0:200:2], sample[1:200:2]

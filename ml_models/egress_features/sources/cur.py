@@ -18,6 +18,7 @@ from egress_features.sources.line_items import (
     Column,
     any_sql,
     computed,
+    first_amount_sql,
     value_sql,
 )
 from egress_features.sources.maps import entry_sql
@@ -74,10 +75,7 @@ def _cost(file: ExportFile) -> Column | None:
     net, cost = file.find(NET_COST), file.find(COST)
     if net is None or cost is None or net in file.without_values:
         return None
-    is_net = value_sql(file, net, IS_GIVEN if file.is_text(net) else "{column} IS NOT NULL")
-    return computed(
-        "cost_usd", f"CASE WHEN {is_net} THEN {value_sql(file, net, AMOUNT)} ELSE {value_sql(file, cost, AMOUNT)} END"
-    )
+    return computed("cost_usd", first_amount_sql(file, [net, cost], lambda name: value_sql(file, name, AMOUNT)))
 
 
 def _is_transfer(file: ExportFile) -> Column:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+import re
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
+from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError, UnreadableError
 from egress_features.sources.columns import is_parquet, quoted_name
 
@@ -13,28 +15,6 @@ if TYPE_CHECKING:
 
     from egress_features.engines import Engine
     from egress_features.sources import Export
-    from egress_features.sources.columns import ExportFile
-
-_NUMBER = "is no number; write numbers as 1234.5, with a point and without separators of thousands"
-_TIME = "is no time; write times as 2026-09-01T00:00:00Z"
-
-
-class CheckedColumn(NamedTuple):
-    """A column as the file spells it, the SQL type that its texts must have, and the sentence where they have not."""
-
-    name: str
-    kind: str
-    remedy: str
-
-
-def checked_columns(file: ExportFile, times: Sequence[str], numbers: Sequence[str]) -> tuple[CheckedColumn, ...]:
-    """Return the columns of a file whose values may be unreadable."""
-    found_times = [name for wanted in times if (name := file.find(wanted)) and file.is_text(name)]
-    found_numbers = [name for wanted in numbers if (name := file.find(wanted))]
-    return (
-        *(CheckedColumn(name, "BIGINT" if file.is_epoch(name) else "TIMESTAMP", _TIME) for name in found_times),
-        *(CheckedColumn(name, "DECIMAL(38, 12)", _NUMBER) for name in found_numbers),
-    )
 
 
 @contextmanager
@@ -55,21 +35,36 @@ def naming_faults(engine: Engine, exports: Sequence[Export]) -> Iterator[None]:
 def first_without_time(engine: Engine, export: Export) -> str:
     """Return the column and the row of the first line of an export that does not say when the usage was."""
     row = engine.rows(
-        f"SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc FROM ({export.line_items_sql}) AS x) AS y "
-        "WHERE y.start_utc IS NULL"
+        "SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc, x.usage_type "
+        f"FROM ({export.line_items_sql}) AS x) AS y "
+        "WHERE y.start_utc IS NULL AND y.usage_type IN (SELECT usage_type FROM usage_types)"
     )[0][0]
     return f"{export.start_column} is empty in {_row(export, row)} of {export.path}"
 
 
 def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
-    for export in exports:
-        try:
-            fault = _fault(engine, export)
-        except UnreadableError as error:
-            return f"{export.path}: {error}"
-        if fault is not None:
-            return fault
+    with ExitStack() as stack:
+        # DuckDB counts rows as they stand in the file.
+        is_own = not isinstance(engine, DuckDBEngine)
+        runner = stack.enter_context(DuckDBEngine()) if is_own else engine
+        for export in exports:
+            try:
+                fault = _fault(runner, export)
+                if fault is not None:
+                    return fault
+                runner.rows(f"SELECT COUNT(*) FROM (SELECT DISTINCT * FROM ({export.line_items_sql}) AS x) AS y")
+            except UnreadableError as error:
+                return None if is_own else _unreadable(export, error)
     return None
+
+
+def _unreadable(export: Export, error: UnreadableError) -> str:
+    """Return why a file as a whole cannot be read."""
+    reason = str(error).removeprefix(UnreadableError.START)
+    if "not utf-8 encoded" in reason:
+        line = re.search(r"Line: (\d+)", reason)
+        return f"{export.path}{f', line {line[1]},' if line else ''} is not UTF-8; save the file as UTF-8"
+    return f"{export.path} cannot be read: {reason}"
 
 
 def _fault(engine: Engine, export: Export) -> str | None:

@@ -6,8 +6,8 @@ Specification: https://focus.finops.org/focus-specification/. What differs betwe
   them is AWS's if it has columns of AWS's own (`x_UsageType`, ...); otherwise each line is AWS's by its `ServiceName`.
 - **Usage type**: `x_UsageType` (AWS, 1.0) or `SkuMeter` (since 1.1) where that is no phrase such as "Data Transfer". A
   line with neither is read by `ChargeDescription` (`charge_descriptions.py`).
-- **Amount**: `ConsumedQuantity` with `ConsumedUnit`, which 1.0 preview calls `UsageQuantity` and `UsageUnit`; else
-  `PricingQuantity` with `PricingUnit`.
+- **Amount**: `ConsumedQuantity` with `ConsumedUnit`, which 1.0 preview calls `UsageQuantity` and `UsageUnit`; where a
+  line has none, `PricingQuantity` with `PricingUnit`.
 - **Region**: `RegionId`, which 1.0 preview calls `Region`. **Category**: `ChargeCategory`, in 0.5 `ChargeType`.
 
 The cost is `BilledCost`, which is after discounts. FOCUS has no line item id: see `restatement.py` for what follows.
@@ -32,6 +32,7 @@ from egress_features.sources.line_items import (
     Column,
     any_sql,
     computed,
+    first_amount_sql,
     first_given_sql,
     share_known,
     value_sql,
@@ -128,12 +129,16 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
         _line_item_type(file),
         computed("is_transfer", any_sql(_transfer_conditions(file))),
     )
-    amount = file.find(*_UNITS)
-    unit = file.quoted(next(of for name, of in _UNITS.items() if file.find(name) == amount)) if amount else None
-    if amount is None or unit is None:
+    quantities = {name: file.quoted(unit) for wanted, unit in _UNITS.items() if (name := file.find(wanted))}
+    if not quantities:
         return found
-    in_gb = computed("usage_amount", amount_in_gb_sql(value_sql(file, amount, AMOUNT), unit))
-    return tuple(in_gb if column.target == "usage_amount" else column for column in found)
+
+    def in_gb(name: str) -> str:
+        amount, unit = value_sql(file, name, AMOUNT), quantities[name]
+        return amount if unit is None else amount_in_gb_sql(amount, unit)
+
+    amount = computed("usage_amount", first_amount_sql(file, list(quantities), in_gb))
+    return tuple(amount if column.target == "usage_amount" else column for column in found)
 
 
 def _provider_sql(file: ExportFile) -> str:

@@ -9,7 +9,7 @@ from egress_features.errors import BadInputError
 from egress_features.sources.columns import quoted_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from egress_features.sources.columns import ExportFile
@@ -38,12 +38,13 @@ IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
 # The same of texts that are never null: what stands in front of a column hides its dictionary from DuckDB.
 TEXT_THAT_IS_THERE, IS_GIVEN_THERE = "{column}", "{column} <> ''"
 # An account has 12 digits. As a number, or in a spreadsheet, it loses the zeros in front.
+_ACCOUNT = "CAST({column} AS VARCHAR)"
 ACCOUNT = (
-    "CASE WHEN LENGTH({column}) = 12 AND SUBSTR({column}, 11, 1) <> '.' THEN {column} "
-    "WHEN REGEXP_MATCHES({column}, '^[0-9]{{1,12}}([.]0)?$') "
-    "THEN LPAD(SPLIT_PART({column}, '.', 1), 12, '0') ELSE COALESCE({column}, '') END"
+    f"CASE WHEN LENGTH({_ACCOUNT}) = 12 AND SUBSTR({_ACCOUNT}, 11, 1) <> '.' THEN {_ACCOUNT} "
+    f"WHEN REGEXP_MATCHES({_ACCOUNT}, '^[0-9]{{{{1,12}}}}([.]0)?$') "
+    f"THEN LPAD(SPLIT_PART({_ACCOUNT}, '.', 1), 12, '0') ELSE COALESCE({_ACCOUNT}, '') END"
 )
-ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
+ACCOUNT_OF_NUMBER = "COALESCE(LPAD(CAST(TRY_CAST({column} AS BIGINT) AS VARCHAR), 12, '0'), '')"
 EMPTY = "''"
 UNKNOWN = "CAST(NULL AS BOOLEAN)"
 _GROUPS = ("identity", "bill", "line_item", "product", "pricing")
@@ -156,6 +157,28 @@ def value_sql(file: ExportFile, name: str, sql: str) -> str:
     return _for_type(file, sql, name).format(column=quoted_name(name))
 
 
+def first_amount_sql(file: ExportFile, names: Sequence[str], amount: Callable[[str], str]) -> str:
+    """Return the SQL of the first of these columns that has a value in the line; 0 where none has one.
+
+    Parameters
+    ----------
+    file : ExportFile
+        The file.
+    names : sequence of str
+        Columns as the file spells them, one at least.
+    amount : callable
+        Gives the SQL of a column's amount.
+    """
+    if len(names) == 1:
+        return amount(names[0])
+    branches = (f"WHEN {_is_given_sql(file, name)} THEN {amount(name)}" for name in names)
+    return f"CASE {' '.join(branches)} ELSE 0 END"
+
+
+def _is_given_sql(file: ExportFile, name: str) -> str:
+    return value_sql(file, name, IS_GIVEN if file.is_text(name) else "{column} IS NOT NULL")
+
+
 def _value(file: ExportFile, column: Column, kind: str) -> str:
     found = file.find(*column.names)
     if found is not None:
@@ -170,8 +193,8 @@ def _for_type(file: ExportFile, sql: str, name: str) -> str:
         return AMOUNT_OF_DOUBLE
     if sql == TIME:
         return _time_sql(file, name)
-    if sql == ACCOUNT and file.csv_form is None:
-        return ACCOUNT_OF_NUMBER if file.is_number(name) else _for_type(file, TEXT, name)
+    if sql == ACCOUNT and file.is_number(name):
+        return ACCOUNT_OF_NUMBER
     if sql in {TEXT, IS_GIVEN} and file.is_text_without_nulls(name):
         return TEXT_THAT_IS_THERE if sql == TEXT else IS_GIVEN_THERE
     return sql
