@@ -200,6 +200,8 @@ def test_a_regional_gateway_without_records_is_named_beside_other_gateways(tmp_p
     ]
     assert "3.0 GB went through regional NAT gateways without records" in estimate(tmp_path, records)[1]
     assert "regional" not in estimate(tmp_path, records[:1])[1]
+    gateway = regional(True, 1, 3, "192.0.2.1", WORLD)
+    assert "without records" not in estimate(tmp_path, [*records, gateway])[1]
 
 
 OTHER = {"own": "10.9.2.7", "interface_id": "eni-0b", "instance_id": "i-0b", "vpc_id": "vpc-2", "az_id": "euw1-az2"}
@@ -222,6 +224,17 @@ def test_peering_between_zones_has_the_bills_usage_types(tmp_path: Path) -> None
     assert "peering" not in notes.replace("Peering and on-premises", "")
     same_zone = [record | {"az-id": "euw1-az1"} for record in peered(1)]
     assert estimate(tmp_path, same_zone)[0].empty
+
+
+def test_one_end_of_a_peering_connection_is_enough(tmp_path: Path) -> None:
+    """What comes in has no path: the other end is known by what goes out to it in any hour."""
+    known = subnets(tmp_path / "subnets.json", ("euw1-az2", {"VpcId": "vpc-2", "CidrBlock": "10.9.2.0/24"}))
+    records = [sent(1, 0.5, "10.9.2.7", path=4), received(2, 2, "10.9.2.7")]
+    rows, _ = estimate(tmp_path, records, known)
+    assert named(rows) == {
+        ("inter_az", "i-0a", "EU-VpcPeering-Out-Bytes", "VPCPeering-Out"): 0.5,
+        ("inter_az", "i-0a", "EU-VpcPeering-In-Bytes", "VPCPeering-In"): 2,
+    }
 
 
 def test_traffic_between_zones_of_a_vpc_has_its_own_names(tmp_path: Path) -> None:

@@ -91,12 +91,14 @@ def parse_format(text: str) -> tuple[str, ...]:
         if match is None:
             raise BadInputError(f"--flow-log-format has {word!r}, which is no field; write it as {EXAMPLE}, or default")
         names.append(match[1] or match[2])
-    try:
-        check_fields("--flow-log-format", names)
-    except BadInputError as error:
+    known = {normal(name) for name in names}
+    missing = [field.name.replace("_", "-") for field in FIELDS if field.is_required and field.name not in known]
+    if missing and "tgw_id" not in known:
         raise BadInputError(
-            f"{error}; put the format in single quotes ({EXAMPLE}), because in double quotes the shell replaces it"
-        ) from error
+            f"--flow-log-format lacks {', '.join(missing)} and has {' '.join(names) or 'no field'}; put the format in "
+            f"single quotes ({EXAMPLE}), because in double quotes the shell replaces ${{...}}"
+        )
+    check_fields("--flow-log-format", names)
     return tuple(names)
 
 

@@ -119,7 +119,7 @@ def _text_source(listed: str, layout: Layout, compression: str) -> str:
     dialect = (
         "quote = '', escape = '', nullstr = '-'"
         if layout.delimiter == " "
-        else "quote = '\"', escape = '\"', nullstr = ['-', '']"
+        else "quote = '\"', escape = '\"', nullstr = ''"
     )
     return (
         f"read_csv({listed}, columns = {{{columns}}}, header = {str(layout.has_header).lower()}, auto_detect = false, "

@@ -122,8 +122,9 @@ FlowLogPaths = Annotated[
     typer.Option(
         "--flow-logs",
         metavar="PATH",
-        help="Files, globs or folders of VPC Flow Logs (.parquet, .log.gz, .txt): they fill the hours that the bill "
-        "has not reached, estimated at list prices, or stand alone without a bill. Repeatable.",
+        help="Files, globs or folders of VPC Flow Logs: S3's text or parquet, exports of CloudWatch Logs, Firehose's "
+        "JSON, Athena's CSV. They fill the hours that the bill has not reached, estimated at list prices, or replace "
+        "the bill. Repeatable.",
     ),
 ]
 Network = Annotated[

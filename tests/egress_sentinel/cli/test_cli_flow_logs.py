@@ -1,5 +1,6 @@
 """Flow logs on the command line: beside a bill, alone, and what is refused."""
 
+import gzip
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.bill import START, line, write_parquet
 from tests.support.flow_logs import write_flow_logs
+from tests.support.flow_records import sent
 
 pytestmark = pytest.mark.integration
 
@@ -40,10 +42,28 @@ def test_flow_logs_beside_a_bill_and_alone(tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "h").num_rows == 240
 
 
+def test_an_export_of_cloudwatch_logs_needs_the_format(tmp_path: Path) -> None:
+    fields = ("version", "account-id", "interface-id", "instance-id", "srcaddr", "dstaddr", "bytes", "start", "region")
+    records = [sent(hour, 2, "198.51.100.7") for hour in range(240)]
+    lines = [" ".join(["2026-09-01T00:00:05.000Z", *(str(record[name]) for name in fields)]) for record in records]
+    logs = tmp_path / "exportedlogs" / "0a1b-task" / "eni-0a-all"
+    logs.mkdir(parents=True)
+    (logs / "000000.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    log_format = ["--flow-log-format", " ".join(f"${{{name}}}" for name in fields)]
+    for command in (["features", "--flow-logs", logs.parent], ["flow-hours", logs.parent]):
+        refused = sentinel(*command, "-o", tmp_path / "out")
+        assert refused.returncode == 2
+        assert "--flow-log-format" in refused.stderr
+        done = sentinel(*command, *log_format, "-o", tmp_path / "out.parquet")
+        assert done.returncode == 0, done.stderr
+        assert pq.read_table(tmp_path / "out.parquet").num_rows == 240
+
+
 def test_what_makes_no_sense_is_one_sentence(tmp_path: Path) -> None:
     for arguments, sentence in (
         (["features"], "nothing to read"),
         (["features", "--prices", tmp_path / "p.json"], "give --flow-logs PATH"),
+        (["features", "--flow-log-format", "default"], "give --flow-logs PATH"),
         (["run", "--flow-logs", tmp_path], "no flow log in"),
     ):
         done = sentinel(*arguments, "-o", tmp_path / "out")

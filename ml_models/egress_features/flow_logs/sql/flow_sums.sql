@@ -1,7 +1,7 @@
 -- flow_texts (every field as text, and its file) -> flow_read and flow_sums: bytes of each hour, interface and pair of
 -- addresses. One pass over the records; ports and protocols are added up. A record counts in the hour in which it
 -- starts: records span ten minutes at most. Rejected traffic went nowhere; NODATA and SKIPDATA records carry no bytes.
--- A regional NAT gateway has no interface: its id, in resource-id, stands for one. Without it a record belongs to nobody.
+-- A regional NAT gateway has no interface: its id, in resource-id, stands for one. Without it a record has no owner.
 CREATE OR REPLACE MACRO is_count(digits) AS COALESCE(TRY_CAST(digits AS BIGINT) BETWEEN 0 AND 4000000000000, FALSE);
 
 CREATE TABLE flow_read AS

@@ -2,7 +2,7 @@
 --
 -- An interface's own address is the source of what goes out and the destination of what comes in. Where the records
 -- have no flow-direction it is the address that stands in every record of the interface; if two do (it talks to one
--- other alone), the private one; if both are private, nobody can say, and the interface is left out with a note. A regional
+-- other alone), the private one; if both are private, the interface is left out with a note. A regional
 -- NAT gateway (nat-...) has no address of its own: both ends of its records are others' addresses.
 CREATE OR REPLACE MACRO is_private(address) AS regexp_matches(address,
   '^(10\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|169\.254\.|f[cd][0-9a-f]{2}:|fe80:)');
