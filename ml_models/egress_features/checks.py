@@ -96,7 +96,7 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
 
 
 def check_granularity(engine: Engine, paths: Sequence[Path]) -> None:
-    """Refuse lines that span more than an hour, or that have no time.
+    """Refuse lines that have no time, and those of another length than the bill's (`granularity`).
 
     Raises
     ------
@@ -107,13 +107,16 @@ def check_granularity(engine: Engine, paths: Sequence[Path]) -> None:
     if timeless:
         raise BadInputError(f"{paths[first]} has {timeless:,} data-transfer lines without the time of the usage")
     count, longest, number = engine.rows(
-        "SELECT COUNT(*), MAX(DATE_DIFF('hour', start_utc, end_utc)), MIN(file_number) FROM kept_lines "
-        "WHERE DATE_DIFF('hour', start_utc, end_utc) > 1"
+        "SELECT COUNT(*), MAX(hours), MIN(file_number) FROM ("
+        "SELECT file_number, DATE_DIFF('hour', start_utc, end_utc) AS hours, is_daily "
+        "FROM kept_lines CROSS JOIN granularity) AS lengths "
+        "WHERE hours > 25 OR hours < CASE WHEN is_daily THEN 23 ELSE 0 END "
+        "OR hours > 1 AND NOT is_daily"
     )[0]
     if count:
         raise BadInputError(
             f"{paths[number]} has {count:,} data-transfer lines that span up to {longest} hours: "
-            "an export with hourly time granularity is needed"
+            "an export with hourly or daily time granularity is needed"
         )
 
 

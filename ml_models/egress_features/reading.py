@@ -33,6 +33,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     - replaced: the billing periods of files that another delivery replaces
     - counted_groups: the line_groups that are not replaced
     - egress_lines: the data-transfer lines of every line item type; kept_lines: those that bill usage
+    - granularity: one row, `is_daily`: whether most data-transfer lines are of a day
     - data_hours: first and last hour of the usage lines, egress or not
 
     Returns
@@ -51,6 +52,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     _make_line_groups(engine)
     check_currency(engine)
     _make_read_lines(engine, _make_usage_types(engine))
+    _make_granularity(engine)
     notes = find_replaced(engine, paths, KEPT)
     _make_egress_lines(engine)
     return exports, [*_other_providers(engine), *_described(engine), *notes]
@@ -136,6 +138,15 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str]) -> None:
           AND t.charge_description = l.charge_description AND t.region_id = l.region_id
         WHERE l.provider = 'AWS' AND l.usage_type IN ({texts})
         """
+    )
+
+
+def _make_granularity(engine: Engine) -> None:
+    """Say whether the bill is daily. Where clocks change, a day has 23 or 25 hours."""
+    engine.run(
+        "CREATE TABLE granularity AS SELECT COALESCE(2 * SUM(CASE WHEN DATE_DIFF('hour', start_utc, end_utc) "
+        "BETWEEN 23 AND 25 THEN 1 ELSE 0 END) > COUNT(*), FALSE) AS is_daily FROM read_lines "
+        f"WHERE line_item_type IN ({KEPT})"
     )
 
 

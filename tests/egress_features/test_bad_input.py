@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from egress_features import BadInputError, build_features, find_exports
-from tests.support.bill import line, steady, write_csv, write_parquet
+from tests.support.bill import START, line, steady, write_csv, write_parquet
 
 Make = Callable[[Path], list[Path]]
 
@@ -65,8 +66,8 @@ CASES: dict[str, tuple[Make, str]] = {
     "of one age": (of_one_age, "nothing says which of them is newer"),
     "without an account": (without_an_account, "lacks account 555566667777"),
     "without a time": (bill([*steady(), line(3, 1, usage_start_date=None)]), "1 data-transfer lines without the time"),
-    "daily": (bill([line(24 * d, 1) | {"line_item_usage_end_date": line(24 * d + 24, 0)["line_item_usage_start_date"]}
-                    for d in range(20)]), "span up to 24 hours"),
+    "weekly": (bill([line(168 * w, 1, usage_end_date=START + timedelta(hours=168 * (w + 1))) for w in range(20)]),
+               "span up to 168 hours"),
     "missing": (bill(without("line_item_usage_amount")), "without the column line_item_usage_amount"),
     "renamed": (
         bill(without("line_item_usage_amount", line_item_usage_amount="line_item_usage_amounts")),
