@@ -37,6 +37,7 @@ MEASURES = (
     "is_provisional",
     "is_estimated",
     "is_complete",
+    "is_daily",
 )
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"

@@ -162,9 +162,21 @@ def _make_egress_lines(engine: Engine) -> None:
             """
         )
     engine.run(f"CREATE VIEW kept_lines AS SELECT * FROM egress_lines WHERE line_item_type IN ({KEPT})")
+    # Days are UTC days, as `sql/series_hours.sql` has them.
     engine.run(
-        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "
-        f"FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'"
+        f"""
+        CREATE TABLE data_hours AS
+        SELECT
+          CASE WHEN g.is_daily THEN DATE_TRUNC('day', b.first_hour + INTERVAL 14 HOUR) ELSE b.first_hour END
+            AS first_hour,
+          CASE WHEN g.is_daily THEN DATE_TRUNC('day', b.last_hour + INTERVAL 14 HOUR) + INTERVAL 23 HOUR
+            ELSE b.last_hour END AS last_hour
+        FROM (
+          SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour
+          FROM counted_groups WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'
+        ) AS b
+        CROSS JOIN granularity AS g
+        """
     )
 
 

@@ -67,7 +67,10 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
         **{name: ours[name] for name in ("flow_bounds", "covered_series")},
         "kept_lines": flow["kept_lines"],
         "data_hours": ours["data_hours"],
-        **{name: billed[name] for name in ("hours", "series", "series_hours", "rows_of_features", "features")},
+        **{
+            name: billed[name]
+            for name in ("granularity", "hours", "series", "series_hours", "rows_of_features", "features")
+        },
     }
 
 
