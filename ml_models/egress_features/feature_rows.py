@@ -209,7 +209,8 @@ class FeatureDays:
     def _spread(self, n: Numbers) -> Numbers:
         """Return the mean deviation of the week before the hour, or before the day."""
         ago = DAY if self._is_daily else 1
-        return _gb(self._deviation_total.last(_WEEK, ago)) / np.clip(n - ago + 1, 1, _WEEK)
+        spread: Numbers = _gb(self._deviation_total.last(_WEEK, ago)) / np.clip(n - ago + 1, 1, _WEEK)
+        return spread
 
     def _expected(self, u: Numbers) -> tuple[Numbers | None, Numbers | None, Numbers]:
         """Return what the days before say and what the weeks before do, None where there are none, and what counts."""

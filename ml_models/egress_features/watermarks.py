@@ -53,7 +53,7 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
         f"WHERE line_item_type IN ({kept}) AND provider = 'AWS' GROUP BY service, hour_utc"
     )
     lines: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
-    closed = {}
+    closed: dict[datetime, bool] = {}
     for service, hour, count, has_invoice in rows:
         if hour is not None:
             start = utc_day(hour) if is_daily else hour
