@@ -203,8 +203,14 @@ class FeatureDays:
             x24=_gb(self._x_total.last(DAY)),
             x72=np.maximum(_gb(self._u_total.last(3 * DAY) - self._e_total.last(3 * DAY)), 0),
             x168=np.maximum(_gb(u168 - e168), 0),
-            steady=np.maximum(least_of_last(self._net3.since(17), 18), 0) / (3 * _BILLIONTHS),
+            steady=self._steady(),
         )
+
+    def _steady(self) -> Numbers:
+        """Return what goes on steadily: nothing in a daily bill, where a burst looks the same."""
+        least = least_of_last(self._net3.since(17), 18)
+        steady: Numbers = np.zeros(least.shape) if self._is_daily else np.maximum(least, 0) / (3 * _BILLIONTHS)
+        return steady
 
     def _spread(self, n: Numbers) -> Numbers:
         """Return the mean deviation of the week before the hour, or before the day."""

@@ -109,7 +109,7 @@ FEATURES = (
         "above_habit_steady_log",
         "ln(ratio), at least 0",
         "what every 3 hours of the last 18 were above what was expected, against the same in the five weeks before",
-        "the excess of the day against the largest of any day of the five weeks before",
+        "always 0: a day of a daily bill does not show whether it was above what was expected throughout",
     ),
     Feature(
         "above_range_log",

@@ -132,11 +132,12 @@ past AS (
     week_before_day AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 191 PRECEDING AND 24 PRECEDING)
 ),
 -- What goes on steadily: GB an hour by which every 3 hours of the last 18 were above what was expected, at least. A job
--- that runs for some hours now and then has a large excess of a day by habit, and none of this.
+-- that runs for some hours now and then has a large excess of a day by habit, and none of this. A daily bill does not
+-- tell the two apart: three days in a row decide there.
 steady AS (
   SELECT *,
     ROW_NUMBER() OVER (PARTITION BY series_id ORDER BY n) > 168 AS is_grown_up,
-    CASE WHEN COUNT(*) OVER last_18 < 18 THEN 0 ELSE CAST(GREATEST(MIN(net3_exact) OVER last_18, 0) AS DOUBLE) / 3e9 END
+    CASE WHEN is_daily OR COUNT(*) OVER last_18 < 18 THEN 0 ELSE CAST(GREATEST(MIN(net3_exact) OVER last_18, 0) AS DOUBLE) / 3e9 END
       AS steady
   FROM past
   WINDOW last_18 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 17 PRECEDING AND CURRENT ROW)
