@@ -29,13 +29,15 @@ def features(
 ) -> None:
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, find_exports, open_engine
+    from egress_sentinel.pipeline.time_range import rows_text
 
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until)
     progress = reporter()
     files = find_exports(exports or [])
     with progress.step("features") as step, open_engine(engine) as runner:
         summary = build_features(files, output, engine=runner, flow_logs=seen)
-        step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
+        rows = rows_text(summary.rows, is_daily=summary.is_daily)
+        step.result = f"{rows} of {summary.series:,} series in {output}"
     for note in summary.notes:
         progress.note(note)
     if as_json:
