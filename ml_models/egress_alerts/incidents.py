@@ -235,14 +235,14 @@ class _Decision:
     def _sibling(self, row: Hour) -> Incident | None:
         for incident in self._incidents:
             first = next(iter(incident.members))
-            is_near = 0 <= row.hour - incident.detected <= self._policy.sibling_hours
+            is_near = 0 <= row.decided_at - incident.detected <= self._policy.sibling_hours
             if first[:2] == row.series[:2] and is_near and self._is_open(incident, row.hour):
                 return incident
         return None
 
     def _opened(self, recent: list[Hour], row: Hour) -> Incident:
         identity = "\x1f".join([*row.series, str(recent[0].hour)])
-        incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.hour)
+        incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
         self._incidents.append(incident)
         return incident
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs, windows
 from egress_features.engines import DuckDBEngine
 from egress_features.feature_file import write_features
@@ -27,11 +28,12 @@ METADATA = {"key": "value"}
 NAMES = {feature.name for feature in FEATURES}
 
 
-@pytest.mark.parametrize("bill", ["demo", "real", "growing"])
+@pytest.mark.parametrize("bill", ["demo", "real", "growing", "daily"])
 def test_a_bill_gives_what_sql_gives(bill: str, tmp_path: Path) -> None:
     exports = {
         "demo": lambda: write_demo_bill(tmp_path / "demo").files,
         "real": lambda: find_exports([sample("cur_legacy")]),
+        "daily": lambda: daily_exports(write_demo_bill(tmp_path / "demo").files, tmp_path / "daily"),
         "growing": lambda: [write_parquet(tmp_path / "bill.parquet", growing())],
     }[bill]()
     with DuckDBEngine() as duckdb:
