@@ -98,7 +98,7 @@ def run_job(
             features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback, planned=planned
         )
         learned = rows_text(metrics["rows"], is_daily=summary.is_daily)
-        step.result = f"{learned} before {times.until:%Y-%m-%d %H:%M} UTC"
+        step.result = f"{learned} before {times.until:{'%Y-%m-%d' if summary.is_daily else '%Y-%m-%d %H:%M'}} UTC"
     with reporter.step("score") as step:
         result = score(
             features,
