@@ -16,7 +16,7 @@ from typing import (
 )
 
 from egress_alerts.policy import SEVERITIES, Severity
-from egress_alerts.series import Series, iso_hour
+from egress_alerts.series import Series, iso_hour, parse_hour
 from egress_alerts.signatures import likely_cause
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MAX_CONTRIBUTORS = 5
 DAY_HOURS = 24
 
+Granularity = Literal["hour", "day"]
 Record = TypeVar("Record", bound="Mapping[str, Any]")
 
 
@@ -59,6 +60,7 @@ class Alert(TypedDict):
     start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
     end_hour_utc: Annotated[str, "Start of the last anomalous hour"]
     detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
+    granularity: Annotated[Granularity, "What the bill says: hours, or days alone, which begin and end at midnight UTC"]
     cost_usd: Annotated[float, "Dollars"]
     expected_cost_usd: Annotated[float, "Dollars expected for the same hours"]
     egress_gb: Annotated[float, "GB that left, over all series; bytes that a gateway meters again count once"]
@@ -71,7 +73,7 @@ class Alert(TypedDict):
     p_value: Annotated[float | None, "Share of training hours that score as low; null without a calibration"]
     reasons: Annotated[list[str], "Why it is an incident, one sentence each"]
     contributors: Annotated[list[Contributor], "Up to five series, largest excess first; the first one leads"]
-    anomalous_hours: Annotated[int, "Number of distinct anomalous hours"]
+    anomalous_hours: Annotated[int, "Number of distinct anomalous hours; 24 for each day of a daily bill"]
     is_provisional: Annotated[bool, "True when the bill for one of its hours may still change"]
     is_estimated: Annotated[bool, "True when one of its hours is estimated from flow logs"]
     incident_class: Annotated[str, "Short name of the likely cause, such as log_loop; empty when unknown"]
@@ -98,8 +100,9 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
         A field is missing.
     """
     renamed = {_RENAMED.get(name, name): value for name, value in record.items()}
-    # Alerts from before verdicts, estimates and model ids have none.
-    given = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None} | renamed
+    # Alerts from before verdicts, estimates, model ids and daily bills have none.
+    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour"}
+    given = later | renamed
     missing = [name for name in ALERT_FIELDS if name not in given]
     if missing:
         raise ValueError(f"alert {record.get('alert_id', 'without an id')} has no field {missing[0]}")
@@ -109,6 +112,19 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of one alert."""
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(Alert)}
+
+
+def time_text(alert: Mapping[str, Any], name: str) -> str:
+    """Return a moment of an alert for a person: "2026-10-17 02:00", or the day alone where the bill is daily."""
+    text = str(alert[name])[:16].replace("T", " ")
+    return text[:10] if alert.get("granularity") == "day" else text
+
+
+def days_text(alert: Mapping[str, Any]) -> str:
+    """Return the days of an alert of a daily bill, such as "2026-11-03 to 2026-11-05 (3 days)"."""
+    start, end = time_text(alert, "start_hour_utc"), time_text(alert, "end_hour_utc")
+    days = (parse_hour(alert["end_hour_utc"]) - parse_hour(alert["start_hour_utc"])) // DAY_HOURS + 1
+    return start if days == 1 else f"{start} to {end} ({days} days)"
 
 
 def worst_first(alerts: Iterable[Record]) -> list[Record]:
@@ -161,6 +177,7 @@ def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id:
         "start_hour_utc": iso_hour(incident.start),
         "end_hour_utc": iso_hour(incident.end),
         "detected_hour_utc": iso_hour(incident.detected),
+        "granularity": "day" if incident.is_daily else "hour",
         "cost_usd": amounts["cost_usd"],
         "expected_cost_usd": amounts["expected_cost_usd"],
         "egress_gb": amounts["egress_gb"],
@@ -242,13 +259,10 @@ def _largest_day(hours: list[Hour]) -> float:
 
 
 def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -> list[str]:
+    unit = "day" if incident.is_daily else "hour"
     hours = len({hour.hour for hour in incident.hours})
-    span = incident.end - incident.start + 1
-    lasting = (
-        "in one hour" if span == 1 else f"in {hours} of {span} hours" if hours < span else f"{hours} hours in a row"
-    )
-    usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'])}, {lasting}"
-    reasons = [usual, model_reason, _how_often(worst_hour(incident).p_value)]
+    usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'], unit)}, {_lasting(incident)}"
+    reasons = [usual, model_reason, _how_often(worst_hour(incident).p_value, unit)]
     if amounts["cost_usd"] == 0:
         reasons.append("billed at $0 so far: a free tier, or not priced yet")
     estimated = len({hour.hour for hour in incident.hours if hour.is_estimated})
@@ -256,23 +270,35 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
         some = "" if estimated == hours else f"{estimated} of {hours} hours are "
         reasons.append(f"{some}estimated from flow logs at list prices, not billed yet")
     if any(hour.is_provisional for hour in incident.hours):
-        reasons.append("the bill for these hours is provisional and may still grow")
+        reasons.append(f"the bill for these {unit}s is provisional and may still grow")
     return [reason for reason in reasons if reason]
 
 
-def _how_often(p_value: float | None) -> str:
+def _lasting(incident: Incident) -> str:
+    """Return for how many hours or days, of how many, the incident was anomalous."""
+    length, one, several = (DAY_HOURS, "on one day", "on") if incident.is_daily else (1, "in one hour", "in")
+    unit = "days" if incident.is_daily else "hours"
+    anomalous = len({hour.hour // length for hour in incident.hours})
+    span = incident.end // length - incident.start // length + 1
+    if span == 1:
+        return one
+    return f"{several} {anomalous} of {span} {unit}" if anomalous < span else f"{anomalous} {unit} in a row"
+
+
+def _how_often(p_value: float | None, unit: str) -> str:
     if p_value is None:
         return ""
     one_in = 1 / max(p_value, 1e-6)
     figures = 10 ** max(len(str(int(one_in))) - 2, 0)
     least = "at most " if p_value < 1e-6 else ""
-    return f"{least}one in {int(one_in / figures) * figures:,} hours with traffic looks this unusual to the model"
+    return f"{least}one in {int(one_in / figures) * figures:,} {unit}s with traffic looks this unusual to the model"
 
 
-def _times(usage_gb: float, expected_gb: float) -> str:
+def _times(usage_gb: float, expected_gb: float, unit: str) -> str:
     if expected_gb < 0.02 * usage_gb:
         return f"next to nothing is usual here ({expected_gb:,.2f} GB)"
-    return f"{usage_gb / expected_gb:,.1f} times what the same hours of earlier days and weeks carried"
+    same = "the same weekdays of earlier weeks" if unit == "day" else "the same hours of earlier days and weeks"
+    return f"{usage_gb / expected_gb:,.1f} times what {same} carried"
 
 
 def _schema(kind: Any) -> dict[str, Any]:

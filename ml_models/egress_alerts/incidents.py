@@ -14,6 +14,8 @@ It opens an incident when the series' counting hours of the last 24 hours add up
 bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
 fewer than 12 counting hours (`lasting_hours`) they are higher in proportion: an hour alone needs twelve times as much.
 The unusual hours of these 24 that did not count yet become part of it, since that is where it began.
+
+The hours of a daily bill are decided on together when their day is over, so that incidents begin and end with a day.
 """
 
 from __future__ import annotations
@@ -62,6 +64,13 @@ class Hour(NamedTuple):
     usual_steady_excess_gb: float = 0.0
     # The share of the training hours in which something happened that score as low; None where the model gives none.
     p_value: float | None = None
+    # One of 24 equal parts of a day of a daily bill.
+    is_daily: bool = False
+
+    @property
+    def decided_at(self) -> int:
+        """The hour at which it is decided on: the last one of its day where the bill is daily."""
+        return self.hour - self.hour % 24 + 23 if self.is_daily else self.hour
 
     @property
     def excess_usd(self) -> float:
@@ -96,6 +105,11 @@ class Incident:
     def end(self) -> int:
         """The last anomalous hour."""
         return max(max(member) for member in self.members.values())
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether the bill says its days alone."""
+        return any(hour.is_daily for member in self.members.values() for hour in member.values())
 
     def add(self, hours: Iterable[Hour]) -> None:
         """Take hours in; an hour that is there already is replaced, never added up."""
@@ -149,22 +163,24 @@ class _Decision:
             self._remember(hour)
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
-        by_hour: dict[int, list[Hour]] = {}
-        for row in new:
-            by_hour.setdefault(row.hour, []).append(row)
-        for hour in sorted(by_hour):
+        by_time: dict[int, dict[Series, list[Hour]]] = {}
+        for row in sorted(new, key=lambda each: each.hour):
+            by_time.setdefault(row.decided_at, {}).setdefault(row.series, []).append(row)
+        for time in sorted(by_time):
             # The largest leads: the alert is named after it.
-            for row in sorted(by_hour[hour], key=lambda r: (-r.excess_usd, -r.excess_gb, r.series)):
-                self._take_hour(row)
+            for rows in sorted(by_time[time].values(), key=_largest_first):
+                self._take(rows)
         return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
 
-    def _take_hour(self, row: Hour) -> None:
-        recent = self._remember(row)
+    def _take(self, rows: list[Hour]) -> None:
+        """Decide on an hour of a series, or on the hours of its day, which are all alike."""
+        row = rows[-1]
+        recent = [self._remember(each) for each in rows][-1]
         if not self._counts(row):
             return
         incident = self._extended(row)
         if incident is not None:
-            incident.add([row])
+            incident.add(rows)
         elif self._reaches_a_floor([earlier for earlier in recent if self._counts(earlier)]):
             incident = self._sibling(row) or self._opened(recent, row)
             # With what rose before it was more than habit: it is where the incident began, and costs money too.
@@ -219,13 +235,17 @@ class _Decision:
     def _sibling(self, row: Hour) -> Incident | None:
         for incident in self._incidents:
             first = next(iter(incident.members))
-            is_near = 0 <= row.hour - incident.detected <= self._policy.sibling_hours
+            is_near = 0 <= row.decided_at - incident.detected <= self._policy.sibling_hours
             if first[:2] == row.series[:2] and is_near and self._is_open(incident, row.hour):
                 return incident
         return None
 
     def _opened(self, recent: list[Hour], row: Hour) -> Incident:
         identity = "\x1f".join([*row.series, str(recent[0].hour)])
-        incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.hour)
+        incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
         self._incidents.append(incident)
         return incident
+
+
+def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:
+    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), rows[0].series

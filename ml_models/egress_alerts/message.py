@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from egress_alerts.alert import days_text, time_text
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -87,7 +89,7 @@ def render_alert(alert: Alert, raised_from: str | None = None) -> str:
         *(f"{'Why' if i == 0 else '':<6} {reason}" for i, reason in enumerate(alert["reasons"])),
         *([f"Looks  like {alert['likely_cause']}"] if alert["likely_cause"] else []),
         f"First  {alert['next_step']}",
-        f"Alert  {alert['alert_id']}, detected at {_time(alert['detected_hour_utc'])}",
+        f"Alert  {alert['alert_id']}, {_detected(alert)}",
     ]
     return "\n".join(lines)
 
@@ -103,10 +105,21 @@ def _what(alert: Alert) -> str:
     verb = "processed" if alert["egress_class"] in _FEES else "sent"
     resource = alert["resource_id"] or f"{alert['service']} (no resource in the bill)"
     return (
-        f"{resource} has {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} from "
-        f"{_time(alert['start_hour_utc'])} to {_time(alert['end_hour_utc'])}; {alert['expected_usage_gb']:,.1f} GB for "
-        f"${alert['expected_cost_usd']:,.2f} were expected"
+        f"{resource} has {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} {_when(alert)}; "
+        f"{alert['expected_usage_gb']:,.1f} GB for ${alert['expected_cost_usd']:,.2f} were expected"
     )
+
+
+def _when(alert: Alert) -> str:
+    if alert["granularity"] == "day":
+        is_one = alert["start_hour_utc"][:10] == alert["end_hour_utc"][:10]
+        return f"{'on' if is_one else 'from'} {days_text(alert)}"
+    return f"from {time_text(alert, 'start_hour_utc')} UTC to {time_text(alert, 'end_hour_utc')} UTC"
+
+
+def _detected(alert: Alert) -> str:
+    time = time_text(alert, "detected_hour_utc")
+    return f"detected on {time}" if alert["granularity"] == "day" else f"detected at {time} UTC"
 
 
 def _who(alert: Alert) -> str:
@@ -115,7 +128,3 @@ def _who(alert: Alert) -> str:
         operation = f"{row['operation']} " if row["operation"] else ""
         parts.append(f"{row['share']:.0%} {operation}{row['usage_type']} on {row['resource_id'] or row['service']}")
     return ", ".join(parts)
-
-
-def _time(text: str) -> str:
-    return f"{text[:10]} {text[11:16]} UTC"

@@ -37,6 +37,7 @@ MEASURES = (
     "is_provisional",
     "is_estimated",
     "is_complete",
+    "is_daily",
 )
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
@@ -49,9 +50,16 @@ def feature_names(table: pa.Table) -> list[str]:
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
-    """Return what each feature means, from the schema in the file's metadata; None when it has none."""
+    """Return what each feature means, from the schema in the file's metadata; None when it has none.
+
+    The rows of a daily bill have descriptions of their own.
+    """
     raw = (table.schema.metadata or {}).get(_SCHEMA)
-    return None if raw is None else {item["name"]: item["description"] for item in json.loads(raw)["features"]}
+    if raw is None:
+        return None
+    is_daily = "is_daily" in table.column_names and pc.any(table["is_daily"]).as_py()
+    text = "daily_description" if is_daily else "description"
+    return {item["name"]: item.get(text, item["description"]) for item in json.loads(raw)["features"]}
 
 
 def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
@@ -152,6 +160,8 @@ def _hour(row: dict[str, Any]) -> Hour:
         steady_excess_gb=round(row["steady_excess_gb"], 6),
         usual_steady_excess_gb=round(row["usual_steady_excess_gb"], 6),
         p_value=row.get("p_value"),
+        # Rows from before daily bills have no such column.
+        is_daily=bool(row.get("is_daily")),
     )
 
 

@@ -1,7 +1,8 @@
 """The likely cause of an incident, from its kind of egress and its shape over the hours, and what to check first.
 
 The signatures are those that teams report: a hot-linked object ramps to a plateau, a log loop grows by the hour, image
-pulls are a sawtooth, data leaves at night. Each is a guess to start from, and worded as one.
+pulls are a sawtooth, data leaves at night. Each is a guess to start from, and worded as one. A daily bill shows no
+hours: growth by the hour and bursts at night are no causes of its incidents.
 """
 
 from __future__ import annotations
@@ -127,12 +128,14 @@ def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str
     unseen = {series.resource_id for series, member in incident.members.items() if _is_new(list(member.values()))}
     if lead.service == "AmazonEC2" and lead.resource_id in unseen:
         return "leaked_key"
-    if len(hours) <= SHORT_HOURS and all(_is_off_hours(hour.hour) for hour in hours):
+    if not hours[0].is_daily and len(hours) <= SHORT_HOURS and all(_is_off_hours(hour.hour) for hour in hours):
         return "exfiltration"
     if lead.service == "AmazonS3":
         return "cdn_miss" if _comes_in_bursts(hours) else "hot_link"
     if lead.service == "AmazonEC2":
-        return "slow_exfiltration" if _is_low_and_slow(hours) else "exfiltration"
+        if _is_low_and_slow(hours):
+            return "slow_exfiltration"
+        return "" if hours[0].is_daily else "exfiltration"
     return ""
 
 
@@ -143,7 +146,7 @@ def _is_new(hours: list[Hour]) -> bool:
 def _grows(hours: list[Hour]) -> bool:
     """Return whether the excess rises by a factor from the first third to the second and again to the last."""
     third = len(hours) // 3
-    if third < 2:
+    if third < 2 or hours[0].is_daily:
         return False
     first, middle, last = (
         sum(hour.excess_gb for hour in part) / len(part)

@@ -37,7 +37,8 @@ class FeaturesSummary:
 
     `left_out` is the number of egress lines and their dollars by reason; `notes` are sentences for a person.
     Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
-    the lines of a service can be taken as complete.
+    the lines of a service can be taken as complete. `is_daily` is true of a bill with daily lines: each hour is a 24th
+    of its day.
     """
 
     input_lines: int
@@ -47,6 +48,7 @@ class FeaturesSummary:
     start_hour_utc: datetime
     end_hour_utc: datetime
     accounts: list[str]
+    is_daily: bool = False
     complete_until_utc: dict[str, datetime] = field(default_factory=dict)
     left_out: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -94,6 +96,12 @@ def build_features(
                 f"{_named(paths)} has no data-transfer lines (such as DataTransfer-Out-Bytes): nothing to learn from"
             )
         check_duplicates(runner, paths)
+        is_daily = bool(runner.rows("SELECT is_daily FROM granularity")[0][0])
+        if is_daily and flow_logs is not None:
+            raise BadInputError(
+                f"flow logs fill the hours of an hourly bill, and this one is daily ({paths[0]}): create the export "
+                "with hourly granularity, or leave --flow-logs out"
+            )
         complete = make_watermarks(runner, KEPT)
         notes += late_services(runner, complete)
         records = 0
@@ -106,7 +114,7 @@ def build_features(
             progress("reading the flow logs")
             records, sentences = estimate_hours(runner, flow_logs)
             notes += sentences
-        start, end = check_history(runner, MIN_HISTORY_DAYS)
+        start, end = check_history(runner, MIN_HISTORY_DAYS, is_daily=is_daily)
         progress("adding up series and hours")
         runner.run(read_sql("hours"))
         runner.run(read_sql("series_hours"))
@@ -120,6 +128,7 @@ def build_features(
             rows=pq.read_metadata(beside).num_rows,
             start_hour_utc=start,
             end_hour_utc=end,
+            is_daily=is_daily,
             accounts=[row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series ORDER BY account_id")],
             complete_until_utc=complete,
             left_out=_left_out(runner),

@@ -144,7 +144,7 @@ def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> st
     )
 
 
-def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
+def check_history(engine: Engine, min_days: int, *, is_daily: bool) -> tuple[datetime, datetime]:
     """Return the first and the last hour of the data.
 
     Raises
@@ -155,9 +155,11 @@ def check_history(engine: Engine, min_days: int) -> tuple[datetime, datetime]:
     first, last = (t.replace(tzinfo=UTC) for t in engine.rows("SELECT first_hour, last_hour FROM data_hours")[0])
     hours = int((last - first).total_seconds()) // 3600 + 1
     if hours < min_days * 24:
+        covered = f"{hours // 24} days" if is_daily else f"{hours} hours"
+        form = "%Y-%m-%d" if is_daily else "%Y-%m-%d %H:%M"
         raise BadInputError(
-            f"the exports cover {hours} hours ({first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC), and at least "
-            f"{min_days} days are needed: an hour is compared with the seven days before it"
+            f"the exports cover {covered} ({first:{form}} to {last:{form}} UTC), and at least {min_days} days are "
+            f"needed: {'a day' if is_daily else 'an hour'} is compared with the seven days before it"
         )
     return first, last
 

@@ -33,7 +33,7 @@ _TEXTS = (*KEYS[1:], "usage_type", "operation")
 _TYPES = (
     {"hour_utc": pa.timestamp("us", tz="UTC")}
     | dict.fromkeys(_TEXTS, pa.dictionary(pa.int32(), pa.string()))
-    | dict.fromkeys(("is_provisional", "is_estimated", "is_complete"), pa.bool_())
+    | dict.fromkeys(("is_provisional", "is_estimated", "is_complete", "is_daily"), pa.bool_())
     | dict.fromkeys(_FEATURES, pa.float32())
 )
 _NAMES = (*KEYS, *MEASURES, *_FEATURES)
@@ -80,7 +80,7 @@ def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> N
         return
     engine.run(_LINE_KINDS)
     rows = _Rows(engine)
-    days = FeatureDays(rows.series)
+    days = FeatureDays(rows.series, is_daily=rows.is_daily)
     schema = pa.schema([(name, _TYPES.get(name, pa.float64())) for name in _NAMES])
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=list(_TEXTS), store_schema=False) as writer:
         writer.add_key_value_metadata(dict(metadata))
@@ -135,8 +135,12 @@ class _Rows:
             first_hour=found["first_hour"],
             last_hour=found["last_hour"],
         )
-        hours = engine.arrays("SELECT CAST(MIN(hour_utc) AS TIMESTAMP) AS first_hour_utc, COUNT(*) AS hours FROM hours")
+        hours = engine.arrays(
+            "SELECT CAST(MIN(hour_utc) AS TIMESTAMP) AS first_hour_utc, COUNT(*) AS hours, "
+            "BOOL_OR(is_daily) AS is_daily FROM hours"
+        )
         self.hours = int(hours["hours"][0])
+        self.is_daily = bool(hours["is_daily"][0])
         self._first_hour_utc = hours["first_hour_utc"][0]
         self._complete_until, self._estimated_from = found["complete_until"], found["estimated_from"]
         self._texts = {name: _Texts.numbered(found[name]) for name in KEYS[1:]}
@@ -160,6 +164,7 @@ class _Rows:
             "is_provisional": chosen(lines.is_provisional),
             "is_estimated": chosen(n >= self._estimated_from),
             "is_complete": chosen(n <= self._complete_until),
+            "is_daily": np.full(len(places), self.is_daily),
             **{name: chosen(values) for name, values in numbers.items()},
         }
         columns |= {name: columns[name].astype(np.float32) for name in _FEATURES}

@@ -105,9 +105,17 @@ class _Day:
 
 
 class FeatureDays:
-    """Takes the days of all series one after the other, and returns the rows' columns."""
+    """Takes the days of all series one after the other, and returns the rows' columns.
 
-    def __init__(self, series: Series) -> None:
+    Parameters
+    ----------
+    series : Series
+    is_daily : bool
+        The bill has days alone: each hour has a 24th of its day, and all rows of a day show its last hour's windows.
+    """
+
+    def __init__(self, series: Series, *, is_daily: bool = False) -> None:
+        self._is_daily = is_daily
         self._series = series
         self._first_end = int(series.last_hour.min())
         self._accounts, self._classes = _Sets(series.account), _Sets(series.egress_class)
@@ -118,7 +126,7 @@ class FeatureDays:
         self._u168, self._net3 = History(3 * _WEEK, count), History(17, count, np.int64)
         self._u_total, self._c_total = Totals(_WEEK + 1, count), Totals(_WEEK + 1, count)
         self._e_total, self._x_total = Totals(_WEEK, count), Totals(DAY, count)
-        self._deviation_total, self._far_above = Totals(_WEEK + 1, count), Totals(DAY, count, np.int32)
+        self._deviation_total, self._far_above = Totals(_WEEK + DAY, count), Totals(DAY, count, np.int32)
         self._busy, self._busy_in_region = Totals(_MONTH + 1, count, np.int32), Totals(_MONTH + 1, self._regions.count)
         self._largest_u = RollingMax(_MONTH, DAY, count)
         self._usual_x3, self._usual_x24 = (RollingMax(_FIVE_WEEKS, 3 * DAY, count) for _ in range(2))
@@ -143,7 +151,7 @@ class FeatureDays:
         self._c_total.append(_exact(c))
         day = self._past(u)
         is_fee = self._series.is_processing_fee
-        return {
+        columns = {
             "usage_gb": u,
             "egress_gb": np.where(is_fee, 0, u),
             "cost_usd": c,
@@ -156,6 +164,9 @@ class FeatureDays:
             **self._against_the_month(day),
             **self._against_others(day),
         }
+        if self._is_daily:
+            return {name: np.broadcast_to(values[-1], values.shape) for name, values in columns.items()}
+        return columns
 
     def _past(self, u: Numbers) -> _Day:
         n = self._day * DAY + np.arange(DAY)[:, None]
@@ -184,7 +195,7 @@ class FeatureDays:
             e24_exact=self._e_total.last(DAY),
             expected_day=expected_day,
             expected_week=expected_week,
-            spread=_gb(self._deviation_total.last(_WEEK, 1)) / np.clip(n, 1, _WEEK),
+            spread=self._spread(n),
             u3=_gb(u3),
             e3=_gb(e3),
             u168=_gb(u168),
@@ -192,8 +203,20 @@ class FeatureDays:
             x24=_gb(self._x_total.last(DAY)),
             x72=np.maximum(_gb(self._u_total.last(3 * DAY) - self._e_total.last(3 * DAY)), 0),
             x168=np.maximum(_gb(u168 - e168), 0),
-            steady=np.maximum(least_of_last(self._net3.since(17), 18), 0) / (3 * _BILLIONTHS),
+            steady=self._steady(),
         )
+
+    def _steady(self) -> Numbers:
+        """Return what goes on steadily: nothing in a daily bill, where a burst looks the same."""
+        least = least_of_last(self._net3.since(17), 18)
+        steady: Numbers = np.zeros(least.shape) if self._is_daily else np.maximum(least, 0) / (3 * _BILLIONTHS)
+        return steady
+
+    def _spread(self, n: Numbers) -> Numbers:
+        """Return the mean deviation of the week before the hour, or before the day."""
+        ago = DAY if self._is_daily else 1
+        spread: Numbers = _gb(self._deviation_total.last(_WEEK, ago)) / np.clip(n - ago + 1, 1, _WEEK)
+        return spread
 
     def _expected(self, u: Numbers) -> tuple[Numbers | None, Numbers | None, Numbers]:
         """Return what the days before say and what the weeks before do, None where there are none, and what counts."""
@@ -209,6 +232,8 @@ class FeatureDays:
         expected_week = median([self._u.lag(back * DAY) for back in weeks])
         if len(weeks) < 2:
             return expected_day, expected_week, expected_day
+        if self._is_daily:
+            return expected_day, expected_week, expected_week
         # Its rows are an hour late.
         around = median([self._around.lag(back * DAY - 1) for back in weeks])
         return expected_day, expected_week, np.maximum(expected_week, np.minimum(u, around))
@@ -234,9 +259,10 @@ class FeatureDays:
 
     def _against_expected(self, day: _Day) -> dict[str, Numbers]:
         u, e, n = day.u, day.e, day.n
-        n3, n24, n24_before = np.minimum(n + 1, 3), np.minimum(n + 1, DAY), np.clip(n - 2, 0, DAY)
+        before = DAY if self._is_daily else 3
+        n3, n24, n24_before = np.minimum(n + 1, 3), np.minimum(n + 1, DAY), np.clip(n - before + 1, 0, DAY)
         self._far_above.append(u > e + 2 * day.spread + 0.1)
-        u24_before = _gb(self._u_total.last(DAY, 3)) / np.maximum(n24_before, 1)
+        u24_before = _gb(self._u_total.last(DAY, before)) / np.maximum(n24_before, 1)
         nothing = np.zeros_like(u)
         of_week = nothing if day.expected_week is None else _above(u + _GB, day.expected_week + _GB)
         of_day = nothing if day.expected_day is None else _above(u + _GB, day.expected_day + _GB)

@@ -203,9 +203,21 @@ def _make_egress_lines(engine: Engine, granularity: str, foreign: Sequence[str])
         """
     )
     engine.run(f"CREATE TABLE granularity AS SELECT {'TRUE' if granularity == 'day' else 'FALSE'} AS is_daily")
+    # Days are UTC days, as `sql/series_hours.sql` has them.
     engine.run(
-        "CREATE TABLE data_hours AS SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour "
-        f"FROM counted_groups AS g WHERE line_item_type IN ({KEPT}) AND provider = 'AWS'{in_dollars('g', foreign)}"
+        f"""
+        CREATE TABLE data_hours AS
+        SELECT
+          CASE WHEN g.is_daily THEN DATE_TRUNC('day', b.first_hour + INTERVAL 14 HOUR) ELSE b.first_hour END
+            AS first_hour,
+          CASE WHEN g.is_daily THEN DATE_TRUNC('day', b.last_hour + INTERVAL 14 HOUR) + INTERVAL 23 HOUR
+            ELSE b.last_hour END AS last_hour
+        FROM (
+          SELECT MIN(l.hour_utc) AS first_hour, MAX(l.hour_utc) AS last_hour FROM counted_groups AS l
+          WHERE l.line_item_type IN ({KEPT}) AND l.provider = 'AWS'{in_dollars("l", foreign)}
+        ) AS b
+        CROSS JOIN granularity AS g
+        """
     )
 
 

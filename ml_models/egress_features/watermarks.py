@@ -5,6 +5,9 @@ service may be silence or may be yet to come. What tells is how many lines of an
 has: a service that has lines in nearly every hour is complete until the last hour with at least half of the usual
 number for that hour of the day. Services that are seldom there do not say it of themselves; they are taken to be as
 late as the latest of the others. After `SETTLED_HOURS` silence is silence, and a closed bill is complete.
+
+A daily bill has the same by days. A day's lines are there from its first usage on and grow until it is over, so that
+their number does not tell: the last day of an open bill is never complete.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ PRESENT_SHARE = 0.9
 # ... and an hour is complete with this share of the usual number of lines.
 ENOUGH_SHARE = 0.5
 _DAYS = 7
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
@@ -34,11 +38,13 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
     Parameters
     ----------
     engine : Engine
-        With the views counted_groups and kept_lines, and the table data_hours.
+        With the views counted_groups and kept_lines, and the tables granularity and data_hours.
     kept : str
         SQL list of the line item types that bill usage.
     """
-    first, last = engine.rows("SELECT first_hour, last_hour FROM data_hours")[0]
+    first, last, is_daily = engine.rows(
+        "SELECT first_hour, last_hour, is_daily FROM data_hours CROSS JOIN granularity"
+    )[0]
     engine.run("CREATE TABLE watermarks (service VARCHAR, complete_until_utc TIMESTAMP)")
     if last is None:
         return {}
@@ -46,12 +52,16 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
         "SELECT service, hour_utc, SUM(lines), MAX(has_invoice) FROM counted_groups "
         f"WHERE line_item_type IN ({kept}) AND provider = 'AWS' GROUP BY service, hour_utc"
     )
-    lines: dict[str, dict[datetime, int]] = defaultdict(dict)
-    for service, hour, count, _ in rows:
+    lines: dict[str, dict[datetime, int]] = defaultdict(lambda: defaultdict(int))
+    closed: dict[datetime, bool] = {}
+    for service, hour, count, has_invoice in rows:
         if hour is not None:
-            lines[service][hour] = int(count)
-    is_closed = any(has_invoice for _, hour, _, has_invoice in rows if hour == last)
-    complete = dict.fromkeys(lines, last) if is_closed else complete_until(lines, first, last)
+            start = utc_day(hour) if is_daily else hour
+            lines[service][start] += int(count)
+            closed[start] = closed.get(start, False) or bool(has_invoice)
+    is_closed = bool(closed) and closed[max(closed)]
+    step = _DAY if is_daily else _HOUR
+    complete = dict.fromkeys(lines, last) if is_closed else complete_until(lines, first, last, step)
     engine.insert("watermarks", sorted(complete.items()))
     egress = {row[0] for row in engine.rows("SELECT DISTINCT service FROM kept_lines")}
     return {service: hour.replace(tzinfo=UTC) for service, hour in sorted(complete.items()) if service in egress}
@@ -62,39 +72,52 @@ def late_services(engine: Engine, complete: Mapping[str, datetime]) -> list[str]
     last = max(
         (row[0].replace(tzinfo=UTC) for row in engine.rows("SELECT last_hour FROM data_hours") if row[0]), default=None
     )
-    late = [f"{service} until {hour:%Y-%m-%d %H:%M}" for service, hour in complete.items() if last and hour < last]
+    is_daily = engine.rows("SELECT is_daily FROM granularity")[0][0]
+    until = "through {:%Y-%m-%d}" if is_daily else "until {:%Y-%m-%d %H:%M}"
+    late = [f"{service} {until.format(hour)}" for service, hour in complete.items() if last and hour < last]
     if not late:
         return []
     return [f"lines are complete for {', '.join(late)} UTC; what is silent after that is left out, not taken as zero"]
 
 
-def complete_until(lines: Mapping[str, Mapping[datetime, int]], first: datetime, last: datetime) -> dict[str, datetime]:
+def utc_day(hour: datetime) -> datetime:
+    """Return the UTC day that overlaps a line's local day most, as `sql/series_hours.sql` does."""
+    return (hour + timedelta(hours=14)).replace(hour=0)
+
+
+def complete_until(
+    lines: Mapping[str, Mapping[datetime, int]], first: datetime, last: datetime, step: timedelta = _HOUR
+) -> dict[str, datetime]:
     """Return the last complete hour of each service.
 
     Parameters
     ----------
     lines : mapping
-        Number of lines by service and hour.
+        Number of lines by service and start of the hour or day.
     first, last : datetime
         First and last hour of the data.
+    step : timedelta
+        An hour or a day.
     """
-    own = {service: _own(counts, first, last) for service, counts in lines.items()}
+    own = {service: _own(counts, first, last, step) for service, counts in lines.items()}
     others = min((hour for hour in own.values() if hour is not None), default=last)
     return {service: hour if hour is not None else others for service, hour in own.items()}
 
 
-def _own(counts: Mapping[datetime, int], first: datetime, last: datetime) -> datetime | None:
+def _own(counts: Mapping[datetime, int], first: datetime, last: datetime, step: timedelta) -> datetime | None:
     """Return the last complete hour of a service by its own lines; None where they do not say it."""
-    settled = last - timedelta(hours=SETTLED_HOURS)
-    usual = [settled - timedelta(hours=back) for back in range(USUAL_HOURS)]
-    usual = [hour for hour in usual if hour >= first]
-    if sum(hour in counts for hour in usual) < max(PRESENT_SHARE * len(usual), 1):
+    rest = step - _HOUR
+    latest = last - rest
+    settled = latest - timedelta(hours=SETTLED_HOURS)
+    usual = [settled - back * step for back in range(timedelta(hours=USUAL_HOURS) // step)]
+    usual = [start for start in usual if start >= first]
+    if sum(start in counts for start in usual) < max(PRESENT_SHARE * len(usual), 1):
         return None
-    for back in range(SETTLED_HOURS):
-        hour = last - timedelta(hours=back)
-        if counts.get(hour, 0) >= max(ENOUGH_SHARE * _usual_lines(counts, hour, first, settled), 1):
-            return hour
-    return settled
+    for back in range(int(step > _HOUR), timedelta(hours=SETTLED_HOURS) // step):
+        start = latest - back * step
+        if counts.get(start, 0) >= max(ENOUGH_SHARE * _usual_lines(counts, start, first, settled), 1):
+            return start + rest
+    return settled + rest
 
 
 def _usual_lines(counts: Mapping[datetime, int], hour: datetime, first: datetime, settled: datetime) -> float:

@@ -41,8 +41,8 @@ def test_an_alert_of_an_earlier_version_is_read_under_its_old_names() -> None:
     assert read_alert(record | renamed) == {**record, **{new: renamed[name] for name, new in old.items()}}
 
 
-def test_an_alert_from_before_verdicts_estimates_and_model_ids_has_none() -> None:
-    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None}
+def test_an_alert_from_before_verdicts_estimates_model_ids_and_daily_bills_has_none() -> None:
+    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour"}
     assert read_alert({k: v for k, v in alert_record().items() if k not in later}) == {**alert_record(), **later}
 
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs, windows
 from egress_features.engines import DuckDBEngine
 from egress_features.feature_file import write_features
@@ -27,11 +28,12 @@ METADATA = {"key": "value"}
 NAMES = {feature.name for feature in FEATURES}
 
 
-@pytest.mark.parametrize("bill", ["demo", "real", "growing"])
+@pytest.mark.parametrize("bill", ["demo", "real", "growing", "daily"])
 def test_a_bill_gives_what_sql_gives(bill: str, tmp_path: Path) -> None:
     exports = {
         "demo": lambda: write_demo_bill(tmp_path / "demo").files,
         "real": lambda: find_exports([sample("cur_legacy")]),
+        "daily": lambda: daily_exports(write_demo_bill(tmp_path / "demo").files, tmp_path / "daily"),
         "growing": lambda: [write_parquet(tmp_path / "bill.parquet", growing())],
     }[bill]()
     with DuckDBEngine() as duckdb:
@@ -75,13 +77,15 @@ def test_estimated_hours_are_what_sql_gives(tmp_path: Path) -> None:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(0, 2**31), st.integers(2 * DAY, 45 * DAY), st.integers(1, 16))
+@given(st.integers(0, 2**31), st.integers(2 * DAY, 45 * DAY), st.integers(1, 16), st.booleans())
 def test_any_lines_give_what_sql_gives(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, hours: int, series: int
+    tmp_path_factory: pytest.TempPathFactory, seed: int, hours: int, series: int, is_daily: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("grid")
     with DuckDBEngine() as engine:
-        engine.run(RANDOM_LINES.format(seed=seed, hours=hours, series=series))
+        length = DAY if is_daily else 1
+        last = hours - hours % length - 1
+        engine.run(RANDOM_LINES.format(seed=seed, hours=last + 1, series=series, is_daily=is_daily, length=length))
         for script in ("hours", "series_hours"):
             engine.run(read_sql(script))
         write_features(SqlEngine(engine), folder / "sql.parquet", METADATA)
@@ -112,10 +116,13 @@ SELECT d.*, at_hour(h) AS hour_utc,
 FROM drawn AS d
 CROSS JOIN RANGE({hours}) AS t (h)
 WHERE h BETWEEN LEAST(first_hour, last_hour) AND GREATEST(first_hour, last_hour)
-  AND (draw(i * 7919 + h, 'is there') < share OR h = first_hour);
+  AND (draw(i * 7919 + h, 'is there') < share OR h = first_hour)
+  AND h % {length} = 0;
+CREATE TABLE granularity AS SELECT {is_daily} AS is_daily;
 CREATE TABLE data_hours AS SELECT at_hour(0) AS first_hour, at_hour({hours} - 1) AS last_hour;
 CREATE TABLE watermarks AS
-SELECT 'service-' || s AS service, at_hour({hours} - 1 - one_of(s, 'lag', 48)) AS complete_until_utc
+SELECT 'service-' || s AS service,
+  at_hour({hours} - 1 - {length} * one_of(s, 'lag', 48 // {length})) AS complete_until_utc
 FROM RANGE(3) AS r (s);
 CREATE TABLE covered_series AS
 SELECT account_id, region, service, egress_class, resource_id, at_hour({hours} - 30) AS estimated_from_utc

@@ -45,6 +45,7 @@ def row(hour: int, gb: float = 80.0, expected: float = 5.0, price: float = 0.09,
         "is_provisional": False,
         "is_estimated": False,
         "is_complete": True,
+        "is_daily": False,
         "ratio": gb / expected if expected else gb,
         "hour_of_day": float(hour % 24),
     } | other

@@ -119,6 +119,7 @@ def row(
             "is_provisional": False,
             "is_estimated": False,
             "is_complete": True,
+            "is_daily": False,
         }
         | other
         | {"ratio": gb / max(expected, 0.1)}

@@ -155,6 +155,7 @@ def _table(keys: list[tuple[str, ...]], usage: np.ndarray, expected: np.ndarray,
         "is_provisional": np.tile(np.arange(hours) >= hours - 48, count),
         "is_estimated": np.tile(np.arange(hours) >= hours - 6, count),
         "is_complete": np.full(hours * count, True),
+        "is_daily": np.full(hours * count, False),
     }
     columns |= {name: column.astype(np.float32).ravel() for name, column in _features(usage, expected, spread).items()}
     schema = {

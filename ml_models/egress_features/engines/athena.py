@@ -71,6 +71,8 @@ def pipeline() -> dict[str, exp.Expr]:
         "line_hours": parse_one(line_hours, read="duckdb"),
         "kept_lines": parse_one("SELECT * FROM line_hours WHERE egress_class <> ''"),
         "data_hours": parse_one("SELECT MIN(hour_utc) AS first_hour, MAX(hour_utc) AS last_hour FROM line_hours"),
+        # AWS delivers the export that Terraform creates by the hour.
+        "granularity": parse_one("SELECT FALSE AS is_daily"),
         "watermarks": parse_one(read_sql("watermarks"), read="duckdb"),
     }
     for script in ("hours", "series_hours"):

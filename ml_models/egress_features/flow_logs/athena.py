@@ -69,7 +69,10 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
         "flow_bounds": ours["flow_bounds"],
         **{name: flow[name] for name in beyond},
         "data_hours": ours["data_hours"],
-        **{name: billed[name] for name in ("hours", "series", "series_hours", "rows_of_features", "features")},
+        **{
+            name: billed[name]
+            for name in ("granularity", "hours", "series", "series_hours", "rows_of_features", "features")
+        },
     }
 
 

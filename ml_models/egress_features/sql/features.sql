@@ -1,4 +1,6 @@
 -- series, hours, series_hours -> the rows of processed_features.parquet. Every window ends at the row's own hour.
+-- Of a daily bill each hour has a 24th of its day, and all rows of a day show the windows that end with its last hour:
+-- these are windows of whole days. Where hours would reach into another day, `is_daily` takes the day instead.
 --
 -- u is the hour's GB, c its dollars, n the number of hours of data before it (so a lag of k hours is known if n >= k,
 -- and is zero if the series has no row there). 0.1 GB is added to both sides of every ratio: below it nothing matters.
@@ -9,13 +11,13 @@
 WITH dense AS (
   SELECT s.series_id, s.account_number, s.class_number, s.region_number, s.group_number, h.n,
     COALESCE(x.usage_gb, 0) AS u, COALESCE(x.cost_usd, 0) AS c,
-    CAST(ROUND(COALESCE(x.usage_gb, 0) * 1e9) AS BIGINT) AS u_exact
+    CAST(ROUND(COALESCE(x.usage_gb, 0) * 1e9) AS BIGINT) AS u_exact, h.is_daily
   FROM series AS s
   JOIN hours AS h ON h.hour_utc >= s.first_hour_utc AND h.hour_utc <= s.last_hour_utc
   LEFT JOIN series_hours AS x ON x.series_id = s.series_id AND x.hour_utc = h.hour_utc
 ),
 lagged AS (
-  SELECT series_id, account_number, class_number, region_number, group_number, n, u, c, u_exact,
+  SELECT series_id, account_number, class_number, region_number, group_number, n, is_daily, u, c, u_exact,
     -- Unknown lags are infinite, so that sorting puts them last.
     LIST_SORT([
       CASE WHEN n >= 24 THEN LAG(u, 24, 0) OVER w ELSE CAST('Infinity' AS DOUBLE) END,
@@ -29,10 +31,14 @@ lagged AS (
     LAG(u, 168, 0) OVER w AS week_1, LAG(u, 336, 0) OVER w AS week_2,
     LAG(u, 504, 0) OVER w AS week_3, LAG(u, 672, 0) OVER w AS week_4,
     -- The largest of the hour and its two neighbours, by week: clocks change by an hour, and jobs start a little late.
-    GREATEST(LAG(u, 167, 0) OVER w, LAG(u, 168, 0) OVER w, LAG(u, 169, 0) OVER w) AS around_1,
-    GREATEST(LAG(u, 335, 0) OVER w, LAG(u, 336, 0) OVER w, LAG(u, 337, 0) OVER w) AS around_2,
-    GREATEST(LAG(u, 503, 0) OVER w, LAG(u, 504, 0) OVER w, LAG(u, 505, 0) OVER w) AS around_3,
-    GREATEST(LAG(u, 671, 0) OVER w, LAG(u, 672, 0) OVER w, LAG(u, 673, 0) OVER w) AS around_4,
+    CASE WHEN is_daily THEN LAG(u, 168, 0) OVER w
+      ELSE GREATEST(LAG(u, 167, 0) OVER w, LAG(u, 168, 0) OVER w, LAG(u, 169, 0) OVER w) END AS around_1,
+    CASE WHEN is_daily THEN LAG(u, 336, 0) OVER w
+      ELSE GREATEST(LAG(u, 335, 0) OVER w, LAG(u, 336, 0) OVER w, LAG(u, 337, 0) OVER w) END AS around_2,
+    CASE WHEN is_daily THEN LAG(u, 504, 0) OVER w
+      ELSE GREATEST(LAG(u, 503, 0) OVER w, LAG(u, 504, 0) OVER w, LAG(u, 505, 0) OVER w) END AS around_3,
+    CASE WHEN is_daily THEN LAG(u, 672, 0) OVER w
+      ELSE GREATEST(LAG(u, 671, 0) OVER w, LAG(u, 672, 0) OVER w, LAG(u, 673, 0) OVER w) END AS around_4,
     LEAST(n // 24, 7) AS days_known,
     LEAST(n // 168, 4) AS weeks_known,
     u_exact + LAG(u_exact, 1, 0) OVER w + LAG(u_exact, 2, 0) OVER w AS u3_exact,
@@ -64,7 +70,7 @@ medians AS (
   FROM lagged
 ),
 expected_alone AS (
-  SELECT series_id, account_number, class_number, region_number, group_number, n, u, c, u_exact, expected_day,
+  SELECT series_id, account_number, class_number, region_number, group_number, n, is_daily, u, c, u_exact, expected_day,
     expected_week, u3_exact, u24_exact, u168_exact, c168_exact, largest, busy_share,
     CASE WHEN weeks_known >= 2 THEN GREATEST(expected_week, LEAST(u, around_week))
       WHEN days_known >= 1 THEN expected_day ELSE u END AS alone
@@ -92,10 +98,12 @@ exact AS (
   SELECT *, CAST(ROUND(e * 1e9) AS BIGINT) AS e_exact FROM expected
 ),
 past AS (
-  SELECT series_id, account_number, class_number, region_number, group_number, n, u, c, e, u_exact, e_exact, expected_day,
-    expected_week, u24_exact, largest, busy_share,
-    CASE WHEN n = 0 THEN 0 ELSE
-      CAST(COALESCE(SUM(CAST(ROUND(ABS(u - e) * 1e9) AS BIGINT)) OVER week_before, 0) AS DOUBLE) / 1e9 / LEAST(n, 168)
+  SELECT series_id, account_number, class_number, region_number, group_number, n, is_daily, u, c, e, u_exact, e_exact,
+    expected_day, expected_week, u24_exact, largest, busy_share,
+    CASE WHEN n = 0 OR is_daily AND n < 24 THEN 0
+      WHEN is_daily THEN CAST(COALESCE(SUM(CAST(ROUND(ABS(u - e) * 1e9) AS BIGINT)) OVER week_before_day, 0) AS DOUBLE)
+        / 1e9 / LEAST(n - 23, 168)
+      ELSE CAST(COALESCE(SUM(CAST(ROUND(ABS(u - e) * 1e9) AS BIGINT)) OVER week_before, 0) AS DOUBLE) / 1e9 / LEAST(n, 168)
       END AS spread,
     CAST(LAG(u168_exact, 1, 0) OVER w AS DOUBLE) / 1e9 AS u_week,
     CAST(LAG(c168_exact, 1, 0) OVER w AS DOUBLE) / 1e9 AS c_week,
@@ -104,7 +112,8 @@ past AS (
     CAST(e_exact + LAG(e_exact, 1, 0) OVER w + LAG(e_exact, 2, 0) OVER w AS DOUBLE) / 1e9 AS e3,
     u3_exact - e_exact - LAG(e_exact, 1, 0) OVER w - LAG(e_exact, 2, 0) OVER w AS net3_exact,
     CAST(u168_exact AS DOUBLE) / 1e9 AS u168,
-    CAST(LAG(u24_exact, 3, 0) OVER w AS DOUBLE) / 1e9 AS u24_before,
+    CAST(CASE WHEN is_daily THEN LAG(u24_exact, 24, 0) OVER w ELSE LAG(u24_exact, 3, 0) OVER w END AS DOUBLE) / 1e9
+      AS u24_before,
     -- GB above what was expected; over days, hours below it count against them.
     CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_3 AS DOUBLE) / 1e9 AS x3,
     CAST(SUM(GREATEST(u_exact - e_exact, 0)) OVER last_24 AS DOUBLE) / 1e9 AS x24,
@@ -119,14 +128,16 @@ past AS (
     last_24 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 23 PRECEDING AND CURRENT ROW),
     last_72 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 71 PRECEDING AND CURRENT ROW),
     last_168 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 167 PRECEDING AND CURRENT ROW),
-    week_before AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 168 PRECEDING AND 1 PRECEDING)
+    week_before AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 168 PRECEDING AND 1 PRECEDING),
+    week_before_day AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 191 PRECEDING AND 24 PRECEDING)
 ),
 -- What goes on steadily: GB an hour by which every 3 hours of the last 18 were above what was expected, at least. A job
--- that runs for some hours now and then has a large excess of a day by habit, and none of this.
+-- that runs for some hours now and then has a large excess of a day by habit, and none of this. A daily bill does not
+-- tell the two apart: three days in a row decide there.
 steady AS (
   SELECT *,
     ROW_NUMBER() OVER (PARTITION BY series_id ORDER BY n) > 168 AS is_grown_up,
-    CASE WHEN COUNT(*) OVER last_18 < 18 THEN 0 ELSE CAST(GREATEST(MIN(net3_exact) OVER last_18, 0) AS DOUBLE) / 3e9 END
+    CASE WHEN is_daily OR COUNT(*) OVER last_18 < 18 THEN 0 ELSE CAST(GREATEST(MIN(net3_exact) OVER last_18, 0) AS DOUBLE) / 3e9 END
       AS steady
   FROM past
   WINDOW last_18 AS (PARTITION BY series_id ORDER BY n ROWS BETWEEN 17 PRECEDING AND CURRENT ROW)
@@ -134,7 +145,7 @@ steady AS (
 -- The most that the series did before: its habit.
 habits AS (
   SELECT *,
-    LEAST(n + 1, 3) AS n3, LEAST(n + 1, 24) AS n24, LEAST(GREATEST(n - 2, 0), 24) AS n24_before,
+    LEAST(n + 1, 3) AS n3, LEAST(n + 1, 24) AS n24, LEAST(GREATEST(n - CASE WHEN is_daily THEN 23 ELSE 2 END, 0), 24) AS n24_before,
     CAST(u24_exact AS DOUBLE) / 1e9 AS u24, CAST(e24_exact AS DOUBLE) / 1e9 AS e24,
     SUM(CASE WHEN u > e + 2 * spread + 0.1 THEN 1 ELSE 0 END) OVER (PARTITION BY series_id ORDER BY n
       ROWS BETWEEN 23 PRECEDING AND CURRENT ROW) AS far_above,
@@ -210,6 +221,7 @@ SELECT
   COALESCE(x.is_provisional, 0) = 1 AS is_provisional,
   COALESCE(t.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
   COALESCE(t.hour_utc <= s.complete_until_utc, FALSE) AS is_complete,
+  t.is_daily,
   CAST(CASE WHEN r.u > r.e THEN LN(1 + (r.u - r.e) / (r.spread + 0.1 * r.e + 0.1)) ELSE 0 END AS FLOAT)
     AS residual_spread,
   CAST(GREATEST(r.ratio_week, 0) AS FLOAT) AS ratio_week_log,
@@ -246,7 +258,7 @@ SELECT
   CAST(LN(1 + GREATEST(r.u24 - r.e24, 0) / (r.class_e24 + 2.4)) AS FLOAT) AS class_excess_log
 FROM ratios AS r
 JOIN series AS s ON s.series_id = r.series_id
-JOIN hours AS t ON t.n = r.n
+JOIN hours AS t ON t.window_n = r.n
 LEFT JOIN series_hours AS x ON x.series_id = r.series_id AND x.hour_utc = t.hour_utc
 -- Series are numbered in the order of account, region, service, class and resource.
-ORDER BY r.n, r.series_id
+ORDER BY t.n, r.series_id

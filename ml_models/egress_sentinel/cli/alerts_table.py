@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column
 from rich.text import Text
 
-from egress_sentinel.cli.output import minute, print_json, print_table, resource_name, right, say
+from egress_alerts.alert import time_text
+from egress_sentinel.cli.output import print_json, print_table, resource_name, right, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
     return (
         Text(alert["severity"].upper(), style=_COLOURS[alert["severity"]]),
-        f"{minute(alert['start_hour_utc'])}\n{minute(alert['end_hour_utc'])}",
+        f"{time_text(alert, 'start_hour_utc')}\n{time_text(alert, 'end_hour_utc')}",
         f"{alert['account_id']}\n{alert['region']}",
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column
 
+from egress_alerts.alert import time_text
 from egress_sentinel.cli import options
 from egress_sentinel.cli.output import minute, print_json, print_line, print_table, reporter, resource_name, right, say
 
@@ -127,7 +128,7 @@ def _cells(alert: Mapping[str, Any]) -> list[str]:
         alert["as_told"]["severity"].upper(),
         f"{alert['account_id']}\n{alert['region']}",
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
-        f"{minute(alert['start_hour_utc'])}\n{minute(alert['end_hour_utc'])}",
+        f"{time_text(alert, 'start_hour_utc')}\n{time_text(alert, 'end_hour_utc')}",
         f"{alert['hours_until_alert']:,.0f}",
         f"${alert['excess_usd']:,.2f}\n{alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB",
         *(f"${alert[name]:,.2f}" for name in ("excess_before_alert_usd", "avoidable_usd")),

@@ -31,6 +31,7 @@ def features(
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, open_engine
     from egress_sentinel.pipeline.exports import open_exports
+    from egress_sentinel.pipeline.time_range import rows_text
 
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     progress = reporter()
@@ -38,7 +39,8 @@ def features(
         files = found.files()
         with progress.step("features") as step, open_engine(engine) as runner:
             summary = build_features(files, output, engine=runner, flow_logs=seen)
-            step.result = f"{summary.rows:,} hours of {summary.series:,} series in {output}"
+            rows = rows_text(summary.rows, is_daily=summary.is_daily)
+            step.result = f"{rows} of {summary.series:,} series in {output}"
         for note in summary.notes:
             progress.note(note)
         if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from egress_features import build_features
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
-from egress_sentinel.pipeline.time_range import Split, split
+from egress_sentinel.pipeline.time_range import Split, check_midnight, rows_text, split
 from egress_sentinel.pipeline.training import train
 from egress_sentinel.report import write_report
 
@@ -85,17 +85,20 @@ def run_job(
         summary = build_features(exports, features, flow_logs=flow_logs)
         step.result = (
             f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
-            f"are {summary.rows:,} hours of {summary.series:,} series"
+            f"are {rows_text(summary.rows, is_daily=summary.is_daily)} of {summary.series:,} series"
         )
     for note in summary.notes:
         reporter.note(note)
+    if summary.is_daily and train_until is not None:
+        check_midnight(train_until, "--train-until")
     times = split(summary.start_hour_utc, summary.end_hour_utc, train_until)
     model_tar = output_dir / MODEL_FILE
     with reporter.step("train") as step:
         metrics = train(
             features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback, planned=planned
         )
-        step.result = f"{metrics['rows']:,} hours before {times.until:%Y-%m-%d %H:%M} UTC"
+        learned = rows_text(metrics["rows"], is_daily=summary.is_daily)
+        step.result = f"{learned} before {times.until:{'%Y-%m-%d' if summary.is_daily else '%Y-%m-%d %H:%M'}} UTC"
     with reporter.step("score") as step:
         result = score(
             features,

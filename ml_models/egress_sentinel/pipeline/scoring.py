@@ -19,6 +19,7 @@ from egress_alerts.rows import KEYS, MEASURES, feature_descriptions, in_hours, s
 from egress_alerts.series import Window, hour_number
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.memory import AlertsInMemory, ModelInMemory, Outbox, RowsInMemory, load_model
+from egress_sentinel.pipeline.time_range import check_midnight, rows_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,11 +43,13 @@ class ScoreResult:
     suppressed: list[Alert]
     rows: int
     days: int
+    is_daily: bool = False
 
     def in_words(self) -> str:
         """Return one line for whoever waits."""
         suppressed = f", {len(self.suppressed)} suppressed by a verdict or a plan" if self.suppressed else ""
-        return f"{self.rows:,} hours over {self.days} days, {len(self.alerts)} alerts{suppressed}"
+        rows = rows_text(self.rows, is_daily=self.is_daily)
+        return f"{rows} over {self.days} days, {len(self.alerts)} alerts{suppressed}"
 
 
 def score(
@@ -97,6 +100,10 @@ def score(
         The features or the model cannot be read, there is nothing to score in the range, or the endpoint refuses.
     """
     table = _read_range(features, start, end)
+    is_daily = bool(pc.any(table["is_daily"]).as_py())
+    for moment, option in ((start, "--start"), (end, "--end")):
+        if is_daily and moment is not None:
+            check_midnight(moment, option)
     run = LocalRun(policy or Policy(), planned)
     run.alerts.give(feedback)
     scorer = _scorer(model_tar, endpoint_url, endpoint_name)
@@ -118,6 +125,7 @@ def score(
         [alert for alert in alerts if alert["suppressed_by"]],
         table.num_rows,
         len(days),
+        is_daily,
     )
 
 

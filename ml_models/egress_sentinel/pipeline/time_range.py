@@ -76,6 +76,23 @@ def parse_hour(text: str, option: str) -> datetime:
     return moment
 
 
+def check_midnight(moment: datetime, option: str) -> None:
+    """Check a time for a daily bill.
+
+    Raises
+    ------
+    UserError
+        It is within a day.
+    """
+    if moment.hour:
+        raise UserError(f"{option} {moment:%Y-%m-%dT%H:%MZ} is within a day, and the bill is daily: write a date alone")
+
+
+def rows_text(rows: int, *, is_daily: bool) -> str:
+    """Return a number of feature rows in words: one row is an hour, and 24 are a day of a daily bill."""
+    return f"{rows // 24:,} days" if is_daily else f"{rows:,} hours"
+
+
 def _default_until(first_hour_utc: datetime, end: datetime) -> datetime:
     share = first_hour_utc + (end - first_hour_utc) * TRAINING_SHARE
     midnight = share.replace(hour=0, minute=0, second=0, microsecond=0)

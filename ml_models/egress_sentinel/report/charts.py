@@ -31,7 +31,7 @@ def totals_figure(
     shapes = [_label_band(label) for label in labels]
     if scored_from is not None:
         shapes.append(_vertical_line(f"{scored_from:%Y-%m-%d %H:%M}"))
-    layout = figure_layout("GB an hour", height=420)
+    layout = figure_layout(f"GB {'a day' if totals.is_daily else 'an hour'}", height=420)
     layout |= {
         "shapes": shapes,
         "legend": {"orientation": "h", "y": -0.18},
@@ -42,7 +42,7 @@ def totals_figure(
 
 def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> dict[str, Any]:
     """Draw one series with its expected band, the incident's anomalous hours marked, the score below."""
-    hours = series["hours"]
+    hours, unit = series["hours"], alert.get("granularity", "hour")
     start, end = (alert[name][:16].replace("T", " ") for name in ("start_hour_utc", "end_hour_utc"))
     marked = [
         number
@@ -75,12 +75,12 @@ def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> 
             "x": [hours[number] for number in marked],
             "y": [series["usage_gb"][number] for number in marked],
             "mode": "markers",
-            "name": "anomalous hour",
+            "name": f"anomalous {unit}",
             "marker": {"color": ALERT_COLOUR, "size": 6},
             "showlegend": True,
         },
     ]
-    layout = figure_layout("GB an hour", height=320)
+    layout = figure_layout(f"GB {'an' if unit == 'hour' else 'a'} {unit}", height=320)
     layout["legend"] = {"orientation": "h", "y": -0.2}
     if series["scores"]:
         traces.append(_line(hours, series["scores"], "anomaly_score", "#009E73", yaxis="y2"))

@@ -22,13 +22,17 @@ DAYS_BEFORE, DAYS_AFTER = 7, 3
 
 @dataclass(frozen=True)
 class Totals:
-    """Hourly totals: by egress class, a list of `len(hours)` GB and dollars; and what the whole bill adds up to."""
+    """Totals by hour, or by day where the bill is daily, and what the whole bill adds up to.
+
+    `egress_gb` and `cost_usd` have a list of `len(hours)` numbers for each egress class.
+    """
 
     hours: list[str]
     egress_gb: dict[str, list[float]]
     cost_usd: dict[str, list[float]]
     accounts: int
     series: int
+    is_daily: bool = False
 
 
 class ReportData:
@@ -53,8 +57,11 @@ class ReportData:
             first_line = str(error).partition("\n")[0]
             raise UserError(f"cannot read features from {features}: {first_line}") from error
         self._has_scores = bool(parts)
+        has_days = "is_daily" in pq.read_schema(features).names
+        self._is_daily = has_days and bool(self._one("SELECT COUNT(*) FILTER (WHERE is_daily), 0 FROM features")[0])
         schema = json.loads(metadata.get(b"egress_sentinel.schema", b'{"features": []}'))
-        self.descriptions = {feature["name"]: feature["description"] for feature in schema["features"]}
+        text = "daily_description" if self._is_daily else "description"
+        self.descriptions = {item["name"]: item.get(text, item["description"]) for item in schema["features"]}
 
     def __enter__(self) -> ReportData:
         return self
@@ -65,9 +72,8 @@ class ReportData:
     def totals(self) -> Totals:
         """Add all series up by hour and egress class."""
         rows = self._connection.execute(
-            # Without its zone: DuckDB would ask for pytz.
-            "SELECT CAST(hour_utc AS TIMESTAMP), egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
-            "GROUP BY hour_utc, egress_class ORDER BY hour_utc"
+            f"SELECT {self._time}, egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
+            f"GROUP BY {self._time}, egress_class ORDER BY {self._time}"
         ).fetchall()
         hours = sorted({row[0] for row in rows})
         place = {hour: number for number, hour in enumerate(hours)}
@@ -80,10 +86,10 @@ class ReportData:
             "SELECT COUNT(DISTINCT account_id), "
             "COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) FROM features"
         )
-        return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series)
+        return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series, self._is_daily)
 
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
-        """Return the alert's leading series around it: hour, usage, expected band and, if known, the score.
+        """Return the alert's leading series around it: hour or day, usage, expected band and, if known, the score.
 
         From the incident on the band keeps the width that it had before: what the incident itself adds to the mean
         deviation says nothing about what was expected.
@@ -91,12 +97,12 @@ class ReportData:
         start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
         end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
-        columns = "is_anomaly, anomaly_score" if self._has_scores else "NULL, NULL"
+        columns = "MAX(is_anomaly), MIN(anomaly_score)" if self._has_scores else "NULL, NULL"
         rows = self._connection.execute(
-            "SELECT CAST(hour_utc AS TIMESTAMP), features.usage_gb, features.expected_usage_gb, "
-            "features.expected_spread_gb, "
+            f"SELECT {self._time}, SUM(features.usage_gb), SUM(features.expected_usage_gb), "
+            "SUM(features.expected_spread_gb), "
             f"{columns} FROM features {joined if self._has_scores else ''} "
-            f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? ORDER BY hour_utc",
+            f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? GROUP BY {self._time} ORDER BY {self._time}",
             [*(alert[name] for name in SERIES_KEYS), start, end],
         ).fetchall()
         hours, usage, expected, spread, flags, scores = zip(*rows, strict=True) if rows else ((),) * 6
@@ -132,6 +138,12 @@ class ReportData:
         if row is None:
             return []
         return [(name, float(value), self.descriptions[name]) for name, value in zip(names, row, strict=True)]
+
+    @property
+    def _time(self) -> str:
+        # Without its zone: DuckDB would ask for pytz.
+        hour = "CAST(hour_utc AS TIMESTAMP)"
+        return f"DATE_TRUNC('day', {hour})" if self._is_daily else hour
 
     def _where(self) -> str:
         return " AND ".join(f"{name} = ?" for name in SERIES_KEYS)

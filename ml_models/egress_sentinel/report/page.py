@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_alerts.alert import worst_first
+from egress_alerts.alert import time_text, worst_first
 from egress_sentinel.output_files import write_text
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.report.backtest import course_figure, headline_of
@@ -121,7 +121,7 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {"usd": _usd, "gb": _gb, "hour": _hour, "resource": _resource}
+    environment.filters |= {"usd": _usd, "gb": _gb, "hour": _hour, "time": time_text, "resource": _resource}
     return environment
 
 

@@ -25,7 +25,7 @@ locals {
     [{ name = "hour_utc", type = "timestamp" }],
     [for name in local.keys : { name = name, type = "string" }],
     [for name in local.measures : { name = name, type = "double" }],
-    [for name in ["is_provisional", "is_estimated", "is_complete"] : { name = name, type = "boolean" }],
+    [for name in ["is_provisional", "is_estimated", "is_complete", "is_daily"] : { name = name, type = "boolean" }],
     [for name in local.features : { name = name, type = "float" }],
   )
 

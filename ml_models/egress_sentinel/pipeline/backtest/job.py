@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from egress_sentinel.pipeline.backtest.replay import Replayed, replay
 from egress_sentinel.pipeline.backtest.result import Backtest
 from egress_sentinel.pipeline.backtest.savings import savings
 from egress_sentinel.pipeline.job import FEATURES_FILE, REPORT_FILE
-from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS
+from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS, rows_text
 from egress_sentinel.report import write_report
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def run_backtest(
     whole = output_dir / "whole.parquet"
     with reporter.step("features") as step:
         summary = build_features(files, whole)
-        step.result = f"{summary.rows:,} hours of {summary.series:,} series"
+        step.result = f"{rows_text(summary.rows, is_daily=summary.is_daily)} of {summary.series:,} series"
     for note in summary.notes:
         reporter.note(note)
     deliveries = dated_ones or _usual(summary, as_of, timing)
@@ -115,7 +115,8 @@ def run_backtest(
             planned=planned,
             feedback=feedback,
         )
-        step.result = f"{len(taken)} deliveries, {len(found.trainings)} trainings, {found.rows:,} hours scored"
+        scored = rows_text(found.rows, is_daily=summary.is_daily)
+        step.result = f"{len(taken)} deliveries, {len(found.trainings)} trainings, {scored} scored"
     (output_dir / "delivered_features.parquet").unlink(missing_ok=True)
     assumptions = _assumptions(timing, feedback, last.arrived, is_dated=bool(dated_ones))
     result = _result(found, taken, summary, as_of or last.arrived, timing, assumptions)
@@ -141,7 +142,14 @@ def _usual(summary: FeaturesSummary, as_of: datetime | None, timing: Timing) -> 
     end = summary.end_hour_utc + timedelta(hours=1)
     every = timing.every_hours or DEFAULT_EVERY_HOURS
     latest = end + timedelta(hours=timing.lag_hours + every)
-    return usual_deliveries(summary.start_hour_utc, end, min(as_of, latest) if as_of else latest, timing)
+    deliveries = usual_deliveries(summary.start_hour_utc, end, min(as_of, latest) if as_of else latest, timing)
+    return [_by_day(delivery) for delivery in deliveries] if summary.is_daily else deliveries
+
+
+def _by_day(delivery: Delivery) -> Delivery:
+    """Leave the day that is not over out: the rows of its first hours show all of it."""
+    until = delivery.visible_until
+    return delivery if until is None else replace(delivery, visible_until=until.replace(hour=0))
 
 
 def _from(
