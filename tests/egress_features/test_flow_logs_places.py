@@ -237,6 +237,20 @@ def test_one_end_of_a_peering_connection_is_enough(tmp_path: Path) -> None:
     }
 
 
+def test_a_transit_gateway_carries_bytes_between_zones_for_free(tmp_path: Path) -> None:
+    """Only peering to another VPC has a path of its own; the way back is like the way there."""
+    records = [sent(1, 2, "10.9.2.7", path=1), sent(1, 1, "10.0.0.5", path=1, **OTHER)]
+    records += [received(1, 1, "10.9.2.7"), received(1, 2, "10.0.0.5", **OTHER)]
+    rows, notes = estimate(tmp_path, records)
+    assert rows.empty
+    assert "3.0 GB went through a transit gateway to another VPC. They are not priced" in notes
+    # A VPC that is shared has one id; a path that is not known decides nothing.
+    shared = [record | {"vpc-id": "vpc-1"} for record in records]
+    assert set(estimate(tmp_path, shared)[0]["egress_class"]) == {"inter_az"}
+    unknown = [record | {"traffic-path": None} for record in records]
+    assert set(estimate(tmp_path, unknown)[0]["egress_class"]) == {"inter_az"}
+
+
 def test_traffic_between_zones_of_a_vpc_has_its_own_names(tmp_path: Path) -> None:
     inside = OTHER | {"own": "10.0.1.6", "vpc_id": "vpc-1"}
     rows, _ = estimate(tmp_path, [sent(1, 2, "10.0.1.6", path=1), received(1, 2, "10.0.0.5", **inside)])

@@ -53,6 +53,10 @@ _UNPRICED = {
         "is free. Pass the output of describe-subnets with --network to price them."
     ),
     "on_premises": "went on-premises. They are not priced: flow logs do not show whether by VPN or Direct Connect.",
+    "transit_gateway": (
+        "went through a transit gateway to another VPC. They are not priced: its attachments are charged for them, and "
+        "flow logs of VPCs do not show which."
+    ),
     "local_gateway": "went through a local gateway. They are not priced.",
     "aws_service": "went to public addresses of AWS services. They are not priced: within the region they are free.",
 }

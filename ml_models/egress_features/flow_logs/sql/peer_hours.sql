@@ -5,7 +5,8 @@
 -- gateway; it is there on egress alone, so what comes in takes the class of what goes out to the same side in that hour.
 CREATE TABLE peer_hours AS
 WITH zones AS (
-  SELECT o.account_id, o.region, o.address, MAX(i.az_id) AS az_id
+  SELECT o.account_id, o.region, o.address, MAX(i.az_id) AS az_id,
+    CASE WHEN MIN(i.vpc_id) = MAX(i.vpc_id) THEN MAX(i.vpc_id) END AS vpc_id
   FROM own_addresses AS o
   JOIN interfaces AS i ON i.account_id = o.account_id AND i.region = o.region AND i.interface_id = o.interface_id
   WHERE i.az_id IS NOT NULL
@@ -49,6 +50,8 @@ sides AS (
 ),
 placed AS (
   SELECT s.*, p.region IS NOT NULL AS is_peering,
+    -- Peering has a path of its own, so a transit gateway's interface passes this on to another VPC.
+    s.traffic_path = 1 AND NOT s.is_nat AND z.vpc_id <> s.vpc_id AS is_by_transit_gateway,
     COALESCE(s.next_hop_az_id, z.az_id, n.az_id, o.az_id) AS peer_az_id,
     -- What looks public is inside where its zone is known or its path says so, unless it leaves by an internet gateway.
     is_private(s.peer) OR (COALESCE(s.traffic_path, 0) NOT IN (2, 8) AND (
@@ -68,6 +71,8 @@ classed AS (
       WHEN traffic_path = 6 THEN 'local_gateway'
       WHEN traffic_path = 7 THEN 'gateway_endpoint'
       WHEN traffic_path = 5 THEN 'peering_other_region'
+      -- AWS charges the gateway's processing, and since April 2022 nothing for zones.
+      WHEN is_by_transit_gateway THEN 'transit_gateway'
       -- A regional NAT gateway is in the zone of each instance that it serves.
       WHEN is_inside AND (own_az_id = peer_az_id OR interface_id LIKE 'nat-%') THEN 'same_az'
       WHEN is_inside AND own_az_id <> peer_az_id THEN 'cross_az'
