@@ -11,12 +11,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from egress_features import BadInputError, FlowLogs, build_features, write_flow_hours
+from egress_features.flow_logs.estimate import bill_names
+from egress_features.usage_types import classify
 from tests.support.bill import line, write_parquet
 from tests.support.flow_records import ACCOUNT, FIELDS, REGION, START, received, sent, write_text
 
 ALL_FIELDS = (*FIELDS, "resource-id", "interface-type", "next-hop-az-id", "next-hop-interface-type")
 WORLD, WORLD6 = "198.51.100.7", "2001:db8:ffff::7"
 OWN6, NEAR6, FAR6 = "2600:1f18:aaaa:1::5", "2600:1f18:aaaa:1::9", "2600:1f18:aaaa:2::7"
+# What the bill's usage type of each kind of traffic means, where it is not the kind's own name.
+BILL_CLASSES = {
+    "zone_out": "inter_az",
+    "zone_in": "inter_az",
+    "peering_out": "inter_az",
+    "peering_in": "inter_az",
+    "regional_nat_gateway": "nat_gateway",
+}
 REGIONAL = "nat-0regional01"
 REGIONAL_ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:natgateway/{REGIONAL}"
 
@@ -317,3 +327,11 @@ def test_logs_without_billed_traffic_leave_the_bill_as_it_is(tmp_path: Path) -> 
     assert summary.notes[-1].startswith("Nothing is estimated: the flow logs have no traffic that is billed")
     with pytest.raises(BadInputError, match="no traffic that is billed"):
         build_features([], tmp_path / "g.parquet", flow_logs=FlowLogs([path]))
+
+
+def test_the_estimate_has_the_class_and_the_region_of_the_bill() -> None:
+    for region, meter, usage_type in bill_names():
+        if region not in ("unknown", "global"):
+            found = classify(usage_type, "AmazonEC2", "RunInstances")
+            assert found is not None, usage_type
+            assert (found.egress_class, found.region) == (BILL_CLASSES.get(meter, meter), region), usage_type
