@@ -17,7 +17,7 @@ from tests.support.bill import CSV_NAMES, line, rewrite_csv, steady, write_csv, 
 from tests.support.exports import write_as
 from tests.support.line_items import line_items
 
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"]
 SEPARATORS = [",", ";", "\t", "|"]
 # Latin-1 has these; no text begins or ends with a space, and none means nothing.
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]), max_size=20).filter(
@@ -59,6 +59,14 @@ def test_a_form_has_the_same_lines(encoding: str, separator: str, tmp_path: Path
     bill = write_csv(tmp_path / "bill.csv", [line(hour, 2.5, resource_id="Região; 1, \t|") for hour in range(5)])
     expected = line_items(bill)
     assert line_items(rewrite_csv(bill, encoding, separator)) == expected
+
+
+def test_what_windows_writes_is_read(tmp_path: Path) -> None:
+    texts = ["a \u2013 b", "\u201cRegião\u201d \u20ac", "plain"]
+    bill = write_csv(tmp_path / "bill.csv", [line(hour, 1, resource_id=text) for hour, text in enumerate(texts)])
+    assert [row["resource_id"] for row in line_items(rewrite_csv(bill, "cp1252", ";"))] == texts
+    bill.write_bytes(b"\xfe\xff" + write_csv(bill, steady(2)).read_text().encode("utf-16-be"))
+    assert len(line_items(bill)) == 2
 
 
 @pytest.mark.parametrize("name", ["b.CSV", "b.Csv.gz", "b.CSV.GZ", "b.PARQUET", "b.Parquet"])
