@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from egress_features.errors import BadInputError
-from egress_features.sources.csv_form import read_csv_form
+from egress_features.sources.csv_form import NATIVE_ENCODINGS, as_utf8, read_csv_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,8 @@ class ExportFile:
     without_values: frozenset[str] = frozenset()
     first_values: dict[str, str] = field(default_factory=dict)
     csv_form: CsvForm | None = None
+    # A copy in UTF-8, where the file's encoding asks for one.
+    copy: Path | None = None
 
     def find(self, *names: str) -> str | None:
         """Return the file's own spelling of the first of these columns that it has, in any case."""
@@ -121,12 +123,13 @@ class ExportFile:
 
     def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
         """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
-        quoted = _quoted(str(self.path))
+        quoted = _quoted(str(self.copy or self.path))
         if self.csv_form is None:
             # A folder such as BILLING_PERIOD=2026-11 adds no column.
             return f"read_parquet({quoted}, hive_partitioning = false)"
         nulls = ", ".join(_quoted(text) for text in ("", *_CSV_NULLS, *null_texts))
-        encoding = "" if self.csv_form.encoding == "utf-8" else f", encoding = '{self.csv_form.encoding}'"
+        is_utf8 = self.copy is not None or self.csv_form.encoding == "utf-8"
+        encoding = "" if is_utf8 else f", encoding = '{self.csv_form.encoding}'"
         return (
             f"read_csv({quoted}, header = true, all_varchar = true, delim = '{self.csv_form.separator}', quote = '\"', "
             f"escape = '\"', nullstr = [{nulls}]{encoding})"
@@ -163,7 +166,8 @@ def open_export(path: Path) -> ExportFile:
         if is_parquet(path):
             return _open_parquet(path)
         form = read_csv_form(path, _ALL_NULLS)
-        return ExportFile(path, form.header, first_values=form.first_values, csv_form=form)
+        copy = None if form.encoding in NATIVE_ENCODINGS else as_utf8(path, form.encoding)
+        return ExportFile(path, form.header, first_values=form.first_values, csv_form=form, copy=copy)
     except (pa.ArrowException, EOFError, csv.Error, gzip.BadGzipFile) as error:
         kind = "parquet" if is_parquet(path) else "CSV"
         raise BadInputError(

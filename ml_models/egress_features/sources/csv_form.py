@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import codecs
 import csv
 import gzip
 import io
+import shutil
+import tempfile
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from itertools import islice
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 from egress_features.errors import BadInputError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-Encoding = Literal["utf-8", "utf-16", "latin-1"]
+Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252", "utf-16-be", "utf-32"]
+# What DuckDB reads by itself.
+NATIVE_ENCODINGS = ("utf-8", "utf-16", "latin-1")
 
 # Enough to see an accented letter in a region's name; a later one is an error that names the file.
 _SAMPLE_BYTES = 8_000_000
@@ -26,6 +31,14 @@ _OTHER_KINDS = {
     b"\x1f\x8b": "is compressed with gzip; name it .csv.gz",
     b"PK\x03\x04": "is a ZIP archive; unpack it",
     b"PAR1": "is a parquet file; name it .parquet",
+}
+_CODECS = {
+    "utf-8": "utf-8",
+    "utf-16": "utf-16-le",
+    "utf-16-be": "utf-16-be",
+    "utf-32": "utf-32",
+    "latin-1": "latin-1",
+    "cp1252": "cp1252",
 }
 _SEPARATORS = (",", ";", "\t", "|")
 
@@ -53,14 +66,17 @@ def read_csv_form(path: Path, null_texts: tuple[str, ...]) -> CsvForm:
     Raises
     ------
     BadInputError
-        An empty file, or an encoding that is not read.
+        An empty file, or one of another kind.
     """
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
         sample: bytes = file.read(_SAMPLE_BYTES + 1)
     is_whole = len(sample) <= _SAMPLE_BYTES
-    encoding = _encoding(path, sample, is_whole=is_whole)
-    text = _head(sample, encoding)
+    for start, remedy in _OTHER_KINDS.items():
+        if sample.startswith(start):
+            raise BadInputError(f"{path} {remedy}")
+    encoding = _encoding(sample, is_whole=is_whole)
+    text = sample[: 2 * _HEAD_CHARACTERS].decode(_CODECS[encoding], errors="ignore").removeprefix("\ufeff")
     separator = max(_SEPARATORS, key=lambda mark: len(_first_row(text, mark)))
     header = _first_row(text, separator)
     if not any(header):
@@ -74,30 +90,40 @@ def read_csv_form(path: Path, null_texts: tuple[str, ...]) -> CsvForm:
     return CsvForm(encoding, separator, tuple(header), first_values)
 
 
-def _encoding(path: Path, sample: bytes, *, is_whole: bool) -> Encoding:
-    for start, remedy in _OTHER_KINDS.items():
-        if sample.startswith(start):
-            raise BadInputError(f"{path} {remedy}")
+def as_utf8(path: Path, encoding: Encoding) -> Path:
+    """Copy a CSV file to a temporary one in UTF-8, which is removed when the process ends."""
+    copy = Path(_folder()) / f"{sha256(str(path.absolute()).encode()).hexdigest()}.csv"
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with (
+        opener(path, "rt", encoding=_CODECS[encoding], errors="replace", newline="") as source,
+        copy.open("w", encoding="utf-8", newline="") as target,
+    ):
+        shutil.copyfileobj(source, target)
+    return copy
+
+
+@cache
+def _folder() -> str:
+    folder = tempfile.TemporaryDirectory(prefix="egress-features-")
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
+def _encoding(sample: bytes, *, is_whole: bool) -> Encoding:
     if sample.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        raise BadInputError(f"{path} is UTF-32; save it as UTF-8")
+        return "utf-32"
     even, odd = sample[0:200:2], sample[1:200:2]
     # Column names are ASCII: in UTF-16 every other byte of a header is zero.
     if sample.startswith(codecs.BOM_UTF16_BE) or even.count(0) > len(even) // 2:
-        raise BadInputError(f"{path} is UTF-16 in big-endian order; save it as UTF-8")
+        return "utf-16-be"
     if sample.startswith(codecs.BOM_UTF16_LE) or odd.count(0) > len(odd) // 2:
         return "utf-16"
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample, final=is_whole)
     except UnicodeDecodeError:
-        return "latin-1"
+        # Of these bytes Latin-1 makes control characters, and Windows dashes and quotation marks.
+        return "cp1252" if any(byte in sample for byte in range(0x80, 0xA0)) else "latin-1"
     return "utf-8"
-
-
-def _head(sample: bytes, encoding: Encoding) -> str:
-    """Return the first lines as text, without the byte order mark."""
-    whole = sample[: 2 * _HEAD_CHARACTERS]
-    name = {"utf-8": "utf-8-sig", "utf-16": "utf-16-le", "latin-1": "latin-1"}[encoding]
-    return whole.decode(name, errors="ignore").removeprefix("\ufeff")
 
 
 def _first_row(text: str, separator: str) -> list[str]:

@@ -61,9 +61,9 @@ def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
 def _unreadable(export: Export, error: UnreadableError) -> str:
     """Return why a file as a whole cannot be read."""
     reason = str(error).removeprefix(UnreadableError.START)
-    if "not utf-8 encoded" in reason:
+    if "not utf-8 encoded" in reason or "not latin-1 encoded" in reason:
         line = re.search(r"Line: (\d+)", reason)
-        return f"{export.path}{f', line {line[1]},' if line else ''} is not UTF-8; save the file as UTF-8"
+        return f"{export.path}{f', line {line[1]},' if line else ''} is in another encoding; save the file as UTF-8"
     return f"{export.path} cannot be read: {reason}"
 
 

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ from tests.support.bill import CSV_NAMES, line, rewrite_csv, steady, write_csv, 
 from tests.support.exports import write_as
 from tests.support.line_items import line_items
 
-ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1"]
+ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1"]
 SEPARATORS = [",", ";", "\t", "|"]
 # Latin-1 has these; no text begins or ends with a space, and none means nothing.
 TEXTS = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_categories=["Cc"]), max_size=20).filter(
@@ -61,6 +61,14 @@ def test_a_form_has_the_same_lines(encoding: str, separator: str, tmp_path: Path
     assert line_items(rewrite_csv(bill, encoding, separator)) == expected
 
 
+def test_what_windows_writes_is_read(tmp_path: Path) -> None:
+    texts = ["a \u2013 b", "\u201cRegião\u201d \u20ac", "plain"]
+    bill = write_csv(tmp_path / "bill.csv", [line(hour, 1, resource_id=text) for hour, text in enumerate(texts)])
+    assert [row["resource_id"] for row in line_items(rewrite_csv(bill, "cp1252", ";"))] == texts
+    bill.write_bytes(b"\xfe\xff" + write_csv(bill, steady(2)).read_text().encode("utf-16-be"))
+    assert len(line_items(bill)) == 2
+
+
 @pytest.mark.parametrize("name", ["b.CSV", "b.Csv.gz", "b.CSV.GZ", "b.PARQUET", "b.Parquet"])
 def test_suffixes_are_found_and_read_in_any_case(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
@@ -89,16 +97,18 @@ def test_what_stands_for_nothing_is_nothing(kind: str, nothing: str, tmp_path: P
     assert expected[1]["has_invoice"] is False
 
 
-START = datetime.fromisoformat("2026-09-01T00:00:00")
-EPOCH = 1_788_220_800
+# Years from the first to the last that all four units can express and tell apart, about.
+STARTS = [datetime.fromisoformat(f"{year}-09-01T00:00:00") for year in (1973, 2026, 2261)]
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("kind", ["csv", "int64", "float64", "text"])
-def test_moments_as_numbers_are_read_by_their_size(kind: str, unit: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("start", STARTS, ids=lambda moment: str(moment.year))
+def test_moments_as_numbers_are_read_by_their_size(start: datetime, kind: str, unit: str, tmp_path: Path) -> None:
     names = ["line_item_usage_start_date", "line_item_usage_end_date"]
-    moments = [(EPOCH + 3600 * hour) * UNITS[unit] for hour in range(4)]
+    first = int(start.replace(tzinfo=UTC).timestamp())
+    moments = [(first + 3600 * hour) * UNITS[unit] for hour in range(4)]
     rows = [line(hour, 1) | dict(zip(names, moments[hour:], strict=False)) for hour in range(3)]
     if kind == "csv":
         found = line_items(write_csv(tmp_path / "bill.csv", rows))
@@ -110,12 +120,12 @@ def test_moments_as_numbers_are_read_by_their_size(kind: str, unit: str, tmp_pat
         pq.write_table(table, tmp_path / "bill.parquet")
         found = line_items(tmp_path / "bill.parquet")
     assert [(row["start_utc"], row["end_utc"]) for row in found] == [
-        (START + timedelta(hours=hour), START + timedelta(hours=hour + 1)) for hour in range(3)
+        (start + timedelta(hours=hour), start + timedelta(hours=hour + 1)) for hour in range(3)
     ]
 
 
-@settings(max_examples=15, deadline=None)
-@given(account=st.integers(1, 999_999_999_999))
+@settings(max_examples=25, deadline=None)
+@given(account=st.integers(1, 12).flatmap(lambda digits: st.integers(10 ** (digits - 1), 10**digits - 1)))
 def test_an_account_as_a_number_has_twelve_digits(account: int, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("accounts")
     forms = {"int": account, "float": float(account), "text": str(account), "padded": f"{account:012}"}
