@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
+from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, BadInputError, build_features, find_exports, open_engine
 from egress_features.engines import DuckDBEngine, Engine
 from egress_features.engines.dialects import NotPortableError, parse, render
@@ -76,9 +77,11 @@ def spark() -> Iterator[Engine]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bill", "every"), [("real", 24), ("demo", 12)])
+@pytest.mark.parametrize(("bill", "every"), [("real", 24), ("demo", 12), ("daily", 12)])
 def test_spark_gives_what_duckdb_gives(bill: str, every: int, spark: Engine, tmp_path: Path) -> None:
     files = find_exports([sample("cur_legacy")]) if bill == "real" else [some_days_of_the_demo(tmp_path)]
+    if bill == "daily":
+        files = daily_exports(files, tmp_path / "by-day")
     exports = [some_series_of(path, every, tmp_path) for path in files]
     ours = build_features(exports, tmp_path / "duckdb.parquet")
     theirs = build_features(exports, tmp_path / "spark.parquet", engine=spark)

@@ -74,13 +74,13 @@ added_up AS (
     CASE WHEN g.is_daily THEN DATE_TRUNC('day', r.hour_utc + INTERVAL 14 HOUR) ELSE r.hour_utc END
 ),
 parts AS (
-  SELECT h.hour, CASE WHEN g.is_daily THEN 24 ELSE 1 END AS hours
+  SELECT h.place, CASE WHEN g.is_daily THEN 24 ELSE 1 END AS hours
   FROM granularity AS g
   CROSS JOIN (VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11),
-    (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23)) AS h (hour)
-  WHERE h.hour = 0 OR g.is_daily
+    (12), (13), (14), (15), (16), (17), (18), (19), (20), (21), (22), (23)) AS h (place)
+  WHERE h.place = 0 OR g.is_daily
 )
-SELECT a.series_id, a.start_utc + p.hour * INTERVAL '1' HOUR AS hour_utc, a.usage_type, a.operation,
+SELECT a.series_id, a.start_utc + p.place * INTERVAL '1' HOUR AS hour_utc, a.usage_type, a.operation,
   a.usage_gb / p.hours AS usage_gb, a.cost_usd / p.hours AS cost_usd, a.is_provisional
 FROM added_up AS a
 CROSS JOIN parts AS p;
