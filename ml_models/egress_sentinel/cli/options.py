@@ -26,9 +26,9 @@ Exports = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="EXPORT...",
-        help="Files, globs or folders of billing exports, local or s3://BUCKET/..., with hourly lines and resource "
-        "ids: legacy CUR, CUR 2.0, FOCUS 1.0 to 1.2, also mixed (.parquet, .csv, .csv.gz). In a folder of AWS's, its "
-        "manifests say which files.",
+        help="Files, globs or folders of billing exports, local or s3://BUCKET/...: legacy CUR, CUR 2.0, FOCUS 1.0 "
+        "preview to 1.4, also mixed (.parquet, .csv, .csv.gz). Hourly lines with resource ids give the best alerts. In "
+        "a folder as AWS delivers it, its manifests say which files count.",
     ),
 ]
 Features = Annotated[Path, typer.Argument(metavar="FEATURES", help="A processed_features.parquet.")]
