@@ -78,7 +78,8 @@ def read_csv_form(path: Path, null_texts: tuple[str, ...]) -> CsvForm:
     encoding = _encoding(sample, is_whole=is_whole)
     text = sample[: 2 * _HEAD_CHARACTERS].decode(_CODECS[encoding], errors="ignore").removeprefix("\ufeff")
     separator = max(_SEPARATORS, key=lambda mark: len(_first_row(text, mark)))
-    header = _first_row(text, separator)
+    # DuckDB takes the spaces away as well.
+    header = [name.strip() for name in _first_row(text, separator)]
     if not any(header):
         raise BadInputError(f"{path} is empty; a billing export has a header line with column names")
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)

@@ -66,6 +66,14 @@ def test_a_bill_in_the_spelling_of_a_tool_has_the_same_lines(tool: str, tmp_path
     assert read_export(bill).kind == "legacy CUR"
 
 
+def test_spaces_around_a_name_do_not_count(tmp_path: Path) -> None:
+    bill = write_csv(tmp_path / "bill.csv", steady(2))
+    expected = line_items(bill)
+    header, *lines = bill.read_text().splitlines()
+    bill.write_text("\n".join([header.replace(",", " , "), *lines, ""]))
+    assert line_items(bill) == expected
+
+
 def test_a_quote_in_a_name_is_no_end_of_it(tmp_path: Path) -> None:
     bill = write_csv(tmp_path / "bill.csv", steady(2))
     bill.write_text(bill.read_text().replace("lineItem/Operation", '"lineItem""/""Operation"'))
