@@ -64,6 +64,13 @@ def test_a_day_is_compared_with_its_weekday_and_with_no_other(tmp_path: Path) ->
     assert not known[above].to_numpy().any()
 
 
+def test_a_quiet_weekday_is_not_held_against_the_days_beside_it(tmp_path: Path) -> None:
+    weekly = [of_day(day, 240.0 if day % 7 or day == 35 else 24.0) for day in range(37)]
+    _, rows = built(tmp_path, weekly)
+    hot = rows[rows["hour_utc"].dt.floor("D") == START + timedelta(days=35)]
+    assert hot["expected_usage_gb"].eq(1.0).all()
+
+
 def test_a_day_that_rises_is_held_against_the_days_before(tmp_path: Path) -> None:
     _, rows = built(tmp_path, [of_day(day, 2400.0 if day == 40 else 240.0) for day in range(42)])
     hot = rows[rows["hour_utc"].dt.floor("D") == START + timedelta(days=40)].iloc[5]
