@@ -9,8 +9,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, BadInputError, FeaturesSummary, FlowLogs, build_features
+from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import START, line, write_parquet
+from tests.support.exports import KINDS, write_as
 
 NAMES = [feature.name for feature in FEATURES]
 
@@ -61,6 +64,13 @@ def test_a_day_is_compared_with_its_weekday_and_with_no_other(tmp_path: Path) ->
     assert not known[above].to_numpy().any()
 
 
+def test_a_quiet_weekday_is_not_held_against_the_days_beside_it(tmp_path: Path) -> None:
+    weekly = [of_day(day, 240.0 if day % 7 or day == 35 else 24.0) for day in range(37)]
+    _, rows = built(tmp_path, weekly)
+    hot = rows[rows["hour_utc"].dt.floor("D") == START + timedelta(days=35)]
+    assert hot["expected_usage_gb"].eq(1.0).all()
+
+
 def test_a_day_that_rises_is_held_against_the_days_before(tmp_path: Path) -> None:
     _, rows = built(tmp_path, [of_day(day, 2400.0 if day == 40 else 240.0) for day in range(42)])
     hot = rows[rows["hour_utc"].dt.floor("D") == START + timedelta(days=40)].iloc[5]
@@ -99,6 +109,25 @@ def test_local_days_are_the_utc_days_that_they_overlap_most(shift: int, tmp_path
     by_day = rows.groupby(rows["hour_utc"].dt.floor("D"))["usage_gb"]
     np.testing.assert_allclose(by_day.sum(), [24.0 * (d + 1) for d in range(20)])
     assert by_day.count().eq(24).all()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], pd.DataFrame]:
+    """Return the demo's bill as a daily legacy CUR, and its rows."""
+    home = tmp_path_factory.mktemp("demo")
+    files = daily_exports(write_demo_bill(home / "bill", days=30).files, home / "cur")
+    build_features(files, home / "features.out")
+    return files, pq.read_table(home / "features.out").to_pandas()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_export_may_be_daily(kind: str, demo: tuple[list[Path], pd.DataFrame], tmp_path: Path) -> None:
+    files, expected = demo
+    summary = build_features([write_as(f, kind, tmp_path / f.name) for f in files], tmp_path / "features.out")
+    rows = pq.read_table(tmp_path / "features.out").to_pandas()
+    assert summary.is_daily
+    keys = ["hour_utc", "account_id", "service", "egress_class", "resource_id"]
+    pd.testing.assert_frame_equal(rows[[*keys, "usage_gb", "cost_usd"]], expected[[*keys, "usage_gb", "cost_usd"]])
 
 
 def test_an_hourly_bill_is_not_daily(tmp_path: Path) -> None:
