@@ -146,6 +146,8 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
         "usual_three_day_excess_gb": np.maximum(np.maximum(usual_x72, peers_habit), 0.6 * e24),
         "steady_excess_gb": steady,
         "usual_steady_excess_gb": np.maximum(usual_steady, peers_habit / 24),
+        "three_hour_excess_gb": x3,
+        "usual_three_hour_excess_gb": np.maximum(np.maximum(usual_x3, peers_habit / 8), 0.6 * e3),
         "residual_spread": np.log(1 + excess / (spread + 0.1 * e + 0.1)),
         "ratio_week_log": ratio_week,
         "ratio_day_log": ratio_day,

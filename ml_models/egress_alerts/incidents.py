@@ -8,7 +8,8 @@ its series does what it has not done before, by a factor: the last three days ar
 any three days of the five weeks before were, and than 0.6 of a usual day; or the last 18 hours are steadily above it,
 by more than ever. What a series has done before is its habit and no incident; a job that runs for some hours now and
 then has large days by habit, and nothing steady. Days, since an ordinary burst is over within hours and an incident
-goes on: what is many times the usual is seen in its first hours all the same.
+goes on: what is many times the usual is seen in its first hours all the same. More dollars need fewer hours: where an
+hour costs $20 more than expected, its last three hours decide as well, by three times.
 
 It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or, where the
 bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from egress_alerts.series import Series
 
 GATHERING_HOURS = 24
+# With so many dollars above expected in an hour, the last three hours decide as well.
+_LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 3.0
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
 
@@ -41,7 +44,8 @@ class Hour(NamedTuple):
     `three_day_excess_gb` is what its last 72 hours were above what was expected, `usual_three_day_excess_gb` the most
     that any 72 hours of the five weeks before were, or 0.6 of what is expected of 24 hours; `steady_excess_gb` the GB
     an hour by which every 3 hours of its last 18 were above what was expected at least, `usual_steady_excess_gb` the
-    most of that in the five weeks before.
+    most of that in the five weeks before; `three_hour_excess_gb` what its last 3 hours were above what was expected,
+    `usual_three_hour_excess_gb` the most that any 3 hours of the five weeks before were, or 0.6 of what is expected.
     """
 
     hour: int
@@ -62,6 +66,8 @@ class Hour(NamedTuple):
     usual_three_day_excess_gb: float = 0.0
     steady_excess_gb: float = 0.0
     usual_steady_excess_gb: float = 0.0
+    three_hour_excess_gb: float = 0.0
+    usual_three_hour_excess_gb: float = 0.0
     # The share of the training hours in which something happened that score as low; None where the model gives none.
     p_value: float | None = None
     # One of 24 equal parts of a day of a daily bill.
@@ -211,7 +217,14 @@ class _Decision:
     def _is_new(self, row: Hour) -> bool:
         times = self._policy.min_times_usual_excess
         by_days = row.three_day_excess_gb >= times * row.usual_three_day_excess_gb
-        return by_days or 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
+        steadily = 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
+        return by_days or steadily or self._is_large(row)
+
+    def _is_large(self, row: Hour) -> bool:
+        """Whether an hour costs so much that three hours are enough; a daily bill does not show three hours."""
+        times = max(_LARGE_TIMES, self._policy.min_times_usual_excess)
+        is_beyond = 0 < row.three_hour_excess_gb >= times * row.usual_three_hour_excess_gb
+        return is_beyond and row.excess_usd >= _LARGE_USD_PER_HOUR and not row.is_daily
 
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
         if not recent:

@@ -34,6 +34,8 @@ MEASURES = (
     "usual_three_day_excess_gb",
     "steady_excess_gb",
     "usual_steady_excess_gb",
+    "three_hour_excess_gb",
+    "usual_three_hour_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
@@ -159,6 +161,9 @@ def _hour(row: dict[str, Any]) -> Hour:
         usual_three_day_excess_gb=round(row["usual_three_day_excess_gb"], 6),
         steady_excess_gb=round(row["steady_excess_gb"], 6),
         usual_steady_excess_gb=round(row["usual_steady_excess_gb"], 6),
+        # Rows that an earlier version scored have neither.
+        three_hour_excess_gb=round(row.get("three_hour_excess_gb") or 0.0, 6),
+        usual_three_hour_excess_gb=round(row.get("usual_three_hour_excess_gb") or 0.0, 6),
         p_value=row.get("p_value"),
         # Rows from before daily bills have no such column.
         is_daily=bool(row.get("is_daily")),

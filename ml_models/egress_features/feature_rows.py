@@ -295,6 +295,8 @@ class FeatureDays:
             "usual_three_day_excess_gb": np.maximum(np.maximum(usual_x72, peers_x24), 0.6 * day.e24),
             "steady_excess_gb": day.steady,
             "usual_steady_excess_gb": np.maximum(usual_steady, peers_x24 / 24),
+            "three_hour_excess_gb": day.x3,
+            "usual_three_hour_excess_gb": np.maximum(np.maximum(usual_x3, peers_x24 / 8), 0.6 * day.e3),
             **dict.fromkeys(_HABITS, np.zeros_like(day.u)),
         }
         if self._day >= 4:

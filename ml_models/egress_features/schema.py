@@ -38,6 +38,8 @@ MEASURES = (
     "usual_three_day_excess_gb",
     "steady_excess_gb",
     "usual_steady_excess_gb",
+    "three_hour_excess_gb",
+    "usual_three_hour_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",

@@ -115,6 +115,35 @@ def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() ->
     assert not find_incidents(Policy(), [], [], lasting(24, 4.99 / 24))  # more than 12 hours count no more than 12
 
 
+@pytest.mark.parametrize(
+    ("usd", "excess", "usual", "is_daily", "is_found"),
+    [
+        (20.0, 9.0, 3.0, False, True),
+        (20.0, 8.9, 3.0, False, False),
+        (19.9, 9.0, 3.0, False, False),
+        # An hour of a daily bill is a 24th of its day and tells nothing of three hours.
+        (20.0, 9.0, 3.0, True, False),
+        # Rows that an earlier version scored have neither measure.
+        (20.0, 0.0, 0.0, False, False),
+    ],
+)
+def test_expensive_hours_are_new_within_three(
+    usd: float, excess: float, usual: float, is_daily: bool, is_found: bool
+) -> None:
+    rows = lasting(
+        24 if is_daily else 2,
+        usd,
+        usual_three_day_excess_gb=500.0,
+        usual_steady_excess_gb=500.0,
+        three_hour_excess_gb=excess,
+        usual_three_hour_excess_gb=usual,
+    )
+    rows = [row._replace(hour=row.hour + 14, is_daily=is_daily) for row in rows]
+    found = find_incidents(Policy(), [], [], rows)
+    assert bool(found) == is_found
+    assert not is_found or found[0].detected == rows[-1].hour
+
+
 def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
     def found(steady: float, usual_steady: float) -> list[Incident]:
         rows = lasting(20, three_day_excess_gb=99.0, usual_three_day_excess_gb=500.0, steady_excess_gb=steady,

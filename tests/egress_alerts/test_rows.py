@@ -132,6 +132,8 @@ def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded(is_estimated: bool
         "usual_three_day_excess_gb": 2.12345678,
         "steady_excess_gb": 1.12345678,
         "usual_steady_excess_gb": 0.52345678,
+        "three_hour_excess_gb": 0.42345678,
+        "usual_three_hour_excess_gb": 0.32345678,
     }
     given: dict[str, Any] = {
         "is_provisional": True,

@@ -282,6 +282,8 @@ def slow_features(
         "usual_three_day_excess_gb": max(usual_3d, peers, 0.6 * e24),
         "steady_excess_gb": steadily,
         "usual_steady_excess_gb": max(usual_steady, peers / 24),
+        "three_hour_excess_gb": excess(3, n),
+        "usual_three_hour_excess_gb": max(usual_3h, peers / 8, 0.6 * e3),
         "residual_spread": math.log1p(z),
         "ratio_week_log": max(ratio_week, 0.0),
         "ratio_3h_log": log_ratio(u, e, last3),

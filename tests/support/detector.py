@@ -116,6 +116,8 @@ def row(
             "usual_three_day_excess_gb": 0.0,
             "steady_excess_gb": max(gb - expected, 0.0),
             "usual_steady_excess_gb": 0.0,
+            "three_hour_excess_gb": max(gb - expected, 0.0),
+            "usual_three_hour_excess_gb": 0.0,
             "is_provisional": False,
             "is_estimated": False,
             "is_complete": True,

@@ -218,6 +218,8 @@ SELECT
   GREATEST(r.usual_x72, r.peers_x24, 0.6 * r.e24) AS usual_three_day_excess_gb,
   r.steady AS steady_excess_gb,
   GREATEST(r.usual_steady, r.peers_x24 / 24) AS usual_steady_excess_gb,
+  r.x3 AS three_hour_excess_gb,
+  GREATEST(r.usual_x3, r.peers_x24 / 8, 0.6 * r.e3) AS usual_three_hour_excess_gb,
   COALESCE(x.is_provisional, 0) = 1 AS is_provisional,
   COALESCE(t.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
   COALESCE(t.hour_utc <= s.complete_until_utc, FALSE) AS is_complete,

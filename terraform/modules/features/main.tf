@@ -13,7 +13,7 @@ locals {
   database   = replace(var.name, "-", "_")
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
-  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "three_day_excess_gb", "usual_three_day_excess_gb", "steady_excess_gb", "usual_steady_excess_gb"]
+  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "three_day_excess_gb", "usual_three_day_excess_gb", "steady_excess_gb", "usual_steady_excess_gb", "three_hour_excess_gb", "usual_three_hour_excess_gb"]
   features = [
     "residual_spread", "ratio_week_log", "ratio_day_log", "ratio_smallest_log", "ratio_3h_log", "ratio_24h_log",
     "ratio_7d_log", "above_habit_3h_log", "above_habit_24h_log", "above_habit_7d_log", "above_habit_steady_log",
