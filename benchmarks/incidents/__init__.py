@@ -1,9 +1,9 @@
 """The labelled benchmark: incidents in generated bills, found by Egress Sentinel and by its rivals.
 
-    python -m benchmarks.incidents                       # the table: tuned on dev seeds, measured on reported seeds
+    python -m benchmarks.incidents                       # the tables: tuned on dev seeds, measured on check seeds
     python -m benchmarks.incidents --seeds dev --detector "Egress Sentinel" --cases 3    # quick, while tuning
     python -m benchmarks.incidents --seeds dev --detector "Egress Sentinel" --explain    # each miss and false alert
-    python -m benchmarks.incidents --base generated      # without the half whose base traffic is a real bill
+    python -m benchmarks.incidents --bills crowds young --as-it-comes    # what each detector ships with, untuned
     python -m benchmarks.incidents --quick               # two seeds of each, to see that it runs
     python -m benchmarks.incidents --json results.json   # and then, to put the tables into the page:
     python -m benchmarks.incidents.report results.json docs/benchmark.md

@@ -298,7 +298,7 @@ def truth(scene: Scene, lines: pd.DataFrame, number: int, kind: str, size: str) 
         number=number,
         kind=kind,
         size=size,
-        account=flows[0].account,
+        accounts=tuple(dict.fromkeys(flow.account for flow in flows)),
         regions=tuple(dict.fromkeys(flow.region for flow in flows)),
         resources=tuple(dict.fromkeys(flow.resource for flow in flows)),
         usage_types=tuple(dict.fromkeys(flow.usage_type for flow in flows)),

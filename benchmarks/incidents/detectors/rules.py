@@ -1,0 +1,201 @@
+"""Two rivals that are rules: a fixed factor, and an imitation of AWS Cost Anomaly Detection.
+
+**Fixed factor**: the measures that Egress Sentinel decides by, without a model. Three excesses of a series are divided
+by the largest of their references: the excess of three days, the steady one of 18 hours, and the one that repeats on
+each of three days. An hour counts where the largest of the three ratios is at least 2.5.
+
+**AWS Cost Anomaly Detection, an imitation.** AWS documents how to use the service and not its model. This is what the
+documentation says, with the simplest model that fits it. It is not the service, and its figures are not the service's.
+Sources: https://docs.aws.amazon.com/cost-management/latest/userguide/getting-started-ad.html, the questions at
+https://aws.amazon.com/aws-cost-management/aws-cost-anomaly-detection/faqs/, and the announcement of November 2025,
+https://aws.amazon.com/about-aws/whats-new/2025/11/aws-cost-anomaly-detection-accelerates-anomaly/.
+
+- A monitor of AWS services adds up the spend of each service over all accounts of the payer. A rise and a fall of the
+  same size cancel.
+- It runs about three times a day on a rolling window of 24 hours, and compares it with the same hours of earlier days
+  and with weekly patterns.
+- A service needs ten days of history.
+- An alert is sent when the impact reaches the subscription's threshold. AWS's default is $100 and 40 %.
+- Causes are named by account, region and usage type, up to ten of them, never by resource.
+
+What AWS does not document is chosen here: the expected spend is the median of the same windows of the last four weeks
+(of the same weekday where there are three). A window is anomalous when it is several deviations above that (1.4826 MAD,
+at least 5 %). A cause is named when it holds a tenth of the excess. The bills hold data transfer alone: easier still.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
+
+from benchmarks.incidents import grouping
+from benchmarks.incidents.alert import ALL, Alert
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from benchmarks.incidents.bill import Floats
+    from benchmarks.incidents.panel import Panel
+
+    Setting = tuple[float, ...]
+
+LIST_PRICES = {"internet": 0.09, "nat_gateway": 0.045, "inter_region": 0.02, "inter_az": 0.01}
+OTHER_PRICE = 0.02
+FACTOR, FLOOR_USD, LASTING_HOURS, GAP_HOURS = 2.5, 5.0, 12, 72
+ENOUGH_USD, MATERIAL_USD_PER_DAY, MATERIAL_SHARE = 0.25, 0.5, 0.3
+HABIT_HOURS, RECENT_HOURS, WEEK = 840, 72, 168
+
+RUN_EVERY_HOURS, HISTORY_DAYS, LEARNED_DAYS = 8, 10, 28
+LEAST_DEVIATION = 0.05
+MOST_CAUSES, LEAST_SHARE = 10, 0.1
+DEVIATIONS, IMPACTS_USD, PERCENTS = (2.0, 3.0, 4.0, 6.0), (5.0, 20.0, 100.0), (0.0, 0.4)
+
+
+def fixed_factor(panel: Panel) -> dict[Setting, list[Alert]]:
+    """Return the alerts of the fixed factor, for its one setting."""
+    ratio, excess_usd = _largest_ratio(panel)
+    flagged = ratio >= FACTOR
+    alerts = grouping.group(
+        panel, flagged, excess_usd, floor_usd=FLOOR_USD, gap_hours=GAP_HOURS, lasting_hours=LASTING_HOURS
+    )
+    return {(): alerts}
+
+
+def _largest_ratio(panel: Panel) -> tuple[Floats, Floats]:
+    """Return the largest of the three ratios, 0 where an hour is not material, and the dollars above the expected."""
+    rows = panel.rows
+    expected = panel.matrix(rows["expected_usage_gb"].to_numpy(), 0.0)
+    excess_usd = panel.usd - panel.matrix(rows["expected_cost_usd"].to_numpy(), 0.0)
+    above = panel.gb - expected
+    price = panel.series["egress_class"].map(LIST_PRICES).fillna(OTHER_PRICE).to_numpy()[:, None]
+    enough = ENOUGH_USD / price
+    day, three_days = np.maximum(_sum(above, 24), 0), np.maximum(_sum(above, 72), 0)
+    steady = np.maximum(minimum_filter1d(_sum(above, 3), 16, axis=1, origin=7), 0) / 3
+    repeated = np.maximum(np.minimum.reduce([_sum(above, 24), *(_late(_sum(above, 24), n * 24) for n in (1, 2))]), 0)
+    usual_day, peers = _sum(expected, 24), _peers(panel, day)
+    ratios = [
+        (three_days + enough) / (np.maximum.reduce([_habit(three_days), peers, 0.6 * usual_day]) + enough),
+        (steady + enough / 24) / (np.maximum.reduce([_habit(steady), peers / 24, 0.1 * usual_day / 24]) + enough / 24),
+        (repeated + enough) / (np.maximum.reduce([_habit(repeated), peers, 0.1 * usual_day]) + enough),
+    ]
+    material = (above > 0) & (above >= MATERIAL_SHARE * expected) & (day * price >= MATERIAL_USD_PER_DAY)
+    return np.where(material, np.maximum.reduce(ratios), 0.0), excess_usd
+
+
+def _sum(values: Floats, hours: int) -> Floats:
+    """Return the sum of the last hours, of each hour."""
+    total = np.cumsum(values, axis=1)
+    return total - _late(total, hours)
+
+
+def _late(values: Floats, hours: int) -> Floats:
+    """Return what was so many hours before, 0 before the start."""
+    late = np.zeros_like(values)
+    late[:, hours:] = values[:, :-hours]
+    return late
+
+
+def _habit(values: Floats) -> Floats:
+    """Return the largest from five weeks to three days before."""
+    size = HABIT_HOURS - RECENT_HOURS + 1
+    largest = maximum_filter1d(values, size, axis=1, origin=(size - 1) // 2, mode="constant", cval=0.0)
+    return _late(np.asarray(largest), RECENT_HOURS)
+
+
+def _peers(panel: Panel, day: Floats) -> Floats:
+    """Return an eighth of the largest day of account, region and class, in the first week of a series, else 0."""
+    place = panel.series.groupby(["account_id", "region", "egress_class"], sort=False).ngroup().to_numpy()
+    habit, largest = _habit(day), np.zeros((place.max() + 1, day.shape[1]))
+    np.maximum.at(largest, place, habit)
+    first = np.where((panel.gb > 0).any(axis=1), (panel.gb > 0).argmax(axis=1), day.shape[1])
+    is_new = np.arange(day.shape[1]) < first[:, None] + WEEK
+    return np.where(is_new, 0.125 * largest[place], 0.0)
+
+
+def cost_anomaly_detection(panel: Panel) -> dict[Setting, list[Alert]]:
+    """Return the alerts of the imitation of AWS Cost Anomaly Detection, by deviation, dollars and share of impact."""
+    services = panel.series["service"].to_numpy()
+    return {
+        (deviation, usd, percent): [
+            alert
+            for service in np.unique(services)
+            for alert in _of_service(panel, services == service, deviation, usd, percent)
+        ]
+        for deviation in DEVIATIONS
+        for usd in IMPACTS_USD
+        for percent in PERCENTS
+    }
+
+
+def _of_service(panel: Panel, mine: NDArray[np.bool_], deviation: float, usd: float, percent: float) -> list[Alert]:
+    spend = panel.usd[mine].sum(axis=0)
+    total = np.concatenate([[0.0], np.cumsum(spend)])
+    alerts: list[Alert] = []
+    since: int | None = None
+    course: list[tuple[int, float]] = []
+    names: list[tuple[str, str, str]] = []
+
+    def finish() -> None:
+        if course and since is not None:
+            accounts, regions, usage_types = zip(*names, strict=True)
+            alerts.append(
+                Alert(accounts, regions, (ALL,) * len(names), usage_types, since, course[-1][0], tuple(course))
+            )
+
+    for now in range(panel.train_hours, len(total), RUN_EVERY_HOURS):
+        expected, spread = _expected(total, now)
+        if expected is None or total[now] - total[now - 24] <= expected + deviation * spread:
+            finish()
+            since, course = None, []
+            continue
+        since = now - 24 if since is None else since
+        usual = expected / 24 * (now - since)
+        impact = total[now] - total[since] - usual
+        if not course and impact >= max(usd, percent * usual):
+            names = _causes(panel, mine, now)
+        if course or (impact >= max(usd, percent * usual) and names):
+            course.append((now - 1, max(impact, course[-1][1] if course else 0.0)))
+    finish()
+    return alerts
+
+
+def _expected(total: Floats, now: int) -> tuple[float | None, float]:
+    """Return what a window of 24 hours that ends now is expected to cost, and how far such windows deviate."""
+    ends = np.arange(now - 24, max(now - 24 * LEARNED_DAYS - 1, 23), -24)
+    windows = total[ends] - total[ends - 24]
+    known = np.flatnonzero(np.cumsum(windows[::-1]) > 0)
+    if not len(known) or len(windows) - known[0] < HISTORY_DAYS:
+        return None, 0.0
+    same = windows[6::7]
+    level = float(np.median(same if len(same) >= 3 else windows))
+    spread = 1.4826 * float(np.median(np.abs(windows - np.median(windows))))
+    return level, max(spread, LEAST_DEVIATION * level)
+
+
+def _causes(panel: Panel, mine: NDArray[np.bool_], now: int) -> list[tuple[str, str, str]]:
+    """Return account, region and usage type of what makes up the excess, the largest first."""
+    usd = panel.usd[mine, :now]
+    ends = range(now - 24, max(now - 24 * LEARNED_DAYS - 1, 23), -24)
+    before = np.mean([usd[:, end - 24 : end].sum(axis=1) for end in ends], axis=0)
+    kinds = panel.series.loc[mine, ["account_id", "region", "usage_type"]]
+    excess = kinds.assign(excess=usd[:, now - 24 :].sum(axis=1) - before)
+    ranked = excess.groupby(list(kinds.columns))["excess"].sum().sort_values(ascending=False, kind="stable")
+    above = ranked[ranked > 0]
+    kept = above[above >= LEAST_SHARE * above.sum()].head(MOST_CAUSES)
+    return [(str(account), str(region), str(usage)) for account, region, usage in kept.index]
+
+
+RULES: dict[str, Callable[[Panel], dict[Setting, list[Alert]]]] = {
+    "fixed factor": fixed_factor,
+    "imitation of AWS Cost Anomaly Detection": cost_anomaly_detection,
+}
+ON_OUR_EXPECTATION = ("fixed factor",)
+# As it comes: the one setting, and AWS's default threshold of $100 and 40 %.
+AS_IT_COMES: dict[str, tuple[float, ...]] = {
+    "fixed factor": (),
+    "imitation of AWS Cost Anomaly Detection": (3.0, 100.0, 0.4),
+}
