@@ -9,25 +9,24 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from benchmarks.incidents import publishing
 from benchmarks.incidents.alert import above
 from benchmarks.incidents.bills import BILLS, HOURLY, OF_A_REAL_BILL, REAL_BILLS, TITLES, TUNED_ON
-from benchmarks.incidents.evaluation import AS_IT_COMES, BUDGET, DETECTORS, Choice, alerts_by_setting, apply, tuned
-from benchmarks.incidents.frontier import curve, draw
+from benchmarks.incidents.evaluation import AS_IT_COMES, BUDGET, DETECTORS, alerts_by_setting, tuned
+from benchmarks.incidents.frontier import draw
+from benchmarks.incidents.measuring import measured, measured_as_it_comes
 from benchmarks.incidents.report import text_tables
-from benchmarks.incidents.score import Score, explain, f1_interval, total
+from benchmarks.incidents.score import explain
 from benchmarks.incidents.seeds import SEEDS
 
 if TYPE_CHECKING:
-    from benchmarks.incidents.evaluation import Found
     from benchmarks.incidents.truth import Case
-
-BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def main() -> int:
-    """Tune on the development seeds, measure, print."""
+    """Tune on the development seeds, measure, print; or write the data set, or score alerts on it."""
+    if sys.argv[1:] and sys.argv[1] in {"data", "score"}:
+        return publishing.main(sys.argv[1], sys.argv[2:])
     options = _options()
     cache = options.cache or Path(tempfile.gettempdir()) / "egress-sentinel-incidents"
     cache.mkdir(parents=True, exist_ok=True)
@@ -65,30 +64,6 @@ def main() -> int:
     if options.picture:
         draw(results, options.picture)
     return 0
-
-
-def measured(dev: Found, groups: dict[str, Found], as_it_comes: Choice | None = None) -> dict[str, Any]:
-    """Tune on `dev` (all base traffic together: one product, one setting) and return the figures of each group."""
-    choices = tuned(dev, BUDGETS)
-    return {
-        base: _result(choices[BUDGET], apply(choices[BUDGET], found))
-        | {
-            "budget": BUDGET,
-            "frontier": {str(budget): total(apply(choice, found)).figures() for budget, choice in choices.items()},
-            "curve": curve(found, choices[BUDGET].setting),
-            "as_it_comes": None if as_it_comes is None else _result(as_it_comes, apply(as_it_comes, found)),
-        }
-        for base, found in groups.items()
-    }
-
-
-def measured_as_it_comes(choice: Choice, groups: dict[str, Found]) -> dict[str, Any]:
-    """Return the figures of each group with the setting that a detector comes with, and no budget."""
-    results = {base: _result(choice, apply(choice, found)) for base, found in groups.items()}
-    return {
-        base: result | {"budget": None, "frontier": {}, "curve": [], "as_it_comes": result}
-        for base, result in results.items()
-    }
 
 
 def _is_for_tuning(bills: str, seeds: str) -> bool:
@@ -130,22 +105,6 @@ def _options() -> argparse.Namespace:
     if options.as_it_comes and (tuned_alone := [d for d in options.detector or () if d not in AS_IT_COMES]):
         parser.error(f"{tuned_alone[0]} comes without a setting of its own; leave --as-it-comes out")
     return options
-
-
-def _result(choice: Choice, scores: list[Score]) -> dict[str, Any]:
-    whole = total(scores)
-    return {
-        "setting": list(choice.setting),
-        "threshold": choice.threshold if np.isfinite(choice.threshold) else None,
-        "cases": len(scores),
-        "incidents": whole.incidents,
-        "account_months": whole.account_months,
-        **whole.figures(),
-        "f1_interval": list(f1_interval(scores)),
-        "f1_by_case": [score.f1 for score in scores],
-        "false_by": whole.false_by,
-        "by_kind_and_size": {f"{kind} {size}": counts for (kind, size), counts in sorted(whole.by.items())},
-    }
 
 
 if __name__ == "__main__":

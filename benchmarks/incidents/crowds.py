@@ -290,7 +290,7 @@ def _two_at_once(stage: _Stage) -> None:
     scene = stage.scene
     for _ in range(20):
         account, region = stage.place()
-        place = _Place(scene.bill, scene.rng, scene.train_hours, scene.used, scene.busy, account, region)
+        place = _Place(scene.bill, scene.rng, scene.train_hours, scene.used, scene.busy, account=account, region=region)
         gateways, buckets = place.candidates("NatGateway-Bytes"), place.candidates("DataTransfer-Out-Bytes", "AmazonS3")
         if gateways and buckets and place.candidates("DataTransfer-Out-Bytes", "AmazonEC2"):
             break

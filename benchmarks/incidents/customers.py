@@ -52,15 +52,16 @@ class _Growing(traffic.Shaper):
 
 @dataclass(frozen=True)
 class _Customer:
-    """Sizes of the accounts (GB an hour of a typical line), how lines run, and days to learn from."""
+    """Sizes of the accounts (GB an hour of a typical line), of jobs, how lines run, and days to learn from."""
 
     sizes: tuple[float, ...] = traffic.ACCOUNT_SIZES
     shaped_by: type[traffic.Shaper] = traffic.Shaper
     training_days: int = traffic.TRAINING_DAYS
+    scale: float = 1.0
 
 
 CUSTOMERS = {
-    "quiet": _Customer(sizes=(0.01, 0.02, 0.05), shaped_by=_Quiet),
+    "quiet": _Customer(sizes=(0.01, 0.02, 0.05), shaped_by=_Quiet, scale=0.02),
     "bursty": _Customer(shaped_by=_Bursty),
     "growing": _Customer(shaped_by=_Growing),
     "young": _Customer(training_days=14),
@@ -79,4 +80,5 @@ def _generate(kind: str, seed: int, home: Path) -> Case:
     days = customer.training_days + SCORED_DAYS
     stream = 20_261_210 + list(CUSTOMERS).index(kind)
     bill, rng, _ = traffic.new_bill(seed, days, customer.sizes, customer.shaped_by, stream)
-    return cases._finished(kind, seed, Scene(bill, rng, customer.training_days * 24), home, list(KINDS))
+    scene = Scene(bill, rng, customer.training_days * 24, scale=customer.scale)
+    return cases._finished(kind, seed, scene, home, list(KINDS))

@@ -34,7 +34,7 @@ class Scene:
     """Where incidents are put, and what is taken already.
 
     `used` are the ids of flows that something happens to; `busy` the hours at which something starts in an account
-    and region.
+    and region. `scale` is how much ordinary jobs carry, against those of a customer of usual size.
     """
 
     bill: Bill
@@ -42,6 +42,7 @@ class Scene:
     train_hours: int
     used: set[int] = field(default_factory=set)
     busy: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    scale: float = 1.0
 
     def normal(self, flow: Flow) -> float:
         """Return the flow's usual GB an hour: the mean of the training weeks."""

@@ -2,7 +2,7 @@
 
 - An alert **belongs to** an incident when it was raised from the incident's first hour to 24 hours after its last one,
   and names one of its resources in one of its accounts and regions. An alert about a level (resource `*`) belongs to
-  the incident when account, region and usage type agree with it.
+  the incident when account, region and usage type agree with it; where they agree with several, to the last to begin.
 - The first alert that belongs to an incident **finds** it. Each further one is a **repeat** and counts as a false
   alert: one incident is one page. (An alert that belongs to two incidents finds both.)
 - **One alert per cause**: the share of found incidents that a single alert belongs to, and this alert to no other one.
@@ -197,7 +197,7 @@ def score(case: Case, alerts: Sequence[Alert]) -> Score:
     for alert in sorted(alerts, key=lambda a: (a.detected, -a.rank)):
         if any(is_about(alert, event) for event in case.planned):
             continue
-        own = [incident for incident in case.incidents if belongs(alert, incident)]
+        own = _own(alert, case)
         new = [incident for incident in own if incident.number not in first]
         first |= {incident.number: alert for incident in new}
         count |= {incident.number: count.get(incident.number, 0) + 1 for incident in own}
@@ -239,12 +239,28 @@ def explain(case: Case, alerts: Sequence[Alert]) -> list[str]:
 
 def belongs(alert: Alert, incident: Incident) -> bool:
     """Say whether an alert is about an incident."""
-    return incident.start <= alert.detected <= incident.end + GRACE_HOURS and any(
-        _is_in(account, incident.accounts)
-        and _is_in(region, incident.regions)
-        and (resource in incident.resources or (resource == ALL and _is_of(usage_type, incident.usage_types)))
-        for account, region, resource, usage_type in alert.named
-    )
+    return _is_in_time(alert, incident) and any(_is_part(named, incident) for named in alert.named)
+
+
+def _own(alert: Alert, case: Case) -> list[Incident]:
+    """Return the incidents that an alert belongs to; each level that it names belongs to one of them."""
+    lasting = sorted((one for one in case.incidents if _is_in_time(alert, one)), key=lambda one: one.start)
+    own: dict[int, Incident] = {}
+    for named in alert.named:
+        parts = [incident for incident in lasting if _is_part(named, incident)]
+        own |= {incident.number: incident for incident in (parts[-1:] if named[2] == ALL else parts)}
+    return [own[number] for number in sorted(own)]
+
+
+def _is_in_time(alert: Alert, incident: Incident) -> bool:
+    return incident.start <= alert.detected <= incident.end + GRACE_HOURS
+
+
+def _is_part(named: tuple[str, str, str, str], incident: Incident) -> bool:
+    account, region, resource, usage_type = named
+    if not (_is_in(account, incident.accounts) and _is_in(region, incident.regions)):
+        return False
+    return resource in incident.resources or (resource == ALL and _is_of(usage_type, incident.usage_types))
 
 
 def _is_in(name: str, names: Sequence[str]) -> bool:

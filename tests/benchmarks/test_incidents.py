@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.incidents import cases, feedback, frontier, real, report, traffic
-from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
 from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import ours, rivals
 from benchmarks.incidents.evaluation import NO_FOREST, NO_HABIT, OURS, WARM_UP_HOURS, alerts_by_setting, apply, tuned
+from benchmarks.incidents.measuring import measured
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary

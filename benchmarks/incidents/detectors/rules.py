@@ -28,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
 from benchmarks.incidents import grouping
@@ -35,8 +36,6 @@ from benchmarks.incidents.alert import ALL, Alert
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
     from benchmarks.incidents.bill import Floats
     from benchmarks.incidents.panel import Panel
@@ -118,12 +117,15 @@ def _peers(panel: Panel, day: Floats) -> Floats:
 
 def cost_anomaly_detection(panel: Panel) -> dict[Setting, list[Alert]]:
     """Return the alerts of the imitation of AWS Cost Anomaly Detection, by deviation, dollars and share of impact."""
-    services = panel.series["service"].to_numpy()
+    keys = ["service", "account_id", "region", "usage_type"]
+    spend = pd.DataFrame(panel.usd).groupby([panel.series[key].to_numpy() for key in keys]).sum()
+    services = spend.index.get_level_values(0)
+    by_cause = {service: spend[services == service].droplevel(0) for service in services.unique()}
     return {
         (deviation, usd, percent): [
             alert
-            for service in np.unique(services)
-            for alert in _of_service(panel, services == service, deviation, usd, percent)
+            for service in by_cause.values()
+            for alert in _of_service(service, panel.train_hours, deviation, usd, percent)
         ]
         for deviation in DEVIATIONS
         for usd in IMPACTS_USD
@@ -131,9 +133,9 @@ def cost_anomaly_detection(panel: Panel) -> dict[Setting, list[Alert]]:
     }
 
 
-def _of_service(panel: Panel, mine: NDArray[np.bool_], deviation: float, usd: float, percent: float) -> list[Alert]:
-    spend = panel.usd[mine].sum(axis=0)
-    total = np.concatenate([[0.0], np.cumsum(spend)])
+def _of_service(spend: pd.DataFrame, train_hours: int, deviation: float, usd: float, percent: float) -> list[Alert]:
+    """Return the alerts on a service, of which `spend` has a row for each account, region and usage type."""
+    total = np.concatenate([[0.0], np.cumsum(spend.to_numpy().sum(axis=0))])
     alerts: list[Alert] = []
     since: int | None = None
     course: list[tuple[int, float]] = []
@@ -146,7 +148,7 @@ def _of_service(panel: Panel, mine: NDArray[np.bool_], deviation: float, usd: fl
                 Alert(accounts, regions, (ALL,) * len(names), usage_types, since, course[-1][0], tuple(course))
             )
 
-    for now in range(panel.train_hours, len(total), RUN_EVERY_HOURS):
+    for now in range(train_hours, len(total), RUN_EVERY_HOURS):
         expected, spread = _expected(total, now)
         if expected is None or total[now] - total[now - 24] <= expected + deviation * spread:
             finish()
@@ -156,7 +158,7 @@ def _of_service(panel: Panel, mine: NDArray[np.bool_], deviation: float, usd: fl
         usual = expected / 24 * (now - since)
         impact = total[now] - total[since] - usual
         if not course and impact >= max(usd, percent * usual):
-            names = _causes(panel, mine, now)
+            names = _causes(spend, now)
         if course or (impact >= max(usd, percent * usual) and names):
             course.append((now - 1, max(impact, course[-1][1] if course else 0.0)))
     finish()
@@ -167,8 +169,8 @@ def _expected(total: Floats, now: int) -> tuple[float | None, float]:
     """Return what a window of 24 hours that ends now is expected to cost, and how far such windows deviate."""
     ends = np.arange(now - 24, max(now - 24 * LEARNED_DAYS - 1, 23), -24)
     windows = total[ends] - total[ends - 24]
-    known = np.flatnonzero(np.cumsum(windows[::-1]) > 0)
-    if not len(known) or len(windows) - known[0] < HISTORY_DAYS:
+    windows = windows[: int(np.max(np.flatnonzero(windows), initial=-1)) + 1]  # since the service is there
+    if len(windows) < HISTORY_DAYS:
         return None, 0.0
     same = windows[6::7]
     level = float(np.median(same if len(same) >= 3 else windows))
@@ -176,14 +178,13 @@ def _expected(total: Floats, now: int) -> tuple[float | None, float]:
     return level, max(spread, LEAST_DEVIATION * level)
 
 
-def _causes(panel: Panel, mine: NDArray[np.bool_], now: int) -> list[tuple[str, str, str]]:
+def _causes(spend: pd.DataFrame, now: int) -> list[tuple[str, str, str]]:
     """Return account, region and usage type of what makes up the excess, the largest first."""
-    usd = panel.usd[mine, :now]
+    usd = spend.to_numpy()
     ends = range(now - 24, max(now - 24 * LEARNED_DAYS - 1, 23), -24)
     before = np.mean([usd[:, end - 24 : end].sum(axis=1) for end in ends], axis=0)
-    kinds = panel.series.loc[mine, ["account_id", "region", "usage_type"]]
-    excess = kinds.assign(excess=usd[:, now - 24 :].sum(axis=1) - before)
-    ranked = excess.groupby(list(kinds.columns))["excess"].sum().sort_values(ascending=False, kind="stable")
+    excess = pd.Series(usd[:, now - 24 : now].sum(axis=1) - before, index=spend.index)
+    ranked = excess.sort_values(ascending=False, kind="stable")
     above = ranked[ranked > 0]
     kept = above[above >= LEAST_SHARE * above.sum()].head(MOST_CAUSES)
     return [(str(account), str(region), str(usage)) for account, region, usage in kept.index]
