@@ -1,20 +1,21 @@
-"""Bills of customers who are not like the generated ones: very quiet, very bursty, growing fast, two weeks old.
+"""Bills of customers who are not like the generated ones: quiet, bursty, growing, two weeks old, expensive.
 
-The incidents and hard negatives are those of the generated bills; the traffic beneath them is another, from a random
-stream of its own.
+The kinds of incidents and the hard negatives are those of the generated bills. The traffic beneath them is another,
+from a random stream of its own. An `expensive` customer has incidents of $20 to $200 an hour, from a doubling of what
+a line carries to 20 times as much on top. They show how soon large incidents are alerted.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.incidents import cases, traffic
-from benchmarks.incidents.injection import KINDS, Scene
+from benchmarks.incidents.injection import KINDS, SIZES, Scene, Sizes
 
 if TYPE_CHECKING:
     from benchmarks.incidents.bill import Floats
@@ -52,19 +53,27 @@ class _Growing(traffic.Shaper):
 
 @dataclass(frozen=True)
 class _Customer:
-    """Sizes of the accounts (GB an hour of a typical line), of jobs, how lines run, and days to learn from."""
+    """Sizes of accounts (GB an hour of a typical line), jobs and incidents, how lines run, and days to learn from."""
 
     sizes: tuple[float, ...] = traffic.ACCOUNT_SIZES
     shaped_by: type[traffic.Shaper] = traffic.Shaper
     training_days: int = traffic.TRAINING_DAYS
     scale: float = 1.0
+    incidents: Sizes = field(default_factory=lambda: SIZES)
 
 
+EXPENSIVE: Sizes = {
+    "large": ((2400.0, 4800.0), (1.0, 20.0)),
+    "medium": ((1000.0, 2400.0), (1.0, 20.0)),
+    "small": ((480.0, 1000.0), (1.0, 20.0)),
+    "faint": SIZES["faint"],
+}
 CUSTOMERS = {
     "quiet": _Customer(sizes=(0.01, 0.02, 0.05), shaped_by=_Quiet, scale=0.02),
     "bursty": _Customer(shaped_by=_Bursty),
     "growing": _Customer(shaped_by=_Growing),
     "young": _Customer(training_days=14),
+    "expensive": _Customer(sizes=(20.0, 100.0, 400.0), scale=20.0, incidents=EXPENSIVE),
 }
 SCORED_DAYS = 35
 
@@ -80,5 +89,5 @@ def _generate(kind: str, seed: int, home: Path) -> Case:
     days = customer.training_days + SCORED_DAYS
     stream = 20_261_210 + list(CUSTOMERS).index(kind)
     bill, rng, _ = traffic.new_bill(seed, days, customer.sizes, customer.shaped_by, stream)
-    scene = Scene(bill, rng, customer.training_days * 24, scale=customer.scale)
+    scene = Scene(bill, rng, customer.training_days * 24, scale=customer.scale, sizes=customer.incidents)
     return cases._finished(kind, seed, scene, home, list(KINDS))

@@ -265,6 +265,8 @@ def test_customers_are_what_they_are_called(kind: str, tmp_path: Path) -> None:
         assert weeks.loc[7] > 1.5 * weeks.loc[0]
     if kind == "quiet":
         assert weeks.max() < 2000
+    if kind == "expensive":
+        assert sum(incident.large_from is not None for incident in case.incidents) >= 5
 
 
 def _panel(usd: dict[tuple[str, str], np.ndarray], price: float = 0.09) -> Panel:

@@ -20,7 +20,7 @@ https://aws.amazon.com/about-aws/whats-new/2025/11/aws-cost-anomaly-detection-ac
 
 What AWS does not document is chosen here: the expected spend is the median of the same windows of the last four weeks
 (of the same weekday where there are three). A window is anomalous when it is several deviations above that (1.4826 MAD,
-at least 5 %). A cause is named when it holds a tenth of the excess. The bills hold data transfer alone: easier still.
+at least 5 %). A cause is named when it holds 5 % of the excess. The bills hold data transfer alone: easier still.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ HABIT_HOURS, RECENT_HOURS, WEEK = 840, 72, 168
 
 RUN_EVERY_HOURS, HISTORY_DAYS, LEARNED_DAYS = 8, 10, 28
 LEAST_DEVIATION = 0.05
-MOST_CAUSES, LEAST_SHARE = 10, 0.1
+MOST_CAUSES, LEAST_SHARE = 10, 0.05
 DEVIATIONS, IMPACTS_USD, PERCENTS = (2.0, 3.0, 4.0, 6.0), (5.0, 20.0, 100.0), (0.0, 0.4)
 
 
