@@ -11,6 +11,7 @@
     python -m benchmarks.incidents.feedback              # what verdicts on the first half's alerts do to the second
     python -m benchmarks.incidents.feedback --bills recurring --cases 2    # where ordinary causes come again
     python -m benchmarks.incidents data build            # bills and truth as a data set (`make benchmark-data`)
+    python -m benchmarks.incidents alerts DATASET DETECTOR ALERTS.json    # a detector's alerts in the data set's format
     python -m benchmarks.incidents score DATASET ALERTS.json    # the figures of anybody's alerts on it
 
 To evaluate a changed detector quickly::

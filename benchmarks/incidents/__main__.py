@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Tune on the development seeds, measure, print; or write the data set, or score alerts on it."""
-    if sys.argv[1:] and sys.argv[1] in {"data", "score"}:
+    if sys.argv[1:] and sys.argv[1] in publishing.COMMANDS:
         return publishing.main(sys.argv[1], sys.argv[2:])
     options = _options()
     cache = options.cache or Path(tempfile.gettempdir()) / "egress-sentinel-incidents"

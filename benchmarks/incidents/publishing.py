@@ -1,7 +1,8 @@
 """The bills and their truth as a data set for others, and the figures of anybody's alerts on it.
 
-    python -m benchmarks.incidents data FOLDER              # writes FOLDER/egress-incidents-1.0.0
-    python -m benchmarks.incidents score DATASET ALERTS     # scores a JSON file of alerts
+    python -m benchmarks.incidents data FOLDER                      # writes FOLDER/egress-incidents-1.0.0
+    python -m benchmarks.incidents alerts DATASET DETECTOR ALERTS   # writes a detector's alerts as JSON, as it comes
+    python -m benchmarks.incidents score DATASET ALERTS             # scores a JSON file of alerts
 
 `dataset/README.md` describes the files; it is part of the data set.
 """
@@ -21,14 +22,14 @@ import numpy as np
 
 from benchmarks.incidents.alert import ALL, Alert
 from benchmarks.incidents.bills import BILLS, OF_A_REAL_BILL, TITLES
-from benchmarks.incidents.evaluation import Choice
+from benchmarks.incidents.evaluation import AS_IT_COMES, Choice, alerts_by_setting
 from benchmarks.incidents.measuring import measured_as_it_comes
 from benchmarks.incidents.report import text_tables
 from benchmarks.incidents.seeds import SEEDS
 from benchmarks.incidents.truth import Case, Incident, Ordinary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 VERSION = "1.0.0"
 NAME = f"egress-incidents-{VERSION}"
@@ -129,8 +130,8 @@ def figures(cases: Mapping[str, Case], alerts: Mapping[str, list[Alert]]) -> dic
 
 
 def main(command: str, arguments: Sequence[str]) -> int:
-    """Run one of the two commands."""
-    return _data(arguments) if command == "data" else _score(arguments)
+    """Run one of the commands."""
+    return COMMANDS[command](arguments)
 
 
 def _data(arguments: Sequence[str]) -> int:
@@ -151,6 +152,23 @@ def _data(arguments: Sequence[str]) -> int:
         }
         home = write(options.folder, cases)
     print(f"{home}: {len(cases)} bills, {sum(len(case.incidents) for case in cases.values())} incidents")
+    return 0
+
+
+def _alerts(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.incidents alerts", description="Write alerts as JSON.")
+    parser.add_argument("dataset", type=Path, help="a data set of `python -m benchmarks.incidents data`")
+    parser.add_argument("detector", choices=AS_IT_COMES)
+    parser.add_argument("alerts", type=Path, help="write them there")
+    parser.add_argument("--bills", nargs="+", choices=PUBLIC, default=list(PUBLIC), help="these kinds of bills only")
+    options = parser.parse_args(arguments)
+    setting, entries = AS_IT_COMES[options.detector].setting, []
+    with tempfile.TemporaryDirectory() as cache:
+        for name, case in read(options.dataset).items():
+            if case.base in options.bills:
+                found = alerts_by_setting(options.detector, case, Path(cache))[setting]
+                entries += [as_json(name, case, alert) for alert in found]
+    _write_json(options.alerts, {"format": ALERTS, "detector": options.detector, "alerts": entries})
     return 0
 
 
@@ -323,3 +341,6 @@ def _hash(file: Path) -> str:
 
 def _write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"data": _data, "alerts": _alerts, "score": _score}

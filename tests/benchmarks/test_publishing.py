@@ -8,6 +8,8 @@ import pytest
 from benchmarks.incidents import __main__, publishing, traffic
 from benchmarks.incidents.alert import ALL, Alert
 from benchmarks.incidents.cases import daily_case, generated_case
+from benchmarks.incidents.detectors import ours
+from benchmarks.incidents.evaluation import OURS
 from benchmarks.incidents.score import score
 from benchmarks.incidents.truth import Case
 from tests.support.sample_data import required_module
@@ -87,6 +89,24 @@ def test_alerts_from_json_score_as_in_process(
     )
     assert set(figures) == {"generated", "generated, by day"}
     assert "Base traffic generated: 1 bills" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_detector_is_scored_from_its_json_as_in_process(
+    dataset: Path, cases: dict[str, Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, result = tmp_path / "alerts.json", tmp_path / "figures.json"
+    for arguments in (
+        ["alerts", str(dataset), OURS, str(file), "--bills", "generated"],
+        ["score", str(dataset), str(file), "--bills", "generated", "--json", str(result)],
+    ):
+        monkeypatch.setattr("sys.argv", ["incidents", *arguments])
+        assert __main__.main() == 0
+    case = cases["generated-004"]
+    expected = score(case, ours.alerts(case, tmp_path))
+    assert expected.found > 1
+    figures = json.loads(result.read_text())["alerts"]["generated"]
+    assert {name: figures[name] for name in expected.figures()} == pytest.approx(expected.figures(), nan_ok=True)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ each of three days. An hour counts where the largest of the three ratios is at l
 
 **AWS Cost Anomaly Detection, an imitation.** AWS documents how to use the service and not its model. This is what the
 documentation says, with the simplest model that fits it. It is not the service, and its figures are not the service's.
-Sources: https://docs.aws.amazon.com/cost-management/latest/userguide/getting-started-ad.html, the questions at
+Sources: https://docs.aws.amazon.com/cost-management/latest/userguide/manage-ad.html, the questions at
 https://aws.amazon.com/aws-cost-management/aws-cost-anomaly-detection/faqs/, and the announcement of November 2025,
 https://aws.amazon.com/about-aws/whats-new/2025/11/aws-cost-anomaly-detection-accelerates-anomaly/.
 
@@ -15,7 +15,7 @@ https://aws.amazon.com/about-aws/whats-new/2025/11/aws-cost-anomaly-detection-ac
 - It runs about three times a day on a rolling window of 24 hours, and compares it with the same hours of earlier days
   and with weekly patterns.
 - A service needs ten days of history.
-- An alert is sent when the impact reaches the subscription's threshold. AWS's default is $100 and 40 %.
+- An alert is sent when the impact reaches the subscription's threshold. The customer sets it; here it is $100 and 40 %.
 - Causes are named by account, region and usage type, up to ten of them, never by resource.
 
 What AWS does not document is chosen here: the expected spend is the median of the same windows of the last four weeks
@@ -195,7 +195,7 @@ RULES: dict[str, Callable[[Panel], dict[Setting, list[Alert]]]] = {
     "imitation of AWS Cost Anomaly Detection": cost_anomaly_detection,
 }
 ON_OUR_EXPECTATION = ("fixed factor",)
-# As it comes: the one setting, and AWS's default threshold of $100 and 40 %.
+# As it comes: the one setting, and for the imitation three deviations, $100 and 40 %.
 AS_IT_COMES: dict[str, tuple[float, ...]] = {
     "fixed factor": (),
     "imitation of AWS Cost Anomaly Detection": (3.0, 100.0, 0.4),
