@@ -88,7 +88,7 @@ def _grouped(case: Case, panel: Panel, scores: Path) -> dict[Setting, list[Alert
     points, excess = stored["points"], stored["excess"]
     learned = points[:, min(WARM_UP_HOURS, case.train_hours // 2) : case.train_hours]
     levels = np.quantile(learned[np.isfinite(learned)], QUANTILES)
-    found = {}
+    found: dict[Setting, list[Alert]] = {}
     for (quantile, level), floor, gap in product(zip(QUANTILES, levels, strict=True), FLOORS_USD, GAPS_HOURS):
         flagged = (points > level) & (excess > 0)
         found[(quantile, floor, float(gap))] = grouping.group(panel, flagged, excess, floor_usd=floor, gap_hours=gap)

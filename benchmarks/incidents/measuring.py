@@ -11,12 +11,14 @@ from benchmarks.incidents.frontier import curve
 from benchmarks.incidents.score import Score, f1_interval, total
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from benchmarks.incidents.evaluation import Found
 
 BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-def measured(dev: Found, groups: dict[str, Found], as_it_comes: Choice | None = None) -> dict[str, Any]:
+def measured(dev: Found, groups: Mapping[str, Found], as_it_comes: Choice | None = None) -> dict[str, Any]:
     """Tune on `dev` (all base traffic together: one product, one setting) and return the figures of each group."""
     choices = tuned(dev, BUDGETS)
     return {
@@ -31,7 +33,7 @@ def measured(dev: Found, groups: dict[str, Found], as_it_comes: Choice | None = 
     }
 
 
-def measured_as_it_comes(choice: Choice, groups: dict[str, Found]) -> dict[str, Any]:
+def measured_as_it_comes(choice: Choice, groups: Mapping[str, Found]) -> dict[str, Any]:
     """Return the figures of each group with the setting that a detector comes with, and no budget."""
     results = {base: _result(choice, apply(choice, found)) for base, found in groups.items()}
     return {

@@ -31,6 +31,8 @@ from benchmarks.incidents.truth import Case, Incident, Ordinary
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from benchmarks.incidents.evaluation import Setting
+
 VERSION = "1.0.0"
 NAME = f"egress-incidents-{VERSION}"
 TRUTH, ALERTS = "egress-incidents-truth/1", "egress-incidents-alerts/1"
@@ -123,7 +125,7 @@ def as_json(bill: str, case: Case, alert: Alert) -> dict[str, Any]:
 
 def figures(cases: Mapping[str, Case], alerts: Mapping[str, list[Alert]]) -> dict[str, Any]:
     """Return the figures of alerts for each kind of bill."""
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[tuple[Case, dict[Setting, list[Alert]]]]] = {}
     for name, case in cases.items():
         groups.setdefault(TITLES.get(case.base, case.base), []).append((case, {(): alerts[name]}))
     return measured_as_it_comes(Choice((), float("-inf")), groups)

@@ -304,6 +304,14 @@ def test_the_fixed_factor_sees_what_is_several_times_its_habit_and_nothing_else(
     assert 700 < alerts[0].detected < 740
 
 
+@pytest.mark.parametrize(("times", "count"), [(1.0, 0), (3.5, 1)])
+def test_the_fixed_factor_measures_against_the_largest_that_was_before(times: float, count: int) -> None:
+    rising = _calm(1.0, 1)
+    rising[300:360] += 5.0
+    rising[700:760] += 5.0 * times
+    assert len(rules.fixed_factor(_panel({("AmazonEC2", "rising"): rising}))[()]) == count
+
+
 def test_the_imitation_names_the_service_and_no_resource() -> None:
     rising, calm = _calm(2.0, 1), _calm(2.0, 2)
     rising[700:790] *= 5
