@@ -47,6 +47,7 @@ OTHER_PRICE = 0.02
 FACTOR, FLOOR_USD, LASTING_HOURS, GAP_HOURS = 2.5, 5.0, 12, 72
 ENOUGH_USD, MATERIAL_USD_PER_DAY, MATERIAL_SHARE = 0.25, 0.5, 0.3
 HABIT_HOURS, RECENT_HOURS, WEEK = 840, 72, 168
+SERIES_AT_ONCE = 256
 
 RUN_EVERY_HOURS, HISTORY_DAYS, LEARNED_DAYS = 8, 10, 28
 LEAST_DEVIATION = 0.05
@@ -69,20 +70,28 @@ def _largest_ratio(panel: Panel) -> tuple[Floats, Floats]:
     rows = panel.rows
     expected = panel.matrix(rows["expected_usage_gb"].to_numpy(), 0.0)
     excess_usd = panel.usd - panel.matrix(rows["expected_cost_usd"].to_numpy(), 0.0)
-    above = panel.gb - expected
     price = panel.series["egress_class"].map(LIST_PRICES).fillna(OTHER_PRICE).to_numpy()[:, None]
+    above = panel.gb - expected
+    peers, ratio = _peers(panel, above), np.zeros_like(above)
+    for first in range(0, len(above), SERIES_AT_ONCE):
+        some = slice(first, first + SERIES_AT_ONCE)
+        ratio[some] = _ratio_of(above[some], expected[some], peers[some], price[some])
+    return ratio, excess_usd
+
+
+def _ratio_of(above: Floats, expected: Floats, peers: Floats, price: Floats) -> Floats:
     enough = ENOUGH_USD / price
-    day, three_days = np.maximum(_sum(above, 24), 0), np.maximum(_sum(above, 72), 0)
+    net_day, usual_day = _sum(above, 24), _sum(expected, 24)
+    day, three_days = np.maximum(net_day, 0), np.maximum(_sum(above, 72), 0)
     steady = np.maximum(minimum_filter1d(_sum(above, 3), 16, axis=1, origin=7), 0) / 3
-    repeated = np.maximum(np.minimum.reduce([_sum(above, 24), *(_late(_sum(above, 24), n * 24) for n in (1, 2))]), 0)
-    usual_day, peers = _sum(expected, 24), _peers(panel, day)
+    repeated = np.maximum(np.minimum.reduce([net_day, _late(net_day, 24), _late(net_day, 48)]), 0)
     ratios = [
         (three_days + enough) / (np.maximum.reduce([_habit(three_days), peers, 0.6 * usual_day]) + enough),
         (steady + enough / 24) / (np.maximum.reduce([_habit(steady), peers / 24, 0.1 * usual_day / 24]) + enough / 24),
         (repeated + enough) / (np.maximum.reduce([_habit(repeated), peers, 0.1 * usual_day]) + enough),
     ]
     material = (above > 0) & (above >= MATERIAL_SHARE * expected) & (day * price >= MATERIAL_USD_PER_DAY)
-    return np.where(material, np.maximum.reduce(ratios), 0.0), excess_usd
+    return np.where(material, np.maximum.reduce(ratios), 0.0)
 
 
 def _sum(values: Floats, hours: int) -> Floats:
@@ -105,13 +114,14 @@ def _habit(values: Floats) -> Floats:
     return _late(np.asarray(largest), RECENT_HOURS)
 
 
-def _peers(panel: Panel, day: Floats) -> Floats:
+def _peers(panel: Panel, above: Floats) -> Floats:
     """Return an eighth of the largest day of account, region and class, in the first week of a series, else 0."""
     place = panel.series.groupby(["account_id", "region", "egress_class"], sort=False).ngroup().to_numpy()
-    habit, largest = _habit(day), np.zeros((place.max() + 1, day.shape[1]))
+    habit = _habit(np.maximum(_sum(above, 24), 0))
+    largest = np.zeros((place.max() + 1, above.shape[1]))
     np.maximum.at(largest, place, habit)
-    first = np.where((panel.gb > 0).any(axis=1), (panel.gb > 0).argmax(axis=1), day.shape[1])
-    is_new = np.arange(day.shape[1]) < first[:, None] + WEEK
+    first = np.where((panel.gb > 0).any(axis=1), (panel.gb > 0).argmax(axis=1), above.shape[1])
+    is_new = np.arange(above.shape[1]) < first[:, None] + WEEK
     return np.where(is_new, 0.125 * largest[place], 0.0)
 
 
