@@ -92,6 +92,10 @@ bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation
 bench-incidents: $(VENV)/.installed-bench ## labelled incidents in generated bills: Egress Sentinel and its rivals, tuned alike
 	@$(BIN)/python -m benchmarks.incidents
 
+.PHONY: benchmark-data
+benchmark-data: $(VENV)/.installed ## build/egress-incidents-VERSION: the benchmark's labelled bills and their truth, as a data set for others
+	@$(BIN)/python -m benchmarks.incidents data $(BUILD)
+
 .PHONY: bench-speed
 bench-speed: $(VENV)/.installed ## requests, scoring and cold start against a tutorial's handler, in their quick sizes
 	@for part in serving scoring cold_start; do $(BIN)/python -m benchmarks.speed.$$part --quick || exit; done

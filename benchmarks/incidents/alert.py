@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+ALL = "*"
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -11,9 +13,10 @@ class Alert:
 
     Attributes
     ----------
-    account : str
-    regions, resources, usage_types : tuple of str
-        What it names, the most important first. An empty resource stands for lines that name none.
+    accounts, regions, resources, usage_types : tuple of str
+        The series that it names, the most important first, one of each for every series. An empty resource stands for
+        lines that name none. `*` stands for all of them: an alert about a level above the resource names the resource
+        `*`, and perhaps the region or the account.
     start, end : int
         First and last hour that it speaks of, inclusive, counted from the start of the bill.
     course : tuple of (int, float)
@@ -24,7 +27,7 @@ class Alert:
         The kind of incident that it looks like, in the truth's words; may be empty.
     """
 
-    account: str
+    accounts: tuple[str, ...]
     regions: tuple[str, ...]
     resources: tuple[str, ...]
     usage_types: tuple[str, ...]
@@ -32,6 +35,11 @@ class Alert:
     end: int
     course: tuple[tuple[int, float], ...]
     kind: str = ""
+
+    @property
+    def named(self) -> list[tuple[str, str, str, str]]:
+        """Account, region, resource and usage type of each series that it names."""
+        return list(zip(self.accounts, self.regions, self.resources, self.usage_types, strict=True))
 
     @property
     def detected(self) -> int:
@@ -48,8 +56,13 @@ class Alert:
         reached = [step for step in self.course if step[1] >= threshold]
         return replace(self, course=tuple(reached)) if reached else None
 
+    def by_step(self, hours: int) -> Alert:
+        """Return the alert as a bill of longer lines allows it: raised at the end of a line, not within."""
+        course = tuple((hour // hours * hours + hours - 1, rank) for hour, rank in self.course)
+        return replace(self, course=course)
+
 
 def above(alerts: list[Alert], threshold: float) -> list[Alert]:
     """Return the alerts that a threshold lets through, in order of detection."""
     kept = [alert for one in alerts if (alert := one.raised_at(threshold)) is not None]
-    return sorted(kept, key=lambda alert: (alert.detected, alert.account, alert.resources))
+    return sorted(kept, key=lambda alert: (alert.detected, alert.accounts, alert.resources))

@@ -137,17 +137,27 @@ def priced(bill: Bill) -> pd.DataFrame:
 def injected_usd(bill: Bill, lines: pd.DataFrame, number: int) -> Floats:
     """Return an incident's dollars by the hour: of each line's cost the share that the incident put there."""
     dollars = np.zeros(bill.hours)
-    for index, flow in enumerate(bill.flows):
-        if number in flow.injected:
-            mine = lines[lines["flow"] == index]
-            hour = mine["hour"].to_numpy()
-            np.add.at(dollars, hour, mine["cost_usd"].to_numpy() * flow.injected[number][hour] / flow.gb[hour])
+    hit = {index: flow for index, flow in enumerate(bill.flows) if number in flow.injected}
+    for index, mine in lines[lines["flow"].isin(hit)].groupby("flow"):
+        flow, hour = hit[index], mine["hour"].to_numpy()
+        np.add.at(dollars, hour, mine["cost_usd"].to_numpy() * flow.injected[number][hour] / flow.gb[hour])
     return dollars
 
 
-def write_exports(bill: Bill, lines: pd.DataFrame, folder: Path, kind: str) -> list[Path]:
-    """Write "legacy CUR" or "CUR 2.0" in parquet, a file for each billing month; the last month has no invoice yet."""
-    table = _columns(bill, pd.concat([lines, _adjusted(bill)], ignore_index=True))
+def by_day(lines: pd.DataFrame) -> pd.DataFrame:
+    """Return priced lines summed to days: `hour` is the first one of the day."""
+    day = lines.assign(hour=lines["hour"] // 24 * 24)
+    return day.groupby(["hour", "flow", "tier", "rate"], as_index=False)[["gb", "cost_usd"]].sum()
+
+
+def write_exports(bill: Bill, lines: pd.DataFrame, folder: Path, kind: str, step_hours: int = 1) -> list[Path]:
+    """Write "legacy CUR" or "CUR 2.0" in parquet, a file for each billing month; the last month has no invoice yet.
+
+    A line covers `step_hours`.
+    """
+    adjusted = _adjusted(bill)
+    adjusted["hour"] = adjusted["hour"] // step_hours * step_hours
+    table = _columns(bill, pd.concat([lines, adjusted], ignore_index=True), step_hours)
     months = bill.months()[table.pop("hour").to_numpy()]
     files = []
     for month in np.unique(months):
@@ -172,7 +182,7 @@ def _adjusted(bill: Bill) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["hour", "flow", "tier", "gb", "rate", "cost_usd", "kind"])
 
 
-def _columns(bill: Bill, lines: pd.DataFrame) -> pd.DataFrame:
+def _columns(bill: Bill, lines: pd.DataFrame, step_hours: int) -> pd.DataFrame:
     flows = bill.flows
     start = pd.Series(pd.date_range(bill.start, periods=bill.hours + 1, freq="h").astype("datetime64[ms, UTC]"))
     hour, flow = lines["hour"].to_numpy(dtype=np.int64), lines["flow"].to_numpy(dtype=np.int64)
@@ -186,12 +196,12 @@ def _columns(bill: Bill, lines: pd.DataFrame) -> pd.DataFrame:
         {
             "hour": hour,
             "identity_line_item_id": np.array([f"flow{n:05d}-" for n in range(len(flows))], dtype=object)[flow] + tier,
-            "identity_time_interval": text[hour] + "/" + text[hour + 1],
+            "identity_time_interval": text[hour] + "/" + text[hour + step_hours],
             "bill_payer_account_id": bill.payer,
             "line_item_usage_account_id": of_flow("account"),
             "line_item_line_item_type": lines["kind"].fillna("Usage").to_numpy(dtype=object),
             "line_item_usage_start_date": start.iloc[hour].to_numpy(),
-            "line_item_usage_end_date": start.iloc[hour + 1].to_numpy(),
+            "line_item_usage_end_date": start.iloc[hour + step_hours].to_numpy(),
             "line_item_product_code": of_flow("product"),
             "line_item_usage_type": of_flow("usage_type"),
             "line_item_operation": of_flow("operation"),

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.incidents import real, traffic
-from benchmarks.incidents.bill import priced, write_exports
+from benchmarks.incidents.bill import by_day, priced, write_exports
 from benchmarks.incidents.injection import KINDS, Scene, inject, truth
 from benchmarks.incidents.ordinary import add_ordinary, finish_bill, what_goes_on
 from benchmarks.incidents.truth import Case
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,18 @@ def real_case(seed: int, folder: Path, real_bills: Path) -> Case:
     return _kept(folder / f"real-{seed}-{_source()}", lambda home: _from_real(seed, home, real_bills))
 
 
+def daily_case(seed: int, folder: Path) -> Case:
+    """Return the generated case of a seed as a bill with a line for each day: the same traffic and the same truth."""
+    return _kept(folder / f"daily-{seed}-{_source()}", lambda home: _generate(seed, home, "daily", 24))
+
+
+def daily_real_case(seed: int, folder: Path, real_bills: Path) -> Case:
+    """Return the real case of a seed as a bill with a line for each day."""
+    return _kept(
+        folder / f"daily-real-{seed}-{_source()}", lambda home: _from_real(seed, home, real_bills, "daily-real", 24)
+    )
+
+
 def _source() -> str:
     """Return a hash of the generator: a case is kept for as long as what made it is the same."""
     digest = hashlib.sha256()
@@ -62,28 +74,40 @@ def _kept(home: Path, make: Callable[[Path], Case]) -> Case:
     return case if isinstance(case, Case) else _kept(home, make)
 
 
-def _generate(seed: int, home: Path) -> Case:
+def _generate(seed: int, home: Path, base: str = "generated", step_hours: int = 1) -> Case:
     bill, rng, _ = traffic.new_bill(seed)
     scene = Scene(bill, rng, traffic.TRAINING_DAYS * 24)
-    return _finished("generated", seed, scene, home, list(KINDS))
+    return _finished(base, seed, scene, home, list(KINDS), step_hours=step_hours)
 
 
-def _from_real(seed: int, home: Path, real_bills: Path) -> Case:
+def _from_real(seed: int, home: Path, real_bills: Path, base: str = "real", step_hours: int = 1) -> Case:
     bill, rng = real.real_bill(real.read_series(real_bills), seed)
     scene = Scene(bill, rng, real.TRAINING_DAYS * 24)
     # Two accounts and four weeks: as many incidents as in the generated bills would leave no quiet day.
     kinds = [str(kind) for kind in rng.choice(list(KINDS), REAL_INCIDENTS, replace=False)]
-    return _finished("real", seed, scene, home, kinds)
+    return _finished(base, seed, scene, home, kinds, step_hours=step_hours)
 
 
-def _finished(base: str, seed: int, scene: Scene, home: Path, kinds: list[str]) -> Case:
-    """Inject incidents and hard negatives into a scene's bill, price it and write it."""
+def _finished(
+    base: str,
+    seed: int,
+    scene: Scene,
+    home: Path,
+    kinds: list[str],
+    *,
+    placed: Sequence[tuple[str, str]] = (),
+    step_hours: int = 1,
+) -> Case:
+    """Inject incidents and hard negatives into a scene's bill, price it and write it.
+
+    `placed` are kind and size of incidents that are in the bill already, numbered from 1.
+    """
     bill = scene.bill
     # Each stage draws from its own stream, so that a bill without its incidents is the same bill for the rest.
     scene.rng, for_incidents, for_the_end = scene.rng.spawn(3)
     ordinary = add_ordinary(scene)
     scene.rng = for_incidents
-    placed: list[tuple[str, str]] = []
+    placed = list(placed)
     for kind in scene.rng.permutation(kinds):
         size = str(scene.rng.choice(list(SIZE_SHARES), p=list(SIZE_SHARES.values())))
         try:
@@ -94,7 +118,8 @@ def _finished(base: str, seed: int, scene: Scene, home: Path, kinds: list[str]) 
     scene.rng = for_the_end
     ordinary += [*finish_bill(scene), *what_goes_on(scene)]
     lines = priced(bill)
-    files = write_exports(bill, lines, home, EXPORTS[seed % len(EXPORTS)])
+    written = by_day(lines) if step_hours == 24 else lines
+    files = write_exports(bill, written, home, EXPORTS[seed % len(EXPORTS)], step_hours)
     incidents = [truth(scene, lines, number, kind, size) for number, (kind, size) in enumerate(placed, start=1)]
     return Case(
         name=f"{base} {seed}",
@@ -103,9 +128,10 @@ def _finished(base: str, seed: int, scene: Scene, home: Path, kinds: list[str]) 
         hours=bill.hours,
         train_hours=scene.train_hours,
         accounts=tuple(sorted({flow.account for flow in bill.flows})),
-        arrival=_arrival(bill, scene.rng),
+        arrival=_arrival(bill, scene.rng)[np.arange(bill.hours) // step_hours * step_hours + step_hours - 1],
         incidents=tuple(incidents),
         ordinary=tuple(ordinary),
+        step_hours=step_hours,
     )
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.incidents import grouping
 from benchmarks.incidents.alert import above
-from benchmarks.incidents.detectors import ours, rivals
+from benchmarks.incidents.detectors import ours, rivals, rules
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import Score, score, total
 
@@ -33,23 +33,6 @@ if TYPE_CHECKING:
     Setting = tuple[float, ...]
     Found = Sequence[tuple[Case, dict[Setting, list[Alert]]]]
 
-OURS = "Egress Sentinel"
-NO_FOREST = "ours, no forest"
-NO_HABIT = "ours, no habit"
-OWN: dict[str, dict[str, Any]] = {
-    OURS: {},
-    NO_FOREST: {"forest": False},
-    # The forest at its own threshold decides alone; floors in dollars and percent stay.
-    NO_HABIT: {"policy": {"min_times_usual_excess": 0, "max_p_value": 0.01}},
-}
-DETECTORS = (*OWN, *rivals.RIVALS)
-BUDGET = 2.0  # false alerts an account and month
-QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
-FLOORS_USD = (1.0, 5.0, 15.0)
-GAPS_HOURS = (24, 72)
-RANK_STEPS = 40
-WARM_UP_HOURS = 14 * 24  # before that a rival that looks back has seen too little for its scores to count
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -59,12 +42,36 @@ class Choice:
     threshold: float
 
 
+OURS = "Egress Sentinel"
+NO_FOREST = "ours, no forest"
+NO_HABIT = "ours, no habit"
+OWN: dict[str, dict[str, Any]] = {
+    OURS: {},
+    NO_FOREST: {"forest": False},
+    # The forest at its own threshold decides alone; floors in dollars and percent stay.
+    NO_HABIT: {"policy": {"min_times_usual_excess": 0, "max_p_value": 0.01}},
+}
+DETECTORS = (*OWN, *rules.RULES, *rivals.RIVALS)
+# What a detector does as it comes, without a budget; those that have no such setting are tuned alone.
+AS_IT_COMES: dict[str, Choice] = {
+    name: Choice(setting, float("-inf")) for name, setting in {**dict.fromkeys(OWN, ()), **rules.AS_IT_COMES}.items()
+}
+BUDGET = 2.0  # false alerts an account and month
+QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
+FLOORS_USD = (1.0, 5.0, 15.0)
+GAPS_HOURS = (24, 72)
+RANK_STEPS = 40
+WARM_UP_HOURS = 14 * 24  # before that a rival that looks back has seen too little for its scores to count
+
+
 def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, list[Alert]]:
     """Return a detector's alerts on a case for each of its settings."""
     if detector in OWN:
         return {(): ours.alerts(case, cache, **OWN[detector])}
     features = ours.features_of(case, cache)
     panel = panel_of(case, features)
+    if detector in rules.RULES:
+        return _kept_alerts(detector, panel, features, cache)
     scores = _kept_scores(detector, panel, features, cache)
     source = (
         scores.name.encode() + Path(grouping.__file__).read_bytes() + repr((QUANTILES, FLOORS_USD, GAPS_HOURS)).encode()
@@ -79,12 +86,23 @@ def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, l
 def _grouped(case: Case, panel: Panel, scores: Path) -> dict[Setting, list[Alert]]:
     stored = np.load(scores)
     points, excess = stored["points"], stored["excess"]
-    learned = points[:, WARM_UP_HOURS : case.train_hours]
+    learned = points[:, min(WARM_UP_HOURS, case.train_hours // 2) : case.train_hours]
     levels = np.quantile(learned[np.isfinite(learned)], QUANTILES)
-    found = {}
+    found: dict[Setting, list[Alert]] = {}
     for (quantile, level), floor, gap in product(zip(QUANTILES, levels, strict=True), FLOORS_USD, GAPS_HOURS):
         flagged = (points > level) & (excess > 0)
         found[(quantile, floor, float(gap))] = grouping.group(panel, flagged, excess, floor_usd=floor, gap_hours=gap)
+    return found
+
+
+def _kept_alerts(detector: str, panel: Panel, features: Path, cache: Path) -> dict[Setting, list[Alert]]:
+    seen = features.name.encode() if detector in rules.ON_OUR_EXPECTATION else panel.usd.tobytes()
+    code = Path(rules.__file__).read_bytes() + Path(grouping.__file__).read_bytes()
+    source = code + detector.encode() + panel.train_hours.to_bytes(4, "big") + seen
+    kept = cache / f"rule-{hashlib.sha256(source).hexdigest()[:16]}.pickle"
+    if not kept.exists():
+        _write(kept, lambda file: pickle.dump(rules.RULES[detector](panel), file))
+    found: dict[Setting, list[Alert]] = pickle.loads(kept.read_bytes())  # noqa: S301 - our own file
     return found
 
 

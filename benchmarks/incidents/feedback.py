@@ -23,6 +23,7 @@ from statistics import mean, pstdev
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.incidents import recurring
+from benchmarks.incidents.bills import REAL_BILLS
 from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import in_process, ours
 from benchmarks.incidents.recurring import recurring_case
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from benchmarks.incidents.truth import Case
 
 BILLS = ("recurring", "generated", "real")
-REAL_BILLS = Path(__file__).resolve().parents[3] / "shared" / "data" / "cur_legacy"
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _from(alert: Alert, hour: int) -> Alert:
 def main() -> int:
     """Print a line for each bill and the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.incidents.feedback", description="With feedback.")
-    parser.add_argument("--seeds", choices=sorted(SEEDS), default="reported")
+    parser.add_argument("--seeds", choices=sorted(SEEDS), default="check")
     parser.add_argument("--cases", type=int, help="take that many seeds of each kind only")
     parser.add_argument("--bills", nargs="+", choices=BILLS, default=list(BILLS), help="which kinds")
     parser.add_argument("--real", type=Path, default=REAL_BILLS, help="a folder with a legacy CUR in parquet")

@@ -42,7 +42,13 @@ class _Group:
 
 
 def group(
-    panel: Panel, flagged: NDArray[np.bool_], excess_usd: Floats, *, floor_usd: float, gap_hours: int
+    panel: Panel,
+    flagged: NDArray[np.bool_],
+    excess_usd: Floats,
+    *,
+    floor_usd: float,
+    gap_hours: int,
+    lasting_hours: int = 1,
 ) -> list[Alert]:
     """Turn flagged hours into alerts; the rank is the dollars so far above what was expected.
 
@@ -52,6 +58,8 @@ def group(
         Hours before the scored weeks are left out here.
     excess_usd : ndarray of shape (series, hours)
         Dollars above what the rival expects.
+    lasting_hours : int
+        With fewer flagged hours among the last 24 the dollars count in proportion.
     """
     hour, series = np.nonzero(flagged[:, panel.train_hours :].T)
     hour = hour + panel.train_hours
@@ -70,7 +78,7 @@ def group(
         while window[0][0] <= h - 24:
             window.popleft()
         gathered = sum(part for _, part in window)
-        if gathered < floor_usd:
+        if gathered * min(len(window) / lasting_hours, 1.0) < floor_usd:
             continue
         place = panel.names[s][:2]
         near = [one for one in lately.get(place, []) if h - one.detected <= SIBLING_HOURS]
@@ -88,7 +96,7 @@ def _alert(panel: Panel, found: _Group) -> Alert:
     order = sorted(found.usd_by_series, key=lambda s: -found.usd_by_series[s])
     accounts, regions, resources, usage_types = zip(*(panel.names[s] for s in order), strict=True)
     return Alert(
-        account=accounts[0],
+        accounts=accounts,
         regions=regions,
         resources=resources,
         usage_types=usage_types,

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from benchmarks.incidents.bill import Floats
 
+Sizes = dict[str, tuple[tuple[float, float], tuple[float, float]]]
 # Size to (dollars a day, multiples of what the line usually carries), each from ... to. Where both cannot hold, the
 # multiple wins upwards: an incident is never smaller than its least multiple. `faint` ones lie below every floor.
-SIZES = {
+SIZES: Sizes = {
     "large": ((150.0, 800.0), (5.0, 20.0)),
     "medium": ((40.0, 150.0), (2.0, 5.0)),
     "small": ((12.0, 40.0), (0.8, 2.0)),
@@ -34,7 +35,8 @@ class Scene:
     """Where incidents are put, and what is taken already.
 
     `used` are the ids of flows that something happens to; `busy` the hours at which something starts in an account
-    and region.
+    and region. `scale` is how much ordinary jobs carry, against those of a customer of usual size, and
+    `sizes` how large incidents are.
     """
 
     bill: Bill
@@ -42,6 +44,8 @@ class Scene:
     train_hours: int
     used: set[int] = field(default_factory=set)
     busy: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    scale: float = 1.0
+    sizes: Sizes = field(default_factory=lambda: SIZES)
 
     def normal(self, flow: Flow) -> float:
         """Return the flow's usual GB an hour: the mean of the training weeks."""
@@ -112,7 +116,7 @@ class Wish:
     def gb_an_hour(self, scene: Scene, flow: Flow, price: float | None = None) -> float:
         """Return the mean GB an hour that make the dollars, within the multiples as far as the dollars allow it."""
         rate = price or flow.list_price
-        (least_usd, _), (least, most) = SIZES[self.size]
+        (least_usd, _), (least, most) = scene.sizes[self.size]
         wanted = min(self.usd_per_day / 24 / rate, max(most * scene.normal(flow), least_usd / 24 / rate))
         return max(wanted, least * scene.normal(flow))
 
@@ -125,7 +129,7 @@ def inject(scene: Scene, kind: str, size: str, number: int) -> None:
     LookupError
         There is no line or no hour left for it.
     """
-    dollars, multiples = SIZES[size]
+    dollars, multiples = scene.sizes[size]
     rng = scene.rng
     wish = Wish(size, float(np.exp(rng.uniform(*np.log(dollars)))), float(np.exp(rng.uniform(*np.log(multiples)))))
     KINDS[kind](scene, wish, number)
@@ -242,7 +246,7 @@ def _exfiltration(scene: Scene, wish: Wish, number: int) -> None:
     rng, flow = scene.rng, _chosen(scene, wish, "DataTransfer-Out-Bytes", "AmazonEC2")
     start = scene.hour(flow.account, flow.region, lambda h: scene.weekday(h) >= 5 or scene.bill.at(h).hour < 5)
     course = np.hanning(int(rng.integers(3, 9)) + 2)[1:-1]
-    total = max(wish.usd_per_day / flow.list_price, SIZES[wish.size][1][0] * scene.normal(flow) * len(course))
+    total = max(wish.usd_per_day / flow.list_price, scene.sizes[wish.size][1][0] * scene.normal(flow) * len(course))
     flow.inject(number, scene.course(start, total * course / course.sum()))
 
 
@@ -254,7 +258,7 @@ def _slow_exfiltration(scene: Scene, wish: Wish, number: int) -> None:
     start = scene.hour(flow.account, flow.region, tail=150)
     hours = np.arange(int(rng.integers(120, 330)))
     shape = np.ones(len(hours)) if rng.random() < 0.5 else np.where((hours + start) % 24 < 8, 3.0, 0.0)
-    level = max(small.usd_per_day / 24 / flow.list_price, SIZES[wish.size][1][0] / 4 * scene.normal(flow))
+    level = max(small.usd_per_day / 24 / flow.list_price, scene.sizes[wish.size][1][0] / 4 * scene.normal(flow))
     flow.inject(number, scene.course(start, level * shape))
 
 
@@ -298,7 +302,7 @@ def truth(scene: Scene, lines: pd.DataFrame, number: int, kind: str, size: str) 
         number=number,
         kind=kind,
         size=size,
-        account=flows[0].account,
+        accounts=tuple(dict.fromkeys(flow.account for flow in flows)),
         regions=tuple(dict.fromkeys(flow.region for flow in flows)),
         resources=tuple(dict.fromkeys(flow.resource for flow in flows)),
         usage_types=tuple(dict.fromkeys(flow.usage_type for flow in flows)),

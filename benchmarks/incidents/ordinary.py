@@ -51,7 +51,7 @@ def _migration(scene: Scene) -> list[Ordinary]:
     if flow is None:
         return []
     start, long = scene.hour(flow.account, flow.region), int(scene.rng.integers(12, 40))
-    flow.gb = flow.gb + scene.course(start, np.full(long, max(8 * scene.normal(flow), 30.0)))
+    flow.gb = flow.gb + scene.course(start, np.full(long, max(8 * scene.normal(flow), 30.0 * scene.scale)))
     return [_event("planned migration", [flow], start, start + long, is_announced=True)]
 
 
@@ -61,7 +61,7 @@ def _summer_time(scene: Scene) -> list[Ordinary]:
     shaper = traffic.Shaper(scene.bill, scene.rng)
     for region in ("us-east-1", "eu-central-1"):
         account = str(scene.rng.choice(sorted({flow.account for flow in scene.bill.flows})))
-        gb = scene.rng.uniform(10, 60)
+        gb = scene.rng.uniform(10, 60) * scene.scale
         course = shaper.batch(region, gb, tuple(range(7)), int(scene.rng.integers(1, 22)), 1)
         flow = traffic.bucket(scene.bill, account, region, course, scene.rng)
         scene.used.add(id(flow))
@@ -148,7 +148,7 @@ def _month_end(scene: Scene) -> list[Ordinary]:
     moments = [scene.bill.at(hour) for hour in range(scene.bill.hours)]
     last_day = np.array([scene.bill.at(h + 24).day == 1 for h in range(scene.bill.hours)])
     working = np.array([6 <= moment.hour < 18 for moment in moments])
-    flow.gb = flow.gb + np.where(last_day & working, max(2.5 * scene.normal(flow), 4.0), 0.0)
+    flow.gb = flow.gb + np.where(last_day & working, max(2.5 * scene.normal(flow), 4.0 * scene.scale), 0.0)
     days = np.flatnonzero(last_day & working)
     starts = days[np.diff(days, prepend=-99) > 1]
     return [_event("job at the end of the month", [flow], int(at), int(at) + 12) for at in starts]

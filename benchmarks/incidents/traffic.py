@@ -10,6 +10,8 @@ import pandas as pd
 from benchmarks.incidents.bill import PREFIXES, Bill, Flow, usage_type, utc
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from benchmarks.incidents.bill import Floats
 
 DAYS, TRAINING_DAYS = 70, 35
@@ -42,9 +44,12 @@ class Shaper:
         day += rng.uniform(0, 0.3) * np.cos((local.hour.to_numpy() - rng.uniform(0, 24)) * 4 * np.pi / 24)
         week = np.where(local.day_of_week.to_numpy() >= 5, rng.uniform(0.25, 1.2), 1.0)
         weeks = np.arange(self.bill.hours) / WEEK
-        growth = np.exp(rng.normal(0.01, 0.025) * weeks)
-        level = np.maximum(day, 0.05) * week * growth * self.noise(rng.uniform(0.06, 0.3)) * self.bursts()
+        level = np.maximum(day, 0.05) * week * self.growth(weeks) * self.noise(rng.uniform(0.06, 0.3)) * self.bursts()
         return np.asarray(mean_gb * level / level.mean())
+
+    def growth(self, weeks: Floats) -> Floats:
+        """Return the growth of a line over the weeks."""
+        return np.asarray(np.exp(self.rng.normal(0.01, 0.025) * weeks))
 
     def noise(self, sigma: float) -> Floats:
         """Return correlated lognormal noise around 1, with a share that is new each hour."""
@@ -85,12 +90,18 @@ class Shaper:
         return course
 
 
-def new_bill(seed: int, days: int = DAYS) -> tuple[Bill, np.random.Generator, Shaper]:
+def new_bill(
+    seed: int,
+    days: int | None = None,
+    sizes: Sequence[float] = (),
+    shaped_by: type[Shaper] = Shaper,
+    stream: int = 20_261_125,
+) -> tuple[Bill, np.random.Generator, Shaper]:
     """Return a bill with the base traffic of its accounts, and what goes on drawing from the same seed."""
-    rng = np.random.default_rng([20_261_125, seed])
-    bill = Bill(utc(STARTS[int(rng.integers(2))]), days * 24, str(rng.integers(10**11, 10**12)))
-    shaper = Shaper(bill, rng)
-    for size in ACCOUNT_SIZES:
+    rng = np.random.default_rng([stream, seed])
+    bill = Bill(utc(STARTS[int(rng.integers(2))]), (days or DAYS) * 24, str(rng.integers(10**11, 10**12)))
+    shaper = shaped_by(bill, rng)
+    for size in sizes or ACCOUNT_SIZES:
         add_account(bill, shaper, str(rng.integers(10**11, 10**12)), size * rng.lognormal(0, 0.3))
     return bill, rng, shaper
 

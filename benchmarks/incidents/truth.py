@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 # at $0, of that many GB. Defined before any result was looked at.
 CATCHABLE_USD_PER_DAY = 5.0
 CATCHABLE_UNPRICED_GB_PER_DAY = 50.0
+# A large incident costs this much an hour over some three hours. Its clock starts in the first hour that costs as much.
+LARGE_USD_PER_HOUR, LARGE_HOURS = 20.0, 3
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,7 @@ class Incident:
         From 1, in its bill.
     kind, size : str
         Such as `hot_link` and `small`.
-    account : str
-    regions, resources, usage_types : tuple of str
+    accounts, regions, resources, usage_types : tuple of str
         All that it touched.
     start, end : int
         First and last hour with injected bytes, inclusive, counted from the start of the bill.
@@ -38,12 +39,14 @@ class Incident:
         Injected dollars and GB by the hour. A byte that is metered twice counts once in each line.
     ratio : float
         Injected GB an hour against what the same lines carried before, while it lasts; infinite for new ones.
+    also : tuple of str
+        Other kinds that are right as well: a fleet whose retries loop is also a `log_loop`.
     """
 
     number: int
     kind: str
     size: str
-    account: str
+    accounts: tuple[str, ...]
     regions: tuple[str, ...]
     resources: tuple[str, ...]
     usage_types: tuple[str, ...]
@@ -52,13 +55,21 @@ class Incident:
     usd: Floats = field(repr=False)
     gb: Floats = field(repr=False)
     ratio: float
+    also: tuple[str, ...] = ()
+
+    @property
+    def large_from(self) -> int | None:
+        """The first hour that costs what a large incident costs an hour; None where the incident is not large."""
+        if _most_in(LARGE_HOURS, self.usd) < LARGE_HOURS * LARGE_USD_PER_HOUR:
+            return None
+        return int(np.argmax(self.usd >= LARGE_USD_PER_HOUR))
 
     @property
     def catchable(self) -> bool:
         """Whether any floor that a person would set could see it."""
         if self.usd.sum() == 0:
-            return bool(_most_in_a_day(self.gb) >= CATCHABLE_UNPRICED_GB_PER_DAY)
-        return bool(_most_in_a_day(self.usd) >= CATCHABLE_USD_PER_DAY)
+            return bool(_most_in(24, self.gb) >= CATCHABLE_UNPRICED_GB_PER_DAY)
+        return bool(_most_in(24, self.usd) >= CATCHABLE_USD_PER_DAY)
 
     @property
     def half_done(self) -> int:
@@ -67,9 +78,9 @@ class Incident:
         return int(np.searchsorted(damage, damage[-1] / 2))
 
 
-def _most_in_a_day(course: Floats) -> float:
+def _most_in(hours: int, course: Floats) -> float:
     total = np.concatenate([[0.0], np.cumsum(course)])
-    return float((total[24:] - total[:-24]).max())
+    return float((total[hours:] - total[:-hours]).max())
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,8 @@ class Case:
     """A bill as a detector gets it, and the truth that it does not get.
 
     `arrival` says of each hour, when the export that holds it was delivered: hours from the start of the bill, int64
-    of shape (hours,). `planned` is the calendar that every detector may read.
+    of shape (hours,). `planned` is the calendar that every detector may read. `step_hours` is how many hours a line of
+    the bill covers: 24 in a bill of days.
     """
 
     name: str
@@ -102,6 +114,7 @@ class Case:
     arrival: np.ndarray
     incidents: tuple[Incident, ...]
     ordinary: tuple[Ordinary, ...]
+    step_hours: int = 1
 
     @property
     def base(self) -> str:

@@ -52,23 +52,24 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     """
     exports, opened = open_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
+    # Spark reads when rows are asked for, which may be late in here.
     with naming_faults(engine, exports):
         engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
         foreign = foreign_currencies(engine)
         _make_read_lines(engine, _make_usage_types(engine), foreign)
-    granularity = find_granularity(engine, exports, KEPT)
-    notes = find_replaced(engine, [export.path for export in exports], granularity, KEPT)
-    _make_egress_lines(engine, granularity, foreign)
-    return exports, [
-        *opened,
-        *_other_providers(engine),
-        *_described(engine),
-        *notes,
-        *notes_on_left_out(engine, exports, foreign),
-        *_unclassified(engine),
-        *_without_resources(engine),
-    ]
+        granularity = find_granularity(engine, exports, KEPT)
+        replaced = find_replaced(engine, [export.path for export in exports], granularity, KEPT)
+        _make_egress_lines(engine, granularity, foreign)
+        return exports, [
+            *opened,
+            *_other_providers(engine),
+            *_described(engine),
+            *replaced,
+            *notes_on_left_out(engine, exports, foreign),
+            *_unclassified(engine),
+            *_without_resources(engine),
+        ]
 
 
 def _make_line_groups(engine: Engine) -> None:

@@ -15,11 +15,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.incidents import cases, feedback, frontier, real, report, traffic
-from benchmarks.incidents.__main__ import measured
 from benchmarks.incidents.alert import Alert, above
 from benchmarks.incidents.cases import generated_case, real_case
 from benchmarks.incidents.detectors import ours, rivals
 from benchmarks.incidents.evaluation import NO_FOREST, NO_HABIT, OURS, WARM_UP_HOURS, alerts_by_setting, apply, tuned
+from benchmarks.incidents.measuring import measured
 from benchmarks.incidents.panel import panel_of
 from benchmarks.incidents.score import explain, score, total
 from benchmarks.incidents.truth import Case, Incident, Ordinary
@@ -100,7 +100,7 @@ def _incident(number: int, start: int, usd_an_hour: float, resource: str) -> Inc
     usd = np.zeros(1000)
     usd[start : start + 20] = usd_an_hour
     return Incident(
-        number, "hot_link", "small", "1", ("eu-west-1",), (resource,), ("X",), start, start + 19, usd, usd * 10, 2.0
+        number, "hot_link", "small", ("1",), ("eu-west-1",), (resource,), ("X",), start, start + 19, usd, usd * 10, 2.0
     )
 
 
@@ -121,7 +121,9 @@ CASE = Case(
 
 
 def _alert(hour: int, *resources: str, rank: float = 1.0) -> Alert:
-    return Alert("1", ("eu-west-1",), resources, ("X",), hour, hour, ((hour, rank),), "hot_link")
+    count = len(resources)
+    places = ("1",) * count, ("eu-west-1",) * count
+    return Alert(*places, resources, ("X",) * count, hour, hour, ((hour, rank),), "hot_link")
 
 
 PERFECT = [_alert(300, "a"), _alert(502, "b")]
@@ -149,7 +151,7 @@ def test_silence_scores_nothing() -> None:
         (_alert(305, "a"), "repeat"),
         (_alert(299, "a"), "nothing"),  # told before it was there: not about it
         (_alert(320 + 25, "a"), "nothing"),
-        (replace(_alert(305, "a"), account="2"), "nothing"),
+        (replace(_alert(305, "a"), accounts=("2",)), "nothing"),
         (replace(_alert(305, "a"), regions=("us-east-1",)), "nothing"),
     ],
 )

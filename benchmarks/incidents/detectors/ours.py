@@ -111,7 +111,7 @@ def alert_of(case: Case, record: Mapping[str, Any]) -> Alert:
         course.append((hour, best))
     named = record["contributors"]
     return Alert(
-        account=record["account_id"],
+        accounts=tuple(row.get("account_id", record["account_id"]) for row in named),
         regions=tuple(row["region"] for row in named),
         resources=tuple(row["resource_id"] for row in named),
         usage_types=tuple(row["usage_type"] for row in named),

@@ -91,4 +91,5 @@ def open_exports(arguments: Sequence[str], reporter: Reporter) -> Iterator[Expor
         try:
             yield Exports([s3.add(text) if text.startswith(SCHEME) else text for text in arguments], s3)
         except (BadInputError, UserError) as error:
-            raise type(error)(s3.shown(str(error))) from error
+            error.args = (s3.shown(str(error)),)
+            raise
