@@ -63,6 +63,7 @@ def test_truth_and_alerts_hold_to_their_schemas(dataset: Path, cases: dict[str, 
     truth = json.loads((dataset / "truth.schema.json").read_text())
     for name in cases:
         jsonschema.validate(json.loads((dataset / name / "truth.json").read_text()), truth)
+    assert f"version {publishing.VERSION}" in (dataset / "README.md").read_text()
     alerts = json.loads((dataset / "alerts.schema.json").read_text())
     jsonschema.validate(json.loads(_written(tmp_path / "alerts.json", cases).read_text()), alerts)
 
