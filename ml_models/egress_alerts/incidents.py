@@ -9,7 +9,7 @@ any three days of the five weeks before were, and than 0.6 of a usual day; or th
 by more than ever. What a series has done before is its habit and no incident; a job that runs for some hours now and
 then has large days by habit, and nothing steady. Days, since an ordinary burst is over within hours and an incident
 goes on: what is many times the usual is seen in its first hours all the same. More dollars need fewer hours: where an
-hour costs $20 more than expected, its last three hours decide as well, by three times.
+hour costs $20 more than expected, its last three hours decide as well, by five times.
 
 It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or, where the
 bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 GATHERING_HOURS = 24
 # With so many dollars above expected in an hour, the last three hours decide as well.
-_LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 3.0
+_LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 5.0
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
 

@@ -118,11 +118,11 @@ def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() ->
 @pytest.mark.parametrize(
     ("usd", "excess", "usual", "is_daily", "is_found"),
     [
-        (20.0, 9.0, 3.0, False, True),
-        (20.0, 8.9, 3.0, False, False),
-        (19.9, 9.0, 3.0, False, False),
+        (20.0, 15.0, 3.0, False, True),
+        (20.0, 14.9, 3.0, False, False),
+        (19.9, 15.0, 3.0, False, False),
         # An hour of a daily bill is a 24th of its day and tells nothing of three hours.
-        (20.0, 9.0, 3.0, True, False),
+        (20.0, 15.0, 3.0, True, False),
         # Rows that an earlier version scored have neither measure.
         (20.0, 0.0, 0.0, False, False),
     ],
