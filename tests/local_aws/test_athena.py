@@ -29,16 +29,19 @@ COLUMNS = {
     **dict.fromkeys(
         [
             "bill_invoice_id",
+            "line_item_currency_code",
             "line_item_line_item_type",
             "line_item_operation",
             "line_item_product_code",
             "line_item_resource_id",
             "line_item_usage_account_id",
             "line_item_usage_type",
+            "product_product_family",
             "product_region_code",
         ],
         "string",
     ),
+    "line_item_net_unblended_cost": "double",
     "line_item_unblended_cost": "double",
     "line_item_usage_amount": "double",
 }
