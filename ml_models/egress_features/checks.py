@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from egress_features.engines import Engine
     from egress_features.sources import Export
 
-GRANULARITY = "granularity: "
+# What a line of another granularity than the bill's is called.
+OTHER_LINES = {
+    "hour": "hourly lines",
+    "day": "daily lines",
+    "longer": "lines of more than a day",
+    "no time": "lines without a time",
+}
 _DOLLARS, _NO_TIME = "USD", "no time"
 
 
@@ -179,12 +185,11 @@ def notes_on_left_out(engine: Engine, exports: Sequence[Export], foreign: Sequen
 
 
 def _left_out(engine: Engine, why: str, lines: str, export: Export, hours: int | None) -> str:
-    line_item_type, _, granularity = why.partition(GRANULARITY)
     if "Discount" in why:
         return f"{lines} left out as {why}: the dollars of alerts are before this discount"
-    if line_item_type:
+    if why not in OTHER_LINES.values():
         return f"{lines} left out as {why}, which moves dollars without moving bytes"
-    if granularity == _NO_TIME:
+    if why == OTHER_LINES[_NO_TIME]:
         return f"{lines} left out without a time of usage: {first_without_time(engine, export)}"
     return f"{lines} left out (a span of {hours} hours, unlike the rest of the bill); the first is in {export.path}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egress_features.charge_descriptions import usage_type_of
-from egress_features.checks import find_granularity, foreign_currencies, in_dollars, notes_on_left_out
+from egress_features.checks import OTHER_LINES, find_granularity, foreign_currencies, in_dollars, notes_on_left_out
 from egress_features.restatement import find_replaced
 from egress_features.sources import NO_LINE_ITEMS, open_exports
 from egress_features.sources.faults import naming_faults
@@ -179,8 +179,11 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str], foreign: Sequen
 
 
 def _make_egress_lines(engine: Engine, granularity: str, foreign: Sequence[str]) -> None:
+    others = " ".join(
+        f"WHEN granularity = '{name}' THEN '{text}'" for name, text in OTHER_LINES.items() if name != granularity
+    )
     why = f"""CASE WHEN line_item_type NOT IN ({KEPT}) THEN COALESCE(NULLIF(line_item_type, ''), '(no type)')
-      WHEN granularity <> '{granularity}' THEN 'granularity: ' || granularity ELSE '' END"""
+      {others} ELSE '' END"""
     for view, source, more in (
         ("egress_lines", "read_lines", f", {why} AS left_out"),
         ("counted_groups", "line_groups", ""),

@@ -124,7 +124,7 @@ def _parts(engine: Engine) -> dict[tuple[int, str, str], Part]:
           SELECT l.file_number, CASE WHEN l.provider <> 'AWS' THEN 'other_providers'
             WHEN l.currency NOT IN ('', 'USD') THEN 'left_out' WHEN t.charge = 'free' THEN 'free'
             ELSE 'not_transfer' END, CASE WHEN l.provider = 'AWS' AND l.currency NOT IN ('', 'USD')
-            THEN 'currency: ' || l.currency ELSE '' END, l.lines, l.cost_usd
+            THEN 'lines in ' || l.currency ELSE '' END, l.lines, l.cost_usd
           FROM counted_groups AS l
           LEFT JOIN usage_types AS t ON {same_kind_sql("t", "l")} AND l.provider = 'AWS'
           WHERE l.provider <> 'AWS' OR l.currency NOT IN ('', 'USD') OR t.charge IS NULL

@@ -93,16 +93,16 @@ def test_a_charged_line_of_an_unknown_kind_is_watched_and_named(tmp_path: Path) 
     [
         (
             {"usage_end_date": START + timedelta(hours=720)},
-            "granularity: longer",
+            "lines of more than a day",
             "1 data-transfer line ($7.50) is left out (a span of 720 hours, unlike the rest of the bill)",
         ),
-        ({"usage_end_date": START + timedelta(hours=24)}, "granularity: day", "a span of 24 hours"),
+        ({"usage_end_date": START + timedelta(hours=24)}, "daily lines", "a span of 24 hours"),
         (
             {"usage_start_date": None},
-            "granularity: no time",
+            "lines without a time",
             "without a time of usage: line_item_usage_start_date is empty in row 241 of",
         ),
-        ({"currency_code": "INR"}, "currency: INR", "1 line in INR (7.50 INR), because the bill is in USD"),
+        ({"currency_code": "INR"}, "lines in INR", "1 line in INR (7.50 INR), because the bill is in USD"),
         ({"line_item_type": "EdpDiscount"}, "EdpDiscount", "the dollars of alerts are before this discount"),
         ({"line_item_type": "Refund"}, "Refund", "left out as Refund, which moves dollars without moving bytes"),
     ],

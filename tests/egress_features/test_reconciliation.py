@@ -143,13 +143,13 @@ def test_every_dollar_of_any_bill_goes_one_known_way(
     for usd, usage_type, kind, span, currency in rows:
         charged = USAGE_TYPES[usage_type]
         if currency != "USD":
-            ways["currency: INR"] += usd
+            ways["lines in INR"] += usd
         elif charged == "not_transfer" or (charged == "unclassified" and usd == 0):
             ways["not_transfer"] += usd
         elif kind != "Usage":
             ways[kind or "(no type)"] += usd
         elif span != "hour":
-            ways[f"granularity: {span}"] += usd
+            ways[{"day": "daily lines", "longer": "lines of more than a day"}[span]] += usd
         else:
             ways[charged] += usd
     found = {reason: part.cost_usd for reason, part in file.left_out.items()}
