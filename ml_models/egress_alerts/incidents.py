@@ -1,22 +1,23 @@
-"""From anomalous hours to incidents. Pure, and causal by hour.
+"""Finds incidents in anomalous hours. Pure, and causal by hour.
 
-What is decided at an hour depends on that hour and those before it alone, so that hours may arrive one by one, by the
-day or all at once: the incidents are the same.
+A decision at an hour depends only on that hour and earlier ones. Hours may arrive one by one, by the day or all at
+once, and give the same incidents.
 
-An hour of a series counts when it is unusual to the model, is above what was expected by the floor in percent, *and*
-its series does what it has not done before, by a factor: the last three days are further above what was expected than
-any three days of the five weeks before were, and than 0.6 of a usual day; or the last 18 hours are steadily above it,
-by more than ever. What a series has done before is its habit and no incident; a job that runs for some hours now and
-then has large days by habit, and nothing steady. Days, since an ordinary burst is over within hours and an incident
-goes on: what is many times the usual is seen in its first hours all the same. More dollars need fewer hours: where an
-hour costs $20 more than expected, its last three hours decide as well, by five times.
+An hour of a series counts when all of this is true:
 
-It opens an incident when the series' counting hours of the last 24 hours add up to the floor in dollars; or, where the
-bill prices all of them at $0 (free tiers hide true spikes), to the floor in GB. The floors are for what goes on: with
-fewer than 12 counting hours (`lasting_hours`) they are higher in proportion: an hour alone needs twelve times as much.
-The unusual hours of these 24 that did not count yet become part of it, since that is where it began.
+- The model finds it unusual.
+- It is above expected by the floor in percent.
+- It exceeds the habit of its series by a factor. Habit is what the series did in the five weeks before. One of these is
+  enough: the excess of the last three days, compared with any three days and with 0.6 of an expected day; the steady
+  excess of the last 18 hours; or, where the hour costs $20 more than expected, the excess of the last three hours, by
+  five times. A job that runs for some hours now and then has large days by habit, but no steady excess.
 
-The hours of a daily bill are decided on together when their day is over, so that incidents begin and end with a day.
+A series opens an incident when its counting hours of the last 24 hours reach the floor in dollars, or the floor in GB
+if the bill prices all of them at $0 (free tiers hide true spikes). The floors are for lasting incidents: below 12
+counting hours (`lasting_hours`) they rise in proportion, and a single hour needs twelve times as much. Unusual hours of
+these 24 that did not count yet become part of the incident, because it began there.
+
+The hours of a daily bill are decided together when their day is over, so that incidents begin and end with a day.
 """
 
 from __future__ import annotations
@@ -41,11 +42,9 @@ MAX_SERIES_HOURS = 4000
 class Hour(NamedTuple):
     """One anomalous hour of a series; amounts are rounded to 6 decimals.
 
-    `three_day_excess_gb` is what its last 72 hours were above what was expected, `usual_three_day_excess_gb` the most
-    that any 72 hours of the five weeks before were, or 0.6 of what is expected of 24 hours; `steady_excess_gb` the GB
-    an hour by which every 3 hours of its last 18 were above what was expected at least, `usual_steady_excess_gb` the
-    most of that in the five weeks before; `three_hour_excess_gb` what its last 3 hours were above what was expected,
-    `usual_three_hour_excess_gb` the most that any 3 hours of the five weeks before were, or 0.6 of what is expected.
+    `three_day_excess_gb` is the excess of its last 72 hours, `steady_excess_gb` the least hourly excess of any 3 of its
+    last 18 hours, and `three_hour_excess_gb` the excess of its last 3 hours. Each `usual_...` is the largest of the
+    same in the five weeks before, or a share of the expected GB where that is more.
     """
 
     hour: int

@@ -47,9 +47,9 @@ def foreign_currencies(engine: Engine) -> list[str]:
     return sorted(name for name, _ in foreign)
 
 
-def in_dollars(table: str, foreign: Sequence[str]) -> str:
-    """Return the SQL condition, if one is needed, that leaves the lines in other currencies out."""
-    return f" AND {table}.currency IN ('', '{_DOLLARS}')" if foreign else ""
+def in_dollars_sql(table: str) -> str:
+    """Return the SQL condition that a line is in US dollars, or does not name its currency."""
+    return f"{table}.currency IN ('', '{_DOLLARS}')"
 
 
 def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
@@ -205,8 +205,8 @@ def _in_other_currencies(engine: Engine, foreign: Sequence[str]) -> list[str]:
     if not foreign:
         return []
     rows = engine.rows(
-        "SELECT currency, SUM(lines), CAST(SUM(cost_usd) AS DOUBLE) FROM line_groups "
-        f"WHERE provider = 'AWS' AND currency NOT IN ('', '{_DOLLARS}') GROUP BY currency ORDER BY currency"
+        "SELECT g.currency, SUM(g.lines), CAST(SUM(g.cost_usd) AS DOUBLE) FROM counted_groups AS g "
+        f"WHERE g.provider = 'AWS' AND NOT {in_dollars_sql('g')} GROUP BY g.currency ORDER BY g.currency"
     )
     return [
         f"left out: {int(count):,} line{'s' if count > 1 else ''} in {currency} ({cost:,.2f} {currency}), because the "

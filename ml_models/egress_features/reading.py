@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egress_features.charge_descriptions import usage_type_of
-from egress_features.checks import OTHER_LINES, find_granularity, foreign_currencies, in_dollars, notes_on_left_out
+from egress_features.checks import OTHER_LINES, find_granularity, foreign_currencies, in_dollars_sql, notes_on_left_out
 from egress_features.restatement import find_replaced
-from egress_features.sources import NO_LINE_ITEMS, open_exports
+from egress_features.sources import NO_LINE_ITEMS, read_exports
 from egress_features.sources.faults import naming_faults
 from egress_features.sources.line_items import KIND, month_sql, same_kind_sql
 from egress_features.usage_types import LOOKS_LIKE_TRANSFER, UNCLASSIFIED, classify, rule_of, split_prefix, unclassified
@@ -50,17 +50,17 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
         No export, mostly another currency or granularity, or a billing period of which two deliveries contradict each
         other.
     """
-    exports, opened = open_exports(paths)
+    exports, opened = read_exports(paths)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     # Spark reads when rows are asked for, which may be late in here.
     with naming_faults(engine, exports):
         engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
         foreign = foreign_currencies(engine)
-        _make_read_lines(engine, _make_usage_types(engine), foreign)
+        _make_read_lines(engine, _make_usage_types(engine), has_foreign=bool(foreign))
         granularity = find_granularity(engine, exports, KEPT)
         replaced = find_replaced(engine, [export.path for export in exports], granularity, KEPT)
-        _make_egress_lines(engine, granularity, foreign)
+        _make_egress_lines(engine, granularity)
         return exports, [
             *opened,
             *_other_providers(engine),
@@ -127,7 +127,7 @@ def _meaning(
     """Return the usage type to show, region, class and charge of a kind of line; None for what is no data transfer."""
     shown = usage_type or usage_type_of(charge_description)
     rule = rule_of(shown, service, operation)
-    if rule is not None and not rule.egress_class:
+    if rule is not None and rule.charge == "other":
         return None
     meaning = classify(shown, service, operation)
     charge = "unknown" if meaning is None else str(meaning.charge)
@@ -147,7 +147,7 @@ def _region(meaning: UsageType, usage_type: str, region_id: str) -> str:
     return region_id if region_id and is_unsaid and not is_edge else meaning.region
 
 
-def _make_read_lines(engine: Engine, usage_types: Sequence[str], foreign: Sequence[str]) -> None:
+def _make_read_lines(engine: Engine, usage_types: Sequence[str], *, has_foreign: bool) -> None:
     """Make the charged data-transfer lines of every delivery; which of them count is decided afterwards.
 
     The usage types stand in the query itself: all other columns are then read where one of them stands, no further.
@@ -158,6 +158,8 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str], foreign: Sequen
     )[0][0]
     month = month_sql("l.billing_period_start")
     hours = "DATE_DIFF('hour', l.start_utc, l.end_utc)"
+    # Most bills have one currency: then the column is not read again.
+    only_dollars = f" AND {in_dollars_sql('l')}" if has_foreign else ""
     engine.run(
         f"""
         CREATE TABLE read_lines AS
@@ -173,12 +175,12 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str], foreign: Sequen
         JOIN usage_types AS t
           ON {same_kind_sql("t", "l")}
         WHERE l.provider = 'AWS' AND l.usage_type IN ({_texts(usage_types)}) AND t.charge <> 'free'
-          AND (t.charge <> 'unknown' OR l.cost_usd <> 0){in_dollars("l", foreign)}
+          AND (t.charge <> 'unknown' OR l.cost_usd <> 0){only_dollars}
         """
     )
 
 
-def _make_egress_lines(engine: Engine, granularity: str, foreign: Sequence[str]) -> None:
+def _make_egress_lines(engine: Engine, granularity: str) -> None:
     others = " ".join(
         f"WHEN granularity = '{name}' THEN '{text}'" for name, text in OTHER_LINES.items() if name != granularity
     )
@@ -218,7 +220,7 @@ def _make_egress_lines(engine: Engine, granularity: str, foreign: Sequence[str])
             ELSE b.last_hour END AS last_hour
         FROM (
           SELECT MIN(l.hour_utc) AS first_hour, MAX(l.hour_utc) AS last_hour FROM counted_groups AS l
-          WHERE l.line_item_type IN ({KEPT}) AND l.provider = 'AWS'{in_dollars("l", foreign)}
+          WHERE l.line_item_type IN ({KEPT}) AND l.provider = 'AWS' AND {in_dollars_sql("l")}
         ) AS b
         CROSS JOIN granularity AS g
         """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from egress_features.checks import in_dollars_sql
 from egress_features.engines import DuckDBEngine
 from egress_features.reading import KEPT, read_lines
 from egress_features.sources.columns import is_parquet, quoted_name
@@ -122,12 +123,12 @@ def _parts(engine: Engine) -> dict[tuple[int, str, str], Part]:
           FROM egress_lines
           UNION ALL
           SELECT l.file_number, CASE WHEN l.provider <> 'AWS' THEN 'other_providers'
-            WHEN l.currency NOT IN ('', 'USD') THEN 'left_out' WHEN t.charge = 'free' THEN 'free'
-            ELSE 'not_transfer' END, CASE WHEN l.provider = 'AWS' AND l.currency NOT IN ('', 'USD')
+            WHEN NOT {in_dollars_sql("l")} THEN 'left_out' WHEN t.charge = 'free' THEN 'free'
+            ELSE 'not_transfer' END, CASE WHEN l.provider = 'AWS' AND NOT {in_dollars_sql("l")}
             THEN 'lines in ' || l.currency ELSE '' END, l.lines, l.cost_usd
           FROM counted_groups AS l
           LEFT JOIN usage_types AS t ON {same_kind_sql("t", "l")} AND l.provider = 'AWS'
-          WHERE l.provider <> 'AWS' OR l.currency NOT IN ('', 'USD') OR t.charge IS NULL
+          WHERE l.provider <> 'AWS' OR NOT {in_dollars_sql("l")} OR t.charge IS NULL
             OR t.charge IN ('free', 'unknown')
           UNION ALL
           -- The lines of a kind that is not known are in its groups, too, with those that cost nothing.

@@ -8,6 +8,7 @@ What a line is charged for is a property of the line, not of its class:
 - traffic: the line counts bytes that no other line counts
 - fee: it charges for bytes that another line counts as well, such as a NAT gateway's processing
 - free: AWS never charges for it, such as inbound internet traffic or traffic within a zone
+- other: the line is no data transfer, such as bytes of logs that CloudWatch ingests
 
 A line that costs money, looks like data transfer and matches no rule is `unclassified_transfer`, never a guess. The
 same holds for a line that costs money although its rule calls it free.
@@ -21,7 +22,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
-Charge = Literal["traffic", "fee", "free"]
+Charge = Literal["traffic", "fee", "free", "other"]
 Direction = Literal["in", "out", "both", "unknown"]
 
 UNCLASSIFIED = "unclassified_transfer"
@@ -48,7 +49,7 @@ EGRESS_CLASSES = (
 
 
 class UsageType(NamedTuple):
-    """What a usage type says.
+    """The meaning of a usage type.
 
     `region` is the metered region, `edge:US` and the like for the price regions of CloudFront, Global Accelerator and
     Multi-Region Access Points, and `unknown:XYZ1` for a prefix that is not in `region_prefixes.json`.
@@ -74,7 +75,7 @@ class Rule(NamedTuple):
         Searched for in the usage type without its region prefix. Engines search by it too: no look-around, which not
         all of them have.
     egress_class : str
-        Empty where the line is no data transfer at all.
+        Empty where the charge is other.
     direction, charge
         As in `UsageType`.
     source : str
@@ -112,12 +113,6 @@ _LOGS = "https://aws.amazon.com/cloudwatch/pricing/"
 _CDN, _GLOBAL = ("AmazonCloudFront",), ("AWSGlobalAccelerator",)
 
 
-def _both(pattern: str, *, names: tuple[str, str] = ("In", "Out")) -> tuple[str, str]:
-    """Return a pattern for the inbound and for the outbound usage type; `{way}` stands for the direction."""
-    inbound, outbound = (pattern.replace("{way}", name) for name in names)
-    return inbound, outbound
-
-
 def _rules(
     pattern: str,
     egress_class: str,
@@ -128,8 +123,8 @@ def _rules(
     services: tuple[str, ...] = (),
     is_edge: bool = False,
 ) -> tuple[Rule, Rule]:
-    """Return the rules of a pair of usage types: what comes in, and what goes out."""
-    inbound, outbound = _both(pattern, names=names)
+    """Return the rules of a pair of usage types, inbound and outbound; `{way}` in the pattern is the direction."""
+    inbound, outbound = (pattern.replace("{way}", name) for name in names)
     return (
         Rule(inbound, egress_class, "in", charges[0], source, services, is_edge=is_edge),
         Rule(outbound, egress_class, "out", charges[1], source, services, is_edge=is_edge),
@@ -138,7 +133,7 @@ def _rules(
 
 # The first match wins.
 RULES: tuple[Rule, ...] = (
-    Rule("", "", "unknown", "free", "https://aws.amazon.com/quicksight/pricing/", ("AmazonQuickSight",)),
+    Rule("", "", "unknown", "other", "https://aws.amazon.com/quicksight/pricing/", ("AmazonQuickSight",)),
     # Before all others: the same names under these products are theirs.
     *_rules("(^|-){way}-O?Bytes", "cloudfront", ("free", "traffic"), _CLOUDFRONT, services=_CDN, is_edge=True),
     *_rules(
@@ -175,15 +170,15 @@ RULES: tuple[Rule, ...] = (
     Rule("^DataProcessing-Bytes$", "classic_load_balancer", "both", "fee", _ELB, ("AWSELB",)),
     # Bytes that services ingest, scan, store or decrypt: charged, and no transfer.
     Rule("^S3DSSE-(In|Out)-Bytes$|^Select-(Returned|Scanned)-|Retrieval|^(BytesDeleted|OverwriteBytes)-", "", "unknown",
-         "free", _S3, ("AmazonS3", "AmazonGlacier", "AmazonS3GlacierDeepArchive")),
-    Rule("Bytes", "", "unknown", "free", _LOGS, ("AmazonCloudWatch",)),
-    Rule("Bytes$", "", "unknown", "free", "https://aws.amazon.com/guardduty/pricing/", ("AmazonGuardDuty",)),
-    Rule("Bytes", "", "unknown", "free", "https://aws.amazon.com/kinesis/data-streams/pricing/",
+         "other", _S3, ("AmazonS3", "AmazonGlacier", "AmazonS3GlacierDeepArchive")),
+    Rule("Bytes", "", "unknown", "other", _LOGS, ("AmazonCloudWatch",)),
+    Rule("Bytes$", "", "unknown", "other", "https://aws.amazon.com/guardduty/pricing/", ("AmazonGuardDuty",)),
+    Rule("Bytes", "", "unknown", "other", "https://aws.amazon.com/kinesis/data-streams/pricing/",
          ("AmazonKinesis", "AmazonKinesisFirehose", "AmazonKinesisAnalytics")),
-    Rule("Bytes", "", "unknown", "free", "https://aws.amazon.com/cloudtrail/pricing/", ("AWSCloudTrail",)),
-    Rule("Bytes", "", "unknown", "free", "https://aws.amazon.com/macie/pricing/", ("AmazonMacie",)),
-    Rule("DataAccess-Bytes", "", "unknown", "free", "https://aws.amazon.com/efs/pricing/", ("AmazonEFS",)),
-    Rule("(Export|Import)DataSize-Bytes$", "", "unknown", "free", "https://aws.amazon.com/dynamodb/pricing/",
+    Rule("Bytes", "", "unknown", "other", "https://aws.amazon.com/cloudtrail/pricing/", ("AWSCloudTrail",)),
+    Rule("Bytes", "", "unknown", "other", "https://aws.amazon.com/macie/pricing/", ("AmazonMacie",)),
+    Rule("DataAccess-Bytes", "", "unknown", "other", "https://aws.amazon.com/efs/pricing/", ("AmazonEFS",)),
+    Rule("(Export|Import)DataSize-Bytes$", "", "unknown", "other", "https://aws.amazon.com/dynamodb/pricing/",
          ("AmazonDynamoDB",)),
 )  # fmt: skip
 LOOKS_LIKE_A_PREFIX = re.compile(r"[A-Z]{2,4}[0-9]")
@@ -191,7 +186,7 @@ LOOKS_LIKE_TRANSFER = re.compile(r"Bytes|DataXfer|DataTransfer")
 
 
 def classify(usage_type: str, product_code: str, operation: str) -> UsageType | None:
-    """Say what a usage type means, or None where no rule knows it as data transfer.
+    """Return what a usage type means, or None where no rule knows it as data transfer.
 
     Parameters
     ----------
@@ -199,7 +194,7 @@ def classify(usage_type: str, product_code: str, operation: str) -> UsageType | 
         `line_item_usage_type`, `line_item_product_code` and `line_item_operation`.
     """
     rule = rule_of(usage_type, product_code, operation)
-    if rule is None or not rule.egress_class:
+    if rule is None or rule.charge == "other":
         return None
     prefix, _ = split_prefix(usage_type)
     region = _edge(prefix) if rule.is_edge else _region(prefix)

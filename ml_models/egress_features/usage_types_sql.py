@@ -1,4 +1,4 @@
-"""What `usage_types` says, as SQL: for Athena, where no Python runs between two queries."""
+"""The rules of `usage_types` as SQL: for Athena, where no Python runs between two queries."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def classified_sql(lines: str) -> str:
     """Return a SELECT of all columns of `lines`, with region, egress_class and is_processing_fee.
 
-    `egress_class` is '' for what is no series: other charges, and what is free by nature.
+    `egress_class` is '' for lines that are no series: other charges, and free ones.
 
     Parameters
     ----------
@@ -49,8 +49,8 @@ FROM (
       SPLIT_PART(a.by_rule, ' ', 1) AS rule_class, SPLIT_PART(a.by_rule, ' ', 2) AS charge,
       SPLIT_PART(a.by_rule, ' ', 3) AS rule_place,
       a.cost_usd <> 0 AND ((a.by_rule = '' AND (a.is_transfer OR REGEXP_MATCHES(a.usage_type,
-        {_text(LOOKS_LIKE_TRANSFER.pattern)}))) OR (SPLIT_PART(a.by_rule, ' ', 2) = 'free'
-        AND SPLIT_PART(a.by_rule, ' ', 1) <> '')) AS is_unclassified
+        {_text(LOOKS_LIKE_TRANSFER.pattern)}))) OR (SPLIT_PART(a.by_rule, ' ', 2) = 'free'))
+        AS is_unclassified
     FROM (
       SELECT r.*,
         CASE WHEN r.prefix = 'QS' THEN {_text(_meaning(RULES[0]))} {_rules()} ELSE '' END AS by_rule,

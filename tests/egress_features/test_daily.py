@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, BadInputError, FeaturesSummary, FlowLogs, build_features
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import START, line, write_parquet
+from tests.support.daily_exports import daily_exports
 from tests.support.exports import KINDS, write_as
 
 NAMES = [feature.name for feature in FEATURES]

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from sqlglot import exp
 
-from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, BadInputError, build_features, find_exports, open_engine
 from egress_features.engines import DuckDBEngine, Engine
 from egress_features.engines.dialects import NotPortableError, parse, render
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import line, rewrite_csv, steady, write_csv, write_parquet
+from tests.support.daily_exports import daily_exports
 from tests.support.line_items import line_items
 from tests.support.sample_data import required_module, required_program, sample
 from tests.support.sql_features import SqlEngine

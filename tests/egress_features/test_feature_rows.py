@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.incidents.daily import daily_exports
 from egress_features import FEATURES, FlowLogs, build_features, find_exports, find_flow_logs, windows
 from egress_features.engines import DuckDBEngine
 from egress_features.feature_file import write_features
@@ -20,6 +19,7 @@ from egress_features.queries import read_sql
 from egress_features.windows import DAY, History, RollingMax, Totals, least_of_last, median
 from egress_sentinel.demo import write_demo_bill
 from tests.support.bill import START, line, write_parquet
+from tests.support.daily_exports import daily_exports
 from tests.support.flow_logs import write_flow_logs
 from tests.support.sample_data import sample
 from tests.support.sql_features import SqlEngine
@@ -115,8 +115,8 @@ SELECT d.*, at_hour(h) AS hour_utc,
   one_of(h, 'provisional', 2) AS is_provisional
 FROM drawn AS d
 CROSS JOIN RANGE({hours}) AS t (h)
-WHERE h BETWEEN LEAST(first_hour, last_hour) AND GREATEST(first_hour, last_hour)
-  AND (draw(i * 7919 + h, 'is there') < share OR h = first_hour)
+WHERE h BETWEEN LEAST(first_hour, last_hour) // {length} * {length} AND GREATEST(first_hour, last_hour)
+  AND (draw(i * 7919 + h, 'is there') < share OR h = first_hour // {length} * {length})
   AND h % {length} = 0;
 CREATE TABLE granularity AS SELECT {is_daily} AS is_daily;
 CREATE TABLE data_hours AS SELECT at_hour(0) AS first_hour, at_hour({hours} - 1) AS last_hour;

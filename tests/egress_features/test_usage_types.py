@@ -92,11 +92,12 @@ def test_what_is_no_data_transfer(usage_type: str, product: str) -> None:
 def test_every_rule_names_its_document_and_a_known_class() -> None:
     for rule in RULES:
         assert rule.source.startswith(("https://docs.aws.amazon.com/", "https://aws.amazon.com/")), rule
-        assert rule.charge == "free" or rule.egress_class in EGRESS_CLASSES, rule
+        assert rule.charge in ("free", "other") or rule.egress_class in EGRESS_CLASSES, rule
+        assert (rule.egress_class == "") == (rule.charge == "other"), rule
         # Not every engine has look-around.
         assert "(?" not in rule.pattern, rule
         re.compile(rule.pattern)
-    used = {rule.egress_class for rule in RULES if rule.charge != "free"}
+    used = {rule.egress_class for rule in RULES if rule.charge in ("traffic", "fee")}
     assert used == set(EGRESS_CLASSES) - {UNCLASSIFIED}
 
 

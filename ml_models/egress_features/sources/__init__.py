@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from egress_features.sources.columns import CheckedColumn, ExportFile
     from egress_features.sources.line_items import Column
 
-__all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "open_exports", "read_export"]
+__all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "read_export", "read_exports"]
 
 
 class Source(NamedTuple):
@@ -123,7 +123,7 @@ class _NoExportError(BadInputError):
         )
 
 
-def open_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
+def read_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
     """Recognise billing exports; other files are left out while they are fewer.
 
     Returns

@@ -38,7 +38,7 @@ def normal_name(name: str) -> str:
 
 
 def is_parquet(path: Path) -> bool:
-    """Say whether a file's name is that of a parquet file."""
+    """Return whether a file's name is that of a parquet file."""
     return path.name.lower().endswith(".parquet")
 
 
@@ -78,39 +78,39 @@ class ExportFile:
         return {normal_name(name): name for name in reversed(self.names)}
 
     def has_values(self, name: str) -> bool:
-        """Say whether a column has a value: of CSV, in the first lines."""
+        """Return whether a column has a value: of CSV, in the first lines."""
         return name in self.first_values if self.csv_form else name not in self.without_values
 
     def is_double(self, name: str) -> bool:
-        """Say whether a column is known to be float64."""
+        """Return whether a column is known to be float64."""
         return name in self.types and pa.types.is_float64(self.types[name])
 
     def is_timestamp(self, name: str) -> bool:
-        """Say whether a column is known to hold moments."""
+        """Return whether a column is known to hold moments."""
         return name in self.types and pa.types.is_timestamp(self.types[name])
 
     def is_number(self, name: str) -> bool:
-        """Say whether a column is known to hold numbers."""
+        """Return whether a column is known to hold numbers."""
         kind = self.types.get(name)
         return kind is not None and (
             pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
         )
 
     def is_epoch(self, name: str) -> bool:
-        """Say whether a column holds moments as numbers of seconds, milliseconds, microseconds or nanoseconds."""
+        """Return whether a column holds moments as numbers of seconds, milliseconds, microseconds or nanoseconds."""
         return self.is_number(name) or _EPOCH.fullmatch(self.first_values.get(name, "")) is not None
 
     def is_text(self, name: str) -> bool:
-        """Say whether a column holds texts."""
+        """Return whether a column holds texts."""
         kind = self.types.get(name)
         return kind is None or pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
     def is_text_without_nulls(self, name: str) -> bool:
-        """Say whether a column is known to have a text in every line, empty perhaps."""
+        """Return whether a column is known to have a text in every line, empty perhaps."""
         return name in self.without_nulls and pa.types.is_string(self.types[name])
 
     def map_encoding(self, name: str) -> MapEncoding | None:
-        """Say how the file encodes a map column; None where it has none, or in a way that is not known."""
+        """Return how the file encodes a map column; None where it has none, or in a way that is not known."""
         found = self.find(name)
         kind = self.types.get(found or "")
         if kind is None:

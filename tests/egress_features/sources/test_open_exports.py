@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from egress_features import BadInputError, build_features, reconcile
-from egress_features.sources import open_exports
+from egress_features.sources import read_exports
 from tests.support.bill import line, steady, write_csv, write_parquet
 from tests.support.line_items import line_items
 
@@ -23,7 +23,7 @@ def test_a_file_that_is_no_bill_is_left_out_with_a_note(tmp_path: Path) -> None:
     pets = tmp_path / "m-pets.csv"
     pets.write_text(PETS)
     paths = sorted([*bills, pets])
-    exports, notes = open_exports(paths)
+    exports, notes = read_exports(paths)
     assert [export.path for export in exports] == bills
     assert notes == [f"{pets} is left out: it is no billing export (2 lines, columns name, age)"]
     summary = build_features(paths, tmp_path / "features.out")
@@ -42,14 +42,14 @@ def test_a_folder_that_is_mostly_no_bill_is_rejected(others: int, tmp_path: Path
         paths.insert(0, tmp_path / f"{number}.csv.gz")
         paths[0].write_bytes(gzip.compress(PETS.encode()))
     with pytest.raises(BadInputError, match="no billing export: its columns are name, age"):
-        open_exports(paths)
+        read_exports(paths)
 
 
 def test_a_bill_that_was_cut_off_is_not_left_out(tmp_path: Path) -> None:
     bills = [write_parquet(tmp_path / f"{n}.parquet", steady()) for n in range(3)]
     bills[1].write_bytes(bills[1].read_bytes()[:-100])
     with pytest.raises(BadInputError, match=r"1\.parquet is no complete parquet file"):
-        open_exports(bills)
+        read_exports(bills)
 
 
 def net(usd: Any) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def test_a_bill_without_resource_ids_is_read_with_one_note(tmp_path: Path) -> No
         "in the export to see which resource"
     ]
     ids = write_csv(tmp_path / "ids.csv", steady(1))
-    assert open_exports([bill, ids])[1] == [f"1 of 2 files have no resource ids, {bill} first"]
+    assert read_exports([bill, ids])[1] == [f"1 of 2 files have no resource ids, {bill} first"]
 
 
 def test_a_line_is_data_transfer_by_its_family_or_its_transfer_type(tmp_path: Path) -> None:

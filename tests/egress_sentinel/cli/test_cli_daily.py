@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import pytest
 
-from benchmarks.incidents.daily import daily_exports
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.demo.outcome import compare
 from tests.support.bill import line, write_parquet
+from tests.support.daily_exports import daily_exports
 
 pytestmark = pytest.mark.integration
 
