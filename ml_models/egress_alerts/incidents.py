@@ -5,12 +5,11 @@ once, and give the same incidents.
 
 An hour of a series counts when all of this is true:
 
-- The model finds it unusual.
+- The model finds it unusual: so few hours of the training weeks score as low (`max_p_value`).
 - It is above expected by the floor in percent.
-- It exceeds the habit of its series by a factor. Habit is what the series did in the five weeks before. One of these is
-  enough: the excess of the last three days, compared with any three days and with 0.6 of an expected day; the steady
-  excess of the last 18 hours; or, where the hour costs $20 more than expected, the excess of the last three hours, by
-  five times. A job that runs for some hours now and then has large days by habit, but no steady excess.
+- It goes beyond the habit of its series, what it did in the five weeks before, by a factor. The model's own feature says
+  by how much (`times_habit`). The model alone would alert on growth: where every week is a little above the ones
+  before, a little more is rare.
 
 A series opens an incident when its counting hours of the last 24 hours reach the floor in dollars, or the floor in GB
 if the bill prices all of them at $0 (free tiers hide true spikes). The floors are for lasting incidents: below 12
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from egress_alerts.series import Series
 
 GATHERING_HOURS = 24
-# With so many dollars above expected in an hour, the last three hours decide as well.
-_LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 5.0
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
 
@@ -42,9 +39,7 @@ MAX_SERIES_HOURS = 4000
 class Hour(NamedTuple):
     """One anomalous hour of a series; amounts are rounded to 6 decimals.
 
-    `three_day_excess_gb` is the excess of its last 72 hours, `steady_excess_gb` the least hourly excess of any 3 of its
-    last 18 hours, and `three_hour_excess_gb` the excess of its last 3 hours. Each `usual_...` is the largest of the
-    same in the five weeks before, or a share of the expected GB where that is more.
+    `times_habit` is how many times its excess is what the five weeks before had at most: the feature `beyond_habit_log`.
     """
 
     hour: int
@@ -61,13 +56,8 @@ class Hour(NamedTuple):
     is_provisional: bool
     # Taken from flow logs and priced by list price, since the bill has not reached the hour.
     is_estimated: bool = False
-    three_day_excess_gb: float = 0.0
-    usual_three_day_excess_gb: float = 0.0
-    steady_excess_gb: float = 0.0
-    usual_steady_excess_gb: float = 0.0
-    three_hour_excess_gb: float = 0.0
-    usual_three_hour_excess_gb: float = 0.0
-    # The share of the training hours in which something happened that score as low; None where the model gives none.
+    times_habit: float = 0.0
+    # The share of the material training hours that score as low; None where the model gives none.
     p_value: float | None = None
     # One of 24 equal parts of a day of a daily bill.
     is_daily: bool = False
@@ -204,7 +194,7 @@ class _Decision:
         return [hours[hour] for hour in sorted(hours)]
 
     def _counts(self, row: Hour) -> bool:
-        return self._rises(row) and self._is_new(row)
+        return self._rises(row) and row.times_habit >= self._policy.min_times_usual_excess
 
     def _rises(self, row: Hour) -> bool:
         floor = self._floors(row).min_excess_percent / 100 * row.expected_usage_gb
@@ -212,18 +202,6 @@ class _Decision:
 
     def _floors(self, row: Hour) -> Floors:
         return self._policy.floors(row.series.account_id, row.series.egress_class)
-
-    def _is_new(self, row: Hour) -> bool:
-        times = self._policy.min_times_usual_excess
-        by_days = row.three_day_excess_gb >= times * row.usual_three_day_excess_gb
-        steadily = 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
-        return by_days or steadily or self._is_large(row)
-
-    def _is_large(self, row: Hour) -> bool:
-        """Whether an hour costs so much that three hours are enough; a daily bill does not show three hours."""
-        times = max(_LARGE_TIMES, self._policy.min_times_usual_excess)
-        is_beyond = 0 < row.three_hour_excess_gb >= times * row.usual_three_hour_excess_gb
-        return is_beyond and row.excess_usd >= _LARGE_USD_PER_HOUR and not row.is_daily
 
     def _reaches_a_floor(self, recent: list[Hour]) -> bool:
         if not recent:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SMALLEST_P_VALUE = 1e-12
+# Of fewer material training hours, the rarest twentieth is too few to tell.
+MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly
 
@@ -39,7 +41,7 @@ def model_id(manifest: Mapping[str, Any]) -> str:
 
 
 def p_values(manifest: Mapping[str, Any], scores: np.ndarray) -> np.ndarray | None:
-    """Return for each score the share of the training hours with traffic that score as low.
+    """Return for each score the share of the material training hours that score as low.
 
     Parameters
     ----------
@@ -51,11 +53,13 @@ def p_values(manifest: Mapping[str, Any], scores: np.ndarray) -> np.ndarray | No
     Returns
     -------
     ndarray of shape (n,), float64, or None
-        None when the model is not calibrated, as a custom model may be.
+        None when the model is not calibrated, as a custom model may be; NaN when it has seen too few material hours.
     """
     calibration = manifest.get("calibration")
     if not isinstance(calibration, dict):
         return None
+    if calibration.get("rows", MIN_TRAINING_HOURS) < MIN_TRAINING_HOURS:
+        return np.full(len(scores), np.nan)
     at = np.array(calibration["anomaly_score"])
     logs = np.interp(scores, at, np.log(calibration["p_value"]))
     beyond = np.minimum(scores - at[0], 0.0) / calibration["tail_scale"]

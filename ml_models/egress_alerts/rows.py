@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,8 +15,6 @@ from egress_alerts.series import Series, hour_number, parse_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import numpy as np
 
     from egress_alerts.policy import Policy
     from egress_alerts.series import Window
@@ -30,12 +30,6 @@ MEASURES = (
     "expected_egress_gb",
     "expected_cost_usd",
     "expected_spread_gb",
-    "three_day_excess_gb",
-    "usual_three_day_excess_gb",
-    "steady_excess_gb",
-    "usual_steady_excess_gb",
-    "three_hour_excess_gb",
-    "usual_three_hour_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
@@ -43,6 +37,8 @@ MEASURES = (
 )
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
+# The feature that also says by how much an hour goes beyond habit.
+_BEYOND_HABIT = "beyond_habit_log"
 
 
 def feature_names(table: pa.Table) -> list[str]:
@@ -104,7 +100,7 @@ def add_scores(
 ) -> pa.Table:
     """Return the rows with their scores, joined by position, and the id of the model that gave them.
 
-    `p_value` is null when the model gives none, and `model_id` empty when it has none.
+    `p_value` is null when the model gives none, NaN when it cannot know, and `model_id` empty when it has none.
     """
     columns = {
         "is_anomaly": pa.array(is_anomaly, pa.int8()),
@@ -120,8 +116,8 @@ def add_scores(
 def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
     """Return the rows that are above expected and unusual to the model."""
     rows = _anomalous(scored, policy.max_p_value).to_pylist()
-    # Rows that an earlier version scored may lack a measure; they count for nothing.
-    return [_hour(row) for row in rows if row.get("three_day_excess_gb") is not None]
+    # Rows that an earlier version scored have other features; they count for nothing.
+    return [_hour(row) for row in rows if row.get(_BEYOND_HABIT) is not None]
 
 
 def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple[int, Series], dict[str, float]]]:
@@ -132,13 +128,17 @@ def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple
 
 
 def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
-    """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides."""
+    """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides.
+
+    A p-value that is NaN keeps the row: the model has seen too little to object.
+    """
     if scored.num_rows == 0:
         return scored
     above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
     is_unusual = pc.equal(scored["is_anomaly"], 1)
     if "p_value" in scored.column_names:
-        is_unusual = pc.coalesce(pc.less_equal(scored["p_value"], max_p_value), is_unusual)
+        is_rare = pc.or_(pc.less_equal(scored["p_value"], max_p_value), pc.is_nan(scored["p_value"]))
+        is_unusual = pc.coalesce(is_rare, is_unusual)
     return scored.filter(pc.and_(is_unusual, above))
 
 
@@ -157,18 +157,24 @@ def _hour(row: dict[str, Any]) -> Hour:
         operation=row["operation"],
         is_provisional=row["is_provisional"],
         is_estimated=bool(row["is_estimated"]),
-        three_day_excess_gb=round(row["three_day_excess_gb"], 6),
-        usual_three_day_excess_gb=round(row["usual_three_day_excess_gb"], 6),
-        steady_excess_gb=round(row["steady_excess_gb"], 6),
-        usual_steady_excess_gb=round(row["usual_steady_excess_gb"], 6),
-        # Rows that an earlier version scored have neither.
-        three_hour_excess_gb=round(row.get("three_hour_excess_gb") or 0.0, 6),
-        usual_three_hour_excess_gb=round(row.get("usual_three_hour_excess_gb") or 0.0, 6),
-        p_value=row.get("p_value"),
+        times_habit=round(math.exp(row[_BEYOND_HABIT]), 6),
+        p_value=_known(row.get("p_value")),
         # Rows from before daily bills have no such column.
         is_daily=bool(row.get("is_daily")),
     )
 
 
+def _known(p_value: float | None) -> float | None:
+    return None if p_value is None or math.isnan(p_value) else p_value
+
+
 def _series(row: dict[str, Any]) -> Series:
     return Series(row["account_id"], row["region"], row["service"], row["egress_class"], row["resource_id"])
+
+
+def material(features: pa.Table) -> np.ndarray:
+    """Return which rows of feature columns are not 0 throughout, as booleans of shape (n,)."""
+    found = np.zeros(features.num_rows, bool)
+    for column in features.columns:
+        found |= column.to_numpy() != 0
+    return found

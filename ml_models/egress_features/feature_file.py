@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from egress_features.engines.base import ArrayEngine
 from egress_features.feature_rows import FeatureDays, Series
-from egress_features.queries import read_sql
+from egress_features.queries import features_sql, list_usd_per_gb_sql
 from egress_features.schema import FEATURES, KEYS, MEASURES
 from egress_features.windows import DAY, Numbers
 
@@ -43,8 +43,8 @@ SELECT ROW_NUMBER() OVER (ORDER BY usage_type, operation) AS kind, usage_type, o
 FROM (SELECT DISTINCT usage_type, operation FROM series_hours) AS kinds
 """
 _SERIES = f"""
-SELECT account_number - 1 AS account, class_number - 1 AS egress_class_number, region_number - 1 AS region_number,
-  group_number - 1 AS group_number, is_processing_fee, {", ".join(KEYS[1:])},
+SELECT group_number - 1 AS group_number, is_processing_fee, {", ".join(KEYS[1:])},
+  CAST({list_usd_per_gb_sql("egress_class")} AS DOUBLE) AS usd_per_gb,
   DATE_DIFF('hour', d.first_hour, first_hour_utc) AS first_hour,
   DATE_DIFF('hour', d.first_hour, LEAST(last_hour_utc, d.last_hour)) AS last_hour,
   COALESCE(DATE_DIFF('hour', d.first_hour, complete_until_utc), -1) AS complete_until,
@@ -76,7 +76,7 @@ def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> N
         For the file.
     """
     if not isinstance(engine, ArrayEngine):
-        engine.write_parquet(read_sql("features"), path, metadata)
+        engine.write_parquet(features_sql(), path, metadata)
         return
     engine.run(_LINE_KINDS)
     rows = _Rows(engine)
@@ -85,7 +85,7 @@ def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> N
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=list(_TEXTS), store_schema=False) as writer:
         writer.add_key_value_metadata(dict(metadata))
         pending: list[pa.RecordBatch] = []
-        for lines in _days(engine, len(rows.series.account), rows.hours):
+        for lines in _days(engine, len(rows.series.group), rows.hours):
             pending.append(rows.of_day(lines, days.next_day(lines.usage_gb, lines.cost_usd), schema))
             if sum(batch.num_rows for batch in pending) >= _ROW_GROUP:
                 writer.write_table(pa.Table.from_batches(pending), 2 * _ROW_GROUP)
@@ -127,10 +127,8 @@ class _Rows:
     def __init__(self, engine: ArrayEngine) -> None:
         found = engine.arrays(_SERIES)
         self.series = Series(
-            account=found["account"],
-            egress_class=found["egress_class_number"],
-            region=found["region_number"],
             group=found["group_number"],
+            usd_per_gb=found["usd_per_gb"],
             is_processing_fee=found["is_processing_fee"],
             first_hour=found["first_hour"],
             last_hour=found["last_hour"],

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A float32 column for the model. 0 means "as usual" or quieter; never null, NaN or infinite.
+    """A float32 column for the model; never null, NaN or infinite. All are 0 in an hour that is not material.
+
+    An hour is material if it is 30 % above what was expected of it, and its last 24 hours are by $0.50 at list price.
 
     `daily_description` says what it is where the bill is daily.
     """
@@ -34,138 +36,65 @@ MEASURES = (
     "expected_egress_gb",
     "expected_cost_usd",
     "expected_spread_gb",
-    "three_day_excess_gb",
-    "usual_three_day_excess_gb",
-    "steady_excess_gb",
-    "usual_steady_excess_gb",
-    "three_hour_excess_gb",
-    "usual_three_hour_excess_gb",
     "is_provisional",
     "is_estimated",
     "is_complete",
     "is_daily",
 )
 
+# Dollars a GB in us-east-1, first paid tier, as the pages that `usage_types` names for each class say, and of S3
+# acceleration and the accelerators their own price pages. They only say from which GB on an hour matters, where the
+# bill has no price to tell it by, as within a free tier; what an alert costs comes from the bill.
+LIST_USD_PER_GB = {
+    "internet": 0.09,
+    "cloudfront": 0.085,
+    "vpn": 0.09,
+    "nat_gateway": 0.045,
+    "s3_acceleration": 0.04,
+    "vpc_lattice": 0.025,
+    "inter_region": 0.02,
+    "transit_gateway": 0.02,
+    "direct_connect": 0.02,
+    "global_accelerator": 0.015,
+    "s3_replication_time_control": 0.015,
+    "inter_az": 0.01,
+    "vpc_endpoint": 0.01,
+    "classic_load_balancer": 0.008,
+    "s3_mrap": 0.0033,
+}
+OTHER_LIST_USD_PER_GB = 0.02
+
 FEATURES = (
     Feature(
-        "residual_spread",
-        "ln(1 + multiples of the usual deviation)",
-        "how far the hour is above what was expected, in units of the last week's mean deviation",
-        "how far the day is above what was expected, in units of the last week's mean deviation",
+        "excess_3d_log",
+        "ln(ratio), at least 0",
+        "the excess of the last three days against that of any three days of the past five weeks",
+        "the excess of the last three days against that of any three days of the past five weeks",
     ),
     Feature(
-        "ratio_week_log",
+        "steady_18h_log",
         "ln(ratio), at least 0",
-        "the hour against the same hour of the last four weeks",
-        "the day against the same weekday of the last four weeks",
+        "what the last 18 hours had throughout above what was expected, against the same in the past five weeks",
+        "always 0: a daily bill does not show whether the hours of a day were above what was expected throughout",
     ),
     Feature(
-        "ratio_day_log",
+        "repeated_3d_log",
         "ln(ratio), at least 0",
-        "the hour against the same hour of the last seven days",
-        "the day against the last seven days",
+        "what each of the last three days had above what was expected, against the same in the past five weeks",
+        "what each of the last three days had above what was expected, against the same in the past five weeks",
     ),
     Feature(
-        "ratio_smallest_log",
+        "beyond_habit_log",
         "ln(ratio), at least 0",
-        "the smaller one of ratio_week_log and ratio_day_log",
-        "the smaller one of ratio_week_log and ratio_day_log",
-    ),
-    Feature(
-        "ratio_3h_log",
-        "ln(ratio), at least 0",
-        "the last 3 hours against what was expected of them",
-        "the day against what was expected of it",
-    ),
-    Feature(
-        "ratio_24h_log",
-        "ln(ratio), at least 0",
-        "the last 24 hours against what was expected of them",
-        "the day against what was expected of it",
-    ),
-    Feature(
-        "ratio_7d_log",
-        "ln(ratio), at least 0",
-        "the last 7 days against the median of the three weeks before",
-        "the last 7 days against the median of the three weeks before",
-    ),
-    Feature(
-        "above_habit_3h_log",
-        "ln(ratio), at least 0",
-        "the excess of the last 3 hours against the largest of any 3 hours of the five weeks before",
-        "the excess of the day against the largest of any day of the five weeks before",
-    ),
-    Feature(
-        "above_habit_24h_log",
-        "ln(ratio), at least 0",
-        "the excess of the last 24 hours against the largest of any day of the five weeks before",
-        "the excess of the day against the largest of any day of the five weeks before",
-    ),
-    Feature(
-        "above_habit_7d_log",
-        "ln(ratio), at least 0",
-        "the excess of the last 7 days against the largest of any 7 days of the five weeks before",
-        "the excess of the last 7 days against the largest of any 7 days of the five weeks before",
-    ),
-    Feature(
-        "above_habit_steady_log",
-        "ln(ratio), at least 0",
-        "what every 3 hours of the last 18 were above what was expected, against the same in the five weeks before",
-        "always 0: a day of a daily bill does not show whether it was above what was expected throughout",
-    ),
-    Feature(
-        "above_range_log",
-        "ln(ratio), at least 0",
-        "the hour above the largest hour of the four weeks before",
-        "the day above the largest day of the four weeks before",
-    ),
-    Feature(
-        "acceleration_log",
-        "ln(ratio), at least 0",
-        "the mean of the last 3 hours against that of the 24 hours before",
-        "the day against the day before",
+        "the largest of these ratios, or, in an hour $20 above what was expected, the excess of the last three hours "
+        "against twice that of any three hours of the past five weeks",
+        "the larger one of these ratios",
     ),
     Feature(
         "persistence",
         "share of hours",
-        "share of the last 24 hours that were far above what was expected",
-        "whether the day was far above what was expected",
-    ),
-    Feature(
-        "account_share_change",
-        "share of GB",
-        "the rise of the series' share of the account's GB over the expected share",
-        "the rise of the series' share of the account's GB over the expected share",
-    ),
-    Feature(
-        "novelty",
-        "share of hours",
-        "traffic now, and in how few hours of the four weeks before",
-        "traffic now, and on how few days of the four weeks before",
-    ),
-    Feature(
-        "region_novelty",
-        "1 / (1 + hours)",
-        "traffic now, and in how few hours the account used the region before",
-        "traffic now, and on how few days the account used the region before",
-    ),
-    Feature(
-        "above_peers_log",
-        "ln(ratio), at least 0",
-        "the last 24 hours against the largest day of any series of the account and class in the five weeks before",
-        "the day against the largest day of any series of the account and class in the five weeks before",
-    ),
-    Feature(
-        "class_ratio_24h_log",
-        "ln(ratio), at least 0",
-        "the last 24 hours of all series of the account and class against what was expected of them",
-        "the day of all series of the account and class against what was expected of it",
-    ),
-    Feature(
-        "class_excess_log",
-        "ln(1 + share)",
-        "the excess of the last 24 hours against what was expected of all series of the account and class",
-        "the excess of the day against what was expected of all series of the account and class",
+        "the share of the last 24 hours that were 30 % above what was expected",
+        "whether the day was 30 % above what was expected",
     ),
 )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sqlglot import exp, parse_one
 
 from egress_features.engines.dialects import parse, queries_of, render
-from egress_features.queries import read_sql
+from egress_features.queries import features_sql, read_sql
 from egress_features.reading import KEPT
 from egress_features.usage_types_sql import classified_sql
 
@@ -77,7 +77,7 @@ def pipeline() -> dict[str, exp.Expr]:
     }
     for script in ("hours", "series_hours"):
         queries |= queries_of(parse(read_sql(script)))
-    rows = parse_one(read_sql("features"), read="duckdb")
+    rows = parse_one(features_sql(), read="duckdb")
     rows.set("order", None)
     return {**queries, "rows_of_features": rows, "features": parse_one(_WRITTEN, read="duckdb")}
 

@@ -13,13 +13,8 @@ locals {
   database   = replace(var.name, "-", "_")
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
-  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb", "three_day_excess_gb", "usual_three_day_excess_gb", "steady_excess_gb", "usual_steady_excess_gb", "three_hour_excess_gb", "usual_three_hour_excess_gb"]
-  features = [
-    "residual_spread", "ratio_week_log", "ratio_day_log", "ratio_smallest_log", "ratio_3h_log", "ratio_24h_log",
-    "ratio_7d_log", "above_habit_3h_log", "above_habit_24h_log", "above_habit_7d_log", "above_habit_steady_log",
-    "above_range_log", "acceleration_log", "persistence", "account_share_change", "novelty", "region_novelty", "above_peers_log",
-    "class_ratio_24h_log", "class_excess_log",
-  ]
+  measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb"]
+  features = ["excess_3d_log", "steady_18h_log", "repeated_3d_log", "beyond_habit_log", "persistence"]
 
   hours = concat(
     [{ name = "hour_utc", type = "timestamp" }],
