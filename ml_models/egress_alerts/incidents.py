@@ -7,9 +7,9 @@ An hour of a series counts when all of this is true:
 
 - The model finds it unusual: so few hours of the training weeks score as low (`max_p_value`).
 - It is above expected by the floor in percent.
-- It goes beyond the habit of its series, what it did in the five weeks before, by a factor. The model's own feature says
-  by how much (`times_habit`). The model alone would alert on growth: where every week is a little above the ones
-  before, a little more is rare.
+- It goes beyond the habit of its series, what it did in the five weeks before, by a factor. One of the model's own
+  features says by how much (`times_habit`). The model alone would alert on growth: where every week is a little above
+  the ones before, a little more is rare.
 
 A series opens an incident when its counting hours of the last 24 hours reach the floor in dollars, or the floor in GB
 if the bill prices all of them at $0 (free tiers hide true spikes). The floors are for lasting incidents: below 12
@@ -39,7 +39,8 @@ MAX_SERIES_HOURS = 4000
 class Hour(NamedTuple):
     """One anomalous hour of a series; amounts are rounded to 6 decimals.
 
-    `times_habit` is how many times its excess is what the five weeks before had at most: the feature `beyond_habit_log`.
+    `times_habit` is how many times as much its excess is as the largest of the five weeks before; it comes from the
+    feature `beyond_habit_log`.
     """
 
     hour: int

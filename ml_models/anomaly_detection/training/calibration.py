@@ -33,8 +33,9 @@ def calibration_of(scores: NDArray[np.float64]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``; ``anomaly_score`` and ``p_value``: at most 64 rising points of the one against the other, dense in the tail;
-        ``tail_scale``: how much lower than the first point a score is whose p-value is e times smaller.
+        ``rows``, their number; ``anomaly_score`` and ``p_value``: at most 64 rising points of the one against the
+        other, dense in the tail; ``tail_scale``: how much lower than the first point a score is whose p-value is e
+        times smaller.
     """
     ordered = np.sort(scores)
     rows = len(ordered)
