@@ -230,9 +230,9 @@ def _faint_shift(table: pa.Table) -> pa.Table:
 
 def _missing(table: pa.Table) -> pa.Table:
     is_lost = np.random.default_rng(0).random(table.num_rows) < 0.3
-    values = table["residual_spread"].to_numpy().copy()
+    values = table["excess_3d_log"].to_numpy().copy()
     values[is_lost] = np.nan
-    return _set(table, "residual_spread", pa.array(values))
+    return _set(table, "excess_3d_log", pa.array(values))
 
 
 def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
@@ -248,7 +248,7 @@ BILLS: dict[str, Callable[..., None]] = {
 TABLES: dict[str, Callable[[pa.Table], pa.Table]] = {
     "shift: 0.2 is added to ratio_day_log": _shift,
     "shift: of 0.02": _faint_shift,
-    "missing feature: residual_spread is empty in 30 % of the rows": _missing,
+    "missing feature: excess_3d_log is empty in 30 % of the rows": _missing,
 }
 
 

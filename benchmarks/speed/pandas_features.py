@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from egress_features.schema import LIST_USD_PER_GB
 from egress_features.usage_types import classify
 
 KEYS = ["account_id", "region", "service", "egress_class", "resource_id"]
-CLASS = ["account_id", "egress_class", "hour_utc"]
 GROUP = ["account_id", "region", "egress_class", "hour_utc"]
 COLUMNS = {
     "line_item_usage_start_date": "hour_utc",
@@ -113,66 +113,40 @@ def features(rows: pd.DataFrame) -> pd.DataFrame:
     e = alone + moved(rows, u, alone)
     deviation = own.total((u - e).abs(), 168, 1)
     spread = (deviation / n.clip(upper=168)).where(n > 0, 0)
-    u3, u24, u168 = own.total(u, 3), own.total(u, 24), own.total(u, 168)
+    net24 = own.total(u - e, 24)
     e3, e24 = own.total(e, 3), own.total(e, 24)
-    excess = (u - e).clip(lower=0)
-    x3, x24, x168 = own.total(excess, 3), own.total(excess, 24), own.total(u - e, 168).clip(lower=0)
-    usual_x3, usual_x24 = own.largest(x3, 769, 72), own.largest(x24, 769, 72)
-    usual_x168 = own.largest(x168, 673, 168)
-    x72 = own.total(u - e, 72).clip(lower=0)
-    usual_x72 = own.largest(x72, 769, 72)
-    steady = own.least(u3 - e3, 18).clip(lower=0).fillna(0) / 3
-    usual_steady = own.largest(steady, 769, 72)
-    peers_habit = borrowed(rows, usual_x24)
-    busy = (u >= 0.1).astype(float)
-    busy_share = own.total(busy, 649, 24) / (n - 23).clip(1, 649)
-    largest = own.largest(u, 649, 24)
+    x3, x24, x72 = (own.total(u - e, hours).clip(lower=0) for hours in (3, 24, 72))
+    steady = own.least(own.total(u - e, 3), 18).clip(lower=0).fillna(0) / 3
+    repeated = pd.concat([net24, own.lag(net24, 24), own.lag(net24, 48)], axis=1).min(axis=1).clip(lower=0)
+    usual_x3, usual_x24, usual_x72, usual_steady, usual_repeated = (
+        own.largest(values, 769, 72) for values in (x3, x24, x72, steady, repeated)
+    )
+    peers = borrowed(rows, usual_x24)
+    usd_per_gb = rows["egress_class"].map(LIST_USD_PER_GB).astype(float).fillna(0.02)
+    enough, above = 0.25 / usd_per_gb, u - e
+    rises = (above > 0) & (above >= 0.3 * e)
+    rising = own.total((rises & (above * usd_per_gb >= 0.01)).astype(float), 24)
+    age = rows.groupby("series").cumcount() + 1
+    of_3h = log_ratio(x3, 2 * largest(usual_x3, peers / 8, 0.6 * e3), enough).where(above * usd_per_gb >= 20, 0)
+    ratios = [
+        log_ratio(x72, largest(usual_x72, peers, 0.6 * e24), enough),
+        log_ratio(steady, largest(usual_steady, peers / 24, 0.1 * e24 / 24), enough / 24),
+        log_ratio(repeated, largest(usual_repeated, peers, 0.1 * e24), enough),
+    ]
+    beyond = pd.concat([*ratios, of_3h], axis=1).max(axis=1)
     u_week, c_week = own.total(u, 168, 1), own.total(c, 168, 1)
-    n3, n24, n24_before = (n + 1).clip(upper=3), (n + 1).clip(upper=24), (n - 2).clip(0, 24)
-    far_above = own.total((u > e + 2 * spread + 0.1).astype(float), 24)
-    account = rows.assign(e=e).groupby(["account_id", "hour_utc"], observed=True)[["u", "e"]].transform("sum")
-    week = [own.lag(u168, lag) for lag in (168, 336, 504)]
-    usual_week = pd.concat(week, axis=1).median(axis=1)
-    peers = classes(rows, u24, e24)
-    busy_hours = regions(rows, busy)
-    ratio_week, ratio_day = log_ratio(u, expected_week, 0.1).fillna(0), log_ratio(u, expected_day, 0.1).fillna(0)
-    smallest = pd.Series(np.minimum(ratio_week, ratio_day), n.index).where(expected_week.notna(), ratio_day)
     price = (c / u).where(u > 0, (c_week / u_week).where(u_week > 0, 0))
-    found = {
-        "expected_usage_gb": e,
-        "expected_cost_usd": e * price,
-        "expected_spread_gb": spread,
-        "three_day_excess_gb": x72,
-        "usual_three_day_excess_gb": np.maximum(np.maximum(usual_x72, peers_habit), 0.6 * e24),
-        "steady_excess_gb": steady,
-        "usual_steady_excess_gb": np.maximum(usual_steady, peers_habit / 24),
-        "three_hour_excess_gb": x3,
-        "usual_three_hour_excess_gb": np.maximum(np.maximum(usual_x3, peers_habit / 8), 0.6 * e3),
-        "residual_spread": np.log(1 + excess / (spread + 0.1 * e + 0.1)),
-        "ratio_week_log": ratio_week,
-        "ratio_day_log": ratio_day,
-        "ratio_smallest_log": smallest,
-        "ratio_3h_log": np.log((u3 + 0.1 * n3) / (e3 + 0.1 * n3)),
-        "ratio_24h_log": np.log((u24 + 0.1 * n24) / (e24 + 0.1 * n24)),
-        "ratio_7d_log": log_ratio(u168, usual_week, 16.8).where(n >= 504, 0),
-        "above_habit_3h_log": log_ratio(x3, usual_x3, 0.3 + 0.1 * e3).where(n >= 96, 0),
-        "above_habit_24h_log": log_ratio(x24, usual_x24, 2.4 + 0.05 * e24).where(n >= 96, 0),
-        "above_habit_7d_log": log_ratio(x168, usual_x168, 16.8 + 0.05 * u168).where(n >= 504, 0),
-        "above_habit_steady_log": log_ratio(steady, usual_steady, 0.1 + 0.05 * e24 / n24).where(n >= 96, 0),
-        "above_range_log": log_ratio(u, largest, 0.1).where(n >= 24, 0),
-        "acceleration_log": log_ratio(u3 / n3, own.total(u, 24, 3) / n24_before.clip(1), 0.1).where(n24_before > 0, 0),
-        "persistence": far_above / n24,
-        "account_share_change": u / (account["u"] + 0.1) - e / (account["e"] + 0.1),
-        "novelty": (busy - busy_share).where(n >= 24, 0),
-        "region_novelty": (1 / (1 + busy_hours)).where((u >= 0.1) & (n >= 48), 0),
-        "above_peers_log": log_ratio(u24, peers["usual_largest"], 2.4).where(n >= 96, 0),
-        "class_ratio_24h_log": log_ratio(peers["u24"], peers["e24"], 2.4).where(u >= 0.1, 0),
-        "class_excess_log": np.log(1 + (u24 - e24).clip(lower=0) / (peers["e24"] + 2.4)),
-    }
-    for name, values in found.items():
-        is_feature = not name.endswith(("_gb", "_usd"))
-        rows[name] = values.clip(lower=0).astype(np.float32) if is_feature else values
+    rows["expected_usage_gb"], rows["expected_cost_usd"], rows["expected_spread_gb"] = e, e * price, spread
+    is_material = (n >= 192) & rises & (x24 * usd_per_gb >= 0.5)
+    names = ("excess_3d_log", "steady_18h_log", "repeated_3d_log", "beyond_habit_log", "persistence")
+    for name, values in zip(names, (*ratios, beyond, rising / age.clip(upper=24)), strict=True):
+        rows[name] = values.clip(lower=0).where(is_material, 0).astype(np.float32)
     return rows
+
+
+def largest(one: pd.Series, two: pd.Series, three: pd.Series) -> pd.Series:
+    """Return the largest of three."""
+    return np.maximum(np.maximum(one, two), three)
 
 
 def moved(rows: pd.DataFrame, u: pd.Series, alone: pd.Series) -> pd.Series:
@@ -189,24 +163,6 @@ def borrowed(rows: pd.DataFrame, usual: pd.Series) -> pd.Series:
     peers = rows[GROUP].assign(usual=usual.where(~is_young))
     largest = peers.groupby(GROUP, observed=True)["usual"].transform("max")
     return (0.125 * largest.fillna(0)).where(is_young, 0)
-
-
-def classes(rows: pd.DataFrame, u24: pd.Series, e24: pd.Series) -> pd.DataFrame:
-    """Return, for each row, the sums of its account and class, and the largest series' day of the weeks before."""
-    table = rows[CLASS].assign(u24=u24, e24=e24, largest=u24)
-    table = table.groupby(CLASS, observed=True, as_index=False).agg({"u24": "sum", "e24": "sum", "largest": "max"})
-    group = table.groupby(CLASS[:2], observed=True).ngroup()
-    table["usual_largest"] = Windows(group).largest(table["largest"], 769, 72)
-    return rows[CLASS].merge(table, on=CLASS, how="left")
-
-
-def regions(rows: pd.DataFrame, busy: pd.Series) -> pd.Series:
-    """Return in how many hours of the weeks before the account was busy in the row's region."""
-    key = ["account_id", "region", "hour_utc"]
-    table = rows[key].assign(busy=busy).groupby(key, observed=True, as_index=False)["busy"].max()
-    group = table.groupby(key[:2], observed=True).ngroup()
-    table["busy_hours"] = Windows(group).total(table["busy"], 649, 24)
-    return rows[key].merge(table, on=key, how="left")["busy_hours"]
 
 
 def log_ratio(value: pd.Series, usual: pd.Series, floor: pd.Series | float) -> pd.Series:

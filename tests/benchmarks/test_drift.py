@@ -8,7 +8,7 @@ import pytest
 from benchmarks import drift
 
 UNIT = "unit change: usage in MB, not GB"
-MISSING = "missing feature: residual_spread is empty in 30 % of the rows"
+MISSING = "missing feature: excess_3d_log is empty in 30 % of the rows"
 NOTHING = "nothing changes"
 
 

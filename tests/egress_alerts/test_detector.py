@@ -45,7 +45,7 @@ def test_a_new_incident_is_stored_and_notified() -> None:
 def test_the_model_gets_features_alone_and_rows_are_kept_with_their_scores() -> None:
     world = Detection()
     world.run(DAY, 0, 24)
-    assert world.scorer.columns == {("ratio", "hour_of_day")}
+    assert world.scorer.columns == {("beyond_habit_log", "ratio", "hour_of_day")}
     kept = world.rows.between(FIRST, FIRST + 24)
     assert kept.num_rows == 33
     assert set(kept["model_id"].to_pylist()) == {"0123456789abcdef"}

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,16 +15,17 @@ from egress_alerts.series import Series
 POLICY = Policy(lasting_hours=1)
 KEYS = ("region", "service", "egress_class", "resource_id")
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
+HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False, times_habit=9.0)
 
 hours = st.builds(
-    lambda at, series, gb, usd, usual: Hour(
-        at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False
-    )._replace(three_day_excess_gb=gb, usual_three_day_excess_gb=usual),
+    lambda at, series, gb, usd, times: Hour(
+        at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False, times_habit=times
+    ),
     st.integers(0, 200),
     st.sampled_from(SERIES),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
-    st.sampled_from([0.0, 1.0, 30.0]),
+    st.sampled_from([1.0, 2.5, 30.0]),
 )
 bills = st.lists(hours, max_size=60, unique_by=lambda h: (h.hour, h.series))
 
@@ -69,42 +69,29 @@ def test_no_hour_is_in_two_alerts_and_each_alert_reached_a_floor(rows: list[Hour
 
 def test_siblings_are_one_alert_led_by_the_largest() -> None:
     rows = [
-        Hour(10, SERIES[1], 100.0, 1.0, 0.0, 0.0, 6.0, 0.05, -0.1, "NatGateway-Bytes", "", False),
-        Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "DataTransfer-Out-Bytes", "", False),
-        Hour(12, SERIES[2], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "DataTransfer-Out-Bytes", "", False),
+        HOUR._replace(series=SERIES[1], egress_gb=0.0, expected_egress_gb=0.0, cost_usd=6.0),
+        HOUR,
+        HOUR._replace(series=SERIES[2], hour=12),
     ]
     found = find_incidents(POLICY, [], [], rows)
     assert [sorted(s.region for s in incident.members) for incident in found] == [["a", "a"], ["b"]]
     assert next(iter(found[0].members)) == SERIES[0]
 
 
-def test_what_a_series_has_done_before_is_no_incident() -> None:
-    def burst(three_day_excess_gb: float) -> list[Incident]:
-        row = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False,
-                   three_day_excess_gb=three_day_excess_gb, usual_three_day_excess_gb=80.0)  # fmt: skip
-        return find_incidents(POLICY, [], [], [row])
-
-    assert not burst(99.0)
-    assert not burst(199.0)
-    assert burst(200.0)
+@pytest.mark.parametrize(("times", "is_found"), [(0.0, False), (2.49, False), (2.5, True)])
+def test_what_a_series_has_done_before_is_no_incident(times: float, is_found: bool) -> None:
+    assert bool(find_incidents(POLICY, [], [], [HOUR._replace(times_habit=times)])) == is_found
 
 
 def test_an_incident_begins_where_its_series_rose_not_where_that_was_more_than_habit() -> None:
-    rises = [
-        Hour(10 + h, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False,
-             three_day_excess_gb=99.0 * (h + 1), usual_three_day_excess_gb=80.0)
-        for h in range(4)
-    ]  # fmt: skip
+    rises = [HOUR._replace(hour=10 + h, times_habit=1.0 + h) for h in range(4)]
     (incident,) = find_incidents(POLICY, [], [], rises)
     assert (incident.detected, incident.start) == (12, 10)
 
 
-def lasting(hours: int, usd: float = 1.0, **measures: Any) -> list[Hour]:
+def lasting(hours: int, usd: float = 1.0) -> list[Hour]:
     """Return hours in a row, each so many dollars above what was expected."""
-    return [
-        Hour(10 + h, SERIES[0], 100.0, 1.0, 100.0, 1.0, usd, 0.0, -0.1, "type", "op", False)._replace(**measures)
-        for h in range(hours)
-    ]
+    return [HOUR._replace(hour=10 + h, cost_usd=usd) for h in range(hours)]
 
 
 def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() -> None:
@@ -115,51 +102,9 @@ def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() ->
     assert not find_incidents(Policy(), [], [], lasting(24, 4.99 / 24))  # more than 12 hours count no more than 12
 
 
-@pytest.mark.parametrize(
-    ("usd", "excess", "usual", "is_daily", "is_found"),
-    [
-        (20.0, 15.0, 3.0, False, True),
-        (20.0, 14.9, 3.0, False, False),
-        (19.9, 15.0, 3.0, False, False),
-        # An hour of a daily bill is a 24th of its day and tells nothing of three hours.
-        (20.0, 15.0, 3.0, True, False),
-        # Rows that an earlier version scored have neither measure.
-        (20.0, 0.0, 0.0, False, False),
-    ],
-)
-def test_expensive_hours_are_new_within_three(
-    usd: float, excess: float, usual: float, is_daily: bool, is_found: bool
-) -> None:
-    rows = lasting(
-        24 if is_daily else 2,
-        usd,
-        usual_three_day_excess_gb=500.0,
-        usual_steady_excess_gb=500.0,
-        three_hour_excess_gb=excess,
-        usual_three_hour_excess_gb=usual,
-    )
-    rows = [row._replace(hour=row.hour + 14, is_daily=is_daily) for row in rows]
-    found = find_incidents(Policy(), [], [], rows)
-    assert bool(found) == is_found
-    assert not is_found or found[0].detected == rows[-1].hour
-
-
-def test_what_goes_on_steadily_is_new_where_large_days_are_habit() -> None:
-    def found(steady: float, usual_steady: float) -> list[Incident]:
-        rows = lasting(20, three_day_excess_gb=99.0, usual_three_day_excess_gb=500.0, steady_excess_gb=steady,
-                       usual_steady_excess_gb=usual_steady)  # fmt: skip
-        return find_incidents(Policy(), [], [], rows)
-
-    assert found(9.0, 1.0)
-    assert found(9.0, 3.6)
-    assert found(0.5, 0.1)
-    assert not found(9.0, 3.7)
-    assert not found(0.0, 0.0)
-
-
 def test_an_incident_goes_on_after_a_gap_of_a_week_and_not_of_an_hour_more() -> None:
     def incidents(gap: int) -> int:
-        first = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False)
+        first = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.09, -0.2, "type", "op", False, times_habit=9.0)
         return len(find_incidents(POLICY, [], [], [first, first._replace(hour=10 + gap)]))
 
     assert incidents(POLICY.incident_gap_hours) == 1
@@ -178,9 +123,6 @@ def test_an_alert_says_what_each_series_carried_in_its_largest_day(rows: list[Ho
             ]
             days = [sum(h.excess_gb for at, h in member.items() if end - 24 < at <= end) for end in member]
             assert row["day_excess_gb"] == pytest.approx(max(days), abs=1e-5)
-
-
-HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False)
 
 
 def test_an_incident_before_an_hour_lacks_that_hour() -> None:

@@ -1,6 +1,7 @@
 """Tables of rows: what is a feature, which hours are anomalous, and what replaces what."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,6 +102,7 @@ def scored(rows: list[Row], score: float = -0.1, p_value: float | None = None) -
         (0.1, 0.05, 80.0, True),  # the p-value decides where there is one
         (-0.1, 0.06, 80.0, False),
         (-0.1, 0.01, 5.0, False),
+        (0.1, math.nan, 80.0, True),  # the model has seen too little to object
     ],
 )
 def test_an_anomalous_hour_is_unusual_to_the_model_and_above_expected(
@@ -116,7 +118,7 @@ def test_rows_without_a_column_of_p_values_are_decided_by_the_model() -> None:
 
 
 def test_rows_that_an_earlier_version_scored_count_for_nothing() -> None:
-    assert anomalous_hours(scored([row(0)]).drop_columns(["three_day_excess_gb"]), Policy()) == []
+    assert anomalous_hours(scored([row(0)]).drop_columns(["beyond_habit_log"]), Policy()) == []
 
 
 @pytest.mark.parametrize("is_estimated", [False, True])
@@ -128,12 +130,6 @@ def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded(is_estimated: bool
         "expected_egress_gb": 4.12345678,
         "cost_usd": 7.12345678,
         "expected_cost_usd": 0.12345678,
-        "three_day_excess_gb": 3.12345678,
-        "usual_three_day_excess_gb": 2.12345678,
-        "steady_excess_gb": 1.12345678,
-        "usual_steady_excess_gb": 0.52345678,
-        "three_hour_excess_gb": 0.42345678,
-        "usual_three_hour_excess_gb": 0.32345678,
     }
     given: dict[str, Any] = {
         "is_provisional": True,
@@ -145,6 +141,7 @@ def test_an_anomalous_hour_has_the_amounts_of_its_row_rounded(is_estimated: bool
     (hour,) = anomalous_hours(scored([row(3, **series._asdict(), **given) | amounts], -0.2, 0.01), Policy())
     assert {name: getattr(hour, name) for name in amounts} == {name: round(x, 6) for name, x in amounts.items()}
     assert (hour.hour, hour.series, hour.anomaly_score, hour.p_value) == (FIRST + 3, series, -0.2, 0.01)
+    assert hour.times_habit == pytest.approx(math.exp(3))
     assert {name: getattr(hour, name) for name in given} == given
 
 
@@ -152,7 +149,7 @@ def test_features_of_anomalous_hours_are_found_by_hour_and_series() -> None:
     rows = scored([*hot(2, 1, 10.0), row(3, 1.0)])
     ((key, features),) = anomalous_features(rows, Policy())
     assert key == (FIRST + 2, Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod"))
-    assert features == {"ratio": 2.0, "hour_of_day": 2.0}
+    assert features == {"beyond_habit_log": 3.0, "ratio": 2.0, "hour_of_day": 2.0}
 
 
 def test_a_window_over_midnight_gives_each_day_its_own_rows_sorted() -> None:

@@ -51,7 +51,7 @@ def test_the_real_spike_is_one_row_that_nothing_led_to_expect(real: pd.DataFrame
     assert largest["usage_gb"] == pytest.approx(3.459, abs=0.001)
     assert (largest["cost_usd"], largest["egress_class"]) == (0, "internet")
     assert largest["expected_usage_gb"] < 0.01
-    assert largest["ratio_week_log"] > 3
+    assert largest["beyond_habit_log"] > 3
 
 
 def test_features_are_finite_and_rows_are_unique_and_sorted(real: pd.DataFrame) -> None:
@@ -142,7 +142,7 @@ def test_traffic_that_moves_to_another_resource_is_expected_there(tmp_path: Path
     table = built(tmp_path, [*old, *new]).to_pandas()
     moved = table[(table["resource_id"] != "old") & (table["usage_gb"] > 0)]
     assert moved["expected_usage_gb"].to_numpy() == pytest.approx(moved["usage_gb"].to_numpy())
-    assert moved["three_day_excess_gb"].max() == pytest.approx(0)
+    assert not moved[NAMES].to_numpy().any()
 
 
 def test_a_job_that_moves_by_an_hour_is_expected(tmp_path: Path) -> None:
@@ -159,11 +159,31 @@ def test_a_new_series_borrows_from_the_habit_of_its_peers_and_a_new_region_has_n
     abroad = [line(h, 4.0, resource_id="abroad", usage_type="EU-DataTransfer-Out-Bytes") for h in range(560, 720)]
     table = built(tmp_path, [line(0, 0.1), line(719, 0.1), *job, *new, *abroad]).to_pandas()
     by_name = {name: rows.iloc[30] for name, rows in table.groupby("resource_id") if name in {"new", "abroad"}}
-    assert by_name["new"]["usual_three_day_excess_gb"] == pytest.approx(400 / 8)
-    assert by_name["new"]["usual_steady_excess_gb"] == pytest.approx(400 / 8 / 24)
-    assert by_name["abroad"]["usual_three_day_excess_gb"] == by_name["abroad"]["usual_steady_excess_gb"] == 0
-    assert by_name["abroad"]["three_day_excess_gb"] == pytest.approx(31 * 4)
-    assert by_name["abroad"]["steady_excess_gb"] == pytest.approx(4)
+    enough = 0.25 / 0.09
+    for name, peers in (("new", 400 / 8), ("abroad", 0.0)):
+        ratios = [(31 * 4 + enough) / (peers + enough), (4 + enough / 24) / (peers / 24 + enough / 24)]
+        assert by_name[name]["excess_3d_log"] == pytest.approx(math.log(ratios[0]), rel=1e-6)
+        assert by_name[name]["steady_18h_log"] == pytest.approx(math.log(ratios[1]), rel=1e-6)
+        assert by_name[name]["beyond_habit_log"] == pytest.approx(math.log(max(ratios)), rel=1e-6)
+        assert by_name[name]["persistence"] == 1.0
+
+
+@pytest.mark.parametrize(("gb", "is_material"), [(0.231, False), (0.232, True)])
+def test_an_hour_is_material_from_half_a_dollar_a_day_on(tmp_path: Path, gb: float, is_material: bool) -> None:
+    table = built(tmp_path, [*(line(h, 0.0) for h in (0, 599)), *(line(h, gb) for h in range(560, 584))]).to_pandas()
+    assert (table[NAMES].iloc[583].to_numpy() != 0).any() == is_material
+    assert not table[NAMES].iloc[584].to_numpy().any()
+
+
+@pytest.mark.parametrize(("gb", "is_dear"), [(222.0, False), (223.0, True)])
+def test_three_hours_are_enough_where_an_hour_costs_20_dollars_more(tmp_path: Path, gb: float, is_dear: bool) -> None:
+    # Three days of as much a month ago are the habit; three hours were never more than 30 GB.
+    habit = [line(h, 10.0) for h in range(300, 372)]
+    table = built(tmp_path, [line(0, 0.0), *habit, *(line(h, gb) for h in range(700, 703)), line(719, 0.0)]).to_pandas()
+    row, enough = table.iloc[702], 0.25 / 0.09
+    beyond = math.log((3 * gb + enough) / (2 * 30 + enough))
+    assert (row["beyond_habit_log"] == pytest.approx(beyond, rel=1e-6)) == is_dear
+    assert row["excess_3d_log"] == pytest.approx(math.log((3 * gb + enough) / (720 + enough)), abs=1e-6)
 
 
 @settings(max_examples=8, deadline=None)
@@ -194,7 +214,9 @@ def test_features_are_what_their_definitions_say(tmp_path_factory: pytest.TempPa
         for n in (first, first + 1, first + 30, hours - 200, hours - 1):
             if first <= n < hours:
                 row = rows.iloc[n - first]
-                slow = slow_features(usage, expected, str(name), n, peers_day(usage, expected, born, str(name), n))
+                slow = slow_features(
+                    usage, expected, first, str(name), n, peers_day(usage, expected, born, str(name), n)
+                )
                 assert {k: row[k] for k in slow} == pytest.approx(slow, abs=1e-5)
 
 
@@ -229,9 +251,12 @@ def expected_gb(usage: dict[str, list[float]], born: dict[str, int], n: int) -> 
     return {name: e + max(usage[name][n] - e, 0.0) * moved for name, e in alone.items()}
 
 
+def net(u: list[float], e: list[float], hours: int, at: int) -> float:
+    return sum(u[i] - e[i] for i in range(max(0, at - hours + 1), at + 1)) if at >= 0 else 0.0
+
+
 def usual_day_excess(u: list[float], e: list[float], n: int) -> float:
-    days = (range(max(0, i - 23), i + 1) for i in range(max(0, n - 840), n - 71))
-    return max((sum(max(u[i] - e[i], 0.0) for i in day) for day in days), default=0.0)
+    return max((net(u, e, 24, i) for i in range(max(0, n - 840), n - 71)), default=0.0)
 
 
 def peers_day(
@@ -245,70 +270,37 @@ def peers_day(
 
 
 def slow_features(
-    usage: dict[str, list[float]], expected: dict[str, list[float]], name: str, n: int, peers: float
+    usage: dict[str, list[float]], expected: dict[str, list[float]], born: int, name: str, n: int, peers: float
 ) -> dict[str, float]:
-    u, e = usage[name], expected[name]
-    above = [max(gb - usual, 0.0) for gb, usual in zip(u, e, strict=True)]
+    u, e, usd_per_gb = usage[name], expected[name], 0.09
 
-    def excess(hours: int, at: int) -> float:
-        return sum(above[max(0, at - hours + 1) : at + 1])
-
-    def net(hours: int, at: int) -> float:
-        return max(sum(u[i] - e[i] for i in range(max(0, at - hours + 1), at + 1)), 0.0)
+    def days(at: int) -> float:
+        return max(min(net(u, e, 24, at - back) for back in (0, 24, 48)), 0.0)
 
     def steady(at: int) -> float:
-        return max(min(sum(u[j] - e[j] for j in range(max(0, i - 2), i + 1)) for i in range(at - 17, at + 1)), 0.0) / 3
+        return max(min(net(u, e, 3, i) for i in range(at - 17, at + 1)), 0.0) / 3 if at >= 17 else 0.0
 
     past = range(max(0, n - 168), n)
-    month = range(max(0, n - 672), n - 23)
-    spread = sum(abs(u[i] - e[i]) for i in past) / len(past) if past else 0.0
-    z = max(u[n] - e[n], 0.0) / (spread + 0.1 * e[n] + EPS)
-    last3, last24 = range(max(0, n - 2), n + 1), range(max(0, n - 23), n + 1)
-    before = range(max(0, n - 26), max(0, n - 2))
-    weeks = [u[n - k] for k in (168, 336, 504, 672) if n >= k]
-    ratio_week = math.log((u[n] + EPS) / (median(weeks) + EPS)) if weeks else 0.0
     lately = range(max(0, n - 840), n - 71)
-    usual_day = usual_day_excess(u, e, n)
-    usual_3h = max((excess(3, i) for i in lately), default=0.0)
-    usual_7d = max((net(168, i) for i in range(max(0, n - 840), n - 167)), default=0.0)
-    usual_3d = max((net(72, i) for i in lately), default=0.0)
-    week = [sum(u[max(0, i - 167) : i + 1]) if i >= 0 else 0.0 for i in (n, n - 168, n - 336, n - 504)]
-    steadily, usual_steady = steady(n), max((steady(i) for i in lately), default=0.0)
-    e24, e3 = (sum(e[i] for i in window) for window in (last24, last3))
+    e24, e3 = (sum(e[max(0, n - hours + 1) : n + 1]) for hours in (24, 3))
+    enough, above = 0.25 / usd_per_gb, u[n] - e[n]
+    ratios = [
+        against(net(u, e, 72, n), max(0.0, peers, 0.6 * e24, *(net(u, e, 72, i) for i in lately)), enough),
+        against(steady(n), max(0.0, peers / 24, 0.1 * e24 / 24, *(steady(i) for i in lately)), enough / 24),
+        against(days(n), max(0.0, peers, 0.1 * e24, *(days(i) for i in lately)), enough),
+    ]
+    usual_3h = max(0.0, peers / 8, 0.6 * e3, *(net(u, e, 3, i) for i in lately))
+    soon = against(net(u, e, 3, n), 2 * usual_3h, enough) if above * usd_per_gb >= 20 else 0.0
+    last = range(max(born, n - 23), n + 1)
+    persistence = sum(u[i] - e[i] >= max(0.3 * e[i], 0.01 / usd_per_gb) for i in last) / len(last)
+    is_material = n >= 192 and above > 0 and above >= 0.3 * e[n] and net(u, e, 24, n) * usd_per_gb >= 0.5
+    features = [*ratios, max(*ratios, soon), persistence]
     return {
         "expected_usage_gb": e[n],
-        "expected_spread_gb": spread,
-        "three_day_excess_gb": net(72, n),
-        "usual_three_day_excess_gb": max(usual_3d, peers, 0.6 * e24),
-        "steady_excess_gb": steadily,
-        "usual_steady_excess_gb": max(usual_steady, peers / 24),
-        "three_hour_excess_gb": excess(3, n),
-        "usual_three_hour_excess_gb": max(usual_3h, peers / 8, 0.6 * e3),
-        "residual_spread": math.log1p(z),
-        "ratio_week_log": max(ratio_week, 0.0),
-        "ratio_3h_log": log_ratio(u, e, last3),
-        "ratio_24h_log": log_ratio(u, e, last24),
-        "ratio_7d_log": above_log(week[0], median(week[1:]), 16.8) if n >= 504 else 0.0,
-        "above_habit_3h_log": above_log(excess(3, n), usual_3h, 0.3 + 0.1 * e3) if n >= 96 else 0.0,
-        "above_habit_24h_log": above_log(excess(24, n), usual_day, 2.4 + 0.05 * e24) if n >= 96 else 0.0,
-        "above_habit_7d_log": above_log(net(168, n), usual_7d, 16.8 + 0.05 * week[0]) if n >= 504 else 0.0,
-        "above_habit_steady_log": (
-            above_log(steadily, usual_steady, EPS + 0.05 * e24 / len(last24)) if n >= 96 else 0.0
-        ),
-        "above_range_log": above_log(u[n], max(u[i] for i in month), EPS) if month else 0.0,
-        "acceleration_log": max(0.0, math.log((mean(u, last3) + EPS) / (mean(u, before) + EPS))) if before else 0.0,
-        "novelty": max(0.0, (u[n] >= EPS) - sum(u[i] >= EPS for i in month) / len(month)) if month else 0.0,
+        "expected_spread_gb": sum(abs(u[i] - e[i]) for i in past) / len(past) if past else 0.0,
+        **{key: value if is_material else 0.0 for key, value in zip(NAMES, features, strict=True)},
     }
 
 
-def above_log(value: float, usual: float, floor: float) -> float:
-    return max(0.0, math.log((value + floor) / (usual + floor)))
-
-
-def log_ratio(u: list[float], e: list[float], window: range) -> float:
-    floor = len(window) * EPS
-    return max(0.0, math.log((sum(u[i] for i in window) + floor) / (sum(e[i] for i in window) + floor)))
-
-
-def mean(u: list[float], window: range) -> float:
-    return sum(u[i] for i in window) / len(window)
+def against(value: float, usual: float, enough: float) -> float:
+    return max(0.0, math.log((max(value, 0.0) + enough) / (usual + enough)))

@@ -50,7 +50,7 @@ def test_all_rows_of_a_day_are_the_same_but_for_their_hour(tmp_path: Path) -> No
     _, rows = built(
         tmp_path, [row for n in range(3) for row in uneven(40)[n:] if row.update(line_item_resource_id=f"r{n}") is None]
     )
-    numbers = ["usage_gb", "expected_usage_gb", "expected_spread_gb", "three_day_excess_gb", *NAMES]
+    numbers = ["usage_gb", "expected_usage_gb", "expected_spread_gb", *NAMES]
     distinct = rows.groupby(["resource_id", rows["hour_utc"].dt.floor("D")])[numbers].nunique()
     assert distinct.eq(1).all(axis=None)
 
@@ -60,8 +60,7 @@ def test_a_day_is_compared_with_its_weekday_and_with_no_other(tmp_path: Path) ->
     _, rows = built(tmp_path, weekly)
     known = rows[rows["hour_utc"] >= START + timedelta(days=14)]
     np.testing.assert_array_equal(known["expected_usage_gb"], known["usage_gb"])
-    above = [name for name in NAMES if name.endswith("_log") and name not in ("ratio_day_log", "acceleration_log")]
-    assert not known[above].to_numpy().any()
+    assert not known[NAMES].to_numpy().any()
 
 
 def test_a_quiet_weekday_is_not_held_against_the_days_beside_it(tmp_path: Path) -> None:
@@ -75,11 +74,11 @@ def test_a_day_that_rises_is_held_against_the_days_before(tmp_path: Path) -> Non
     _, rows = built(tmp_path, [of_day(day, 2400.0 if day == 40 else 240.0) for day in range(42)])
     hot = rows[rows["hour_utc"].dt.floor("D") == START + timedelta(days=40)].iloc[5]
     assert hot["expected_usage_gb"] == 10.0
-    assert hot["three_day_excess_gb"] == pytest.approx(2160.0)
-    assert hot["usual_three_day_excess_gb"] == pytest.approx(0.6 * 240)
+    enough = 0.25 / 0.09
+    assert hot["excess_3d_log"] == pytest.approx(np.log((2160 + enough) / (0.6 * 240 + enough)), rel=1e-6)
+    assert hot["steady_18h_log"] == hot["repeated_3d_log"] == 0.0
+    assert hot["persistence"] == 1.0
     assert hot["expected_spread_gb"] == 0.0
-    assert hot["ratio_24h_log"] == pytest.approx(np.log((2400 + 2.4) / (240 + 2.4)), rel=1e-6)
-    assert hot["acceleration_log"] == pytest.approx(np.log((100 + 0.1) / (10 + 0.1)), rel=1e-6)
 
 
 def test_the_last_day_of_an_open_bill_is_never_complete(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_version_2_needs_the_network_to_say_the_same(bill: Path, logs: Path, tmp
     assert rows[looks]["usage_gb"].sum() == pytest.approx(
         0.02 * rows[rows["egress_class"] == "nat_gateway"]["usage_gb"].sum()
     )
-    columns = [*KEYS, "usage_gb", "cost_usd", "expected_usage_gb", "residual_spread"]
+    columns = [*KEYS, "usage_gb", "cost_usd", "expected_usage_gb", "excess_3d_log"]
     assert rows[~looks][columns].reset_index(drop=True).equals(version_5[columns])
     output = tmp_path / "alone.parquet"
     summary = build_features([], output, flow_logs=FlowLogs(find_flow_logs([folder])))
@@ -159,7 +159,7 @@ def test_the_bill_speaks_where_it_is_complete_and_flow_logs_after_it(logs: Path,
     assert len(both) == len(rows)
     assert both["usage_gb"].to_numpy() == pytest.approx(both["usage_gb_billed"].to_numpy(), abs=2e-9)
     covered = both[(both["service"] != "AmazonS3") & (both["hour_utc"] < complete_until)]
-    assert covered["residual_spread"].equals(covered["residual_spread_billed"])
+    assert covered["excess_3d_log"].equals(covered["excess_3d_log_billed"])
 
 
 def test_where_the_bill_is_complete_can_be_said(logs: Path, tmp_path: Path) -> None:

@@ -38,16 +38,11 @@ def row(hour: int, gb: float = 80.0, expected: float = 5.0, price: float = 0.09,
         "expected_egress_gb": expected,
         "expected_cost_usd": price * expected,
         "expected_spread_gb": 1.0,
-        "three_day_excess_gb": gb,
-        "usual_three_day_excess_gb": 1.0,
-        "steady_excess_gb": 0.0,
-        "usual_steady_excess_gb": 0.0,
-        "three_hour_excess_gb": 0.0,
-        "usual_three_hour_excess_gb": 0.0,
         "is_provisional": False,
         "is_estimated": False,
         "is_complete": True,
         "is_daily": False,
+        "beyond_habit_log": 3.0,
         "ratio": gb / expected if expected else gb,
         "hour_of_day": float(hour % 24),
     } | other
@@ -61,7 +56,8 @@ def hot(first: int, hours: int, gb: float = 80.0, **other: Any) -> list[Row]:
 def table(rows: Sequence[Row]) -> pa.Table:
     """Return rows as a table of features, sorted."""
     features = pa.Table.from_pylist(list(rows))
-    kinds = {"hour_utc": pa.timestamp("us", tz="UTC"), "ratio": pa.float32(), "hour_of_day": pa.float32()}
+    singles = dict.fromkeys(("beyond_habit_log", "ratio", "hour_of_day"), pa.float32())
+    kinds = {"hour_utc": pa.timestamp("us", tz="UTC")} | singles
     return sort_rows(features.cast(pa.schema([(f.name, kinds.get(f.name, f.type)) for f in features.schema])))
 
 
@@ -88,7 +84,7 @@ class RatioScorer:
         if not self.explains:
             return None
         ones = np.ones(features.num_rows)
-        return self.score(features)[1], {"ratio": 3 * ones, "hour_of_day": ones}
+        return self.score(features)[1], {"ratio": 3 * ones, "hour_of_day": ones, "beyond_habit_log": 0 * ones}
 
 
 class ClaimedAlerts(AlertsInMemory):

@@ -112,16 +112,11 @@ def row(
             "expected_egress_gb": 0.0 if fee else expected,
             "expected_cost_usd": expected * price,
             "expected_spread_gb": 0.1,
-            "three_day_excess_gb": max(gb - expected, 0.0),
-            "usual_three_day_excess_gb": 0.0,
-            "steady_excess_gb": max(gb - expected, 0.0),
-            "usual_steady_excess_gb": 0.0,
-            "three_hour_excess_gb": max(gb - expected, 0.0),
-            "usual_three_hour_excess_gb": 0.0,
             "is_provisional": False,
             "is_estimated": False,
             "is_complete": True,
             "is_daily": False,
+            "beyond_habit_log": 3.0,
         }
         | other
         | {"ratio": gb / max(expected, 0.1)}

@@ -20,17 +20,11 @@ ACCOUNTS = ("210000000001", "210000000002")
 EPS = 0.1
 USD_PER_GB = {"internet": 0.09, "inter_region": 0.02, "inter_az": 0.01, "cloudfront": 0.085, "nat_gateway": 0.045}
 FEATURES = {
-    "residual_spread": ("signed log", "how far the hour is from what was expected, in usual deviations"),
-    "ratio_week_log": ("ln ratio", "against the same hour of the last four weeks"),
-    "ratio_day_log": ("ln ratio", "against the same hour of the last seven days"),
-    "ratio_smallest_log": ("ln ratio", "the smaller one of the week's and the day's"),
-    "ratio_3h_log": ("ln ratio", "the last 3 hours against what was expected of them"),
-    "ratio_24h_log": ("ln ratio", "the last 24 hours against what was expected of them"),
-    "above_range_log": ("ln ratio", "above the largest hour of the last 7 days"),
-    "acceleration_log": ("ln ratio", "the last 3 hours against the 24 before them"),
-    "persistence": ("share", "share of the last 24 hours far above what was expected"),
-    "account_share_change": ("share", "change of the share of the account's traffic"),
-    "novelty": ("share", "new in a series that is usually silent"),
+    "excess_3d_log": ("ln(ratio)", "the excess of the last three days against that of any three days before"),
+    "steady_18h_log": ("ln(ratio)", "what the last 18 hours had throughout, against the same before"),
+    "repeated_3d_log": ("ln(ratio)", "what each of the last three days had, against the same before"),
+    "beyond_habit_log": ("ln(ratio)", "the largest of these ratios"),
+    "persistence": ("share of hours", "the share of the last 24 hours that were 30 % above what was expected"),
 }
 KEYS = ("hour_utc", "account_id", "region", "service", "egress_class", "resource_id")
 
@@ -157,7 +151,7 @@ def _table(keys: list[tuple[str, ...]], usage: np.ndarray, expected: np.ndarray,
         "is_complete": np.full(hours * count, True),
         "is_daily": np.full(hours * count, False),
     }
-    columns |= {name: column.astype(np.float32).ravel() for name, column in _features(usage, expected, spread).items()}
+    columns |= {name: column.astype(np.float32).ravel() for name, column in _features(usage, expected).items()}
     schema = {
         "version": 1,
         "keys": list(KEYS),
@@ -183,35 +177,24 @@ def _usage_type(egress_class: str) -> str:
     }[egress_class]
 
 
-def _features(usage: np.ndarray, expected: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
+def _features(usage: np.ndarray, expected: np.ndarray) -> dict[str, np.ndarray]:
     def trailing(values: np.ndarray, hours: int) -> np.ndarray:
         return np.stack([_trailing_mean(np.append(row, 0.0), hours)[1:] for row in values])
 
-    far = (usage - expected) / (spread + 0.1 * expected + EPS)
-    ratio = np.log((usage + EPS) / (expected + EPS))
-    day = np.log((usage + EPS) / (trailing(usage, 168) + EPS))
-    share = usage / (usage.sum(axis=0) + EPS) - expected / (expected.sum(axis=0) + EPS)
-    return {
-        "residual_spread": np.sign(far) * np.log1p(np.abs(far)),
-        "ratio_week_log": ratio,
-        "ratio_day_log": day,
-        "ratio_smallest_log": np.where(np.abs(ratio) < np.abs(day), ratio, day),
-        "ratio_3h_log": np.log((trailing(usage, 3) + EPS) / (trailing(expected, 3) + EPS)),
-        "ratio_24h_log": np.log((trailing(usage, 24) + EPS) / (trailing(expected, 24) + EPS)),
-        "above_range_log": np.maximum(0, ratio - 1),
-        "acceleration_log": np.log((trailing(usage, 3) + EPS) / (trailing(usage, 24) + EPS)),
-        "persistence": trailing((usage > expected + 2 * spread + EPS).astype(float), 24),
-        "account_share_change": share,
-        "novelty": np.zeros_like(usage),
-    }
+    above = np.maximum(usage - expected, 0) * (usage >= 1.3 * expected)
+    ratios = [np.log1p(trailing(above, hours) / (trailing(expected, hours) + EPS)) for hours in (72, 18, 24)]
+    rows = dict(
+        zip(FEATURES, [*ratios, np.maximum.reduce(ratios), trailing((above > 0).astype(float), 24)], strict=True)
+    )
+    return {name: np.where(above > 0, values, 0) for name, values in rows.items()}
 
 
 def _scored(features: pa.Table, scored_from: datetime) -> pa.Table:
     rows = features.filter(
         pa.array(np.asarray(features["hour_utc"]) >= np.datetime64(scored_from.replace(tzinfo=None)))
     )
-    far = np.abs(np.asarray(rows["residual_spread"], dtype=float)) + np.asarray(rows["persistence"], dtype=float)
-    score = 0.17 - 0.09 * far
+    far = np.asarray(rows["beyond_habit_log"], dtype=float) + np.asarray(rows["persistence"], dtype=float)
+    score = 0.17 - 0.2 * far
     return rows.append_column("is_anomaly", pa.array((score < 0).astype(np.int8))).append_column(
         "anomaly_score", pa.array(score)
     )
