@@ -211,5 +211,6 @@ def test_the_summary_counts_resources(tmp_path: Path) -> None:
     accounts = (ACCOUNT, OTHER_ACCOUNT)
     lines = [line(h, 1.0, usage_account_id=account) for h in range(240) for account in accounts]
     summary = build_features([write_parquet(tmp_path / "bill.parquet", lines)], tmp_path / "features.out")
-    assert (summary.series, summary.accounts, summary.rows) == (2, list(accounts), 3 * 240)
+    assert (summary.series, summary.levels, summary.rows) == (2, 1, 3 * 240)
+    assert summary.accounts == list(accounts)
     assert pc.sum(without_levels(pq.read_table(tmp_path / "features.out"))["usage_gb"]).as_py() == 480
