@@ -17,10 +17,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pyarrow.parquet as pq
 from rich.console import Console
 from sklearn.ensemble import IsolationForest
 
+from egress_alerts.rows import without_levels
 from egress_features import build_features
 from egress_sentinel.demo import write_demo_bill
 from egress_sentinel.demo.outcome import compare
@@ -33,7 +34,7 @@ SERIES = ["account_id", "region", "service", "egress_class", "resource_id"]
 
 def tutorial_alerts(features: Path, until: datetime) -> list[dict[str, Any]]:
     """Return the rival's alerts."""
-    table = pd.read_parquet(features)
+    table = without_levels(pq.read_table(features)).to_pandas()
     table["hour"], table["weekday"] = table["hour_utc"].dt.hour, table["hour_utc"].dt.day_of_week
     columns = ["cost_usd", "usage_gb", "hour", "weekday"]
     past, new = table[table["hour_utc"] < until], table[table["hour_utc"] >= until]

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from egress_alerts.rows import without_levels
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -58,8 +60,8 @@ class Panel:
 
 
 def panel_of(case: Case, features: Path) -> Panel:
-    """Read a case's feature file."""
-    table = pq.read_table(features)
+    """Read a case's feature file, without levels: no rival has any."""
+    table = without_levels(pq.read_table(features))
     schema = json.loads(table.schema.metadata[b"egress_sentinel.schema"])
     rows = table.to_pandas()
     rows["hour"] = ((rows["hour_utc"] - pd.Timestamp(case.start)) // pd.Timedelta(hours=1)).astype(int)

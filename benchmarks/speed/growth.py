@@ -95,7 +95,7 @@ def detector(folder: Path, sizes: list[int]) -> Iterator[tuple[int, float]]:
         start = end - timedelta(days=DETECTOR_DAYS)
         account = in_process.Account(path, start, Policy())
         taken = cpu_seconds(lambda account=account, start=start, end=end: account.run(None, start, end))
-        yield done.series * DETECTOR_DAYS * 24, taken
+        yield (done.series + done.levels) * DETECTOR_DAYS * 24, taken
 
 
 PARTS: dict[str, Callable[[Path, list[int]], Iterator[tuple[int, float]]]] = {

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egress_alerts.incidents import Hour
-from egress_alerts.series import Series, hour_number, parse_hour
+from egress_alerts.series import SUMMED, Series, hour_number, parse_hour
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,11 @@ def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
     is_daily = "is_daily" in table.column_names and pc.any(table["is_daily"]).as_py()
     text = "daily_description" if is_daily else "description"
     return {item["name"]: item.get(text, item["description"]) for item in json.loads(raw)["features"]}
+
+
+def without_levels(table: pa.Table) -> pa.Table:
+    """Return the rows of resources alone: only they can be added up, since a level's row is a sum of theirs."""
+    return table.filter(pc.not_equal(table["resource_id"], SUMMED))
 
 
 def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
@@ -134,6 +139,7 @@ def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
     """
     if scored.num_rows == 0:
         return scored
+    scored = without_levels(scored)
     above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
     is_unusual = pc.equal(scored["is_anomaly"], 1)
     if "p_value" in scored.column_names:

@@ -6,17 +6,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+# In the keys that a level sums over.
+SUMMED = "*"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Series(NamedTuple):
-    """The key of a series."""
+    """The key of a series: of one resource, or of a level, which sums over resources."""
 
     account_id: str
     region: str
     service: str
     egress_class: str
     resource_id: str
+
+    @property
+    def is_level(self) -> bool:
+        """Whether the series is the sum of others."""
+        return self.resource_id == SUMMED
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class FeaturesSummary:
     """What went in and what came out.
 
     `left_out` is the number of egress lines and their dollars by reason; `notes` are sentences for a person.
+    `series` are those of resources, `levels` the number of sums over them; `rows` are of both.
     Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
     the lines of a service can be taken as complete. `is_daily` is true of a bill with daily lines: each hour is a 24th
     of its day.
@@ -52,6 +53,7 @@ class FeaturesSummary:
     complete_until_utc: dict[str, datetime] = field(default_factory=dict)
     left_out: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    levels: int = 0
 
 
 def build_features(
@@ -63,6 +65,8 @@ def build_features(
     progress: Callable[[str], None] = lambda _step: None,
 ) -> FeaturesSummary:
     """Turn billing exports into one row for each series and hour, and write them beside `output`, then rename.
+
+    There are rows of levels as well, with "*" in the keys that they sum over (`sql/series_hours.sql`).
 
     Parameters
     ----------
@@ -124,12 +128,15 @@ def build_features(
         return FeaturesSummary(
             input_lines=int(runner.rows("SELECT COALESCE(SUM(lines), 0) FROM line_groups")[0][0]) + records,
             egress_lines=_count(runner, "kept_lines"),
-            series=_count(runner, "series"),
+            series=_count(runner, "series WHERE level_id = 0"),
+            levels=_count(runner, "series WHERE level_id > 0"),
             rows=pq.read_metadata(beside).num_rows,
             start_hour_utc=start,
             end_hour_utc=end,
             is_daily=is_daily,
-            accounts=[row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series ORDER BY account_id")],
+            accounts=[
+                row[0] for row in runner.rows("SELECT DISTINCT account_id FROM series WHERE level_id = 0 ORDER BY 1")
+            ],
             complete_until_utc=complete,
             left_out=_left_out(runner),
             notes=notes,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from egress_alerts.rows import without_levels
 from egress_features import KEYS, BadInputError, FlowLogs, build_features, find_flow_logs, write_flow_hours
 from egress_features.flow_logs import DEFAULT_PRICES, read_prices
 from tests.support.bill import START, line, write_parquet
@@ -36,7 +37,7 @@ def hours_of(
 
 def estimated(folder: Path, flow_logs: FlowLogs) -> pd.DataFrame:
     build_features([], folder / "estimated.parquet", flow_logs=flow_logs)
-    return pq.read_table(folder / "estimated.parquet").to_pandas()
+    return without_levels(pq.read_table(folder / "estimated.parquet")).to_pandas()
 
 
 def charges(
@@ -93,7 +94,7 @@ def given_logs(folder: Path, **more: Any) -> FlowLogs:
 def test_flow_logs_alone_say_what_the_bill_says(bill: Path, logs: Path, tmp_path: Path) -> None:
     rows = estimated(tmp_path, given_logs(logs))
     build_features([bill], tmp_path / "billed.parquet")
-    billed = pq.read_table(tmp_path / "billed.parquet").to_pandas()
+    billed = without_levels(pq.read_table(tmp_path / "billed.parquet")).to_pandas()
     seen = billed[billed["service"] != "AmazonS3"].reset_index(drop=True)
     assert rows[list(KEYS)].equals(seen[list(KEYS)])
     assert rows["usage_gb"].to_numpy() == pytest.approx(seen["usage_gb"].to_numpy(), abs=2e-9)
@@ -135,14 +136,14 @@ def test_version_2_needs_the_network_to_say_the_same(bill: Path, logs: Path, tmp
         "in unknown zones",
     ):
         assert unknown in said
-    resources = set(pq.read_table(output)["resource_id"].to_pylist())
+    resources = set(without_levels(pq.read_table(output))["resource_id"].to_pylist())
     assert all(resource.startswith("eni-") for resource in resources)
 
 
 def test_the_bill_speaks_where_it_is_complete_and_flow_logs_after_it(logs: Path, tmp_path: Path) -> None:
     short = write_parquet(tmp_path / "bill.parquet", lines(210))
     summary = build_features([short], tmp_path / "f.parquet", flow_logs=given_logs(logs))
-    rows = pq.read_table(tmp_path / "f.parquet").to_pandas()
+    rows = without_levels(pq.read_table(tmp_path / "f.parquet")).to_pandas()
     seen = rows[rows["service"] != "AmazonS3"]
     complete_until = START + timedelta(hours=210 - 24)
     assert (seen["is_estimated"] == (seen["hour_utc"] >= complete_until)).all()

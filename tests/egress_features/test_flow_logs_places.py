@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from egress_alerts.rows import without_levels
 from egress_features import BadInputError, FlowLogs, build_features, write_flow_hours
 from egress_features.flow_logs.estimate import bill_names
 from egress_features.usage_types import classify
@@ -50,7 +51,7 @@ def estimate(
     ends = [sent(hour, 1e-9, WORLD, instance_id="i-0end", interface_id="eni-0end") for hour in (0, 239)]
     path = write_records(folder / "x.log", [*records, *ends])
     summary = build_features(bill, folder / "f.parquet", flow_logs=FlowLogs([path], network))
-    rows = pq.read_table(folder / "f.parquet").to_pandas()
+    rows = without_levels(pq.read_table(folder / "f.parquet")).to_pandas()
     rows = rows[rows["is_estimated"] & (rows["usage_gb"] > 1e-6)]
     return rows, " ".join(summary.notes)
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from egress_alerts.rows import without_levels
 from egress_features import FeaturesSummary, build_features, reconcile
 from tests.support.bill import START, line, steady, write_parquet
 
@@ -23,7 +24,7 @@ def features(folder: Path, *lines: list[dict[str, Any]]) -> tuple[pd.DataFrame, 
     """Return the rows of a bill and what was said about it."""
     bill = write_parquet(folder / "bill.parquet", [each for several in lines for each in several])
     summary = build_features([bill], folder / "features.parquet")
-    return pq.read_table(folder / "features.parquet").to_pandas(), summary
+    return without_levels(pq.read_table(folder / "features.parquet")).to_pandas(), summary
 
 
 def totals(rows: pd.DataFrame) -> dict[tuple[str, str], tuple[float, float, float]]:

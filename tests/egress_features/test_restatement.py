@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from egress_alerts.rows import without_levels
 from egress_features import FeaturesSummary, build_features
 from tests.support.bill import line, steady, write_parquet
 from tests.support.exports import write_as
@@ -19,7 +20,7 @@ EXECUTIONS = (
 
 def built(exports: list[Path], folder: Path) -> tuple[FeaturesSummary, list[float]]:
     summary = build_features(exports, folder / "features.out")
-    return summary, pq.read_table(folder / "features.out")["usage_gb"].to_pylist()
+    return summary, without_levels(pq.read_table(folder / "features.out"))["usage_gb"].to_pylist()
 
 
 def delivered(folder: Path, name: str, lines: list[dict[str, Any]]) -> Path:

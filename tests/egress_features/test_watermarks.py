@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from egress_alerts.rows import without_levels
 from egress_features import FeaturesSummary, build_features
 from egress_features.watermarks import SETTLED_HOURS, complete_until
 from tests.support.bill import START, line, write_parquet
@@ -26,7 +27,7 @@ def hourly(until: int, **other: Any) -> list[dict[str, Any]]:
 
 def built(folder: Path, lines: list[dict[str, Any]]) -> tuple[FeaturesSummary, pd.DataFrame]:
     summary = build_features([write_parquet(folder / "bill.parquet", lines)], folder / "features.out")
-    return summary, pq.read_table(folder / "features.out").to_pandas()
+    return summary, without_levels(pq.read_table(folder / "features.out")).to_pandas()
 
 
 def cdn(until: int) -> list[dict[str, Any]]:

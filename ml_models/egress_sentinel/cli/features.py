@@ -31,7 +31,7 @@ def features(
     """Turn billing exports into one row for each series and hour: measures, expected values, features."""
     from egress_features import build_features, open_engine
     from egress_sentinel.pipeline.exports import open_exports
-    from egress_sentinel.pipeline.time_range import rows_text
+    from egress_sentinel.pipeline.time_range import rows_text, series_text
 
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     progress = reporter()
@@ -40,7 +40,7 @@ def features(
         with progress.step("features") as step, open_engine(engine) as runner:
             summary = build_features(files, output, engine=runner, flow_logs=seen)
             rows = rows_text(summary.rows, is_daily=summary.is_daily)
-            step.result = f"{rows} of {summary.series:,} series in {output}"
+            step.result = f"{rows} of {series_text(summary.series, summary.levels)} in {output}"
         for note in summary.notes:
             progress.note(note)
         if as_json:

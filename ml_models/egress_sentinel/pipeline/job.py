@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from egress_features import build_features
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
-from egress_sentinel.pipeline.time_range import Split, check_midnight, rows_text, split
+from egress_sentinel.pipeline.time_range import Split, check_midnight, rows_text, series_text, split
 from egress_sentinel.pipeline.training import train
 from egress_sentinel.report import write_report
 
@@ -85,7 +85,7 @@ def run_job(
         summary = build_features(exports, features, flow_logs=flow_logs)
         step.result = (
             f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
-            f"are {rows_text(summary.rows, is_daily=summary.is_daily)} of {summary.series:,} series"
+            f"are {rows_text(summary.rows, is_daily=summary.is_daily)} of {series_text(summary.series, summary.levels)}"
         )
     for note in summary.notes:
         reporter.note(note)

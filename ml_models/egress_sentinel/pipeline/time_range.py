@@ -93,6 +93,11 @@ def rows_text(rows: int, *, is_daily: bool) -> str:
     return f"{rows // 24:,} days" if is_daily else f"{rows:,} hours"
 
 
+def series_text(series: int, levels: int) -> str:
+    """Return how many series there are, such as "80 series and 1 level"."""
+    return f"{series:,} series" + (f" and {levels:,} level{'s' if levels > 1 else ''}" if levels else "")
+
+
 def _default_until(first_hour_utc: datetime, end: datetime) -> datetime:
     share = first_hour_utc + (end - first_hour_utc) * TRAINING_SHARE
     midnight = share.replace(hour=0, minute=0, second=0, microsecond=0)

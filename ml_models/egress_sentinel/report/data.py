@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pyarrow.parquet as pq
 
+from egress_alerts.series import SUMMED
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
 DAYS_BEFORE, DAYS_AFTER = 7, 3
+_NO_LEVEL = f"resource_id <> '{SUMMED}'"
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,10 @@ class ReportData:
         self._connection.close()
 
     def totals(self) -> Totals:
-        """Add all series up by hour and egress class."""
+        """Add all series up by hour and egress class, without levels: these are sums already."""
         rows = self._connection.execute(
             f"SELECT {self._time}, egress_class, SUM(egress_gb), SUM(cost_usd) FROM features "
-            f"GROUP BY {self._time}, egress_class ORDER BY {self._time}"
+            f"WHERE {_NO_LEVEL} GROUP BY {self._time}, egress_class ORDER BY {self._time}"
         ).fetchall()
         hours = sorted({row[0] for row in rows})
         place = {hour: number for number, hour in enumerate(hours)}
@@ -84,7 +86,8 @@ class ReportData:
             cost_usd.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(usd, 4)
         accounts, series = self._one(
             "SELECT COUNT(DISTINCT account_id), "
-            "COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) FROM features"
+            "COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) "
+            f"FROM features WHERE {_NO_LEVEL}"
         )
         return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series, self._is_daily)
 

@@ -23,7 +23,7 @@ from egress_sentinel.pipeline.backtest.replay import Replayed, replay
 from egress_sentinel.pipeline.backtest.result import Backtest
 from egress_sentinel.pipeline.backtest.savings import savings
 from egress_sentinel.pipeline.job import FEATURES_FILE, REPORT_FILE
-from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS, rows_text
+from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS, rows_text, series_text
 from egress_sentinel.report import write_report
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ def run_backtest(
     whole = output_dir / "whole.parquet"
     with reporter.step("features") as step:
         summary = build_features(files, whole)
-        step.result = f"{rows_text(summary.rows, is_daily=summary.is_daily)} of {summary.series:,} series"
+        rows = rows_text(summary.rows, is_daily=summary.is_daily)
+        step.result = f"{rows} of {series_text(summary.series, summary.levels)}"
     for note in summary.notes:
         reporter.note(note)
     deliveries = dated_ones or _usual(summary, as_of, timing)
