@@ -17,14 +17,25 @@ if the bill prices all of them at $0 (free tiers hide true spikes). The floors a
 counting hours (`lasting_hours`) they rise in proportion, and a single hour needs twelve times as much. Unusual hours of
 these 24 that did not count yet become part of the incident, because it began there.
 
+An incident goes on with each hour that matters: a counting hour that carries at least a tenth of the usual hour of its
+series in the incident, and a tenth of the floor's share of an hour. Smaller hours are left out until they reach a floor
+by themselves. An incident without hours that matter for `ended_after_hours` has ended. Its series reopen it within
+`incident_gap_hours` when they reach a floor again.
+
+Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
+resource never joins an incident of old ones, and a burst at night never joins an incident that began hours before.
+
 The hours of a daily bill are decided together when their day is over, so that incidents begin and end with a day.
 """
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +48,12 @@ GATHERING_HOURS = 24
 _LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 5.0
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
+# An hour matters from this share of the usual hour and of the floor on.
+_MATTERS = 0.1
+# What rises so many hours after an incident began has a beginning of its own.
+_TOGETHER_HOURS = 3
+# A gateway meters the bytes of a sender again; both then rise by GB of the same order.
+_SAME_BYTES = 2.0
 
 
 class Hour(NamedTuple):
@@ -158,13 +175,74 @@ def find_incidents(
     return _Decision(policy, open_incidents, past).take(new)
 
 
+@dataclass
+class _SeriesTally:
+    """Running sums of one series in an incident."""
+
+    hours: int = 0
+    last: int = 0
+    excess_usd: float = 0.0
+    excess_gb: float = 0.0
+    cost_usd: float = 0.0
+
+    def add(self, row: Hour) -> None:
+        self.hours += 1
+        self.last = max(self.last, row.hour)
+        self.excess_usd += row.excess_usd
+        self.excess_gb += row.excess_gb
+        self.cost_usd += row.cost_usd
+
+
+class _Growing:
+    """An incident that may take hours in, with the sums that decide on the next hour."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.hours = 0
+        self.start = self.end = 0
+        self.by_series: dict[Series, _SeriesTally] = {}
+        for member in incident.members.values():
+            self._tally(sorted(member.values()))
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.incident.detected, self.incident.alert_id
+
+    @property
+    def lead(self) -> list[Hour]:
+        """The hours of the series that opened it."""
+        return list(next(iter(self.incident.members.values())).values())
+
+    def add(self, rows: Sequence[Hour]) -> None:
+        self.incident.add(rows)
+        self._tally(rows)
+
+    def _tally(self, rows: Sequence[Hour]) -> None:
+        tally = self.by_series.setdefault(rows[0].series, _SeriesTally())
+        for row in rows:
+            tally.add(row)
+        self.start = min(self.start, rows[0].hour) if self.hours else rows[0].hour
+        self.end = max(self.end, rows[-1].hour)
+        self.hours += len(rows)
+
+
+class _Recent(NamedTuple):
+    row: Hour
+    counts: bool
+
+
 class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
         self._policy = policy
-        self._incidents = [incident.before(incident.end + 1) for incident in open_incidents]
+        self._by_series: dict[Series, list[_Growing]] = {}
+        self._by_place: dict[tuple[str, str], list[_Growing]] = {}
         self._touched: dict[str, Incident] = {}
-        self._recent: dict[Series, dict[int, Hour]] = {}
-        for hour in past:
+        self._recent: dict[Series, dict[int, _Recent]] = {}
+        self._floors_of: dict[tuple[str, str], Floors] = {}
+        for incident in open_incidents:
+            copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
+            self._keep(_Growing(copy))
+        for hour in sorted(past, key=lambda each: each.hour):
             self._remember(hour)
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
@@ -180,28 +258,48 @@ class _Decision:
     def _take(self, rows: list[Hour]) -> None:
         """Decide on an hour of a series, or on the hours of its day, which are all alike."""
         row = rows[-1]
-        recent = [self._remember(each) for each in rows][-1]
-        if not self._counts(row):
+        if not [self._remember(each) for each in rows][-1]:
             return
-        incident = self._extended(row)
-        if incident is not None:
-            incident.add(rows)
-        elif self._reaches_a_floor([earlier for earlier in recent if self._counts(earlier)]):
-            incident = self._sibling(row) or self._opened(recent, row)
+        known = self._latest(row)
+        if known is not None and self._goes_on(known, rows):
+            self._add(known, rows)
+            return
+        gathered = self._gathered(row.series)
+        if self._reaches_a_floor([recent.row for recent in gathered if recent.counts]):
             # With what rose before it was more than habit: it is where the incident began, and costs money too.
-            incident.add(recent)
-        else:
-            return
-        self._touched[incident.alert_id] = incident
+            hours = _from_the_first_that_matters([recent.row for recent in gathered])
+            self._add(known or self._sibling(row, hours) or self._opened(hours, row), hours)
 
-    def _remember(self, row: Hour) -> list[Hour]:
-        """Return the series' unusual hours of the last 24, this one included."""
+    def _add(self, growing: _Growing, rows: Sequence[Hour]) -> None:
+        is_member = rows[0].series in growing.by_series
+        growing.add(rows)
+        if not is_member:
+            self._by_series.setdefault(rows[0].series, []).append(growing)
+        self._touched[growing.incident.alert_id] = growing.incident
+
+    def _keep(self, growing: _Growing) -> None:
+        for series in growing.by_series:
+            self._by_series.setdefault(series, []).append(growing)
+        place = next(iter(growing.incident.members))[:2]
+        insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
+
+    def _remember(self, row: Hour) -> bool:
+        """Keep an hour for a day when it rises, and return whether it counts."""
+        if not self._rises(row):
+            return False
         hours = self._recent.setdefault(row.series, {})
-        if self._rises(row):
-            hours[row.hour] = row
-        for old in [hour for hour in hours if hour <= row.hour - GATHERING_HOURS]:
-            del hours[old]
-        return [hours[hour] for hour in sorted(hours)]
+        counts = self._counts(row)
+        hours[row.hour] = _Recent(row, counts)
+        oldest = next(iter(hours))
+        while oldest <= row.hour - GATHERING_HOURS:
+            del hours[oldest]
+            oldest = next(iter(hours))
+        return counts
+
+    def _gathered(self, series: Series) -> list[_Recent]:
+        """Return the rising hours of the last 24 that no incident holds yet."""
+        held = max((growing.by_series[series].last for growing in self._by_series.get(series, ())), default=-1)
+        return [recent for hour, recent in self._recent[series].items() if hour > held]
 
     def _counts(self, row: Hour) -> bool:
         return self._rises(row) and self._is_new(row)
@@ -211,7 +309,11 @@ class _Decision:
         return row.excess_gb > 0 and row.excess_gb >= floor
 
     def _floors(self, row: Hour) -> Floors:
-        return self._policy.floors(row.series.account_id, row.series.egress_class)
+        scope = row.series.account_id, row.series.egress_class
+        floors = self._floors_of.get(scope)
+        if floors is None:
+            floors = self._floors_of[scope] = self._policy.floors(*scope)
+        return floors
 
     def _is_new(self, row: Hour) -> bool:
         times = self._policy.min_times_usual_excess
@@ -234,29 +336,71 @@ class _Decision:
             return weight * sum(row.excess_gb for row in recent) >= floors.min_excess_gb
         return weight * sum(row.excess_usd for row in recent) >= floors.min_excess_usd
 
-    def _extended(self, row: Hour) -> Incident | None:
-        for incident in reversed(self._incidents):
-            if row.series in incident.members and self._is_open(incident, row.hour):
-                return incident
-        return None
+    def _latest(self, row: Hour) -> _Growing | None:
+        """Return the incident of the row's series that may still take hours in."""
+        candidates = [known for known in self._by_series.get(row.series, ()) if self._is_open(known, row.hour)]
+        return max(candidates, key=lambda known: (known.end, known.key), default=None)
 
-    def _is_open(self, incident: Incident, hour: int) -> bool:
-        size = sum(len(member) for member in incident.members.values())
-        return size < MAX_SERIES_HOURS and hour - incident.end <= self._policy.incident_gap_hours
+    def _is_open(self, growing: _Growing, hour: int) -> bool:
+        return growing.hours < MAX_SERIES_HOURS and hour - growing.end <= self._policy.incident_gap_hours
 
-    def _sibling(self, row: Hour) -> Incident | None:
-        for incident in self._incidents:
-            first = next(iter(incident.members))
-            is_near = 0 <= row.decided_at - incident.detected <= self._policy.sibling_hours
-            if first[:2] == row.series[:2] and is_near and self._is_open(incident, row.hour):
-                return incident
-        return None
+    def _goes_on(self, growing: _Growing, rows: list[Hour]) -> bool:
+        """Whether an incident has not ended, and the hours matter to it."""
+        if rows[0].hour - growing.end > self._policy.ended_after_hours:
+            return False
+        row, usual, floors = rows[-1], growing.by_series[rows[-1].series], self._floors(rows[-1])
+        if usual.cost_usd == 0 and row.cost_usd == 0:
+            return row.excess_gb >= _MATTERS * max(usual.excess_gb / usual.hours, floors.min_excess_gb / 24)
+        return row.excess_usd >= _MATTERS * max(usual.excess_usd / usual.hours, floors.min_excess_usd / 24)
 
-    def _opened(self, recent: list[Hour], row: Hour) -> Incident:
-        identity = "\x1f".join([*row.series, str(recent[0].hour)])
+    def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
+        """Return the first incident of the account and region that the hours of another series belong to."""
+        near = self._by_place.get(row.series[:2], [])
+        first = bisect_left(near, row.decided_at - self._policy.sibling_hours, key=lambda each: each.incident.detected)
+        candidates = (near[place] for place in range(first, len(near)))
+        return next(
+            (known for known in candidates if self._is_open(known, row.hour) and _is_related(known, hours)), None
+        )
+
+    def _opened(self, hours: list[Hour], row: Hour) -> _Growing:
+        identity = "\x1f".join([*row.series, str(hours[0].hour)])
         incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
-        self._incidents.append(incident)
-        return incident
+        growing = _Growing(incident)
+        insort(self._by_place.setdefault(row.series[:2], []), growing, key=lambda each: each.key)
+        return growing
+
+
+def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
+    """Whether hours of another series may have the cause of an incident.
+
+    A new resource is a cause of its own, and so is what rises at night hours after the incident began. A gateway that
+    meters the bytes of a new sender again belongs to it.
+    """
+    lead = growing.lead
+    resource = hours[0].series.resource_id
+    if resource and resource == lead[0].series.resource_id:
+        return True
+    if is_new_resource(hours) or is_new_resource(lead):
+        return is_new_resource(lead) and (is_new_resource(hours) or _meters_again(hours, growing))
+    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
+
+
+def _meters_again(hours: list[Hour], growing: _Growing) -> bool:
+    """Whether a gateway's hours carry about the GB that the leading series sends in the same hours."""
+    if any(row.egress_gb for row in hours):
+        return False
+    sent = next(iter(growing.incident.members.values()))
+    there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
+    metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
+    return 0 < original <= _SAME_BYTES * metered <= _SAME_BYTES**2 * original
+
+
+def _from_the_first_that_matters(hours: list[Hour]) -> list[Hour]:
+    usd, gb = sum(row.excess_usd for row in hours), sum(row.excess_gb for row in hours)
+    is_free = all(row.cost_usd == 0 for row in hours)
+    least = _MATTERS * (gb if is_free else usd) / len(hours)
+    first = next(i for i, row in enumerate(hours) if (row.excess_gb if is_free else row.excess_usd) >= least)
+    return hours[first:]
 
 
 def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:
