@@ -15,12 +15,14 @@ from botocore.exceptions import ClientError
 from egress_alerts.alert import read_alert
 from egress_alerts.detector import StoredAlert
 from egress_alerts.incidents import Hour, Incident
+from egress_alerts.lifecycle import Notified, excess_usd
 from egress_alerts.series import Series, iso_hour
 from egress_alerts.verdicts import read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from egress_alerts.alert import Alert
     from egress_alerts.verdicts import Verdict
 
 _VERDICTS = "feedback"  # verdicts have keys of their own in the index
@@ -106,13 +108,12 @@ class AlertStore:
         )
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Remember that people were notified, and of which severity."""
+        """Write what people have been notified of, and end the claim."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="SET notified_severity = :severity REMOVE claimed_until ADD version :one",
-            ExpressionAttributeValues={":severity": stored.alert["severity"], ":one": 1},
+            UpdateExpression="SET notified = :notified REMOVE claimed_until ADD version :one",
+            ExpressionAttributeValues={":notified": _notified_item(stored.notified), ":one": 1},
         )
-        stored.notified_severity = stored.alert["severity"]
         stored.version += 1
 
 
@@ -123,21 +124,41 @@ def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
         "account_region": f"{first.account_id}#{first.region}",
         "hours": Binary(_packed(stored.incident)),
         "model_reason": stored.model_reason,
-        "notified_severity": stored.notified_severity,
+        "notified": _notified_item(stored.notified),
         **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
         "version": version,
     }
 
 
 def _stored(item: Mapping[str, Any]) -> StoredAlert:
+    incident = _unpacked(item["alert_id"], bytes(item["hours"]))
+    alert = read_alert(_floats(item))
     return StoredAlert(
-        incident=_unpacked(item["alert_id"], bytes(item["hours"])),
-        alert=read_alert(_floats(item)),
+        incident=incident,
+        alert=alert,
         model_reason=item["model_reason"],
         version=int(item["version"]),
-        notified_severity=item["notified_severity"],
+        notified=_read_notified(item, incident, alert),
         claimed_until=int(item.get("claimed_until", 0)),
     )
+
+
+def _notified_item(notified: Notified | None) -> dict[str, Any] | None:
+    return None if notified is None else _decimals(notified._asdict() | {"causes": list(notified.causes)})
+
+
+def _read_notified(item: Mapping[str, Any], incident: Incident, alert: Alert) -> Notified | None:
+    if "notified" in item:
+        given = item["notified"]
+        if given is None:
+            return None
+        return Notified(
+            given["severity"], given["state"], int(given["until"]), float(given["excess_usd"]), tuple(given["causes"])
+        )
+    # Earlier versions kept the severity alone: people know the incident as it was stored last.
+    severity = item["notified_severity"]
+    known = Notified(severity, "open", incident.end + 1, excess_usd(incident), (alert["incident_class"],))
+    return known if severity else None
 
 
 def _packed(incident: Incident) -> bytes:

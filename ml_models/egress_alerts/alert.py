@@ -15,6 +15,7 @@ from typing import (
     is_typeddict,
 )
 
+from egress_alerts.lifecycle import State, current_usd_per_day, peak_usd_per_day, severity_of
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.series import Series, iso_hour, parse_hour
 from egress_alerts.signatures import likely_cause
@@ -58,7 +59,7 @@ class Alert(TypedDict):
     usage_type: Annotated[str, "Usage type of the leading series"]
     resource_id: Annotated[str, "Resource of the leading series; empty when the bill has none"]
     start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
-    end_hour_utc: Annotated[str, "Start of the last anomalous hour"]
+    end_hour_utc: Annotated[str, "Start of the last anomalous hour that matters"]
     detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
     granularity: Annotated[Granularity, "What the bill says: hours, or days alone, which begin and end at midnight UTC"]
     cost_usd: Annotated[float, "Dollars"]
@@ -67,8 +68,17 @@ class Alert(TypedDict):
     expected_egress_gb: Annotated[float, "GB expected to leave in the same hours"]
     usage_gb: Annotated[float, "GB billed in the leading series' egress class"]
     expected_usage_gb: Annotated[float, "GB expected to be billed in that class"]
-    excess_cost_usd_per_day: Annotated[float, "Dollars above expected per day, at the rate of the last 24 hours"]
-    severity: Annotated[Severity, "By excess_cost_usd_per_day and the policy's thresholds"]
+    excess_cost_usd_per_day: Annotated[
+        float,
+        "Dollars above expected of the costliest 24 hours; those of less than a day are scaled up, at most to twice",
+    ]
+    current_usd_per_day: Annotated[
+        float, "Dollars above expected per day at the rate of the last 24 hours; 0 unless the state is open"
+    ]
+    severity: Annotated[
+        Severity, "By the dollars above expected, in a day and in all, the likely cause and the thresholds"
+    ]
+    state: Annotated[State, "Whether the incident goes on, has ended, or is gone from a restated bill"]
     anomaly_score: Annotated[float, "Lowest score of its hours: scikit-learn's decision_function, below 0 is anomalous"]
     p_value: Annotated[float | None, "Share of training hours that score as low; null without a calibration"]
     reasons: Annotated[list[str], "Why it is an incident, one sentence each"]
@@ -90,6 +100,29 @@ ALERT_FIELDS = tuple(Alert.__annotations__)
 # Fields of alerts that earlier versions stored.
 _RENAMED = {"quieted_by": "suppressed_by", "looks_like": "likely_cause", "first_look": "next_step"}
 
+# Fields that alerts of earlier versions lack; the next run over a stored incident sets its state.
+_LATER = {
+    "suppressed_by": "",
+    "is_estimated": False,
+    "model_id": "",
+    "p_value": None,
+    "granularity": "hour",
+    "state": "ended",
+    "current_usd_per_day": 0.0,
+}
+
+
+_SHARES = ("excess_usd", "excess_gb", "day_excess_gb", "share")
+_AMOUNTS = (
+    "cost_usd",
+    "expected_cost_usd",
+    "egress_gb",
+    "expected_egress_gb",
+    "usage_gb",
+    "expected_usage_gb",
+    "excess_cost_usd_per_day",
+)
+
 
 def read_alert(record: Mapping[str, Any]) -> Alert:
     """Return a stored record as an alert: its fields alone, in order, also under the names of earlier versions.
@@ -100,9 +133,7 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
         A field is missing.
     """
     renamed = {_RENAMED.get(name, name): value for name, value in record.items()}
-    # Alerts from before verdicts, estimates, model ids and daily bills have none.
-    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour"}
-    given = later | renamed
+    given = _LATER | renamed
     missing = [name for name in ALERT_FIELDS if name not in given]
     if missing:
         raise ValueError(f"alert {record.get('alert_id', 'without an id')} has no field {missing[0]}")
@@ -127,6 +158,13 @@ def days_text(alert: Mapping[str, Any]) -> str:
     return start if days == 1 else f"{start} to {end} ({days} days)"
 
 
+def hours_text(alert: Mapping[str, Any]) -> str:
+    """Return how long an incident lasted, such as "in 9 hours" or "in 3 days"."""
+    hours = parse_hour(alert["end_hour_utc"]) - parse_hour(alert["start_hour_utc"]) + 1
+    number, unit = (-(-hours // DAY_HOURS), "day") if alert.get("granularity") == "day" else (hours, "hour")
+    return f"in {number} {unit}{'' if number == 1 else 's'}"
+
+
 def worst_first(alerts: Iterable[Record]) -> list[Record]:
     """Sort by severity, then by dollars and GB above expected, then by start."""
     return sorted(
@@ -140,7 +178,9 @@ def worst_first(alerts: Iterable[Record]) -> list[Record]:
     )
 
 
-def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id: str = "") -> Alert:
+def build_alert(
+    incident: Incident, policy: Policy, model_reason: str, model_id: str = "", state: State = "open"
+) -> Alert:
     """Return the alert record, its fields in the order in which they are printed.
 
     Amounts run over the incident's anomalous hours. `usage_gb` counts the leading series' egress class alone, since
@@ -156,14 +196,16 @@ def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id:
         Why the model calls the worst hour anomalous; may be empty.
     model_id : str
         Which model scored it.
+    state : str
+        Open or ended.
     """
     hours = incident.hours
     contributors = _contributors(incident)
     lead = contributors[0]
-    per_day = _excess_usd_per_day(incident)
     account_id = hours[0].series.account_id
-    series = Series(account_id, lead["region"], lead["service"], lead["egress_class"], lead["resource_id"])
+    series = _series(account_id, lead)
     cause = likely_cause(incident, series)
+    causes = (cause.incident_class, _first_cause(incident))
     amounts = _amounts(hours, [h for h in hours if h.series.egress_class == lead["egress_class"]])
     worst = worst_hour(incident)
     return {
@@ -184,8 +226,10 @@ def build_alert(incident: Incident, policy: Policy, model_reason: str, model_id:
         "expected_egress_gb": amounts["expected_egress_gb"],
         "usage_gb": amounts["usage_gb"],
         "expected_usage_gb": amounts["expected_usage_gb"],
-        "excess_cost_usd_per_day": per_day,
-        "severity": policy.severity(per_day),
+        "excess_cost_usd_per_day": peak_usd_per_day(incident),
+        "current_usd_per_day": current_usd_per_day(incident) if state == "open" else 0.0,
+        "severity": severity_of(incident, series, causes, policy),
+        "state": state,
         "anomaly_score": worst.anomaly_score,
         "p_value": worst.p_value,
         "reasons": _reasons(incident, amounts, model_reason),
@@ -212,11 +256,32 @@ def worst_hour(incident: Incident) -> Hour:
     return min(incident.hours, key=lambda hour: (hour.anomaly_score, hour.hour, hour.series))
 
 
-def _excess_usd_per_day(incident: Incident) -> float:
-    """Return the dollars above what was expected that a day costs if it goes on as in its last 24 hours."""
-    since = max(incident.start, incident.end - 23)
-    excess = sum(hour.excess_usd for hour in incident.hours if hour.hour >= since)
-    return round(max(excess, 0.0) / (incident.end - since + 1) * 24, 6)
+def lead_of(alert: Alert) -> Series:
+    """Return the series that leads an alert."""
+    return _series(alert["account_id"], alert["contributors"][0])
+
+
+def close_alert(alert: Alert, state: State) -> Alert:
+    """Return the record of an incident that does not go on; one that is withdrawn has no amounts."""
+    record: Any = {**alert, "state": state, "current_usd_per_day": 0.0}
+    if state == "withdrawn":
+        record |= dict.fromkeys(_AMOUNTS, 0.0)
+        record["reasons"] = ["the restated bill no longer shows this incident"]
+        record["contributors"] = [row | dict.fromkeys(_SHARES, 0.0) for row in alert["contributors"]]
+    closed: Alert = record
+    return closed
+
+
+def _series(account_id: str, row: Contributor) -> Series:
+    return Series(account_id, row["region"], row["service"], row["egress_class"], row["resource_id"])
+
+
+def _first_cause(incident: Incident) -> str:
+    """Return the likely cause as it was at the detection."""
+    then = incident.before(incident.detected + 1)
+    if not then.members:  # the bill was restated since
+        return ""
+    return likely_cause(then, _series(then.hours[0].series.account_id, _contributors(then)[0])).incident_class
 
 
 def _total(hours: list[Hour], name: str) -> float:

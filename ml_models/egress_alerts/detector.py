@@ -6,46 +6,51 @@ folder on one machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from egress_alerts.alert import build_alert, worst_hour
-from egress_alerts.incidents import GATHERING_HOURS, find_incidents
+from egress_alerts.alert import build_alert, close_alert, lead_of, worst_hour
+from egress_alerts.incidents import GATHERING_HOURS, Incident, find_incidents
+from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
 from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
 from egress_alerts.rows import add_scores, anomalous_features, anomalous_hours, feature_names, material
+from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from egress_alerts.alert import Alert
-    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.incidents import Hour
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.policy import Policy
     from egress_alerts.series import Series, Window
     from egress_alerts.verdicts import Verdict
 
+# A notification names each of its alerts; more alerts are further notifications.
+MAX_NOTIFIED_AT_ONCE = 500
+
 
 @dataclass
 class StoredAlert:
-    """An incident, the alert built from it, and what people have been notified of.
+    """An incident, the alert built from it, and what people have last been notified of (None: nothing yet).
 
     `version` counts the writes, and 0 is an alert that was never written. `claimed_until` is the second of the epoch
-    until which another invocation may be about to notify.
+    until which another invocation may be about to notify. A withdrawn alert keeps the hours that it had.
     """
 
     incident: Incident
     alert: Alert
     model_reason: str = ""
     version: int = 0
-    notified_severity: str = ""
+    notified: Notified | None = None
     claimed_until: int = 0
 
 
@@ -78,7 +83,7 @@ class AlertStore(Protocol):
         """Give a claim back: the notification failed."""
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Remember that people were notified, and of which severity."""
+        """Write what people have been notified of, and end the claim."""
 
 
 class Notifier(Protocol):
@@ -90,7 +95,7 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `usd_per_day_at_stake` adds up the new and the grown alerts.
+    """What a run did; `usd_per_day_at_stake` adds up what new and changed alerts cost a day if they go on.
 
     `suppressed` says by alert id why nobody was notified.
     """
@@ -165,20 +170,27 @@ class Detector:
     ) -> Outcome:
         """Decide on the scored rows of a window and notify people of what is new; see `run`."""
         self._scored_rows.replace(window, scored)
-        known = self._known(scored, window, calendar)
-        changed = self._changed(window, scored, known)
-        self._build_alerts(changed, scored, descriptions)
-        self._suppress(changed, known, window, calendar)
-        is_new = {stored.incident.alert_id: stored.version == 0 for stored in changed}
-        for stored in changed:
-            self._store.put(stored)
-        self._notify([*changed, *(stored for stored in known if stored.incident.alert_id not in is_new)])
-        notified = [stored for stored in changed if not stored.alert["suppressed_by"]]
+        stored = self._known(scored, window, calendar)
+        active = [each for each in stored if each.alert["state"] != "withdrawn"]
+        clock = _Clock(scored, stored, self._policy)
+        found = self._found(window, scored, active)
+        changed = _merged(found, stored, window)
+        less = _restated_to_less(found, active, window, _model_of(scored))
+        changed += [each for each in less if each.incident.members]
+        self._build_alerts(changed, scored, descriptions, clock)
+        self._suppress(changed, active, window, calendar)
+        closed = self._closed(active, changed, less, clock)
+        is_new = {each.incident.alert_id: each.version == 0 for each in [*changed, *closed]}
+        failures = self._put([*changed, *closed])
+        kept = [each for each in active if each.incident.alert_id not in is_new]
+        self._notify([each for each in [*changed, *closed, *kept] if each.incident.alert_id not in failures], clock)
+        _raise_first(failures)
+        shown = [each for each in changed if not each.alert["suppressed_by"]]
         return Outcome(
             scored.num_rows,
-            [stored.incident.alert_id for stored in notified if is_new[stored.incident.alert_id]],
+            [each.incident.alert_id for each in shown if is_new[each.incident.alert_id]],
             [alert_id for alert_id, new in is_new.items() if not new],
-            sum(stored.alert["excess_cost_usd_per_day"] for stored in notified),
+            sum(each.alert["current_usd_per_day"] for each in shown),
             {s.incident.alert_id: s.alert["suppressed_by"] for s in changed if s.alert["suppressed_by"]},
         )
 
@@ -189,10 +201,10 @@ class Detector:
         running = [event.start for event in calendar if event.start < window.end and event.end > since]
         return self._store.since(places, min([since, *running]))
 
-    def _changed(self, window: Window, scored: pa.Table, known: list[StoredAlert]) -> list[StoredAlert]:
-        """Return the alerts that are new or differ from what is stored; their records are not built yet."""
+    def _found(self, window: Window, scored: pa.Table, active: list[StoredAlert]) -> list[Incident]:
+        """Return the incidents with hours in the window, as they are now, under the ids that people know."""
         # An incident that was found inside the window is found again, from its hours before it.
-        before = [s.incident.before(window.start) for s in known if s.incident.detected < window.start]
+        before = [s.incident.before(window.start) for s in active if s.incident.detected < window.start]
         past = self._scored_rows.between(window.start - GATHERING_HOURS, window.start)
         found = find_incidents(
             self._policy,
@@ -200,10 +212,8 @@ class Detector:
             anomalous_hours(past, self._policy),
             anomalous_hours(scored, self._policy),
         )
-        self._keep_ids(found, known, window)
-        by_id = {stored.incident.alert_id: stored for stored in known}
-        merged = [_merged(incident, by_id.get(incident.alert_id), window) for incident in found]
-        return [stored for stored in merged if stored is not None]
+        self._keep_ids(found, active, window)
+        return found
 
     def _keep_ids(self, found: list[Incident], known: list[StoredAlert], window: Window) -> None:
         """Keep the id that people know when an incident now begins at another hour.
@@ -222,7 +232,9 @@ class Detector:
                 lost.remove(same)
                 incident.alert_id = same.alert_id
 
-    def _build_alerts(self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str]) -> None:
+    def _build_alerts(
+        self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str], clock: _Clock
+    ) -> None:
         """Ask the model why, once for all worst hours that have no reason yet, and build the records."""
         unexplained = [stored for stored in changed if not stored.model_reason]
         rows = self._features_of([worst_hour(stored.incident) for stored in unexplained], scored)
@@ -230,9 +242,10 @@ class Detector:
         reasons = model_reasons(self._scorer, [row for row in rows if row], descriptions)
         for stored, reason in zip(explained, reasons, strict=True):
             stored.model_reason = reason
-        identity = scored["model_id"][0].as_py()
+        identity = _model_of(scored)
         for stored in changed:
-            stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity)
+            state = state_of(stored.incident, self._policy, clock.data_until(stored.incident))
+            stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity, state)
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Return the features of hours, from the rows just scored or those of the day before."""
@@ -263,50 +276,154 @@ class Detector:
             stored.alert["suppressed_by"] = suppressed_by(stored.alert, verdicts) or planned
             stored.alert["reasons"] += [overrun] if overrun else []
 
-    def _notify(self, candidates: list[StoredAlert]) -> None:
-        """Publish the alerts whose severity people do not know yet, worst first, and remember that.
+    def _closed(
+        self, active: list[StoredAlert], changed: list[StoredAlert], less: list[StoredAlert], clock: _Clock
+    ) -> list[StoredAlert]:
+        """Return the alerts of incidents that are gone from the bill, or ended without a change of their hours."""
+        rebuilt = {each.incident.alert_id for each in changed}
+        gone = {each.incident.alert_id for each in less} - rebuilt
+        closed = []
+        for each in active:
+            if each.incident.alert_id in gone:
+                closed.append(replace(each, alert=close_alert(each.alert, "withdrawn")))
+            elif each.incident.alert_id not in rebuilt:
+                state = state_of(each.incident, self._policy, clock.data_until(each.incident))
+                if state == "ended" != each.alert["state"]:
+                    closed.append(replace(each, alert=close_alert(each.alert, "ended")))
+        return closed
+
+    def _put(self, alerts: list[StoredAlert]) -> dict[str, Exception]:
+        """Write alerts and return what failed, by alert id: one alert never stops the others."""
+        failures: dict[str, Exception] = {}
+        for stored in alerts:
+            try:
+                self._store.put(stored)
+            except Exception as error:
+                failures[stored.incident.alert_id] = error
+        return failures
+
+    def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
+        """Notify people of what they do not know yet, worst first, and remember that.
 
         What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
         publishing and remembering, the next run notifies once more: a page too many, never one too few.
         """
         due = [
-            stored
-            for stored in candidates
-            if not stored.alert["suppressed_by"]
-            and _rank(stored.alert["severity"]) > _rank(stored.notified_severity)
-            and self._store.claim(stored)
+            (change, each) for each in candidates if (change := self._change(each, clock)) and self._store.claim(each)
         ]
-        if not due:
-            return
-        due.sort(key=lambda s: (-_rank(s.alert["severity"]), -s.alert["excess_cost_usd_per_day"], -s.alert["usage_gb"]))
-        alerts = [stored.alert for stored in due]
-        raised = {stored.alert["alert_id"]: stored.notified_severity for stored in due if stored.notified_severity}
-        try:
-            self._notifier.publish(render_subject(alerts), render_message(alerts, raised))
-        except Exception:
-            for stored in due:
-                self._store.release(stored)
-            raise
-        for stored in due:
-            self._store.mark_notified(stored)
+        due.sort(key=lambda pair: _urgency(pair[1].alert))
+        for first in range(0, len(due), MAX_NOTIFIED_AT_ONCE):
+            part = due[first : first + MAX_NOTIFIED_AT_ONCE]
+            alerts = [each.alert for _, each in part]
+            changes = {each.incident.alert_id: change for change, each in part if change != NEW}
+            try:
+                self._notifier.publish(render_subject(alerts), render_message(alerts, changes))
+            except Exception:
+                for _, each in due[first:]:
+                    self._store.release(each)
+                raise
+            for _, each in part:
+                each.notified = _as_notified(each, clock.data_until(each.incident))
+                self._store.mark_notified(each)
+
+    def _change(self, stored: StoredAlert, clock: _Clock) -> str:
+        if stored.alert["suppressed_by"]:
+            return ""
+        incident, alert = stored.incident, stored.alert
+        until = clock.data_until(incident)
+        return change_to_notify(incident, alert, lead_of(alert), stored.notified, self._policy, until)
 
 
-def _merged(incident: Incident, stored: StoredAlert | None, window: Window) -> StoredAlert | None:
+class _Clock:
+    """For which hours data have arrived: by account, and no less than what is stored of an incident implies."""
+
+    def __init__(self, scored: pa.Table, stored: list[StoredAlert], policy: Policy) -> None:
+        latest = scored.group_by("account_id").aggregate([("hour_utc", "max")]).to_pylist()
+        self._by_account = {row["account_id"]: hour_number(row["hour_utc_max"]) + 1 for row in latest}
+        self._by_alert = {each.incident.alert_id: _implied(each, policy) for each in stored}
+
+    def data_until(self, incident: Incident) -> int:
+        """Return the first hour whose data have not arrived."""
+        account_id = next(iter(incident.members)).account_id
+        known = max(self._by_account.get(account_id, 0), self._by_alert.get(incident.alert_id, 0))
+        return max(known, incident.end + 1)
+
+
+def _implied(stored: StoredAlert, policy: Policy) -> int:
+    ended = policy.ended_after_hours if stored.alert["state"] == "ended" else 0
+    return max(stored.incident.end + 1 + ended, stored.notified.until if stored.notified else 0)
+
+
+def _merged(found: list[Incident], stored: list[StoredAlert], window: Window) -> list[StoredAlert]:
+    """Return the found incidents that are new or differ from what is stored; their records are not built yet."""
+    by_id = {each.incident.alert_id: each for each in stored}
+    changed = []
+    for incident in found:
+        known = by_id.get(incident.alert_id)
+        if known is not None:
+            incident.add(known.incident.since(window.end))
+        if known is None or known.alert["state"] == "withdrawn" or incident.hours != known.incident.hours:
+            changed.append(_with_incident(known, incident))
+    return changed
+
+
+def _restated_to_less(
+    found: list[Incident], active: list[StoredAlert], window: Window, model_id: str
+) -> list[StoredAlert]:
+    """Return the alerts whose hours in the window no longer show an incident, without these hours.
+
+    Where another model has scored the window, the bill may be as it was: such alerts stay.
+    """
+    ids = {incident.alert_id for incident in found}
+    return [
+        _with_incident(each, _without(each.incident, window))
+        for each in active
+        if each.incident.alert_id not in ids
+        and each.alert["model_id"] == model_id
+        and each.incident.detected < window.end
+        and any(window.start <= hour < window.end for member in each.incident.members.values() for hour in member)
+    ]
+
+
+def _without(incident: Incident, window: Window) -> Incident:
+    later = incident.since(window.end)
+    # Without the hours that opened it, what came before did not become an incident.
+    is_detected = incident.detected < window.start
+    rest = incident.before(window.start) if is_detected else Incident(incident.alert_id, incident.detected)
+    rest.add(later)
+    if not is_detected and later:
+        rest.detected = later[0].hour
+    return rest
+
+
+def _with_incident(known: StoredAlert | None, incident: Incident) -> StoredAlert:
     unbuilt: Any = {}
-    if stored is None:
+    if known is None:
         return StoredAlert(incident, unbuilt)
-    incident.add(stored.incident.since(window.end))
-    if incident.hours == stored.incident.hours:
-        return None
-    is_same_worst = worst_hour(incident) == worst_hour(stored.incident)
-    reason = stored.model_reason if is_same_worst else ""
-    return StoredAlert(incident, unbuilt, reason, stored.version, stored.notified_severity, stored.claimed_until)
+    is_same_worst = bool(incident.members) and worst_hour(incident) == worst_hour(known.incident)
+    return replace(known, incident=incident, alert=unbuilt, model_reason=known.model_reason if is_same_worst else "")
+
+
+def _raise_first(failures: Mapping[str, Exception]) -> None:
+    for error in failures.values():
+        error.add_note(f"alerts that were not stored: {', '.join(failures)}; all others were stored and notified")
+        raise error
+
+
+def _as_notified(stored: StoredAlert, until: int) -> Notified:
+    alert, earlier = stored.alert, stored.notified.causes if stored.notified else ()
+    causes = dict.fromkeys([*earlier, alert["incident_class"]])
+    return Notified(alert["severity"], alert["state"], until, excess_usd(stored.incident), tuple(causes))
+
+
+def _urgency(alert: Alert) -> tuple[int, float, float]:
+    return -SEVERITIES.index(alert["severity"]), -alert["excess_cost_usd_per_day"], -alert["usage_gb"]
+
+
+def _model_of(scored: pa.Table) -> str:
+    return str(scored["model_id"][0].as_py())
 
 
 def _is_same(one: Incident, other: Incident, gap: int) -> bool:
     is_near = one.start - other.end <= gap and other.start - one.end <= gap
     return is_near and not one.members.keys().isdisjoint(other.members.keys())
-
-
-def _rank(severity: str) -> int:
-    return SEVERITIES.index(severity) if severity else -1

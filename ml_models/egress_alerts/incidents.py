@@ -16,14 +16,31 @@ if the bill prices all of them at $0 (free tiers hide true spikes). The floors a
 counting hours (`lasting_hours`) they rise in proportion, and a single hour needs twelve times as much. Unusual hours of
 these 24 that did not count yet become part of the incident, because it began there.
 
+An incident goes on with each hour that matters: a counting hour that carries at least a tenth of the usual hour of its
+series in the incident, and a tenth of the floor's share of an hour. Smaller hours are left out until they reach a floor
+by themselves. An incident without hours that matter for `ended_after_hours` has ended. Its series reopen it within
+`incident_gap_hours` when they reach a floor again.
+
+Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
+resource never joins an incident of old ones, and a burst at night never joins an incident that began hours before.
+
+A level, which sums over resources, regions or accounts, alerts on what no incident below it holds. Of a level and what
+it sums, the one that explains the excess opens the incident: a series that holds most of it, else the level. What is
+below an open level and holds less than most of its excess is part of it. So a fleet that rises together is one
+incident, and so is one key in many regions. Levels of several accounts that begin together share one incident as well.
+
 The hours of a daily bill are decided together when their day is over, so that incidents begin and end with a day.
 """
 
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from egress_alerts.series import SUMMED
+from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +51,14 @@ if TYPE_CHECKING:
 GATHERING_HOURS = 24
 # Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
 MAX_SERIES_HOURS = 4000
+# An hour matters from this share of the usual hour and of the floor on.
+_MATTERS = 0.1
+# What rises so many hours after an incident began has a beginning of its own.
+_TOGETHER_HOURS = 3
+# A series that holds this share of a level's excess explains it.
+_MOST = 0.6
+# A gateway meters the bytes of a sender again; both then rise by GB of the same order.
+_SAME_BYTES = 2.0
 
 
 class Hour(NamedTuple):
@@ -110,7 +135,10 @@ class Incident:
     def add(self, hours: Iterable[Hour]) -> None:
         """Take hours in; an hour that is there already is replaced, never added up."""
         for hour in hours:
-            self.members.setdefault(hour.series, {})[hour.hour] = hour
+            member = self.members.get(hour.series)
+            if member is None:
+                member = self.members[hour.series] = {}
+            member[hour.hour] = hour
 
     def before(self, end: int) -> Incident:
         """Return the incident as it was when `end` had not come yet."""
@@ -149,94 +177,329 @@ def find_incidents(
     return _Decision(policy, open_incidents, past).take(new)
 
 
+class _Growing:
+    """An incident that may take hours in, with the sums that decide on the next hour."""
+
+    def __init__(self, incident: Incident) -> None:
+        self.incident = incident
+        self.hours = 0
+        self.start = self.end = 0
+        self.usual: dict[Series, _Usual] = {}
+        for member in incident.members.values():
+            self._count([member[hour] for hour in sorted(member)])
+
+    @property
+    def key(self) -> tuple[int, str]:
+        return self.incident.detected, self.incident.alert_id
+
+    @property
+    def lead(self) -> list[Hour]:
+        """The hours of the series that opened it."""
+        return list(next(iter(self.incident.members.values())).values())
+
+    def add(self, rows: Sequence[Hour]) -> None:
+        self.incident.add(rows)
+        self._count(rows)
+
+    def replace(self, row: Hour) -> None:
+        """Put an hour in the place of the one that is there."""
+        old, usual = self.incident.members[row.series][row.hour], self.usual[row.series]
+        self.incident.add([row])
+        usual.excess_usd += row.excess_usd - old.excess_usd
+        usual.excess_gb += row.excess_gb - old.excess_gb
+        usual.cost_usd += row.cost_usd - old.cost_usd
+
+    def _count(self, rows: Sequence[Hour]) -> None:
+        series = rows[0].series
+        usual = self.usual.get(series)
+        if usual is None:
+            usual = self.usual[series] = _Usual()
+        for row in rows:
+            usual.hours += 1
+            usual.excess_usd += row.cost_usd - row.expected_cost_usd
+            usual.excess_gb += row.usage_gb - row.expected_usage_gb
+            usual.cost_usd += row.cost_usd
+        usual.last = max(usual.last, rows[-1].hour)
+        self.start = min(self.start, rows[0].hour) if self.hours else rows[0].hour
+        self.end = max(self.end, rows[-1].hour)
+        self.hours += len(rows)
+
+
+@dataclass(slots=True)
+class _Usual:
+    """Running sums of a series in an incident."""
+
+    hours: int = 0
+    last: int = -1
+    excess_usd: float = 0.0
+    excess_gb: float = 0.0
+    cost_usd: float = 0.0
+
+
+class _Recent(NamedTuple):
+    row: Hour
+    counts: bool
+
+
+@dataclass(slots=True)
+class _Track:
+    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds."""
+
+    floors: Floors
+    incidents: list[_Growing]
+    recent: list[_Recent]
+
+
+class _Held:
+    """What incidents hold of each level's excess, in the hour that is decided on."""
+
+    def __init__(self) -> None:
+        self._excess: dict[tuple[Series, int], list[Hour]] = {}
+        self._levels: dict[Series, _Growing] = {}
+
+    def add(self, rows: Sequence[Hour], growing: _Growing) -> None:
+        """Note that an incident holds hours."""
+        for row in rows:
+            for level in row.series.levels:
+                self._excess.setdefault((level, row.hour), []).append(row)
+        if rows[0].series.is_level:
+            self._levels[rows[0].series] = growing
+
+    def taken_off(self, rows: list[Hour]) -> list[Hour]:
+        """Return what is left of a level's hours; those of a resource as they are."""
+        if not rows[0].series.is_level:
+            return rows
+        return [_less(row, *self._excess.get((row.series, row.hour), ())) for row in rows]
+
+    def level_above(self, series: Series) -> tuple[Series, _Growing] | None:
+        """Return the smallest level that the series is part of and that an incident holds, and the incident."""
+        return next(((level, self._levels[level]) for level in series.levels if level in self._levels), None)
+
+
 class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
         self._policy = policy
-        self._incidents = [incident.before(incident.end + 1) for incident in open_incidents]
+        self._tracks: dict[Series, _Track] = {}
+        self._by_place: dict[tuple[str, str], list[_Growing]] = {}
         self._touched: dict[str, Incident] = {}
-        self._recent: dict[Series, dict[int, Hour]] = {}
-        for hour in past:
-            self._remember(hour)
+        for incident in open_incidents:
+            copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
+            self._keep(_Growing(copy))
+        for row in sorted(past, key=lambda each: each.hour):
+            track = self._track(row.series)
+            if all(row.hour > known.usual[row.series].last for known in track.incidents):
+                self._remember(track, row)
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
         by_time: dict[int, dict[Series, list[Hour]]] = {}
         for row in sorted(new, key=lambda each: each.hour):
             by_time.setdefault(row.decided_at, {}).setdefault(row.series, []).append(row)
         for time in sorted(by_time):
-            # The largest leads: the alert is named after it.
-            for rows in sorted(by_time[time].values(), key=_largest_first):
-                self._take(rows)
+            self._decide(list(by_time[time].values()))
         return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
 
-    def _take(self, rows: list[Hour]) -> None:
-        """Decide on an hour of a series, or on the hours of its day, which are all alike."""
-        row = rows[-1]
-        recent = [self._remember(each) for each in rows][-1]
-        if not self._counts(row):
-            return
-        incident = self._extended(row)
-        if incident is not None:
-            incident.add(rows)
-        elif self._reaches_a_floor([earlier for earlier in recent if self._counts(earlier)]):
-            incident = self._sibling(row) or self._opened(recent, row)
-            # With what rose before it was more than habit: it is where the incident began, and costs money too.
-            incident.add(recent)
-        else:
-            return
-        self._touched[incident.alert_id] = incident
+    def _decide(self, turns: list[list[Hour]]) -> None:
+        """Decide on an hour of all series, or on the hours of its day, which are all alike."""
+        held = _Held()
+        openings: list[list[Hour]] = []
+        # What goes on comes first, from resources up: a level has what is left.
+        for given in sorted(turns, key=lambda rows: (-len(rows[0].series.levels), _largest_first(rows))):
+            rows = held.taken_off(given)
+            track = self._track(rows[0].series)
+            if not [self._remember(track, each) for each in rows][-1]:
+                continue
+            known = self._latest(track, rows[-1])
+            if known is not None and self._goes_on(known, track, rows):
+                self._add(known, track, rows)
+                held.add(rows, known)
+            elif self._reaches_a_floor(track):
+                openings.append(rows)
+        # What begins comes from the top, and the largest leads: the alert is named after it.
+        explained = self._explained(openings)
+        for rows in sorted(openings, key=lambda rows: (len(rows[0].series.levels), _largest_first(rows))):
+            if rows[0].series not in explained:
+                self._open(rows, held)
 
-    def _remember(self, row: Hour) -> list[Hour]:
-        """Return the series' unusual hours of the last 24, this one included."""
-        hours = self._recent.setdefault(row.series, {})
-        if self._rises(row):
-            hours[row.hour] = row
-        for old in [hour for hour in hours if hour <= row.hour - GATHERING_HOURS]:
-            del hours[old]
-        return [hours[hour] for hour in sorted(hours)]
+    def _explained(self, openings: list[list[Hour]]) -> set[Series]:
+        """Return the levels of whose excess one series below holds most."""
+        excess = {
+            rows[0].series: sum(_weight(row) for row, _ in self._track(rows[0].series).recent) for rows in openings
+        }
+        return {
+            level
+            for series, own in excess.items()
+            for level in series.levels
+            if level in excess and own >= _MOST * excess[level]
+        }
 
-    def _counts(self, row: Hour) -> bool:
-        return self._rises(row) and row.times_habit >= self._policy.min_times_usual_excess
+    def _open(self, rows: list[Hour], held: _Held) -> None:
+        """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
+        row, track = rows[-1], self._track(rows[0].series)
+        above = held.level_above(row.series)
+        if above is not None:
+            level, part_of = above
+            if _weight(row) < _MOST * _weight(part_of.incident.members[level][row.hour]):
+                return
+            for each in rows:
+                part_of.replace(_less(part_of.incident.members[level][each.hour], each))
+        # With what rose before it was more than habit: it is where the incident began, and costs money too.
+        hours = rows if above else _from_the_first_that_matters([recent.row for recent in track.recent])
+        growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
+        self._add(growing, track, hours)
+        held.add(rows, growing)
 
-    def _rises(self, row: Hour) -> bool:
-        floor = self._floors(row).min_excess_percent / 100 * row.expected_usage_gb
-        return row.excess_gb > 0 and row.excess_gb >= floor
+    def _track(self, series: Series) -> _Track:
+        track = self._tracks.get(series)
+        if track is None:
+            track = _Track(self._policy.floors(series.account_id, series.egress_class), [], [])
+            self._tracks[series] = track
+        return track
 
-    def _floors(self, row: Hour) -> Floors:
-        return self._policy.floors(row.series.account_id, row.series.egress_class)
+    def _add(self, growing: _Growing, track: _Track, rows: Sequence[Hour]) -> None:
+        if rows[0].series not in growing.usual:
+            track.incidents.append(growing)
+        growing.add(rows)
+        track.recent.clear()
+        self._touched[growing.incident.alert_id] = growing.incident
 
-    def _reaches_a_floor(self, recent: list[Hour]) -> bool:
-        if not recent:
+    def _keep(self, growing: _Growing) -> None:
+        for series in growing.usual:
+            self._track(series).incidents.append(growing)
+        self._file(growing, growing.lead)
+
+    def _file(self, growing: _Growing, lead: list[Hour]) -> None:
+        """Let others find an incident: by account and region, by class, and where new resources began it."""
+        series = lead[0].series
+        places = [series[:2], (SUMMED, series.egress_class)]
+        places += [_new_in(series)] if is_new_resource(lead) else []
+        for place in places:
+            insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
+
+    def _remember(self, track: _Track, row: Hour) -> bool:
+        """Keep an hour for a day when it rises, and return whether it counts."""
+        excess_gb = row.usage_gb - row.expected_usage_gb
+        if excess_gb <= 0 or excess_gb < track.floors.min_excess_percent / 100 * row.expected_usage_gb:
             return False
-        floors = self._floors(recent[0])
-        weight = min(len(recent) / self._policy.lasting_hours, 1.0)
-        if sum(row.cost_usd for row in recent) == 0:
-            return weight * sum(row.excess_gb for row in recent) >= floors.min_excess_gb
-        return weight * sum(row.excess_usd for row in recent) >= floors.min_excess_usd
+        counts = row.times_habit >= self._policy.min_times_usual_excess
+        recent = track.recent
+        recent.append(_Recent(row, counts))
+        if recent[0].row.hour <= row.hour - GATHERING_HOURS:
+            recent[:] = [each for each in recent if each.row.hour > row.hour - GATHERING_HOURS]
+        return counts
 
-    def _extended(self, row: Hour) -> Incident | None:
-        for incident in reversed(self._incidents):
-            if row.series in incident.members and self._is_open(incident, row.hour):
-                return incident
+    def _reaches_a_floor(self, track: _Track) -> bool:
+        hours, usd, gb, cost = 0, 0.0, 0.0, 0.0
+        for row, counts in track.recent:
+            if counts:
+                hours += 1
+                usd += row.cost_usd - row.expected_cost_usd
+                gb += row.usage_gb - row.expected_usage_gb
+                cost += row.cost_usd
+        weight = min(hours / self._policy.lasting_hours, 1.0)
+        if cost == 0:
+            return weight * gb >= track.floors.min_excess_gb
+        return weight * usd >= track.floors.min_excess_usd
+
+    def _latest(self, track: _Track, row: Hour) -> _Growing | None:
+        """Return the incident of the series that may still take hours in."""
+        latest = None
+        for known in track.incidents:
+            if self._is_open(known, row.hour) and (latest is None or (known.end, known.key) > (latest.end, latest.key)):
+                latest = known
+        return latest
+
+    def _is_open(self, growing: _Growing, hour: int) -> bool:
+        return growing.hours < MAX_SERIES_HOURS and hour - growing.end <= self._policy.incident_gap_hours
+
+    def _goes_on(self, growing: _Growing, track: _Track, rows: list[Hour]) -> bool:
+        """Whether an incident has not ended, and the hours matter to it."""
+        if rows[0].hour - growing.end > self._policy.ended_after_hours:
+            return False
+        row, usual = rows[-1], growing.usual[rows[-1].series]
+        if usual.cost_usd == 0 and row.cost_usd == 0:
+            return row.excess_gb >= _MATTERS * max(usual.excess_gb / usual.hours, track.floors.min_excess_gb / 24)
+        return row.excess_usd >= _MATTERS * max(usual.excess_usd / usual.hours, track.floors.min_excess_usd / 24)
+
+    def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
+        """Return the first incident that the hours of another series belong to."""
+        series = row.series
+        places = [(SUMMED, series.egress_class)] if series.is_level else [series[:2]]
+        places += [_new_in(series)] if is_new_resource(hours) else []
+        for place in places:
+            near = self._by_place.get(place, [])
+            first = row.decided_at - self._policy.sibling_hours
+            for known in near[bisect_left(near, first, key=lambda each: each.incident.detected) :]:
+                if self._is_open(known, row.hour) and _is_related(known, hours):
+                    return known
         return None
 
-    def _is_open(self, incident: Incident, hour: int) -> bool:
-        size = sum(len(member) for member in incident.members.values())
-        return size < MAX_SERIES_HOURS and hour - incident.end <= self._policy.incident_gap_hours
-
-    def _sibling(self, row: Hour) -> Incident | None:
-        for incident in self._incidents:
-            first = next(iter(incident.members))
-            is_near = 0 <= row.decided_at - incident.detected <= self._policy.sibling_hours
-            if first[:2] == row.series[:2] and is_near and self._is_open(incident, row.hour):
-                return incident
-        return None
-
-    def _opened(self, recent: list[Hour], row: Hour) -> Incident:
-        identity = "\x1f".join([*row.series, str(recent[0].hour)])
+    def _opened(self, hours: list[Hour], row: Hour) -> _Growing:
+        identity = "\x1f".join([*row.series, str(hours[0].hour)])
         incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
-        self._incidents.append(incident)
-        return incident
+        growing = _Growing(incident)
+        self._file(growing, hours)
+        return growing
+
+
+def _new_in(series: Series) -> tuple[str, str]:
+    return f"new in {series.account_id}", series.egress_class
+
+
+def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
+    """Whether hours of another series may have the cause of an incident.
+
+    Levels belong together where one is part of the other, or where they begin together. A new resource is a cause of
+    its own, unless others begin with it in other regions, and so is what rises at night hours after the incident began.
+    A gateway that meters the bytes of a new sender again belongs to it.
+    """
+    lead = growing.lead
+    series, other = hours[0].series, lead[0].series
+    begin_together = abs(hours[0].hour - growing.start) <= _TOGETHER_HOURS
+    if series.is_level or other.is_level:
+        is_part = series in other.levels or other in series.levels
+        is_same = series.is_level and other.is_level and begin_together
+        return series.egress_class == other.egress_class and (is_part or is_same)
+    if series[:2] != other[:2]:
+        return begin_together
+    if series.resource_id and series.resource_id == other.resource_id:
+        return True
+    if is_new_resource(hours) or is_new_resource(lead):
+        return is_new_resource(lead) and (is_new_resource(hours) or _meters_again(hours, growing))
+    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
+
+
+def _meters_again(hours: list[Hour], growing: _Growing) -> bool:
+    """Whether a gateway's hours carry about the GB that the leading series sends in the same hours."""
+    if any(row.egress_gb for row in hours):
+        return False
+    sent = next(iter(growing.incident.members.values()))
+    there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
+    metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
+    return 0 < original <= _SAME_BYTES * metered <= _SAME_BYTES**2 * original
+
+
+def _from_the_first_that_matters(hours: list[Hour]) -> list[Hour]:
+    usd, gb = sum(row.excess_usd for row in hours), sum(row.excess_gb for row in hours)
+    is_free = all(row.cost_usd == 0 for row in hours)
+    least = _MATTERS * (gb if is_free else usd) / len(hours)
+    first = next(i for i, row in enumerate(hours) if (row.excess_gb if is_free else row.excess_usd) >= least)
+    return hours[first:]
+
+
+def _less(row: Hour, *others: Hour) -> Hour:
+    """Return an hour without the excess of others."""
+    gb, usd = sum(other.excess_gb for other in others), sum(other.excess_usd for other in others)
+    return row._replace(
+        usage_gb=round(row.usage_gb - gb, 6),
+        egress_gb=round(row.egress_gb - gb if row.egress_gb else 0.0, 6),
+        cost_usd=round(row.cost_usd - usd, 6),
+    )
+
+
+def _weight(row: Hour) -> float:
+    """Return the excess in dollars, or in GB where there are none."""
+    return row.excess_usd + 1e-6 * row.excess_gb
 
 
 def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:
-    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), rows[0].series
+    return -sum([row.excess_usd for row in rows]), -sum([row.excess_gb for row in rows]), rows[0].series

@@ -1,18 +1,25 @@
-"""The notification's text: what, where, since when, how much, against what, who, why, and what to check first."""
+"""The notification's text: what, where, since when, how much, against what, who, why, and what to check first.
+
+Up to 20 alerts are described in full. More are a digest: counts by severity, account and likely cause, the five worst
+alerts in full, and one line for each alert with the id under which the alerts table has it.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_alerts.alert import days_text, time_text
+from egress_alerts.alert import days_text, hours_text, time_text
+from egress_alerts.policy import SEVERITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from egress_alerts.alert import Alert
 
-MAX_BYTES = 200_000  # SNS takes 256 KB
 MAX_SUBJECT = 100
+# SNS takes 256 KB: 20 alerts of 10 KB, or five of them and 500 lines of at most 250 characters of up to three bytes.
+_MAX_IN_FULL, _WORST, _MAX_COUNTS = 20, 5, 10
+_MAX_ALERT_BYTES, _MAX_NAME = 10_000, 60
 _FEES = {
     "nat_gateway",
     "transit_gateway",
@@ -49,40 +56,43 @@ def render_subject(alerts: Sequence[Alert]) -> str:
     """Return one line of at most 100 ASCII characters about the worst alert and the number of the others."""
     worst = alerts[0]
     others = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
-    text = (
-        f"{worst['severity'].upper()} egress: ${worst['excess_cost_usd_per_day']:,.0f} a day in {worst['account_id']}"
-    )
-    text = f"{text} {worst['region']} {worst['egress_class']}{others}"
-    return text.encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
+    if worst["state"] == "open":
+        what = f"egress: ${worst['current_usd_per_day']:,.0f} a day"
+    else:
+        what = f"egress, {worst['state']}: ${_excess(worst):,.0f}"
+    text = f"{worst['severity'].upper()} {what} in {worst['account_id']} {worst['region']} {worst['egress_class']}"
+    return _one_line(f"{text}{others}").encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
 
-def render_message(alerts: Sequence[Alert], raised: Mapping[str, str]) -> str:
+def render_message(alerts: Sequence[Alert], changes: Mapping[str, str]) -> str:
     """Return the text for alerts, worst first.
 
     Parameters
     ----------
     alerts : sequence of mapping
         Alert records.
-    raised : mapping
-        By alert id, the severity that was told before, for those that got worse.
+    changes : mapping
+        By alert id, what has changed since people were notified before, in a few words.
     """
-    parts: list[str] = []
-    size = 0
-    for number, alert in enumerate(alerts):
-        part = render_alert(alert, raised.get(alert["alert_id"]))
-        size += len(part.encode()) + 2
-        if size > MAX_BYTES:
-            parts.append(f"and {len(alerts) - number} more in the alerts table")
-            break
-        parts.append(part)
-    return "\n\n".join(parts)
+    if len(alerts) <= _MAX_IN_FULL:
+        return "\n\n".join(_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts)
+    worst = [_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts[:_WORST]]
+    lines = [_line(alert, changes.get(alert["alert_id"], "")) for alert in alerts]
+    return "\n\n".join(
+        [
+            _digest(alerts),
+            f"The {_WORST} worst",
+            *worst,
+            "\n".join([f"All {len(alerts)}, with their alert_id in the alerts table", *lines]),
+        ]
+    )
 
 
-def render_alert(alert: Alert, raised_from: str | None = None) -> str:
+def render_alert(alert: Alert, change: str = "") -> str:
     """Return the lines about one alert."""
-    raised = f" (raised from {raised_from.upper()})" if raised_from else ""
+    changed = f" ({change})" if change else ""
     lines = [
-        f"{alert['severity'].upper()}{raised}   {_money(alert)}   account {alert['account_id']}, {alert['region']}, "
+        f"{alert['severity'].upper()}{changed}   {_money(alert)}   account {alert['account_id']}, {alert['region']}, "
         f"{alert['service']} {_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
         f"Who    {_who(alert)}",
@@ -94,11 +104,64 @@ def render_alert(alert: Alert, raised_from: str | None = None) -> str:
     return "\n".join(lines)
 
 
+def _digest(alerts: Sequence[Alert]) -> str:
+    total = sum(_excess(alert) for alert in alerts)
+    severities = [(name, sum(alert["severity"] == name for alert in alerts)) for name in reversed(SEVERITIES)]
+    counts = ", ".join(f"{number} {name.upper()}" for name, number in severities if number)
+    return "\n".join(
+        [
+            f"{len(alerts)} alerts, ${total:,.2f} above expected so far: {counts}",
+            f"By account  {_counts(alerts, lambda alert: alert['account_id'])}",
+            f"By cause    {_counts(alerts, lambda alert: alert['likely_cause'] or 'no likely cause')}",
+        ]
+    )
+
+
+def _counts(alerts: Sequence[Alert], name_of: Callable[[Alert], str]) -> str:
+    found: dict[str, list[float]] = {}
+    for alert in alerts:
+        found.setdefault(_short(name_of(alert)), []).append(_excess(alert))
+    largest = sorted(found.items(), key=lambda item: (-sum(item[1]), -len(item[1]), item[0]))
+    parts = [f"{name}: {len(usd)} (${sum(usd):,.2f})" for name, usd in largest[:_MAX_COUNTS]]
+    others = len(largest) - len(parts)
+    return "; ".join([*parts, *([f"{others} others"] if others else [])])
+
+
+def _line(alert: Alert, change: str) -> str:
+    changed = f" ({change})" if change else ""
+    return (
+        f"{alert['alert_id']}  {alert['severity'].upper()}{changed}  {alert['state']}  ${_excess(alert):,.2f}  "
+        f"{_short(alert['account_id'])}  {_short(alert['region'])}  {_short(alert['egress_class'])}  "
+        f"{_short(alert['resource_id'] or alert['service'])}"
+    )
+
+
+def _short(name: str) -> str:
+    line = _one_line(name)
+    return line if len(line) <= _MAX_NAME else f"...{line[3 - _MAX_NAME :]}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _within(text: str) -> str:
+    whole = text.encode()
+    return text if len(whole) <= _MAX_ALERT_BYTES else f"{whole[: _MAX_ALERT_BYTES - 3].decode(errors='ignore')}..."
+
+
+def _excess(alert: Alert) -> float:
+    return alert["cost_usd"] - alert["expected_cost_usd"]
+
+
 def _money(alert: Alert) -> str:
-    per_day = alert["excess_cost_usd_per_day"]
-    if alert["cost_usd"] == 0:
-        return "$0 so far"
-    return f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} so far, about ${per_day:,.2f} a day if it goes on"
+    if alert["state"] == "withdrawn":
+        return "withdrawn"
+    excess = f"${_excess(alert):,.2f}" if alert["cost_usd"] else "$0"
+    if alert["state"] == "ended":
+        return f"ended, {excess} in all {hours_text(alert)}"
+    rate = f", about ${alert['current_usd_per_day']:,.2f} a day if it goes on" if alert["cost_usd"] else ""
+    return f"open, {excess} so far{rate}"
 
 
 def _what(alert: Alert) -> str:

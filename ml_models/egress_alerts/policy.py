@@ -1,7 +1,7 @@
 """The alert policy: what an excess must reach to become an alert, and how severe an alert is.
 
-An account or an egress class can have floors of its own. The most specific one wins, floor by floor: an account with a
-class comes before an account, an account before a class, a class before what holds everywhere.
+An account or an egress class can have floors and severity thresholds of its own. The most specific one wins, value by
+value: an account with a class comes before an account, an account before a class, a class before the general values.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Floors(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """When anomalous hours become an alert; `incidents` says how each value is used.
+    """When anomalous hours become an alert; `incidents` and `lifecycle` say how each value is used.
 
-    `overrides` holds floors by (account id, egress class), where "" stands for all of them.
+    `overrides` holds values of `OVERRIDABLE` by (account id, egress class), where "" stands for all of them.
     """
 
     min_excess_usd: float = 5.0
@@ -45,12 +45,15 @@ class Policy:
     lasting_hours: int = 12
     incident_gap_hours: int = 168
     sibling_hours: int = 12
+    ended_after_hours: int = 24
+    notify_again_hours: int = 6
+    notify_ended: bool = False
     severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
-    overrides: Mapping[tuple[str, str], Mapping[str, float]] = field(default_factory=dict)
+    overrides: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, egress_classes: Iterable[str] | None = None) -> Policy:
-        """Check values by field name; `overrides` is a list of objects with `account`, `egress_class` and floors.
+        """Check values by field name; `overrides` is a list of objects with `account`, `egress_class` and values.
 
         Parameters
         ----------
@@ -70,27 +73,33 @@ class Policy:
         checked: dict[str, Any] = {name: _value(name, values[name]) for name in NUMBERS if name in values}
         if "severity_usd_per_day" in values:
             checked["severity_usd_per_day"] = _thresholds(values["severity_usd_per_day"])
+        if "notify_ended" in values:
+            checked["notify_ended"] = _switch("notify_ended", values["notify_ended"])
         classes = None if egress_classes is None else tuple(egress_classes)
         return cls(**checked, overrides=_overrides(values.get("overrides", []), classes))
 
     def floors(self, account_id: str, egress_class: str) -> Floors:
         """Return the floors of an account's egress class."""
-        floors = Floors(self.min_excess_usd, self.min_excess_gb, self.min_excess_percent)
-        for scope in (("", egress_class), (account_id, ""), (account_id, egress_class)):
-            floors = floors._replace(**self.overrides.get(scope, {}))
-        return floors
+        return Floors(*(self._value(name, account_id, egress_class) for name in Floors._fields))
 
-    def severity(self, usd_per_day: float) -> Severity:
-        """Return low, medium, high or critical for dollars a day above what is expected."""
-        return SEVERITIES[sum(usd_per_day >= threshold for threshold in self.severity_usd_per_day)]
+    def thresholds(self, account_id: str, egress_class: str) -> tuple[float, float, float]:
+        """Return the dollars a day from which an incident of an account's egress class is medium, high and critical."""
+        thresholds: tuple[float, float, float] = self._value("severity_usd_per_day", account_id, egress_class)
+        return thresholds
+
+    def _value(self, name: str, account_id: str, egress_class: str) -> Any:
+        scopes = ((account_id, egress_class), (account_id, ""), ("", egress_class))
+        given = (self.overrides[scope][name] for scope in scopes if name in self.overrides.get(scope, {}))
+        return next(given, getattr(self, name))
 
 
 POLICY_NAMES = tuple(item.name for item in fields(Policy))
-NUMBERS = tuple(name for name in POLICY_NAMES if name not in ("severity_usd_per_day", "overrides"))
+NUMBERS = tuple(name for name in POLICY_NAMES if name not in ("severity_usd_per_day", "notify_ended", "overrides"))
+OVERRIDABLE = (*Floors._fields, "severity_usd_per_day")
 _ACCOUNT = re.compile("[0-9]{12}")
-_WHOLE_NUMBERS = {"lasting_hours", "incident_gap_hours", "sibling_hours"}
+_WHOLE_NUMBERS = {"lasting_hours", "incident_gap_hours", "sibling_hours", "ended_after_hours", "notify_again_hours"}
 # With a gap below the 24 hours in which an incident gathers its floor, an incident would be counted twice.
-_LEAST = {"incident_gap_hours": 24, "lasting_hours": 1}
+_LEAST = {"incident_gap_hours": 24, "lasting_hours": 1, "ended_after_hours": 1}
 
 
 def check_number(name: str, value: Any, least: float = 0) -> float:
@@ -137,30 +146,40 @@ def _thresholds(value: Any) -> tuple[float, float, float]:
     return medium, high, critical
 
 
-def _overrides(entries: Any, classes: tuple[str, ...] | None) -> dict[tuple[str, str], dict[str, float]]:
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise PolicyError(f"{name} is {value!r}; true and false are accepted")
+    return value
+
+
+def _overrides(entries: Any, classes: tuple[str, ...] | None) -> dict[tuple[str, str], dict[str, Any]]:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise PolicyError("overrides must be a list; in a policy.toml, write each one as [[overrides]]")
-    overrides: dict[tuple[str, str], dict[str, float]] = {}
+    overrides: dict[tuple[str, str], dict[str, Any]] = {}
     for number, entry in enumerate(entries, 1):
         try:
-            scope, floors = _override(entry, classes)
+            scope, values = _override(entry, classes)
         except PolicyError as error:
             raise PolicyError(f"override {number}: {error}") from error
         if scope in overrides:
             raise PolicyError(f"override {number} has the same account and egress_class as an earlier one; merge them")
-        overrides[scope] = floors
+        overrides[scope] = values
     return overrides
 
 
-def _override(entry: Mapping[str, Any], classes: tuple[str, ...] | None) -> tuple[tuple[str, str], dict[str, float]]:
+def _override(entry: Mapping[str, Any], classes: tuple[str, ...] | None) -> tuple[tuple[str, str], dict[str, Any]]:
     given = {name: value for name, value in entry.items() if value is not None}
     account, egress_class = given.pop("account", None), given.pop("egress_class", None)
-    unknown = sorted(given.keys() - set(Floors._fields))
+    unknown = sorted(given.keys() - set(OVERRIDABLE))
     if unknown:
-        raise PolicyError(f"has {unknown[0]!r}; accepted are account, egress_class, {', '.join(Floors._fields)}")
+        raise PolicyError(f"has {unknown[0]!r}; accepted are account, egress_class, {', '.join(OVERRIDABLE)}")
     check_scope(account, egress_class, classes)
     if not given or (account is None and egress_class is None):
         raise PolicyError(
-            f"{json.dumps(dict(entry))} needs account or egress_class, and one of {', '.join(Floors._fields)}"
+            f"{json.dumps(dict(entry))} needs account or egress_class, and one of {', '.join(OVERRIDABLE)}"
         )
-    return (account or "", egress_class or ""), {name: check_number(name, value) for name, value in given.items()}
+    checked = {
+        name: _thresholds(value) if name == "severity_usd_per_day" else check_number(name, value)
+        for name, value in given.items()
+    }
+    return (account or "", egress_class or ""), checked

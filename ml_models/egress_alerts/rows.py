@@ -139,7 +139,6 @@ def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
     """
     if scored.num_rows == 0:
         return scored
-    scored = without_levels(scored)
     above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
     is_unusual = pc.equal(scored["is_anomaly"], 1)
     if "p_value" in scored.column_names:

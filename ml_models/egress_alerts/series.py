@@ -25,6 +25,14 @@ class Series(NamedTuple):
         """Whether the series is the sum of others."""
         return self.resource_id == SUMMED
 
+    @property
+    def levels(self) -> tuple[Series, ...]:
+        """The levels that the series is part of, the smallest first."""
+        resources = self._replace(resource_id=SUMMED)
+        regions = resources._replace(region=SUMMED, service=SUMMED)
+        levels = (resources, regions, regions._replace(account_id=SUMMED))
+        return levels[levels.index(self) + 1 :] if self in levels else levels
+
 
 @dataclass(frozen=True)
 class Window:

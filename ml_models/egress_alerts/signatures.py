@@ -22,6 +22,8 @@ SHORT_HOURS = 12
 BURST_HOURS = 3
 GROWTH = 3.0
 LOW_MULTIPLE = 4.0
+# Causes that are never of low severity.
+SECURITY = frozenset({"leaked_key", "exfiltration", "slow_exfiltration"})
 _NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 
 
@@ -125,10 +127,10 @@ def _through_nat(incident: Incident, hours: list[Hour]) -> str:
 def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str:
     if _grows(hours):
         return "log_loop" if lead.service != "AmazonS3" else "hot_link"
-    unseen = {series.resource_id for series, member in incident.members.items() if _is_new(list(member.values()))}
+    unseen = {s.resource_id for s, member in incident.members.items() if is_new_resource(list(member.values()))}
     if lead.service == "AmazonEC2" and lead.resource_id in unseen:
         return "leaked_key"
-    if not hours[0].is_daily and len(hours) <= SHORT_HOURS and all(_is_off_hours(hour.hour) for hour in hours):
+    if is_off_hours_burst(hours):
         return "exfiltration"
     if lead.service == "AmazonS3":
         return "cdn_miss" if _comes_in_bursts(hours) else "hot_link"
@@ -139,8 +141,16 @@ def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str
     return ""
 
 
-def _is_new(hours: list[Hour]) -> bool:
+def is_new_resource(hours: list[Hour]) -> bool:
+    """Return whether next to nothing was expected of a series: its resource was not there before."""
     return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
+
+
+def is_off_hours_burst(hours: list[Hour]) -> bool:
+    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
+    is_short = not hours[0].is_daily and len(hours) <= SHORT_HOURS
+    to_the_internet = hours[0].series.egress_class == "internet"
+    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
 
 
 def _grows(hours: list[Hour]) -> bool:

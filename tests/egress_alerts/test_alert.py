@@ -41,8 +41,9 @@ def test_an_alert_of_an_earlier_version_is_read_under_its_old_names() -> None:
     assert read_alert(record | renamed) == {**record, **{new: renamed[name] for name, new in old.items()}}
 
 
-def test_an_alert_from_before_verdicts_estimates_model_ids_and_daily_bills_has_none() -> None:
-    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour"}
+def test_an_alert_from_before_verdicts_estimates_model_ids_daily_bills_and_states_has_none() -> None:
+    later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour",
+             "state": "ended", "current_usd_per_day": 0.0}  # fmt: skip
     assert read_alert({k: v for k, v in alert_record().items() if k not in later}) == {**alert_record(), **later}
 
 
@@ -64,6 +65,7 @@ def test_the_schema_describes_every_field() -> None:
     for name, value in alert_record(p_value=None).items():
         assert kinds[name] == ["number", "null"] if name == "p_value" else type(value) is python[kinds[name]], name
     assert schema["properties"]["severity"]["enum"] == list(SEVERITIES)
+    assert schema["properties"]["state"]["enum"] == ["open", "ended", "withdrawn"]
     assert schema["properties"]["reasons"]["items"] == {"type": "string"}
     assert schema["properties"]["contributors"]["items"]["properties"]["share"]["type"] == "number"
     assert all(field["description"] for field in schema["properties"].values())
@@ -122,28 +124,31 @@ def test_the_worst_hour_is_the_first_one_with_the_lowest_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "usd_per_day"),
+    ("hours", "peak", "current"),
     [
-        ([hour(0)], 24.0),
-        ([hour(0), hour(3)], 12.0),
-        ([hour(h) for h in range(24)], 24.0),
-        (
-            [hour(0, usd=99.0), *(hour(h) for h in range(1, 25))],
-            24.0,
-        ),  # the first one is 25 hours old
-        ([hour(0, usd=0.25)], 0.0),
+        ([hour(0)], 2.0, 2.0),  # one hour is not taken for 24, only for half of them
+        ([hour(0), hour(3)], 4.0, 4.0),
+        ([hour(h) for h in range(12)], 24.0, 24.0),
+        ([hour(h) for h in range(24)], 24.0, 24.0),
+        ([hour(0, usd=99.0), *(hour(h) for h in range(1, 25))], 98.5 + 23, 24.0),  # the first one is 25 hours old
+        ([hour(0, usd=0.25)], 0.0, 0.0),
     ],
 )
-def test_dollars_a_day_are_at_the_rate_of_the_last_24_hours(hours: list[Hour], usd_per_day: float) -> None:
-    assert build(*hours)["excess_cost_usd_per_day"] == usd_per_day
+def test_dollars_a_day_are_those_of_the_costliest_day_and_of_the_last(
+    hours: list[Hour], peak: float, current: float
+) -> None:
+    alert = build(*hours)
+    assert alert["current_usd_per_day"] == current
+    assert alert["excess_cost_usd_per_day"] == pytest.approx(peak)
 
 
 @pytest.mark.parametrize(
     ("usd_per_day", "severity"),
     [(49.99, "low"), (50, "medium"), (499.99, "medium"), (500, "high"), (4999.99, "high"), (5000, "critical")],
 )
-def test_the_severity_is_that_of_the_dollars_a_day(usd_per_day: float, severity: str) -> None:
-    assert build(hour(0, usd=0.5 + usd_per_day / 24))["severity"] == severity
+def test_the_severity_is_by_the_dollars(usd_per_day: float, severity: str) -> None:
+    alert = build(*(hour(h, usd=0.5 + usd_per_day / 24) for h in range(24)), detected=23)
+    assert alert["severity"] == severity
 
 
 def test_the_five_largest_contributors_are_named_with_their_shares_of_all() -> None:
@@ -247,7 +252,7 @@ def test_amounts_are_rounded_to_six_decimals() -> None:
     alert = build(hour(0, 15.123456789, 1.123456789))
     (contributor,) = alert["contributors"]
     assert (alert["usage_gb"], alert["cost_usd"]) == (15.123457, 1.123457)
-    assert alert["excess_cost_usd_per_day"] == 14.962963
+    assert alert["excess_cost_usd_per_day"] == alert["current_usd_per_day"] == 1.246914
     names = ("excess_usd", "excess_gb", "day_excess_gb")
     assert tuple(contributor[name] for name in names) == (0.623457, 10.123457, 10.123457)  # type: ignore[literal-required]
 

@@ -10,8 +10,8 @@ from egress_alerts.series import Series
 from tests.support.alerts import alert_record
 
 TEXT = [
-    "HIGH   $577.53 so far, about $1,540.08 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to the "
-    "internet",
+    "HIGH   open, $577.53 so far, about $1,155.06 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to "
+    "the internet",
     "media-prod has sent 6,786.0 GB for $610.74 from 2026-10-02 02:00 UTC to 2026-10-02 10:00 UTC; 369.0 GB for $33.21 "
     "were expected",
     "Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
@@ -42,38 +42,74 @@ def test_the_text_of_an_alert() -> None:
         incident, Policy(), "the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)"
     )
     assert render_message([alert], {}).splitlines() == TEXT
-    assert render_subject([alert]) == "HIGH egress: $1,540 a day in 210012345678 eu-west-1 internet"
+    assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
 
 
-def test_many_alerts_stay_below_the_limit() -> None:
-    incident = Incident("0123456789abcdef", 497_474)
-    incident.add(hot("x" * 1000, 700.0, 40.0))
-    alert = build_alert(incident, Policy(), "")
-    text = render_message([alert] * 500, {})
+def test_a_storm_is_a_digest_that_names_every_alert() -> None:
+    rows = [
+        record(
+            alert_id=f"{number:016x}",
+            account_id=f"{number % 3:012d}",
+            resource_id="bucket-" + "ü" * 5000,
+            likely_cause="a hot-linked object" if number % 2 else "",
+            reasons=["é" * 20_000],
+            severity="high" if number < 4 else "low",
+        )
+        for number in range(500)
+    ]
+    text = render_message(rows, {rows[7]["alert_id"]: "grown from $5.00"})
+    lines = text.splitlines()
     assert len(text.encode()) < 256_000
-    assert "more in the alerts table" in text.splitlines()[-1]
-    assert len(render_subject([alert] * 500)) <= 100
+    assert lines[0] == "500 alerts, $3,375.00 above expected so far: 4 HIGH, 496 LOW"
+    assert lines[1].startswith("By account  000000000000: 167 ($1,127.25); 000000000001: 167")
+    assert lines[2] == "By cause    a hot-linked object: 250 ($1,687.50); no likely cause: 250 ($1,687.50)"
+    assert lines[4] == "The 5 worst"
+    named = lines[lines.index("All 500, with their alert_id in the alerts table") + 1 :]
+    assert [line[:16] for line in named] == [row["alert_id"] for row in rows]
+    assert "LOW (grown from $5.00)  open  $6.75  000000000001  eu-west-1  internet  ...üü" in named[7]
+    assert len(render_subject(rows)) <= 100
+
+
+def test_a_digest_counts_the_largest_and_the_rest() -> None:
+    rows = [record(account_id=f"{number:012d}", cost_usd=10.0 + number) for number in range(21)]
+    line = render_message(rows, {}).splitlines()[1]
+    assert line.startswith("By account  000000000020: 1 ($25.50); 000000000019: 1 ($24.50); ")
+    assert line.endswith("; 11 others")
 
 
 def record(**fields: Any) -> Alert:
-    return alert_record(**{"likely_cause": "", "reasons": ["why", "and why"]} | fields)
+    return alert_record(**{"likely_cause": "", "reasons": ["why", "and why"], "severity": "low"} | fields)
 
 
 def test_the_subject_counts_the_other_alerts_and_is_ascii() -> None:
     subject = "MEDIUM egress: $162 a day in 111122223333 eu-west-1 internet"
-    worst = record(severity="medium", excess_cost_usd_per_day=161.6)
+    worst = record(severity="medium", current_usd_per_day=161.6)
     assert render_subject([worst]) == subject
     assert render_subject([worst, worst]) == f"{subject} and 1 more"
     assert render_subject([worst, worst, worst]) == f"{subject} and 2 more"
     assert " eu-w?st-1 " in render_subject([record(region="eu-wést-1")])
     assert len(render_subject([record(region="x" * 200)])) == 100
+    assert render_subject([record(severity="low", state="ended")]) == (
+        "LOW egress, ended: $7 in 111122223333 eu-west-1 internet"
+    )
+
+
+def test_an_ended_incident_has_a_total_and_a_duration_and_no_rate() -> None:
+    def first_line(**fields: Any) -> str:
+        return render_alert(record(severity="low", **fields)).splitlines()[0].split("   ")[1]
+
+    assert first_line() == "open, $6.75 so far, about $13.50 a day if it goes on"
+    assert first_line(state="ended") == "ended, $6.75 in all in 10 hours"
+    assert first_line(state="ended", granularity="day") == "ended, $6.75 in all in 1 day"
+    assert first_line(state="ended", cost_usd=0.0) == "ended, $0 in all in 10 hours"
+    assert first_line(state="withdrawn") == "withdrawn"
 
 
 def test_the_lines_of_an_alert_without_a_resource_an_operation_and_a_likely_cause() -> None:
     alert = record(resource_id="", egress_class="new_class", cost_usd=0.0, expected_cost_usd=0.0)
     alert["contributors"] = [{**alert["contributors"][0], "operation": "", "resource_id": ""}]
     assert render_alert(alert).splitlines() == [
-        "LOW   $0 so far   account 111122223333, eu-west-1, AmazonS3 out",
+        "LOW   open, $0 so far   account 111122223333, eu-west-1, AmazonS3 out",
         "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 from 2026-10-02 02:00 UTC to 2026-10-02 11:00 "
         "UTC; 50.0 GB for $0.00 were expected",
         "Who    100% Out-Bytes on AmazonS3",
@@ -90,15 +126,9 @@ def test_a_gateway_processes_what_others_send() -> None:
     )
 
 
-def test_a_raised_alert_says_from_what() -> None:
+def test_an_alert_says_what_has_changed() -> None:
     first, second = record(), record(alert_id="second", severity="high")
-    text = render_message([first, second], {"second": "low"})
-    assert text == f"{render_alert(first)}\n\n{render_alert(second, 'low')}"
+    text = render_message([first, second], {"second": "raised from LOW"})
+    assert text == f"{render_alert(first)}\n\n{render_alert(second, 'raised from LOW')}"
     assert text.count("raised") == 1
-    assert "\nHIGH (raised from LOW)   $" in text
-
-
-def test_a_message_ends_where_the_topic_takes_no_more() -> None:
-    rows = [record(reasons=["é" * 20_000]) for _ in range(8)]
-    *kept, last = render_message(rows, {}).split("\n\n")
-    assert (len(kept), last) == (4, "and 4 more in the alerts table")
+    assert "\nHIGH (raised from LOW)   open, $" in text

@@ -76,7 +76,8 @@ def test_what_makes_no_sense_is_refused(text: str, says: str) -> None:
 CLASS_NAMES = ", ".join(CLASSES)
 NAMES = (
     "min_excess_usd, min_excess_gb, min_excess_percent, min_times_usual_excess, max_p_value, lasting_hours, "
-    "incident_gap_hours, sibling_hours, severity_usd_per_day, overrides"
+    "incident_gap_hours, sibling_hours, ended_after_hours, notify_again_hours, notify_ended, severity_usd_per_day, "
+    "overrides"
 )
 
 
@@ -88,6 +89,24 @@ def test_values_that_are_given_replace_the_defaults() -> None:
     )
     assert [type(getattr(found, name)) for name in numbers] == [float, float, int, int]
     assert Policy.from_values({}) == Policy()
+
+
+def test_the_most_specific_thresholds_hold() -> None:
+    policy = Policy.from_values(
+        {
+            "notify_ended": True,
+            "overrides": [
+                {"account": "111122223333", "severity_usd_per_day": [1, 2, 3]},
+                {"egress_class": "internet", "severity_usd_per_day": [10, 20, 30], "min_excess_usd": 7},
+                {"account": "111122223333", "egress_class": "internet", "min_excess_usd": 9},
+            ],
+        }
+    )
+    assert policy.notify_ended
+    assert policy.thresholds("111122223333", "internet") == (1, 2, 3)
+    assert policy.thresholds("444455556666", "internet") == (10, 20, 30)
+    assert policy.thresholds("444455556666", "vpn") == (50, 500, 5000)
+    assert policy.floors("111122223333", "internet").min_excess_usd == 9
 
 
 def test_the_classes_that_an_override_may_name() -> None:
@@ -108,6 +127,13 @@ def test_the_classes_that_an_override_may_name() -> None:
         ({"min_excess_usd": float("nan")}, "min_excess_usd is nan; a number of at least 0 is accepted"),
         ({"incident_gap_hours": 23}, "incident_gap_hours is 23; a number of at least 24 is accepted"),
         ({"lasting_hours": 0}, "lasting_hours is 0; a number of at least 1 is accepted"),
+        ({"ended_after_hours": 0}, "ended_after_hours is 0; a number of at least 1 is accepted"),
+        ({"notify_ended": "yes"}, "notify_ended is 'yes'; true and false are accepted"),
+        (
+            {"overrides": [{"egress_class": "internet", "severity_usd_per_day": [1, 2]}]},
+            "override 1: severity_usd_per_day is [1, 2]; accepted are three rising dollars a day for medium, high and "
+            "critical, such as [50, 500, 5000]",
+        ),
         ({"overrides": {}}, "overrides must be a list; in a policy.toml, write each one as [[overrides]]"),
         ({"overrides": ["x"]}, "overrides must be a list; in a policy.toml, write each one as [[overrides]]"),
         (
@@ -125,12 +151,12 @@ def test_the_classes_that_an_override_may_name() -> None:
         (
             {"overrides": [{"min_excess_gb": 1}]},
             'override 1: {"min_excess_gb": 1} needs account or egress_class, and one of min_excess_usd, min_excess_gb, '
-            "min_excess_percent",
+            "min_excess_percent, severity_usd_per_day",
         ),
         (
             {"overrides": [{"egress_class": "internet", "b": 1, "a": 1}]},
             "override 1: has 'a'; accepted are account, egress_class, min_excess_usd, min_excess_gb, "
-            "min_excess_percent",
+            "min_excess_percent, severity_usd_per_day",
         ),
     ],
 )

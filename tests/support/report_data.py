@@ -228,6 +228,8 @@ def _alert(features: pa.Table, keys: list[tuple[str, ...]], incident: Incident, 
         **{name: total(name) for name in MEASURES_OF_ALERT},
         "excess_cost_usd_per_day": excess / incident.hours * 24,
         "severity": incident.severity,
+        "state": "ended",
+        "current_usd_per_day": 0.0,
         "anomaly_score": -0.21,
         "reasons": [
             f"{total('usage_gb'):,.0f} GB in {incident.hours} hours, {total('expected_usage_gb'):,.0f} expected",

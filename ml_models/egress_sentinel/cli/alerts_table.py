@@ -29,7 +29,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         say("no alerts")
         return
     columns: list[str | Column] = [
-        "severity",
+        "severity\nstate",
         Column("start_hour_utc\nend_hour_utc", no_wrap=True),
         Column("account_id\nregion", no_wrap=True),
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
@@ -43,7 +43,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
 
 def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
     return (
-        Text(alert["severity"].upper(), style=_COLOURS[alert["severity"]]),
+        Text(f"{alert['severity'].upper()}\n{alert['state']}", style=_COLOURS[alert["severity"]]),
         f"{time_text(alert, 'start_hour_utc')}\n{time_text(alert, 'end_hour_utc')}",
         f"{alert['account_id']}\n{alert['region']}",
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",

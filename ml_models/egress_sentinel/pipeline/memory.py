@@ -161,8 +161,8 @@ class AlertsInMemory:
         """Nobody else waits for a claim."""
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Remember which severity was notified."""
-        stored.notified_severity = stored.alert["severity"]
+        """Keep the alert with what was notified."""
+        self._alerts[stored.incident.alert_id] = stored
 
 
 class Outbox:
@@ -186,6 +186,8 @@ def excess_usd_by_hour(stored: Sequence[StoredAlert]) -> dict[str, dict[int, flo
     found: dict[str, dict[int, float]] = {}
     for alert in stored:
         by_hour = found.setdefault(alert.incident.alert_id, {})
+        if alert.alert["state"] == "withdrawn":
+            continue
         for hour in alert.incident.hours:
             by_hour[hour.hour] = by_hour.get(hour.hour, 0.0) + hour.cost_usd - hour.expected_cost_usd
     return found

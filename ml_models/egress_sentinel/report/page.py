@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_alerts.alert import time_text, worst_first
+from egress_alerts.alert import hours_text, time_text, worst_first
 from egress_sentinel.output_files import write_text
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.report.backtest import course_figure, headline_of
@@ -110,8 +110,16 @@ def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"{len(alerts)} {noun}, ${excess:,.2f} above what was expected; the worst is {worst['severity']}: "
         f"{_resource(worst['resource_id']) or worst['service']} ({worst['egress_class']}) in account "
-        f"{worst['account_id']}, ${worst['excess_cost_usd_per_day']:,.2f} a day if it goes on."
+        f"{worst['account_id']}, {_money(worst)}."
     )
+
+
+def _money(alert: Mapping[str, Any]) -> str:
+    """Return the state of an incident and its dollars above expected, with a rate only while it is open."""
+    excess = _usd(alert["cost_usd"] - alert["expected_cost_usd"])
+    if alert["state"] == "open":
+        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day if it goes on"
+    return f"ended: {excess} in all {hours_text(alert)}" if alert["state"] == "ended" else "withdrawn"
 
 
 def _environment() -> Environment:
@@ -121,7 +129,14 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
     )
-    environment.filters |= {"usd": _usd, "gb": _gb, "hour": _hour, "time": time_text, "resource": _resource}
+    environment.filters |= {
+        "usd": _usd,
+        "gb": _gb,
+        "hour": _hour,
+        "time": time_text,
+        "resource": _resource,
+        "money": _money,
+    }
     return environment
 
 

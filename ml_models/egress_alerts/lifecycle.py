@@ -1,0 +1,185 @@
+"""The life of an incident: its state, its severity, and when people are notified again.
+
+All of it is measured in hours of data, never in clock time.
+
+State: an incident is open until no hour that matters has come for `ended_after_hours`. Small hours after it are no part
+of it, see `incidents`. An incident that a restated bill no longer shows is withdrawn.
+
+Severity: the larger of two amounts is compared with the thresholds of the account and class.
+
+- The dollars above expected so far: a small leak that lasts becomes severe.
+- The dollars a day that it cost at any time at the rate of the 24 hours until then. An incident of less than 12 hours
+  counts as one of 12, so that one expensive hour is not taken for 24 of them.
+
+A suspected leaked key or exfiltration is at least medium, at its detection and later. Both amounts only rise as hours
+arrive, so that severity never falls while an incident goes on. Only a restatement lowers it.
+
+Notifications: people are notified of a new incident, and again when one of these is true:
+
+- The severity is higher than they know.
+- The incident had ended and is open again.
+- Its excess has at least doubled since the last notification, and grown by the threshold for medium.
+- A resource leads that was no part of it at the last notification.
+- The likely cause is one that they have not read yet.
+- It has ended or is withdrawn, where the policy asks for that (`notify_ended`).
+
+Between two notifications of an alert lie at least `notify_again_hours` of data.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from egress_alerts.policy import SEVERITIES, Severity
+from egress_alerts.signatures import SECURITY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from egress_alerts.incidents import Incident
+    from egress_alerts.policy import Policy
+    from egress_alerts.series import Series
+
+State = Literal["open", "ended", "withdrawn"]
+NEW = "new"
+_DAY_HOURS = 24
+_SHORTEST_HOURS = 12
+_LEAST_OF_SECURITY = SEVERITIES.index("medium")
+
+
+class Notified(NamedTuple):
+    """What people were last notified of; `until` is the first hour whose data had not arrived by then."""
+
+    severity: str
+    state: str
+    until: int
+    excess_usd: float
+    causes: tuple[str, ...]
+
+
+def state_of(incident: Incident, policy: Policy, data_until: int) -> State:
+    """Return open or ended, where data have arrived for the hours before `data_until`."""
+    return "ended" if data_until - incident.end - 1 >= policy.ended_after_hours else "open"
+
+
+def peak_usd_per_day(incident: Incident) -> float:
+    """Return the dollars above expected of the costliest 24 hours; those of less than a day are scaled up to twice."""
+    length = min(max(incident.end - incident.start + 1, _SHORTEST_HOURS), _DAY_HOURS)
+    return round(max(usd for _, usd in _days(incident)) / length * _DAY_HOURS, 6)
+
+
+def current_usd_per_day(incident: Incident) -> float:
+    """Return the dollars above expected per day at the rate of the last 24 hours."""
+    return round(_rates(incident)[-1], 6)
+
+
+def severity_of(incident: Incident, lead: Series, causes: Iterable[str], policy: Policy) -> Severity:
+    """Return how severe an incident is.
+
+    Parameters
+    ----------
+    incident : Incident
+    lead : Series
+        Its thresholds are those of this series' account and class.
+    causes : iterable of str
+        Short names of the likely causes, at the detection and now.
+    policy : Policy
+    """
+    usd = round(max(excess_usd(incident), *_rates(incident)), 6)
+    rank = sum(usd >= threshold for threshold in policy.thresholds(lead.account_id, lead.egress_class))
+    least = 0 if SECURITY.isdisjoint(causes) else _LEAST_OF_SECURITY
+    return SEVERITIES[max(rank, least)]
+
+
+def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
+    """Return the hour since which the incident goes on without an end, and the quiet hours before it (0 if none)."""
+    hours = sorted({hour for member in incident.members.values() for hour in member})
+    ends = [(after, after - before - 1) for before, after in pairwise(hours)]
+    return next((end for end in reversed(ends) if end[1] >= policy.ended_after_hours), (hours[0], 0))
+
+
+def change_to_notify(
+    incident: Incident, alert: Mapping[str, object], lead: Series, notified: Notified | None, policy: Policy, until: int
+) -> str:
+    """Return in a few words what people are to be notified of: `NEW`, a change, or "" when there is none.
+
+    Parameters
+    ----------
+    incident : Incident
+    alert : Alert
+        The record built from it.
+    lead : Series
+        The series that leads it.
+    notified : Notified or None
+        None where people have not been notified of it.
+    policy : Policy
+    until : int
+        The first hour whose data have not arrived yet.
+    """
+    state, severity = str(alert["state"]), str(alert["severity"])
+    if notified is None:
+        return "" if state == "withdrawn" else NEW
+    if until - notified.until < policy.notify_again_hours:
+        return ""
+    if state != "withdrawn":
+        change = _worse(incident, severity, lead, notified, policy) or _another_cause(alert, notified)
+        if change:
+            return change
+    is_over = policy.notify_ended and state not in ("open", notified.state)
+    return state if is_over else ""
+
+
+def _worse(incident: Incident, severity: str, lead: Series, notified: Notified, policy: Policy) -> str:
+    if SEVERITIES.index(severity) > SEVERITIES.index(notified.severity):
+        return f"raised from {notified.severity.upper()}"
+    since, quiet = quiet_before(incident, policy)
+    if quiet and since >= notified.until:
+        return f"open again after {quiet} quiet hours"
+    excess = excess_usd(incident)
+    floor = policy.thresholds(lead.account_id, lead.egress_class)[0]
+    if excess >= 2 * notified.excess_usd and excess - notified.excess_usd >= floor:
+        return f"grown from ${notified.excess_usd:,.2f}"
+    if min(incident.members[lead]) >= notified.until:
+        return "another resource leads"
+    return ""
+
+
+def _another_cause(alert: Mapping[str, object], notified: Notified) -> str:
+    cause = str(alert["incident_class"])
+    return "another likely cause" if cause and cause not in notified.causes else ""
+
+
+def excess_usd(incident: Incident) -> float:
+    """Return the dollars above expected so far."""
+    return round(sum(_excess_by_hour(incident).values()), 6)
+
+
+def _excess_by_hour(incident: Incident) -> dict[int, float]:
+    by_hour: dict[int, float] = {}
+    for member in incident.members.values():
+        for hour, row in member.items():
+            by_hour[hour] = by_hour.get(hour, 0.0) + row.excess_usd
+    return dict(sorted(by_hour.items()))
+
+
+def _days(incident: Incident) -> list[tuple[int, float]]:
+    """Return for each hour the dollars above expected of the 24 hours until then; none is below 0."""
+    by_hour = _excess_by_hour(incident)
+    hours = list(by_hour)
+    days, first, within = [], 0, 0.0
+    for hour in hours:
+        within += by_hour[hour]
+        while hours[first] <= hour - _DAY_HOURS:
+            within -= by_hour[hours[first]]
+            first += 1
+        days.append((hour, max(within, 0.0)))
+    return days
+
+
+def _rates(incident: Incident) -> list[float]:
+    """Return for each hour the dollars a day at the rate of the incident's last 24 hours until then."""
+    days = _days(incident)
+    start = days[0][0]
+    lengths = (min(max(hour - start + 1, _SHORTEST_HOURS), _DAY_HOURS) for hour, _ in days)
+    return [usd / length * _DAY_HOURS for (_, usd), length in zip(days, lengths, strict=True)]
