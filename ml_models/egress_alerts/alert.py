@@ -17,7 +17,7 @@ from typing import (
 
 from egress_alerts.lifecycle import State, current_usd_per_day, peak_usd_per_day, severity_of
 from egress_alerts.policy import SEVERITIES, Severity
-from egress_alerts.series import Series, iso_hour, parse_hour
+from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
 from egress_alerts.signatures import likely_cause
 
 if TYPE_CHECKING:
@@ -36,12 +36,13 @@ Record = TypeVar("Record", bound="Mapping[str, Any]")
 class Contributor(TypedDict):
     """One series of an incident."""
 
-    region: Annotated[str, "AWS region code"]
+    account_id: Annotated[str, "AWS account; * where it is the sum of several"]
+    region: Annotated[str, "AWS region code; * where it is the sum of several"]
     service: Annotated[str, "AWS service code, such as AmazonS3"]
     egress_class: Annotated[str, "Kind of data transfer, such as internet or inter_az"]
     usage_type: Annotated[str, "Usage type of the hour with the most GB"]
     operation: Annotated[str, "Operation of that hour; empty when the bill has none"]
-    resource_id: Annotated[str, "Resource id or ARN; empty when the bill has none"]
+    resource_id: Annotated[str, "Resource id or ARN; empty when the bill has none, * where it is the sum of several"]
     excess_usd: Annotated[float, "Dollars above expected"]
     excess_gb: Annotated[float, "GB (10^9 bytes) above expected"]
     day_excess_gb: Annotated[float, "GB above expected in the 24 hours with the most"]
@@ -52,12 +53,12 @@ class Alert(TypedDict):
     """One incident, priced and explained. Amounts cover the incident's anomalous hours."""
 
     alert_id: Annotated[str, "Stable id: 16 hexadecimal digits"]
-    account_id: Annotated[str, "AWS account of the usage"]
-    region: Annotated[str, "Region of the leading series"]
+    account_id: Annotated[str, "AWS account of the leading series; * where it is the sum of several"]
+    region: Annotated[str, "Region of the leading series; * where it is the sum of several"]
     service: Annotated[str, "Service of the leading series"]
     egress_class: Annotated[str, "Kind of data transfer of the leading series"]
     usage_type: Annotated[str, "Usage type of the leading series"]
-    resource_id: Annotated[str, "Resource of the leading series; empty when the bill has none"]
+    resource_id: Annotated[str, "Resource of the leading series; empty when the bill has none, * for a sum of several"]
     start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
     end_hour_utc: Annotated[str, "Start of the last anomalous hour that matters"]
     detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
@@ -202,15 +203,14 @@ def build_alert(
     hours = incident.hours
     contributors = _contributors(incident)
     lead = contributors[0]
-    account_id = hours[0].series.account_id
-    series = _series(account_id, lead)
+    series = _series(lead)
     cause = likely_cause(incident, series)
     causes = (cause.incident_class, _first_cause(incident))
     amounts = _amounts(hours, [h for h in hours if h.series.egress_class == lead["egress_class"]])
     worst = worst_hour(incident)
     return {
         "alert_id": incident.alert_id,
-        "account_id": account_id,
+        "account_id": lead["account_id"],
         "region": lead["region"],
         "service": lead["service"],
         "egress_class": lead["egress_class"],
@@ -258,7 +258,8 @@ def worst_hour(incident: Incident) -> Hour:
 
 def lead_of(alert: Alert) -> Series:
     """Return the series that leads an alert."""
-    return _series(alert["account_id"], alert["contributors"][0])
+    lead: Any = {"account_id": alert["account_id"], **alert["contributors"][0]}
+    return _series(lead)
 
 
 def close_alert(alert: Alert, state: State) -> Alert:
@@ -272,8 +273,17 @@ def close_alert(alert: Alert, state: State) -> Alert:
     return closed
 
 
-def _series(account_id: str, row: Contributor) -> Series:
-    return Series(account_id, row["region"], row["service"], row["egress_class"], row["resource_id"])
+def resource_text(row: Alert | Contributor) -> str:
+    """Return what people call the resource of an alert or a contributor, or the resources that a level sums."""
+    if row["resource_id"] != SUMMED:
+        return row["resource_id"] or f"{row['service']} (no resource in the bill)"
+    if row["region"] != SUMMED:
+        return f"all {row['service']} resources in {row['region']}"
+    return "all regions" if row["account_id"] != SUMMED else "all accounts"
+
+
+def _series(row: Contributor) -> Series:
+    return Series(row["account_id"], row["region"], row["service"], row["egress_class"], row["resource_id"])
 
 
 def _first_cause(incident: Incident) -> str:
@@ -281,7 +291,7 @@ def _first_cause(incident: Incident) -> str:
     then = incident.before(incident.detected + 1)
     if not then.members:  # the bill was restated since
         return ""
-    return likely_cause(then, _series(then.hours[0].series.account_id, _contributors(then)[0])).incident_class
+    return likely_cause(then, _series(_contributors(then)[0])).incident_class
 
 
 def _total(hours: list[Hour], name: str) -> float:
@@ -302,6 +312,7 @@ def _contributors(incident: Incident) -> list[Contributor]:
 def _contributor(series: Series, hours: list[Hour]) -> Contributor:
     largest = max(hours, key=lambda hour: (hour.usage_gb, -hour.hour))
     return {
+        "account_id": series.account_id,
         "region": series.region,
         "service": series.service,
         "egress_class": series.egress_class,

@@ -19,7 +19,7 @@ from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
-from egress_alerts.rows import add_scores, anomalous_features, anomalous_hours, feature_names, material
+from egress_alerts.rows import add_scores, anomalous_features, anomalous_hours, feature_names, material, spread_of
 from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
 
@@ -241,11 +241,19 @@ class Detector:
         explained = [stored for stored, row in zip(unexplained, rows, strict=True) if row]
         reasons = model_reasons(self._scorer, [row for row in rows if row], descriptions)
         for stored, reason in zip(explained, reasons, strict=True):
-            stored.model_reason = reason
+            stored.model_reason = self._with_spread(reason, worst_hour(stored.incident), scored)
         identity = _model_of(scored)
         for stored in changed:
             state = state_of(stored.incident, self._policy, clock.data_until(stored.incident))
             stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity, state)
+
+    def _with_spread(self, reason: str, worst: Hour, scored: pa.Table) -> str:
+        """Put before the reason how a level's worst hour is spread over resources."""
+        if not worst.series.is_level:
+            return reason
+        tables = (scored, self._scored_rows.between(worst.hour, worst.hour + 1))
+        spread = next((text for table in tables if (text := spread_of(table, worst.hour, worst.series))), "")
+        return "; ".join(part for part in (spread, reason) if part)
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Return the features of hours, from the rows just scored or those of the day before."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_alerts.alert import days_text, hours_text, time_text
+from egress_alerts.alert import days_text, hours_text, resource_text, time_text
 from egress_alerts.policy import SEVERITIES
+from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,8 @@ def render_subject(alerts: Sequence[Alert]) -> str:
         what = f"egress: ${worst['current_usd_per_day']:,.0f} a day"
     else:
         what = f"egress, {worst['state']}: ${_excess(worst):,.0f}"
-    text = f"{worst['severity'].upper()} {what} in {worst['account_id']} {worst['region']} {worst['egress_class']}"
+    place = f"{_in_words(worst['account_id'], 'accounts')} {_in_words(worst['region'], 'regions')}"
+    text = f"{worst['severity'].upper()} {what} in {place} {worst['egress_class']}"
     return _one_line(f"{text}{others}").encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
 
@@ -92,8 +94,8 @@ def render_alert(alert: Alert, change: str = "") -> str:
     """Return the lines about one alert."""
     changed = f" ({change})" if change else ""
     lines = [
-        f"{alert['severity'].upper()}{changed}   {_money(alert)}   account {alert['account_id']}, {alert['region']}, "
-        f"{alert['service']} {_WHERE_TO.get(alert['egress_class'], 'out')}",
+        f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
+        f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
         f"Who    {_who(alert)}",
         *(f"{'Why' if i == 0 else '':<6} {reason}" for i, reason in enumerate(alert["reasons"])),
@@ -132,8 +134,12 @@ def _line(alert: Alert, change: str) -> str:
     return (
         f"{alert['alert_id']}  {alert['severity'].upper()}{changed}  {alert['state']}  ${_excess(alert):,.2f}  "
         f"{_short(alert['account_id'])}  {_short(alert['region'])}  {_short(alert['egress_class'])}  "
-        f"{_short(alert['resource_id'] or alert['service'])}"
+        f"{_short(resource_text(alert) if alert['resource_id'] else alert['service'])}"
     )
+
+
+def _in_words(name: str, several: str) -> str:
+    return f"all {several}" if name == SUMMED else name
 
 
 def _short(name: str) -> str:
@@ -164,11 +170,17 @@ def _money(alert: Alert) -> str:
     return f"open, {excess} so far{rate}"
 
 
+def _place(alert: Alert) -> str:
+    account = "all accounts" if alert["account_id"] == SUMMED else f"account {alert['account_id']}"
+    services = [] if alert["service"] == SUMMED else [alert["service"]]
+    return ", ".join([account, _in_words(alert["region"], "regions"), *services])
+
+
 def _what(alert: Alert) -> str:
     verb = "processed" if alert["egress_class"] in _FEES else "sent"
-    resource = alert["resource_id"] or f"{alert['service']} (no resource in the bill)"
+    resource, has = resource_text(alert), "have" if alert["resource_id"] == SUMMED else "has"
     return (
-        f"{resource} has {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} {_when(alert)}; "
+        f"{resource} {has} {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} {_when(alert)}; "
         f"{alert['expected_usage_gb']:,.1f} GB for ${alert['expected_cost_usd']:,.2f} were expected"
     )
 
@@ -189,5 +201,6 @@ def _who(alert: Alert) -> str:
     parts = []
     for row in alert["contributors"]:
         operation = f"{row['operation']} " if row["operation"] else ""
-        parts.append(f"{row['share']:.0%} {operation}{row['usage_type']} on {row['resource_id'] or row['service']}")
+        resource = resource_text(row) if row["resource_id"] else row["service"]
+        parts.append(f"{row['share']:.0%} {operation}{row['usage_type']} on {resource}")
     return ", ".join(parts)

@@ -37,6 +37,9 @@ MEASURES = (
 )
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
+# A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
+_RISEN, _NEXT_TO_NOTHING = 0.3, 0.02
+_NAMED = 3
 # The feature that also says by how much an hour goes beyond habit.
 _BEYOND_HABIT = "beyond_habit_log"
 
@@ -130,6 +133,31 @@ def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple
     names = feature_names(scored)
     for row in _anomalous(scored, policy.max_p_value).to_pylist():
         yield (hour_number(row["hour_utc"]), _series(row)), {name: row[name] for name in names}
+
+
+def spread_of(table: pa.Table, hour: int, level: Series) -> str:
+    """Say in words how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
+    rows = without_levels(in_hours(table, hour, hour + 1))
+    for name, value in zip(level._fields, level, strict=True):
+        rows = rows if value == SUMMED else rows.filter(pc.equal(rows[name], value))
+    usage, expected = (rows[name].to_numpy() for name in ("usage_gb", "expected_usage_gb"))
+    above = usage - expected
+    risen = np.flatnonzero((above > 0) & (above >= _RISEN * expected))
+    if not len(risen):
+        return ""
+    largest = risen[np.argsort(-above[risen], kind="stable")]
+    known = largest[expected[largest] > _NEXT_TO_NOTHING * usage[largest]]
+    times = f", {np.median(usage[known] / expected[known]):.1f} times the usual in the middle one" if len(known) else ""
+    new = len(risen) - len(known)
+    parts = above[largest[:_NAMED]] / above[risen].sum()
+    names = [rows["resource_id"][int(place)].as_py().rpartition(":")[2] for place in largest[:_NAMED]]
+    named = ", ".join(
+        f"{name or 'no resource in the bill'} ({part:.0%})" for name, part in zip(names, parts, strict=True)
+    )
+    return (
+        f"spread over {len(risen)} of {np.count_nonzero(usage)} resources{times}"
+        f"{f', {new} of them new' if new else ''}; the largest: {named}"
+    )
 
 
 def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from egress_alerts.series import SUMMED
+
 if TYPE_CHECKING:
     from egress_alerts.incidents import Hour, Incident
     from egress_alerts.series import Series
@@ -23,7 +25,7 @@ BURST_HOURS = 3
 GROWTH = 3.0
 LOW_MULTIPLE = 4.0
 # Causes that are never of low severity.
-SECURITY = frozenset({"leaked_key", "exfiltration", "slow_exfiltration"})
+SECURITY = frozenset({"leaked_key", "many_regions", "exfiltration", "slow_exfiltration"})
 _NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 
 
@@ -72,6 +74,22 @@ _KINDS = {
         "data that leaves low and slow",
         "flow logs by destination over the whole time; a destination nobody knows means isolate the resource first",
     ),
+    "fleet": (
+        "something that many resources share, such as a deployment with a retry or log loop",
+        "what was deployed to them in the hours before the start",
+    ),
+    "bucket_family": (
+        "a crawler, or links from elsewhere, on many buckets at once",
+        "the access logs of the largest buckets by referrer and user agent",
+    ),
+    "many_regions": (
+        "one cause in several regions: a leaked key that starts resources, or a deployment",
+        "CloudTrail of these regions: who created what, and whether that was planned",
+    ),
+    "many_accounts": (
+        "one cause in several accounts, such as a deployment",
+        "what was deployed to these accounts in the hours before the start",
+    ),
     "leaked_key": (
         "new resources that nobody announced: a leaked key",
         "CloudTrail of the region: who created them; disable that key, then stop them",
@@ -91,6 +109,7 @@ _BY_CLASS = {
     "s3_acceleration": "the bucket's access log; whether the clients need transfer acceleration",
     "s3_replication_time_control": "the bucket's replication rules and when they were changed",
 }
+_OF_MANY = {"inter_region": "new_replica", "inter_az": "zone_chatter", "nat_gateway": "s3_through_nat"}
 _ELSE = "flow logs by destination, and what was deployed in the hours before the start"
 
 
@@ -103,6 +122,8 @@ def likely_cause(incident: Incident, lead: Series) -> Cause:
 
 
 def _kind(incident: Incident, lead: Series) -> str:
+    if lead.is_level:
+        return _of_a_level(lead)
     hours = [incident.members[lead][hour] for hour in sorted(incident.members[lead])]
     if lead.egress_class == "inter_region":
         return "new_replica"
@@ -115,6 +136,16 @@ def _kind(incident: Incident, lead: Series) -> str:
     if lead.egress_class == "internet":
         return _to_the_internet(incident, lead, hours)
     return ""
+
+
+def _of_a_level(lead: Series) -> str:
+    if lead.account_id == SUMMED:
+        return "many_accounts"
+    if lead.region == SUMMED:
+        return "many_regions"
+    if lead.egress_class not in ("internet", "cloudfront_origin"):
+        return _OF_MANY.get(lead.egress_class, "")
+    return "bucket_family" if lead.service == "AmazonS3" else "fleet"
 
 
 def _through_nat(incident: Incident, hours: list[Hour]) -> str:

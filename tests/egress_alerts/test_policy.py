@@ -37,7 +37,7 @@ def test_the_most_specific_one_wins(given: dict, account: str, egress_class: str
 
 def test_a_floor_of_a_class_decides_on_that_class_alone() -> None:
     def found(series: Series, *overrides: dict[str, object]) -> int:
-        hour = Hour(10, series, 100.0, 60.0, 100.0, 60.0, 109.0, 1.0, -0.1, "type", "op", False)
+        hour = Hour(10, series, 100.0, 60.0, 100.0, 60.0, 109.0, 1.0, -0.1, "type", "op", False, times_habit=9.0)
         return len(find_incidents(policy(list(overrides)), [], [], [hour]))
 
     internet, inter_az = (Series(ACCOUNTS[0], "eu-west-1", "AmazonS3", name, "r") for name in CLASSES)

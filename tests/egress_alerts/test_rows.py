@@ -77,7 +77,7 @@ def test_an_empty_table_has_no_hours() -> None:
 
 
 def test_features_are_the_float_columns_that_are_no_measure_and_no_score() -> None:
-    assert feature_names(scored([row(0)])) == ["ratio", "hour_of_day"]
+    assert feature_names(scored([row(0)])) == ["beyond_habit_log", "ratio", "hour_of_day"]
 
 
 def test_the_meaning_of_features_comes_with_the_file() -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from egress_alerts.series import SUMMED
 from egress_sentinel.progress import Reporter
 
 if TYPE_CHECKING:
@@ -73,4 +74,4 @@ def minute(timestamp: str) -> str:
 
 def resource_name(resource_id: str) -> str:
     """Return the end of an ARN, which is what tells resources apart."""
-    return resource_id.rpartition(":")[2] or "no resource in the bill"
+    return "all resources" if resource_id == SUMMED else resource_id.rpartition(":")[2] or "no resource in the bill"

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from egress_alerts.alert import hours_text, time_text, worst_first
+from egress_alerts.series import SUMMED
 from egress_sentinel.output_files import write_text
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.report.backtest import course_figure, headline_of
@@ -153,7 +154,7 @@ def _hour(text: str) -> str:
 
 
 def _resource(resource_id: str) -> str:
-    return resource_id.rpartition(":")[2]
+    return "all resources" if resource_id == SUMMED else resource_id.rpartition(":")[2]
 
 
 def _script_json(value: Any) -> Markup:
