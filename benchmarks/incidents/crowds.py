@@ -47,7 +47,7 @@ PAIRS = (("s3_through_nat", "hot_link"), ("image_pulls", "cdn_miss"), ("s3_throu
 ALSO = {
     "fleet": ("log_loop",),
     "rotating_ids": ("log_loop",),
-    "key_in_many_regions": ("leaked_key", "many_regions"),
+    "key_in_many_regions": ("leaked_key",),
     "bucket_family": ("hot_link",),
     "many_accounts": ("log_loop",),
 }

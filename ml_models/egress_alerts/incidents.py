@@ -251,29 +251,22 @@ class _Track:
 
 
 class _Held:
-    """What incidents hold of each level's excess, in the hour that is decided on."""
+    """How much of each level's excess incidents hold below it, by hour."""
 
     def __init__(self) -> None:
-        self._excess: dict[tuple[Series, int], list[Hour]] = {}
-        self._levels: dict[Series, _Growing] = {}
+        self._excess: dict[tuple[Series, int], list[float]] = {}
 
-    def add(self, rows: Sequence[Hour], growing: _Growing) -> None:
-        """Note that an incident holds hours."""
-        for row in rows:
-            for level in row.series.levels:
-                self._excess.setdefault((level, row.hour), []).append(row)
-        if rows[0].series.is_level:
-            self._levels[rows[0].series] = growing
+    def add(self, row: Hour, sign: float = 1.0) -> None:
+        """Note that an incident holds an hour, or no longer."""
+        for level in row.series.levels:
+            sums = self._excess.setdefault((level, row.hour), [0.0, 0.0])
+            sums[0] += sign * row.excess_gb
+            sums[1] += sign * row.excess_usd
 
-    def taken_off(self, rows: list[Hour]) -> list[Hour]:
-        """Return what is left of a level's hours; those of a resource as they are."""
-        if not rows[0].series.is_level:
-            return rows
-        return [_less(row, *self._excess.get((row.series, row.hour), ())) for row in rows]
-
-    def level_above(self, series: Series) -> tuple[Series, _Growing] | None:
-        """Return the smallest level that the series is part of and that an incident holds, and the incident."""
-        return next(((level, self._levels[level]) for level in series.levels if level in self._levels), None)
+    def rest(self, row: Hour) -> Hour:
+        """Return what is left of an hour."""
+        sums = self._excess.get((row.series, row.hour))
+        return row if sums is None else _less(row, *sums)
 
 
 class _Decision:
@@ -282,10 +275,15 @@ class _Decision:
         self._tracks: dict[Series, _Track] = {}
         self._by_place: dict[tuple[str, str], list[_Growing]] = {}
         self._touched: dict[str, Incident] = {}
+        self._held = _Held()
+        past = sorted(past, key=lambda each: each.hour)
+        hours = {row.hour for row in past}
         for incident in open_incidents:
+            for row in (row for member in incident.members.values() for hour, row in member.items() if hour in hours):
+                self._held.add(row)
             copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
             self._keep(_Growing(copy))
-        for row in sorted(past, key=lambda each: each.hour):
+        for row in past:
             track = self._track(row.series)
             if all(row.hour > known.usual[row.series].last for known in track.incidents):
                 self._remember(track, row)
@@ -300,31 +298,31 @@ class _Decision:
 
     def _decide(self, turns: list[list[Hour]]) -> None:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
-        held = _Held()
-        openings: list[list[Hour]] = []
+        in_force: dict[Series, _Growing] = {}
+        openings: list[Series] = []
         # What goes on comes first, from resources up: a level has what is left.
         for given in sorted(turns, key=lambda rows: (-len(rows[0].series.levels), _largest_first(rows))):
-            rows = held.taken_off(given)
-            track = self._track(rows[0].series)
-            if not [self._remember(track, each) for each in rows][-1]:
+            series = given[0].series
+            track = self._track(series)
+            if not [self._remember(track, each) for each in given][-1]:
                 continue
+            rows = [self._held.rest(row) for row in given]
             known = self._latest(track, rows[-1])
-            if known is not None and self._goes_on(known, track, rows):
+            if known is not None and self._rises(track, rows[-1]) and self._goes_on(known, track, rows):
                 self._add(known, track, rows)
-                held.add(rows, known)
+                in_force[series] = known
             elif self._reaches_a_floor(track):
-                openings.append(rows)
+                openings.append(series)
         # What begins comes from the top, and the largest leads: the alert is named after it.
+        now = {rows[0].series: rows for rows in turns}
         explained = self._explained(openings)
-        for rows in sorted(openings, key=lambda rows: (len(rows[0].series.levels), _largest_first(rows))):
-            if rows[0].series not in explained:
-                self._open(rows, held)
+        for series in sorted(openings, key=lambda each: (len(each.levels), _largest_first(now[each]))):
+            if series not in explained:
+                self._open(now[series], in_force)
 
-    def _explained(self, openings: list[list[Hour]]) -> set[Series]:
+    def _explained(self, openings: list[Series]) -> set[Series]:
         """Return the levels of whose excess one series below holds most."""
-        excess = {
-            rows[0].series: sum(_weight(row) for row, _ in self._track(rows[0].series).recent) for rows in openings
-        }
+        excess = {series: sum(_weight(each.row) for each in self._left(self._track(series))) for series in openings}
         return {
             level
             for series, own in excess.items()
@@ -332,21 +330,27 @@ class _Decision:
             if level in excess and own >= _MOST * excess[level]
         }
 
-    def _open(self, rows: list[Hour], held: _Held) -> None:
+    def _open(self, rows: list[Hour], in_force: dict[Series, _Growing]) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
         row, track = rows[-1], self._track(rows[0].series)
-        above = held.level_above(row.series)
-        if above is not None:
-            level, part_of = above
-            if _weight(row) < _MOST * _weight(part_of.incident.members[level][row.hour]):
+        level = next((each for each in row.series.levels if each in in_force), None)
+        if level is not None:
+            their = in_force[level].incident.members[level]
+            if _weight(row) < _MOST * _weight(their[row.hour]):
                 return
             for each in rows:
-                part_of.replace(_less(part_of.incident.members[level][each.hour], each))
+                self._replace(in_force[level], _less(their[each.hour], each.excess_gb, each.excess_usd))
         # With what rose before it was more than habit: it is where the incident began, and costs money too.
-        hours = rows if above else _from_the_first_that_matters([recent.row for recent in track.recent])
+        left = [each.row for each in self._left(track)]
+        hours = _from_the_first_that_matters(left) if level is None else rows
         growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
         self._add(growing, track, hours)
-        held.add(rows, growing)
+        in_force[row.series] = growing
+
+    def _replace(self, growing: _Growing, row: Hour) -> None:
+        self._held.add(growing.incident.members[row.series][row.hour], -1.0)
+        self._held.add(row)
+        growing.replace(row)
 
     def _track(self, series: Series) -> _Track:
         track = self._tracks.get(series)
@@ -359,6 +363,8 @@ class _Decision:
         if rows[0].series not in growing.usual:
             track.incidents.append(growing)
         growing.add(rows)
+        for row in rows:
+            self._held.add(row)
         track.recent.clear()
         self._touched[growing.incident.alert_id] = growing.incident
 
@@ -377,8 +383,7 @@ class _Decision:
 
     def _remember(self, track: _Track, row: Hour) -> bool:
         """Keep an hour for a day when it rises, and return whether it counts."""
-        excess_gb = row.usage_gb - row.expected_usage_gb
-        if excess_gb <= 0 or excess_gb < track.floors.min_excess_percent / 100 * row.expected_usage_gb:
+        if not self._rises(track, row):
             return False
         counts = row.times_habit >= self._policy.min_times_usual_excess
         recent = track.recent
@@ -387,9 +392,20 @@ class _Decision:
             recent[:] = [each for each in recent if each.row.hour > row.hour - GATHERING_HOURS]
         return counts
 
+    def _rises(self, track: _Track, row: Hour) -> bool:
+        excess_gb = row.usage_gb - row.expected_usage_gb
+        return excess_gb > 0 and excess_gb >= track.floors.min_excess_percent / 100 * row.expected_usage_gb
+
+    def _left(self, track: _Track) -> list[_Recent]:
+        """Return the rising hours of the last 24, of a level what no incident below it holds."""
+        if not track.recent or not track.recent[0].row.series.is_level:
+            return track.recent
+        left = [_Recent(self._held.rest(row), counts) for row, counts in track.recent]
+        return [each for each in left if self._rises(track, each.row)]
+
     def _reaches_a_floor(self, track: _Track) -> bool:
         hours, usd, gb, cost = 0, 0.0, 0.0, 0.0
-        for row, counts in track.recent:
+        for row, counts in self._left(track):
             if counts:
                 hours += 1
                 usd += row.cost_usd - row.expected_cost_usd
@@ -486,13 +502,12 @@ def _from_the_first_that_matters(hours: list[Hour]) -> list[Hour]:
     return hours[first:]
 
 
-def _less(row: Hour, *others: Hour) -> Hour:
-    """Return an hour without the excess of others."""
-    gb, usd = sum(other.excess_gb for other in others), sum(other.excess_usd for other in others)
+def _less(row: Hour, excess_gb: float, excess_usd: float) -> Hour:
+    """Return an hour without some of its excess."""
     return row._replace(
-        usage_gb=round(row.usage_gb - gb, 6),
-        egress_gb=round(row.egress_gb - gb if row.egress_gb else 0.0, 6),
-        cost_usd=round(row.cost_usd - usd, 6),
+        usage_gb=round(row.usage_gb - excess_gb, 6),
+        egress_gb=round(row.egress_gb - excess_gb, 6) if row.egress_gb else 0.0,
+        cost_usd=round(row.cost_usd - excess_usd, 6),
     )
 
 

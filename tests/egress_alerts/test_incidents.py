@@ -14,6 +14,7 @@ from egress_alerts.series import Series
 
 POLICY = Policy(lasting_hours=1)
 KEYS = ("region", "service", "egress_class", "resource_id")
+LEVELS = Series("1", "a", "AmazonEC2", "internet", "r").levels
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False, times_habit=9.0)
 
@@ -22,7 +23,7 @@ hours = st.builds(
         at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False, times_habit=times
     ),
     st.integers(0, 200),
-    st.sampled_from(SERIES),
+    st.sampled_from([*SERIES, *LEVELS]),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
     st.sampled_from([1.0, 2.5, 30.0]),
@@ -61,7 +62,6 @@ def test_no_hour_is_in_two_alerts_and_each_alert_reached_a_floor(rows: list[Hour
     assert len(members) == len(set(members))
     for incident in found.values():
         assert incident.start <= incident.detected <= incident.end
-        assert len({series[:2] for series in incident.members}) == 1
         assert sum(h.excess_usd for h in incident.hours) >= POLICY.min_excess_usd or any(
             h.excess_gb >= POLICY.min_excess_gb for h in incident.hours
         )
@@ -92,6 +92,65 @@ def test_an_incident_begins_where_its_series_rose_not_where_that_was_more_than_h
 def lasting(hours: int, usd: float = 1.0) -> list[Hour]:
     """Return hours in a row, each so many dollars above what was expected."""
     return [HOUR._replace(hour=10 + h, cost_usd=usd) for h in range(hours)]
+
+
+def crowd(size: int, usd: float, hours: int, account: str = "1", region: str = "a", first: int = 10) -> list[Hour]:
+    """Return hours of a fleet of which each instance is so many dollars above expected, and those of its levels."""
+    resources = [Series(account, region, "AmazonEC2", "internet", f"i-{number}") for number in range(size)]
+    return [
+        HOUR._replace(hour=first + h, series=series, cost_usd=usd * times, usage_gb=1 + 10 * usd * times)
+        for h in range(hours)
+        for series, times in [(each, 1) for each in resources] + [(each, size) for each in resources[0].levels]
+    ]
+
+
+def test_a_fleet_that_rises_together_is_one_incident_of_the_smallest_level_that_holds_it() -> None:
+    (incident,) = find_incidents(Policy(), [], [], crowd(20, 0.6, 30))
+    # Each instance alone would reach $5 after 9 hours.
+    assert (set(incident.members), incident.detected) == ({LEVELS[0]}, 10 + 2)
+    assert sum(hour.excess_usd for hour in incident.hours) == pytest.approx(20 * 0.6 * 30)
+
+
+def test_a_resource_that_holds_most_of_its_levels_is_an_incident_of_its_own() -> None:
+    one = [row for row in crowd(1, 9.0, 20) if not row.series.is_level]
+    noise = [row._replace(cost_usd=row.cost_usd + 1.0) for row in crowd(1, 9.0, 20) if row.series.is_level]
+    (incident,) = find_incidents(Policy(), [], [], [*one, *noise])
+    assert set(incident.members) == {one[0].series}
+
+
+def test_a_large_resource_under_an_open_level_takes_its_dollars_along() -> None:
+    fleet = crowd(20, 0.6, 30)
+    leak = Series("1", "a", "AmazonEC2", "internet", "leak")
+    joined = [
+        row._replace(cost_usd=row.cost_usd + 90.0, usage_gb=row.usage_gb + 900) if row.series in LEVELS else row
+        for row in fleet
+        if row.hour >= 25
+    ]
+    leaks = [HOUR._replace(hour=h, series=leak, cost_usd=90.0, usage_gb=901.0) for h in range(25, 40)]
+    found = find_incidents(Policy(), [], [], [*(row for row in fleet if row.hour < 25), *joined, *leaks])
+    assert [set(incident.members) for incident in found] == [{LEVELS[0]}, {leak}]
+    assert [sum(h.excess_usd for h in incident.hours) for incident in found] == pytest.approx(
+        [20 * 0.6 * 30, 90.0 * 15]
+    )
+
+
+def test_fleets_of_several_accounts_that_rise_together_are_one_incident() -> None:
+    rows = [row for account in ("1", "2", "3") for row in crowd(9, 0.6, 30, account) if row.series != LEVELS[2]]
+    payer = [row._replace(cost_usd=3 * row.cost_usd) for row in crowd(9, 0.6, 30, "1") if row.series == LEVELS[2]]
+    for some in ([*rows, *payer], rows):
+        (incident,) = find_incidents(Policy(), [], [], some)
+        assert sum(h.excess_usd for h in incident.hours) == pytest.approx(3 * 9 * 0.6 * 30)
+
+
+@pytest.mark.parametrize(("later", "alerts"), [(3, 1), (4, 2)])
+def test_new_resources_that_begin_together_in_several_regions_are_one_incident(later: int, alerts: int) -> None:
+    rows = [
+        HOUR._replace(hour=start + h, series=Series("1", region, "AmazonEC2", "internet", f"i-{region}"),
+                      usage_gb=100.0, expected_usage_gb=0.0)
+        for region, start in (("a", 10), ("b", 10 + later))
+        for h in range(20)
+    ]  # fmt: skip
+    assert len(find_incidents(Policy(), [], [], rows)) == alerts
 
 
 def test_what_lasts_needs_the_floor_and_one_hour_alone_twelve_times_as_much() -> None:
