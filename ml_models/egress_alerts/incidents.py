@@ -53,10 +53,12 @@ GATHERING_HOURS = 24
 MAX_SERIES_HOURS = 4000
 # An hour matters from this share of the usual hour and of the floor on.
 _MATTERS = 0.1
-# What rises so many hours after an incident began has a beginning of its own.
-_TOGETHER_HOURS = 3
+# What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
+_TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
 # A series that holds this share of a level's excess explains it.
 _MOST = 0.6
+# Where nothing costs dollars, GB say which series is larger.
+_PER_GB = 1e-6
 # A gateway meters the bytes of a sender again; both then rise by GB of the same order.
 _SAME_BYTES = 2.0
 
@@ -235,6 +237,11 @@ class _Usual:
     excess_gb: float = 0.0
     cost_usd: float = 0.0
 
+    @property
+    def weight(self) -> float:
+        """The excess of an hour, as `_weight` says it."""
+        return (self.excess_usd + _PER_GB * self.excess_gb) / max(self.hours, 1)
+
 
 class _Recent(NamedTuple):
     row: Hour
@@ -298,7 +305,6 @@ class _Decision:
 
     def _decide(self, turns: list[list[Hour]]) -> None:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
-        in_force: dict[Series, _Growing] = {}
         openings: list[Series] = []
         # What goes on comes first, from resources up: a level has what is left.
         for given in sorted(turns, key=lambda rows: (-len(rows[0].series.levels), _largest_first(rows))):
@@ -310,7 +316,6 @@ class _Decision:
             known = self._latest(track, rows[-1])
             if known is not None and self._rises(track, rows[-1]) and self._goes_on(known, track, rows):
                 self._add(known, track, rows)
-                in_force[series] = known
             elif self._reaches_a_floor(track):
                 openings.append(series)
         # What begins comes from the top, and the largest leads: the alert is named after it.
@@ -318,7 +323,7 @@ class _Decision:
         explained = self._explained(openings)
         for series in sorted(openings, key=lambda each: (len(each.levels), _largest_first(now[each]))):
             if series not in explained:
-                self._open(now[series], in_force)
+                self._open(now[series])
 
     def _explained(self, openings: list[Series]) -> set[Series]:
         """Return the levels of whose excess one series below holds most."""
@@ -330,22 +335,30 @@ class _Decision:
             if level in excess and own >= _MOST * excess[level]
         }
 
-    def _open(self, rows: list[Hour], in_force: dict[Series, _Growing]) -> None:
+    def _open(self, rows: list[Hour]) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
         row, track = rows[-1], self._track(rows[0].series)
-        level = next((each for each in row.series.levels if each in in_force), None)
-        if level is not None:
-            their = in_force[level].incident.members[level]
-            if _weight(row) < _MOST * _weight(their[row.hour]):
+        above = self._above(row)
+        if above is not None:
+            level, part_of = above
+            if _weight(row) < _MOST * part_of.usual[level].weight:
                 return
-            for each in rows:
-                self._replace(in_force[level], _less(their[each.hour], each.excess_gb, each.excess_usd))
+            their = part_of.incident.members[level]
+            for each in (each for each in rows if each.hour in their):
+                self._replace(part_of, _less(their[each.hour], each.excess_gb, each.excess_usd))
         # With what rose before it was more than habit: it is where the incident began, and costs money too.
         left = [each.row for each in self._left(track)]
-        hours = _from_the_first_that_matters(left) if level is None else rows
+        hours = _from_the_first_that_matters(left) if above is None else rows
         growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
         self._add(growing, track, hours)
-        in_force[row.series] = growing
+
+    def _above(self, row: Hour) -> tuple[Series, _Growing] | None:
+        """Return the smallest level that the series is part of and that has an open incident, and the incident."""
+        for level in row.series.levels:
+            known = self._latest(self._track(level), row) if level in self._tracks else None
+            if known is not None and row.hour - known.usual[level].last <= self._policy.ended_after_hours:
+                return level, known
+        return None
 
     def _replace(self, growing: _Growing, row: Hour) -> None:
         self._held.add(growing.incident.members[row.series][row.hour], -1.0)
@@ -470,7 +483,7 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     """
     lead = growing.lead
     series, other = hours[0].series, lead[0].series
-    begin_together = abs(hours[0].hour - growing.start) <= _TOGETHER_HOURS
+    begin_together = abs(hours[0].hour - growing.start) <= _CROWD_TOGETHER_HOURS
     if series.is_level or other.is_level:
         is_part = series in other.levels or other in series.levels
         is_same = series.is_level and other.is_level and begin_together
@@ -479,15 +492,15 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
         return begin_together
     if series.resource_id and series.resource_id == other.resource_id:
         return True
+    if series.egress_class != other.egress_class and not _meters_again(hours, growing):
+        return False
     if is_new_resource(hours) or is_new_resource(lead):
         return is_new_resource(lead) and (is_new_resource(hours) or _meters_again(hours, growing))
     return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
 
 
 def _meters_again(hours: list[Hour], growing: _Growing) -> bool:
-    """Whether a gateway's hours carry about the GB that the leading series sends in the same hours."""
-    if any(row.egress_gb for row in hours):
-        return False
+    """Whether hours carry about the GB that the leading series has in the same hours."""
     sent = next(iter(growing.incident.members.values()))
     there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
     metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
@@ -513,7 +526,7 @@ def _less(row: Hour, excess_gb: float, excess_usd: float) -> Hour:
 
 def _weight(row: Hour) -> float:
     """Return the excess in dollars, or in GB where there are none."""
-    return row.excess_usd + 1e-6 * row.excess_gb
+    return row.excess_usd + _PER_GB * row.excess_gb
 
 
 def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:

@@ -142,7 +142,7 @@ def test_fleets_of_several_accounts_that_rise_together_are_one_incident() -> Non
         assert sum(h.excess_usd for h in incident.hours) == pytest.approx(3 * 9 * 0.6 * 30)
 
 
-@pytest.mark.parametrize(("later", "alerts"), [(3, 1), (4, 2)])
+@pytest.mark.parametrize(("later", "alerts"), [(6, 1), (7, 2)])
 def test_new_resources_that_begin_together_in_several_regions_are_one_incident(later: int, alerts: int) -> None:
     rows = [
         HOUR._replace(hour=start + h, series=Series("1", region, "AmazonEC2", "internet", f"i-{region}"),
