@@ -25,9 +25,10 @@ Other series of the account and region join an incident within `sibling_hours`, 
 resource never joins an incident of old ones, and a burst at night never joins an incident that began hours before.
 
 A level, which sums over resources, regions or accounts, alerts on what no incident below it holds. Of a level and what
-it sums, the one that explains the excess opens the incident: a series that holds most of it, else the level. What is
-below an open level and holds less than most of its excess is part of it. So a fleet that rises together is one
-incident, and so is one key in many regions. Levels of several accounts that begin together share one incident as well.
+it sums, what explains the excess opens the incident: the series that holds most of it, the few that hold nearly all, or
+else the level. What is below an open level and holds less than most of its excess is part of it. So a fleet that rises
+together is one incident, and so is one key in many regions. Levels of several accounts that begin together share one
+incident as well.
 
 The hours of a daily bill are decided together when their day is over, so that incidents begin and end with a day.
 """
@@ -55,8 +56,8 @@ MAX_SERIES_HOURS = 4000
 _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
 _TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
-# A series that holds this share of a level's excess explains it.
-_MOST = 0.6
+# A series that holds most of a level's excess explains it, and so do a few that hold nearly all of it.
+_MOST, _FEW, _NEARLY_ALL = 0.6, 3, 0.8
 # Where nothing costs dollars, GB say which series is larger.
 _PER_GB = 1e-6
 # A gateway meters the bytes of a sender again; both then rise by GB of the same order.
@@ -306,6 +307,7 @@ class _Decision:
     def _decide(self, turns: list[list[Hour]]) -> None:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
         openings: list[Series] = []
+        counting: list[Series] = []
         # What goes on comes first, from resources up: a level has what is left.
         for given in sorted(turns, key=lambda rows: (-len(rows[0].series.levels), _largest_first(rows))):
             series = given[0].series
@@ -316,24 +318,39 @@ class _Decision:
             known = self._latest(track, rows[-1])
             if known is not None and self._rises(track, rows[-1]) and self._goes_on(known, track, rows):
                 self._add(known, track, rows)
-            elif self._reaches_a_floor(track):
+                continue
+            counting.append(series)
+            if self._reaches_a_floor(track):
                 openings.append(series)
         # What begins comes from the top, and the largest leads: the alert is named after it.
         now = {rows[0].series: rows for rows in turns}
-        explained = self._explained(openings)
+        explaining = self._explaining(openings, counting)
         for series in sorted(openings, key=lambda each: (len(each.levels), _largest_first(now[each]))):
-            if series not in explained:
-                self._open(now[series])
+            for each in explaining.get(series, [series]):
+                self._open(now[each])
 
-    def _explained(self, openings: list[Series]) -> set[Series]:
-        """Return the levels of whose excess one series below holds most."""
-        excess = {series: sum(_weight(each.row) for each in self._left(self._track(series))) for series in openings}
-        return {
-            level
-            for series, own in excess.items()
-            for level in series.levels
-            if level in excess and own >= _MOST * excess[level]
-        }
+    def _explaining(self, openings: list[Series], counting: list[Series]) -> dict[Series, list[Series]]:
+        """Return for the levels that few series below explain: those of one account and region, the largest first.
+
+        A series that explains a larger level alone opens its own incident, now or when it reaches a floor.
+        """
+        below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in openings if series.is_level}
+        for series in counting if below else []:
+            parts = [below[level] for level in series.levels if level in below]
+            weight = self._weight_left(series) if parts else 0.0
+            for part in parts:
+                part.append((-weight, series))
+        found: dict[Series, list[Series]] = {}
+        for level, part in below.items():
+            whole, largest = self._weight_left(level), sorted(part)[:_FEW]
+            if largest and -largest[0][0] >= _MOST * whole:
+                found[level] = []
+            elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _NEARLY_ALL * whole:
+                found[level] = [series for weight, series in largest if -weight >= whole / 10]
+        return found
+
+    def _weight_left(self, series: Series) -> float:
+        return sum(_weight(each.row) for each in self._left(self._track(series)))
 
     def _open(self, rows: list[Hour]) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
@@ -348,6 +365,8 @@ class _Decision:
                 self._replace(part_of, _less(their[each.hour], each.excess_gb, each.excess_usd))
         # With what rose before it was more than habit: it is where the incident began, and costs money too.
         left = [each.row for each in self._left(track)]
+        if not left:  # it is open by now
+            return
         hours = _from_the_first_that_matters(left) if above is None else rows
         growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
         self._add(growing, track, hours)

@@ -118,6 +118,13 @@ def test_a_resource_that_holds_most_of_its_levels_is_an_incident_of_its_own() ->
     assert set(incident.members) == {one[0].series}
 
 
+@pytest.mark.parametrize(("size", "is_level"), [(2, False), (3, False), (4, True)])
+def test_few_resources_are_named_and_many_are_their_level(size: int, is_level: bool) -> None:
+    (incident,) = find_incidents(Policy(), [], [], crowd(size, 2.0, 30))
+    assert {series.is_level for series in incident.members} == {is_level}
+    assert sum(h.excess_usd for h in incident.hours) == pytest.approx(size * 2.0 * 30)
+
+
 def test_a_large_resource_under_an_open_level_takes_its_dollars_along() -> None:
     fleet = crowd(20, 0.6, 30)
     leak = Series("1", "a", "AmazonEC2", "internet", "leak")
