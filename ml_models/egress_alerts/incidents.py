@@ -58,6 +58,8 @@ _MATTERS = 0.1
 _TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
 # A series that holds most of a level's excess explains it, and so do a few that hold nearly all of it.
 _MOST, _FEW, _NEARLY_ALL = 0.6, 3, 0.8
+# What is left of a level beside open incidents opens one of its own from this share of theirs on.
+_LITTLE = 0.3
 # Where nothing costs dollars, GB say which series is larger.
 _PER_GB = 1e-6
 # A gateway meters the bytes of a sender again; both then rise by GB of the same order.
@@ -365,11 +367,26 @@ class _Decision:
                 self._replace(part_of, _less(their[each.hour], each.excess_gb, each.excess_usd))
         # With what rose before it was more than habit: it is where the incident began, and costs money too.
         left = [each.row for each in self._left(track)]
-        if not left:  # it is open by now
+        if not left or self._is_rest_of_open_ones(left):
             return
         hours = _from_the_first_that_matters(left) if above is None else rows
         growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
         self._add(growing, track, hours)
+
+    def _is_rest_of_open_ones(self, left: list[Hour]) -> bool:
+        """Whether a level has little left beside open incidents below it: hours of theirs that do not count."""
+        level, hour = left[-1].series, left[-1].hour
+        if not level.is_level:
+            return False
+        known = self._by_place.get((SUMMED, level.egress_class), ())
+        below = [
+            usual.weight
+            for growing in known
+            if hour - growing.end <= self._policy.ended_after_hours
+            for series, usual in growing.usual.items()
+            if level in series.levels
+        ]
+        return bool(below) and sum(_weight(row) for row in left) / len(left) < _LITTLE * sum(below)
 
     def _above(self, row: Hour) -> tuple[Series, _Growing] | None:
         """Return the smallest level that the series is part of and that has an open incident, and the incident."""
@@ -471,7 +488,8 @@ class _Decision:
     def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
         """Return the first incident that the hours of another series belong to."""
         series = row.series
-        places = [(SUMMED, series.egress_class)] if series.is_level else [series[:2]]
+        places = [(SUMMED, series.egress_class)] if series.is_level else []
+        places += [series[:2]]
         places += [_new_in(series)] if is_new_resource(hours) else []
         for place in places:
             near = self._by_place.get(place, [])
@@ -506,7 +524,9 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     if series.is_level or other.is_level:
         is_part = series in other.levels or other in series.levels
         is_same = series.is_level and other.is_level and begin_together
-        return series.egress_class == other.egress_class and (is_part or is_same)
+        if series.egress_class == other.egress_class:
+            return is_part or is_same
+        return series[:2] == other[:2] and _meters_again(hours, growing)
     if series[:2] != other[:2]:
         return begin_together
     if series.resource_id and series.resource_id == other.resource_id:
