@@ -21,6 +21,7 @@ from egress_alerts.rows import (
     in_hours,
     replace_hours,
     sort_rows,
+    without_levels,
 )
 from egress_alerts.series import Series, Window
 from tests.support.detection import FIRST, Row, hot, row, table
@@ -172,3 +173,12 @@ def test_scores_have_the_same_types_whatever_the_model_answers(p_value: np.ndarr
     expected = {"is_anomaly": "int8", "anomaly_score": "double", "p_value": "double", "model_id": "string"}
     one = table([row(0)])
     assert types(one, p_value) == types(one.slice(0, 0), None) == expected
+
+
+def test_levels_are_known_and_raise_no_alert() -> None:
+    level = {"resource_id": "*"}
+    rows = scored([row(0), row(0, 160.0, **level)])
+    assert without_levels(rows).num_rows == 1
+    assert [hour.series.is_level for hour in anomalous_hours(rows, Policy())] == [False]
+    assert len(list(anomalous_features(rows, Policy()))) == 1
+    assert Series("111122223333", "*", "*", "internet", "*").is_level

@@ -24,7 +24,7 @@ from egress_features.usage_types_sql import classified_sql
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-TABLES = ("line_hours", "watermarks", "series", "series_hours", "features")
+TABLES = ("line_hours", "watermarks", "series", "leaf_hours", "series_hours", "features")
 RUN, MONTHS, DAYS = "__run__", "__months__", "__days__"
 # The table's columns are typed by its Glue definition, in terraform/modules/features.
 _LINES = f"""(

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 TABLES = (
     "line_hours", "watermarks", "flow_sums", "own_addresses", "directed", "interfaces", "peer_hours", "estimated_lines",
-    "flow_bounds", "covered_series", "series", "series_hours", "features",
+    "flow_bounds", "covered_series", "series", "leaf_hours", "series_hours", "features",
+)  # fmt: skip
+# What both pipelines make of the kept lines.
+_AFTER_LINES = (
+    "granularity", "hours", "series", "leaf_hours", "level_hours", "series_hours", "rows_of_features", "features",
 )  # fmt: skip
 FLOW_DAYS = "__flow_days__"
 # What the folder says where a record does not.
@@ -69,10 +73,7 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
         "flow_bounds": ours["flow_bounds"],
         **{name: flow[name] for name in beyond},
         "data_hours": ours["data_hours"],
-        **{
-            name: billed[name]
-            for name in ("granularity", "hours", "series", "series_hours", "rows_of_features", "features")
-        },
+        **{name: billed[name] for name in _AFTER_LINES},
     }
 
 
