@@ -58,8 +58,8 @@ _MATTERS = 0.1
 _TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
 # A series that holds most of a level's excess explains it, and so do a few that hold nearly all of it.
 _MOST, _FEW, _NEARLY_ALL = 0.6, 3, 0.8
-# What is left of a level beside open incidents opens one of its own from this share of theirs on.
-_LITTLE = 0.3
+# What is left of a level beside recent incidents opens one of its own from this share of theirs on.
+_LITTLE, _LOOK_BACK_HOURS = 0.3, 96
 # Where nothing costs dollars, GB say which series is larger.
 _PER_GB = 1e-6
 # A gateway meters the bytes of a sender again; both then rise by GB of the same order.
@@ -374,7 +374,10 @@ class _Decision:
         self._add(growing, track, hours)
 
     def _is_rest_of_open_ones(self, left: list[Hour]) -> bool:
-        """Whether a level has little left beside open incidents below it: hours of theirs that do not count."""
+        """Whether a level has little left beside incidents below it: hours of theirs that do not count, or come after.
+
+        The features of a level look back three days, on what they held as well.
+        """
         level, hour = left[-1].series, left[-1].hour
         if not level.is_level:
             return False
@@ -382,7 +385,7 @@ class _Decision:
         below = [
             usual.weight
             for growing in known
-            if hour - growing.end <= self._policy.ended_after_hours
+            if hour - growing.end <= _LOOK_BACK_HOURS
             for series, usual in growing.usual.items()
             if level in series.levels
         ]
