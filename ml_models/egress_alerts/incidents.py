@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, insort
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 GATHERING_HOURS = 24
 # With so many dollars above expected in an hour, the last three hours decide as well.
 _LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 5.0
-# Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
-MAX_SERIES_HOURS = 4000
+# An item of DynamoDB holds 400 KB; the record takes the rest. What goes on beyond is another alert.
+MAX_PACKED_BYTES = 360_000
 # An hour matters from this share of the usual hour and of the floor on.
 _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own.
@@ -105,6 +106,15 @@ class Hour(NamedTuple):
         return self.usage_gb - self.expected_usage_gb
 
 
+# What `packing` takes at most for an hour: eight bytes a field.
+_PACKED_HOUR = 8 * len(Hour._fields)
+
+
+def _packed_texts(texts: Iterable[str]) -> int:
+    """Return the bytes that `packing` takes at most for texts: in JSON a character takes up to six."""
+    return sum(6 * len(text) + 8 for text in texts)
+
+
 @dataclass
 class Incident:
     """Anomalous hours of one or more series of one account and region."""
@@ -136,7 +146,10 @@ class Incident:
     def add(self, hours: Iterable[Hour]) -> None:
         """Take hours in; an hour that is there already is replaced, never added up."""
         for hour in hours:
-            self.members.setdefault(hour.series, {})[hour.hour] = hour
+            member = self.members.get(hour.series)
+            if member is None:
+                member = self.members[hour.series] = {}
+            member[hour.hour] = hour
 
     def before(self, end: int) -> Incident:
         """Return the incident as it was when `end` had not come yet."""
@@ -175,147 +188,173 @@ def find_incidents(
     return _Decision(policy, open_incidents, past).take(new)
 
 
-@dataclass
-class _SeriesTally:
-    """Running sums of one series in an incident."""
-
-    hours: int = 0
-    last: int = 0
-    excess_usd: float = 0.0
-    excess_gb: float = 0.0
-    cost_usd: float = 0.0
-
-    def add(self, row: Hour) -> None:
-        self.hours += 1
-        self.last = max(self.last, row.hour)
-        self.excess_usd += row.excess_usd
-        self.excess_gb += row.excess_gb
-        self.cost_usd += row.cost_usd
-
-
 class _Growing:
-    """An incident that may take hours in, with the sums that decide on the next hour."""
+    """An incident that may take hours in, with what decides on the next hour."""
+
+    __slots__ = ("end", "incident", "is_touched", "members", "size", "start")
 
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
-        self.hours = 0
-        self.start = self.end = 0
-        self.by_series: dict[Series, _SeriesTally] = {}
-        for member in incident.members.values():
-            self._tally(sorted(member.values()))
+        self.is_touched = False
+        self.size = self.start = self.end = 0
+        self.members: list[_Member] = []
+        for series, hours in incident.members.items():
+            self.join(series).add([hours[hour] for hour in sorted(hours)], is_kept=True)
 
     @property
     def key(self) -> tuple[int, str]:
         return self.incident.detected, self.incident.alert_id
 
-    @property
-    def lead(self) -> list[Hour]:
-        """The hours of the series that opened it."""
-        return list(next(iter(self.incident.members.values())).values())
+    def join(self, series: Series) -> _Member:
+        member = _Member(self, series)
+        self.members.append(member)
+        self.size += _packed_texts(series)
+        return member
 
-    def add(self, rows: Sequence[Hour]) -> None:
-        self.incident.add(rows)
-        self._tally(rows)
 
-    def _tally(self, rows: Sequence[Hour]) -> None:
-        tally = self.by_series.setdefault(rows[0].series, _SeriesTally())
+class _Member:
+    """A series in an incident, with running sums."""
+
+    __slots__ = ("cost_usd", "excess_gb", "excess_usd", "growing", "hours", "last", "rows", "texts")
+
+    def __init__(self, growing: _Growing, series: Series) -> None:
+        self.growing = growing
+        self.rows = growing.incident.members.setdefault(series, {})
+        self.texts: set[str] = set()
+        self.hours, self.last = 0, -1
+        self.excess_usd = self.excess_gb = self.cost_usd = 0.0
+
+    def add(self, rows: Sequence[Hour], *, is_kept: bool = False) -> None:
+        growing = self.growing
+        growing.is_touched |= not is_kept
+        growing.start = min(growing.start, rows[0].hour) if growing.size and growing.end else rows[0].hour
         for row in rows:
-            tally.add(row)
-        self.start = min(self.start, rows[0].hour) if self.hours else rows[0].hour
-        self.end = max(self.end, rows[-1].hour)
+            self.rows[row.hour] = row
+            self.excess_usd += row.cost_usd - row.expected_cost_usd
+            self.excess_gb += row.usage_gb - row.expected_usage_gb
+            self.cost_usd += row.cost_usd
+            if row.usage_type not in self.texts or row.operation not in self.texts:
+                self.texts |= {row.usage_type, row.operation}
+                growing.size += _packed_texts((row.usage_type, row.operation))
         self.hours += len(rows)
+        self.last = max(self.last, rows[-1].hour)
+        growing.end = max(growing.end, rows[-1].hour)
+        growing.size += _PACKED_HOUR * len(rows)
 
 
 class _Recent(NamedTuple):
+    """A rising hour, with its excess in millionths: whole numbers add up exactly, in any order."""
+
     row: Hour
     counts: bool
+    micro_usd: int
+    micro_gb: int
+
+
+class _Track:
+    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds."""
+
+    __slots__ = ("floors", "hours", "incidents", "micro_gb", "micro_usd", "priced_hours", "recent")
+
+    def __init__(self, floors: Floors) -> None:
+        self.floors = floors
+        self.incidents: list[_Member] = []
+        self.recent: deque[_Recent] = deque()
+        self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+
+    def clear(self) -> None:
+        """Let an incident hold the hours."""
+        if self.recent:
+            self.recent.clear()
+            self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+
+    def remember(self, row: Hour, *, counts: bool) -> None:
+        """Keep a rising hour for a day."""
+        micro_usd = round((row.cost_usd - row.expected_cost_usd) * 1e6)
+        micro_gb = round((row.usage_gb - row.expected_usage_gb) * 1e6)
+        recent = _Recent(row, counts, micro_usd, micro_gb)
+        self.recent.append(recent)
+        self._sum(recent, 1)
+        while self.recent[0].row.hour <= row.hour - GATHERING_HOURS:
+            self._sum(self.recent.popleft(), -1)
+
+    def _sum(self, recent: _Recent, sign: int) -> None:
+        if recent.counts:
+            self.hours += sign
+            self.micro_usd += sign * recent.micro_usd
+            self.micro_gb += sign * recent.micro_gb
+            if recent.row.cost_usd:
+                self.priced_hours += sign
 
 
 class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
         self._policy = policy
-        self._by_series: dict[Series, list[_Growing]] = {}
-        self._by_place: dict[tuple[str, str], list[_Growing]] = {}
-        self._touched: dict[str, Incident] = {}
-        self._recent: dict[Series, dict[int, _Recent]] = {}
-        self._floors_of: dict[tuple[str, str], Floors] = {}
+        self._tracks: dict[Series, _Track] = {}
+        self._by_place: dict[tuple[str, ...], list[_Growing]] = {}
+        self._incidents: list[_Growing] = []
         for incident in open_incidents:
             copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
-            self._keep(_Growing(copy))
-        for hour in sorted(past, key=lambda each: each.hour):
-            self._remember(hour)
+            growing = _Growing(copy)
+            self._keep(growing, next(iter(copy.members))[:2])
+            for series, member in zip(copy.members, growing.members, strict=True):
+                self._track(series).incidents.append(member)
+        for row in sorted(past, key=lambda each: each.hour):
+            track = self._track(row.series)
+            if all(row.hour > known.last for known in track.incidents) and self._rises(row, track.floors):
+                track.remember(row, counts=self._counts(row))
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
-        by_time: dict[int, dict[Series, list[Hour]]] = {}
+        by_time: defaultdict[int, defaultdict[_Track, list[Hour]]] = defaultdict(lambda: defaultdict(list))
         for row in sorted(new, key=lambda each: each.hour):
-            by_time.setdefault(row.decided_at, {}).setdefault(row.series, []).append(row)
+            by_time[row.decided_at][self._track(row.series)].append(row)
         for time in sorted(by_time):
             # The largest leads: the alert is named after it.
-            for rows in sorted(by_time[time].values(), key=_largest_first):
-                self._take(rows)
-        return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
+            for track, rows in sorted(by_time[time].items(), key=_largest_first):
+                self._take(track, rows)
+        return [known.incident for known in sorted(self._incidents, key=lambda each: each.key) if known.is_touched]
 
-    def _take(self, rows: list[Hour]) -> None:
+    def _take(self, track: _Track, rows: list[Hour]) -> None:
         """Decide on an hour of a series, or on the hours of its day, which are all alike."""
         row = rows[-1]
-        if not [self._remember(each) for each in rows][-1]:
+        if not self._rises(row, track.floors):
             return
-        known = self._latest(row)
-        if known is not None and self._goes_on(known, rows):
-            self._add(known, rows)
+        counts = self._counts(row)
+        known = self._latest(track, row) if counts else None
+        if known is not None and self._goes_on(known, track, rows):
+            known.add(rows)
+            track.clear()
             return
-        gathered = self._gathered(row.series)
-        if self._reaches_a_floor([recent.row for recent in gathered if recent.counts]):
+        for each in rows:
+            track.remember(each, counts=counts)
+        if counts and self._reaches_a_floor(track):
             # With what rose before it was more than habit: it is where the incident began, and costs money too.
-            hours = _from_the_first_that_matters([recent.row for recent in gathered])
-            self._add(known or self._sibling(row, hours) or self._opened(hours, row), hours)
+            hours = _from_the_first_that_matters([recent.row for recent in track.recent])
+            known = known or self._join(track, row.series, self._sibling(row, hours) or self._opened(hours, row))
+            known.add(hours)
+            track.clear()
 
-    def _add(self, growing: _Growing, rows: Sequence[Hour]) -> None:
-        is_member = rows[0].series in growing.by_series
-        growing.add(rows)
-        if not is_member:
-            self._by_series.setdefault(rows[0].series, []).append(growing)
-        self._touched[growing.incident.alert_id] = growing.incident
+    def _track(self, series: Series) -> _Track:
+        track = self._tracks.get(series)
+        if track is None:
+            track = self._tracks[series] = _Track(self._policy.floors(series.account_id, series.egress_class))
+        return track
 
-    def _keep(self, growing: _Growing) -> None:
-        for series in growing.by_series:
-            self._by_series.setdefault(series, []).append(growing)
-        place = next(iter(growing.incident.members))[:2]
+    def _join(self, track: _Track, series: Series, growing: _Growing) -> _Member:
+        member = growing.join(series)
+        track.incidents.append(member)
+        return member
+
+    def _keep(self, growing: _Growing, place: tuple[str, ...]) -> None:
+        self._incidents.append(growing)
         insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
 
-    def _remember(self, row: Hour) -> bool:
-        """Keep an hour for a day when it rises, and return whether it counts."""
-        if not self._rises(row):
-            return False
-        hours = self._recent.setdefault(row.series, {})
-        counts = self._counts(row)
-        hours[row.hour] = _Recent(row, counts)
-        oldest = next(iter(hours))
-        while oldest <= row.hour - GATHERING_HOURS:
-            del hours[oldest]
-            oldest = next(iter(hours))
-        return counts
-
-    def _gathered(self, series: Series) -> list[_Recent]:
-        """Return the rising hours of the last 24 that no incident holds yet."""
-        held = max((growing.by_series[series].last for growing in self._by_series.get(series, ())), default=-1)
-        return [recent for hour, recent in self._recent[series].items() if hour > held]
+    def _rises(self, row: Hour, floors: Floors) -> bool:
+        excess_gb = row.usage_gb - row.expected_usage_gb
+        return excess_gb > 0 and excess_gb >= floors.min_excess_percent / 100 * row.expected_usage_gb
 
     def _counts(self, row: Hour) -> bool:
-        return self._rises(row) and self._is_new(row)
-
-    def _rises(self, row: Hour) -> bool:
-        floor = self._floors(row).min_excess_percent / 100 * row.expected_usage_gb
-        return row.excess_gb > 0 and row.excess_gb >= floor
-
-    def _floors(self, row: Hour) -> Floors:
-        scope = row.series.account_id, row.series.egress_class
-        floors = self._floors_of.get(scope)
-        if floors is None:
-            floors = self._floors_of[scope] = self._policy.floors(*scope)
-        return floors
-
-    def _is_new(self, row: Hour) -> bool:
+        """Whether a rising hour exceeds the habit of its series."""
         times = self._policy.min_times_usual_excess
         by_days = row.three_day_excess_gb >= times * row.usual_three_day_excess_gb
         steadily = 0 < row.steady_excess_gb >= times * row.usual_steady_excess_gb
@@ -327,47 +366,54 @@ class _Decision:
         is_beyond = 0 < row.three_hour_excess_gb >= times * row.usual_three_hour_excess_gb
         return is_beyond and row.excess_usd >= _LARGE_USD_PER_HOUR and not row.is_daily
 
-    def _reaches_a_floor(self, recent: list[Hour]) -> bool:
-        if not recent:
-            return False
-        floors = self._floors(recent[0])
-        weight = min(len(recent) / self._policy.lasting_hours, 1.0)
-        if sum(row.cost_usd for row in recent) == 0:
-            return weight * sum(row.excess_gb for row in recent) >= floors.min_excess_gb
-        return weight * sum(row.excess_usd for row in recent) >= floors.min_excess_usd
+    def _reaches_a_floor(self, track: _Track) -> bool:
+        """Whether the hours that count, and that no incident holds, are enough for an alert."""
+        lasting = self._policy.lasting_hours
+        weight = min(track.hours, lasting)
+        if track.priced_hours:
+            return weight * track.micro_usd >= lasting * track.floors.min_excess_usd * 1e6
+        return weight * track.micro_gb >= lasting * track.floors.min_excess_gb * 1e6
 
-    def _latest(self, row: Hour) -> _Growing | None:
-        """Return the incident of the row's series that may still take hours in."""
-        candidates = [known for known in self._by_series.get(row.series, ()) if self._is_open(known, row.hour)]
-        return max(candidates, key=lambda known: (known.end, known.key), default=None)
+    def _latest(self, track: _Track, row: Hour) -> _Member | None:
+        """Return the series as a member of the incident that may still take hours in."""
+        latest = None
+        for known in track.incidents:
+            if self._is_open(known.growing, row.hour) and (latest is None or _order(known) > _order(latest)):
+                latest = known
+        return latest
 
     def _is_open(self, growing: _Growing, hour: int) -> bool:
-        return growing.hours < MAX_SERIES_HOURS and hour - growing.end <= self._policy.incident_gap_hours
+        return growing.size < MAX_PACKED_BYTES and hour - growing.end <= self._policy.incident_gap_hours
 
-    def _goes_on(self, growing: _Growing, rows: list[Hour]) -> bool:
+    def _goes_on(self, known: _Member, track: _Track, rows: list[Hour]) -> bool:
         """Whether an incident has not ended, and the hours matter to it."""
-        if rows[0].hour - growing.end > self._policy.ended_after_hours:
+        if rows[0].hour - known.growing.end > self._policy.ended_after_hours:
             return False
-        row, usual, floors = rows[-1], growing.by_series[rows[-1].series], self._floors(rows[-1])
-        if usual.cost_usd == 0 and row.cost_usd == 0:
-            return row.excess_gb >= _MATTERS * max(usual.excess_gb / usual.hours, floors.min_excess_gb / 24)
-        return row.excess_usd >= _MATTERS * max(usual.excess_usd / usual.hours, floors.min_excess_usd / 24)
+        row = rows[-1]
+        if known.cost_usd == 0 and row.cost_usd == 0:
+            return row.excess_gb >= _MATTERS * max(known.excess_gb / known.hours, track.floors.min_excess_gb / 24)
+        return row.excess_usd >= _MATTERS * max(known.excess_usd / known.hours, track.floors.min_excess_usd / 24)
 
     def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
         """Return the first incident of the account and region that the hours of another series belong to."""
         near = self._by_place.get(row.series[:2], [])
         first = bisect_left(near, row.decided_at - self._policy.sibling_hours, key=lambda each: each.incident.detected)
-        candidates = (near[place] for place in range(first, len(near)))
-        return next(
-            (known for known in candidates if self._is_open(known, row.hour) and _is_related(known, hours)), None
-        )
+        room = MAX_PACKED_BYTES - _packed_texts(row.series)
+        for known in (near[place] for place in range(first, len(near))):
+            if known.size < room and self._is_open(known, row.hour) and _is_related(known, hours):
+                return known
+        return None
 
     def _opened(self, hours: list[Hour], row: Hour) -> _Growing:
         identity = "\x1f".join([*row.series, str(hours[0].hour)])
         incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
         growing = _Growing(incident)
-        insort(self._by_place.setdefault(row.series[:2], []), growing, key=lambda each: each.key)
+        self._keep(growing, row.series[:2])
         return growing
+
+
+def _order(member: _Member) -> tuple[int, tuple[int, str]]:
+    return member.growing.end, member.growing.key
 
 
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
@@ -376,7 +422,7 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     A new resource is a cause of its own, and so is what rises at night hours after the incident began. A gateway that
     meters the bytes of a new sender again belongs to it.
     """
-    lead = growing.lead
+    lead = list(growing.members[0].rows.values())
     resource = hours[0].series.resource_id
     if resource and resource == lead[0].series.resource_id:
         return True
@@ -389,7 +435,7 @@ def _meters_again(hours: list[Hour], growing: _Growing) -> bool:
     """Whether a gateway's hours carry about the GB that the leading series sends in the same hours."""
     if any(row.egress_gb for row in hours):
         return False
-    sent = next(iter(growing.incident.members.values()))
+    sent = growing.members[0].rows
     there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
     metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
     return 0 < original <= _SAME_BYTES * metered <= _SAME_BYTES**2 * original
@@ -403,5 +449,9 @@ def _from_the_first_that_matters(hours: list[Hour]) -> list[Hour]:
     return hours[first:]
 
 
-def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:
-    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), rows[0].series
+def _largest_first(item: tuple[_Track, list[Hour]]) -> tuple[float, float, Series]:
+    rows = item[1]
+    row = rows[0]
+    if len(rows) == 1:
+        return row.expected_cost_usd - row.cost_usd, row.expected_usage_gb - row.usage_gb, row.series
+    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), row.series
