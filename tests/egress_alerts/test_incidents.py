@@ -16,13 +16,14 @@ from egress_alerts.series import Series
 POLICY = Policy(lasting_hours=1)
 KEYS = ("region", "service", "egress_class", "resource_id")
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
+UNSEEN = Series("1", "a", "AmazonEC2", "internet", "i-new")
 
 hours = st.builds(
     lambda at, series, gb, usd, usual: Hour(
-        at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False
+        at, series, gb, float(series != UNSEEN), gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False
     )._replace(three_day_excess_gb=gb, usual_three_day_excess_gb=usual),
     st.integers(0, 200),
-    st.sampled_from(SERIES),
+    st.sampled_from([*SERIES, UNSEEN]),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
     st.sampled_from([0.0, 1.0, 30.0]),
