@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +12,16 @@ from botocore.exceptions import ClientError
 
 from egress_alerts.alert import read_alert
 from egress_alerts.detector import StoredAlert
-from egress_alerts.incidents import Hour, Incident
 from egress_alerts.lifecycle import Notified, excess_usd
-from egress_alerts.series import Series, iso_hour
+from egress_alerts.packing import pack_incident, unpack_incident
+from egress_alerts.series import iso_hour
 from egress_alerts.verdicts import read_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from egress_alerts.alert import Alert
+    from egress_alerts.incidents import Incident
     from egress_alerts.verdicts import Verdict
 
 _VERDICTS = "feedback"  # verdicts have keys of their own in the index
@@ -122,7 +121,7 @@ def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
     return {
         **_decimals(dict(stored.alert)),
         "account_region": f"{first.account_id}#{first.region}",
-        "hours": Binary(_packed(stored.incident)),
+        "hours": Binary(pack_incident(stored.incident)),
         "model_reason": stored.model_reason,
         "notified": _notified_item(stored.notified),
         **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
@@ -131,7 +130,7 @@ def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
 
 
 def _stored(item: Mapping[str, Any]) -> StoredAlert:
-    incident = _unpacked(item["alert_id"], bytes(item["hours"]))
+    incident = unpack_incident(item["alert_id"], bytes(item["hours"]))
     alert = read_alert(_floats(item))
     return StoredAlert(
         incident=incident,
@@ -159,18 +158,6 @@ def _read_notified(item: Mapping[str, Any], incident: Incident, alert: Alert) ->
     severity = item["notified_severity"]
     known = Notified(severity, "open", incident.end + 1, excess_usd(incident), (alert["incident_class"],))
     return known if severity else None
-
-
-def _packed(incident: Incident) -> bytes:
-    content = {"detected": incident.detected, "hours": incident.hours}
-    return zlib.compress(json.dumps(content, separators=(",", ":")).encode(), 9)
-
-
-def _unpacked(alert_id: str, packed: bytes) -> Incident:
-    content = json.loads(zlib.decompress(packed))
-    incident = Incident(alert_id, content["detected"])
-    incident.add(Hour(hour, Series(*series), *rest) for hour, series, *rest in content["hours"])
-    return incident
 
 
 def _decimals(value: Any) -> Any:

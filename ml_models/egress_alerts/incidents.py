@@ -22,7 +22,8 @@ by themselves. An incident without hours that matter for `ended_after_hours` has
 `incident_gap_hours` when they reach a floor again.
 
 Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
-resource never joins an incident of old ones, and a burst at night never joins an incident that began hours before.
+resource never joins an incident of old ones, a burst at night never joins an incident that began hours before, and
+lines of another class join only where they carry the same bytes.
 
 A level, which sums over resources, regions or accounts, alerts on what no incident below it holds. Of a level and what
 it sums, what explains the excess opens the incident: the series that holds most of it, the few that hold nearly all, or
@@ -37,6 +38,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, insort
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -44,14 +46,14 @@ from egress_alerts.series import SUMMED
 from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from egress_alerts.policy import Floors, Policy
     from egress_alerts.series import Series
 
 GATHERING_HOURS = 24
-# Bounds an incident's item in DynamoDB (400 KB); what goes on beyond becomes another alert.
-MAX_SERIES_HOURS = 4000
+# An item of DynamoDB holds 400 KB; the record takes the rest. What goes on beyond is another alert.
+MAX_PACKED_BYTES = 360_000
 # An hour matters from this share of the usual hour and of the floor on.
 _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
@@ -107,6 +109,15 @@ class Hour(NamedTuple):
     def excess_gb(self) -> float:
         """GB above what was expected."""
         return self.usage_gb - self.expected_usage_gb
+
+
+# What `packing` takes at most for an hour: eight bytes a field.
+_PACKED_HOUR = 8 * len(Hour._fields)
+
+
+def _packed_texts(texts: Iterable[str]) -> int:
+    """Return the bytes that `packing` takes at most for texts: in JSON a character takes up to six."""
+    return sum(6 * len(text) + 8 for text in texts)
 
 
 @dataclass
@@ -183,62 +194,64 @@ def find_incidents(
 
 
 class _Growing:
-    """An incident that may take hours in, with the sums that decide on the next hour."""
+    """An incident that may take hours in, with what decides on the next hour."""
+
+    __slots__ = ("end", "incident", "is_touched", "members", "size", "start")
 
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
-        self.hours = 0
-        self.start = self.end = 0
-        self.usual: dict[Series, _Usual] = {}
-        for member in incident.members.values():
-            self._count([member[hour] for hour in sorted(member)])
+        self.is_touched = False
+        self.size = self.start = self.end = 0
+        self.members: list[_Member] = []
+        for series, hours in incident.members.items():
+            self.join(series).add([hours[hour] for hour in sorted(hours)], is_kept=True)
 
     @property
     def key(self) -> tuple[int, str]:
         return self.incident.detected, self.incident.alert_id
 
-    @property
-    def lead(self) -> list[Hour]:
-        """The hours of the series that opened it."""
-        return list(next(iter(self.incident.members.values())).values())
+    def join(self, series: Series) -> _Member:
+        member = _Member(self, series)
+        self.members.append(member)
+        self.size += _packed_texts(series)
+        return member
 
-    def add(self, rows: Sequence[Hour]) -> None:
-        self.incident.add(rows)
-        self._count(rows)
+
+class _Member:
+    """A series in an incident, with running sums."""
+
+    __slots__ = ("cost_usd", "excess_gb", "excess_usd", "growing", "hours", "last", "rows", "series", "texts")
+
+    def __init__(self, growing: _Growing, series: Series) -> None:
+        self.growing, self.series = growing, series
+        self.rows = growing.incident.members.setdefault(series, {})
+        self.texts: set[str] = set()
+        self.hours, self.last = 0, -1
+        self.excess_usd = self.excess_gb = self.cost_usd = 0.0
+
+    def add(self, rows: Sequence[Hour], *, is_kept: bool = False) -> None:
+        growing = self.growing
+        growing.is_touched |= not is_kept
+        growing.start = min(growing.start, rows[0].hour) if growing.size and growing.end else rows[0].hour
+        for row in rows:
+            self.rows[row.hour] = row
+            self.excess_usd += row.cost_usd - row.expected_cost_usd
+            self.excess_gb += row.usage_gb - row.expected_usage_gb
+            self.cost_usd += row.cost_usd
+            if row.usage_type not in self.texts or row.operation not in self.texts:
+                self.texts |= {row.usage_type, row.operation}
+                growing.size += _packed_texts((row.usage_type, row.operation))
+        self.hours += len(rows)
+        self.last = max(self.last, rows[-1].hour)
+        growing.end = max(growing.end, rows[-1].hour)
+        growing.size += _PACKED_HOUR * len(rows)
 
     def replace(self, row: Hour) -> None:
         """Put an hour in the place of the one that is there."""
-        old, usual = self.incident.members[row.series][row.hour], self.usual[row.series]
-        self.incident.add([row])
-        usual.excess_usd += row.excess_usd - old.excess_usd
-        usual.excess_gb += row.excess_gb - old.excess_gb
-        usual.cost_usd += row.cost_usd - old.cost_usd
-
-    def _count(self, rows: Sequence[Hour]) -> None:
-        series = rows[0].series
-        usual = self.usual.get(series)
-        if usual is None:
-            usual = self.usual[series] = _Usual()
-        for row in rows:
-            usual.hours += 1
-            usual.excess_usd += row.cost_usd - row.expected_cost_usd
-            usual.excess_gb += row.usage_gb - row.expected_usage_gb
-            usual.cost_usd += row.cost_usd
-        usual.last = max(usual.last, rows[-1].hour)
-        self.start = min(self.start, rows[0].hour) if self.hours else rows[0].hour
-        self.end = max(self.end, rows[-1].hour)
-        self.hours += len(rows)
-
-
-@dataclass(slots=True)
-class _Usual:
-    """Running sums of a series in an incident."""
-
-    hours: int = 0
-    last: int = -1
-    excess_usd: float = 0.0
-    excess_gb: float = 0.0
-    cost_usd: float = 0.0
+        old, self.rows[row.hour] = self.rows[row.hour], row
+        self.excess_usd += row.excess_usd - old.excess_usd
+        self.excess_gb += row.excess_gb - old.excess_gb
+        self.cost_usd += row.cost_usd - old.cost_usd
 
     @property
     def weight(self) -> float:
@@ -247,17 +260,48 @@ class _Usual:
 
 
 class _Recent(NamedTuple):
+    """A rising hour, with its excess in millionths: whole numbers add up exactly, in any order."""
+
     row: Hour
     counts: bool
+    micro_usd: int
+    micro_gb: int
 
 
-@dataclass(slots=True)
 class _Track:
     """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds."""
 
-    floors: Floors
-    incidents: list[_Growing]
-    recent: list[_Recent]
+    __slots__ = ("floors", "hours", "incidents", "levels", "micro_gb", "micro_usd", "priced_hours", "recent", "series")
+
+    def __init__(self, series: Series, floors: Floors) -> None:
+        self.series, self.levels, self.floors = series, series.levels, floors
+        self.incidents: list[_Member] = []
+        self.recent: deque[_Recent] = deque()
+        self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+
+    def clear(self) -> None:
+        """Let an incident hold the hours."""
+        if self.recent:
+            self.recent.clear()
+            self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+
+    def remember(self, row: Hour, *, counts: bool) -> None:
+        """Keep a rising hour for a day."""
+        micro_usd = round((row.cost_usd - row.expected_cost_usd) * 1e6)
+        micro_gb = round((row.usage_gb - row.expected_usage_gb) * 1e6)
+        recent = _Recent(row, counts, micro_usd, micro_gb)
+        self.recent.append(recent)
+        self._sum(recent, 1)
+        while self.recent[0].row.hour <= row.hour - GATHERING_HOURS:
+            self._sum(self.recent.popleft(), -1)
+
+    def _sum(self, recent: _Recent, sign: int) -> None:
+        if recent.counts:
+            self.hours += sign
+            self.micro_usd += sign * recent.micro_usd
+            self.micro_gb += sign * recent.micro_gb
+            if recent.row.cost_usd:
+                self.priced_hours += sign
 
 
 class _Held:
@@ -266,12 +310,13 @@ class _Held:
     def __init__(self) -> None:
         self._excess: dict[tuple[Series, int], list[float]] = {}
 
-    def add(self, row: Hour, sign: float = 1.0) -> None:
-        """Note that an incident holds an hour, or no longer."""
-        for level in row.series.levels:
-            sums = self._excess.setdefault((level, row.hour), [0.0, 0.0])
-            sums[0] += sign * row.excess_gb
-            sums[1] += sign * row.excess_usd
+    def add(self, rows: Iterable[Hour], levels: Iterable[Series], sign: float = 1.0) -> None:
+        """Note that an incident holds hours of a series that is part of levels, or no longer."""
+        for row in rows:
+            for level in levels:
+                sums = self._excess.setdefault((level, row.hour), [0.0, 0.0])
+                sums[0] += sign * row.excess_gb
+                sums[1] += sign * row.excess_usd
 
     def rest(self, row: Hour) -> Hour:
         """Return what is left of an hour."""
@@ -283,97 +328,108 @@ class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
         self._policy = policy
         self._tracks: dict[Series, _Track] = {}
-        self._by_place: dict[tuple[str, str], list[_Growing]] = {}
-        self._touched: dict[str, Incident] = {}
+        self._by_place: dict[tuple[str, ...], list[_Growing]] = {}
+        self._incidents: list[_Growing] = []
         self._held = _Held()
         past = sorted(past, key=lambda each: each.hour)
-        hours = {row.hour for row in past}
+        past_hours = {row.hour for row in past}
         for incident in open_incidents:
-            for row in (row for member in incident.members.values() for hour, row in member.items() if hour in hours):
-                self._held.add(row)
             copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
-            self._keep(_Growing(copy))
+            growing = _Growing(copy)
+            self._keep(growing, list(growing.members[0].rows.values()))
+            for member in growing.members:
+                track = self._track(member.series)
+                track.incidents.append(member)
+                self._held.add([row for hour, row in member.rows.items() if hour in past_hours], track.levels)
         for row in past:
             track = self._track(row.series)
-            if all(row.hour > known.usual[row.series].last for known in track.incidents):
-                self._remember(track, row)
+            if all(row.hour > known.last for known in track.incidents) and self._rises(row, track.floors):
+                track.remember(row, counts=self._counts(row))
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
-        by_time: dict[int, dict[Series, list[Hour]]] = {}
+        by_time: defaultdict[int, defaultdict[_Track, list[Hour]]] = defaultdict(lambda: defaultdict(list))
         for row in sorted(new, key=lambda each: each.hour):
-            by_time.setdefault(row.decided_at, {}).setdefault(row.series, []).append(row)
+            by_time[row.decided_at][self._track(row.series)].append(row)
         for time in sorted(by_time):
-            self._decide(list(by_time[time].values()))
-        return sorted(self._touched.values(), key=lambda incident: (incident.detected, incident.alert_id))
+            self._decide(by_time[time])
+        return [known.incident for known in sorted(self._incidents, key=lambda each: each.key) if known.is_touched]
 
-    def _decide(self, turns: list[list[Hour]]) -> None:
+    def _decide(self, turns: Mapping[_Track, list[Hour]]) -> None:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
-        openings: list[Series] = []
-        counting: list[Series] = []
+        openings: list[_Track] = []
+        counting: list[_Track] = []
         # What goes on comes first, from resources up: a level has what is left.
-        for given in sorted(turns, key=lambda rows: (-len(rows[0].series.levels), _largest_first(rows))):
-            series = given[0].series
-            track = self._track(series)
-            if not [self._remember(track, each) for each in given][-1]:
+        for track, given in sorted(turns.items(), key=lambda turn: (-len(turn[0].levels), _largest_first(turn))):
+            if not self._rises(given[-1], track.floors):
                 continue
-            rows = [self._held.rest(row) for row in given]
-            known = self._latest(track, rows[-1])
-            if known is not None and self._rises(track, rows[-1]) and self._goes_on(known, track, rows):
-                self._add(known, track, rows)
-                continue
-            counting.append(series)
-            if self._reaches_a_floor(track):
-                openings.append(series)
+            counts = self._counts(given[-1])
+            known = self._latest(track, given[-1]) if counts else None
+            if known is not None:
+                rows = [self._held.rest(row) for row in given]
+                if self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
+                    self._add(known, track, rows)
+                    continue
+            for each in given:
+                track.remember(each, counts=counts)
+            if counts:
+                counting.append(track)
+                if self._reaches_a_floor(track):
+                    openings.append(track)
         # What begins comes from the top, and the largest leads: the alert is named after it.
-        now = {rows[0].series: rows for rows in turns}
         explaining = self._explaining(openings, counting)
-        for series in sorted(openings, key=lambda each: (len(each.levels), _largest_first(now[each]))):
-            for each in explaining.get(series, [series]):
-                self._open(now[each])
+        openings.sort(key=lambda track: (len(track.levels), _largest_first((track, turns[track]))))
+        for opening in openings:
+            for track in explaining.get(opening.series, [opening]):
+                self._open(track, turns[track])
 
-    def _explaining(self, openings: list[Series], counting: list[Series]) -> dict[Series, list[Series]]:
+    def _explaining(self, openings: list[_Track], counting: list[_Track]) -> dict[Series, list[_Track]]:
         """Return for the levels that few series below explain: those of one account and region, the largest first.
 
         A series that explains a larger level alone opens its own incident, now or when it reaches a floor.
         """
-        below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in openings if series.is_level}
-        for series in counting if below else []:
-            parts = [below[level] for level in series.levels if level in below]
-            weight = self._weight_left(series) if parts else 0.0
+        levels = {track.series: track for track in openings if track.series.is_level}
+        below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in levels}
+        for track in counting if below else []:
+            parts = [below[level] for level in track.levels if level in below]
+            weight = self._weight_left(track) if parts else 0.0
             for part in parts:
-                part.append((-weight, series))
-        found: dict[Series, list[Series]] = {}
+                part.append((-weight, track.series))
+        found: dict[Series, list[_Track]] = {}
         for level, part in below.items():
-            whole, largest = self._weight_left(level), sorted(part)[:_FEW]
+            whole, largest = self._weight_left(levels[level]), sorted(part)[:_FEW]
             if largest and -largest[0][0] >= _MOST * whole:
                 found[level] = []
             elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _NEARLY_ALL * whole:
-                found[level] = [series for weight, series in largest if -weight >= whole / 10]
+                found[level] = [self._tracks[series] for weight, series in largest if -weight >= whole / 10]
         return found
 
-    def _weight_left(self, series: Series) -> float:
-        return sum(_weight(each.row) for each in self._left(self._track(series)))
-
-    def _open(self, rows: list[Hour]) -> None:
+    def _open(self, track: _Track, rows: list[Hour]) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
-        row, track = rows[-1], self._track(rows[0].series)
-        above = self._above(row)
+        row, above = rows[-1], self._above(track, rows[-1])
         if above is not None:
-            level, part_of = above
-            if _weight(row) < _MOST * part_of.usual[level].weight:
+            if _weight(row) < _MOST * above.weight:
                 return
-            their = part_of.incident.members[level]
-            for each in (each for each in rows if each.hour in their):
-                self._replace(part_of, _less(their[each.hour], each.excess_gb, each.excess_usd))
+            for each in (each for each in rows if each.hour in above.rows):
+                self._replace(above, _less(above.rows[each.hour], each.excess_gb, each.excess_usd))
         # With what rose before it was more than habit: it is where the incident began, and costs money too.
-        left = [each.row for each in self._left(track)]
-        if not left or self._is_rest_of_open_ones(left):
+        left = self._left(track)
+        if not left or self._is_rest_of_recent_ones(left):
             return
         hours = _from_the_first_that_matters(left) if above is None else rows
-        growing = self._latest(track, row) or self._sibling(row, hours) or self._opened(hours, row)
-        self._add(growing, track, hours)
+        known = self._latest(track, row)
+        if known is None:
+            known = self._join(track, self._sibling(row, hours) or self._opened(hours, row))
+        self._add(known, track, hours)
 
-    def _is_rest_of_open_ones(self, left: list[Hour]) -> bool:
+    def _above(self, track: _Track, row: Hour) -> _Member | None:
+        """Return the smallest level that the series is part of, as a member of an open incident."""
+        for level in track.levels:
+            known = self._latest(self._tracks[level], row) if level in self._tracks else None
+            if known is not None and row.hour - known.last <= self._policy.ended_after_hours:
+                return known
+        return None
+
+    def _is_rest_of_recent_ones(self, left: list[Hour]) -> bool:
         """Whether a level has little left beside incidents below it: hours of theirs that do not count, or come after.
 
         The features of a level look back three days, on what they held as well.
@@ -381,124 +437,114 @@ class _Decision:
         level, hour = left[-1].series, left[-1].hour
         if not level.is_level:
             return False
-        known = self._by_place.get((SUMMED, level.egress_class), ())
         below = [
-            usual.weight
-            for growing in known
+            member.weight
+            for growing in self._by_place.get((SUMMED, level.egress_class), ())
             if hour - growing.end <= _LOOK_BACK_HOURS
-            for series, usual in growing.usual.items()
-            if level in series.levels
+            for member in growing.members
+            if level in member.series.levels
         ]
         return bool(below) and sum(_weight(row) for row in left) / len(left) < _LITTLE * sum(below)
 
-    def _above(self, row: Hour) -> tuple[Series, _Growing] | None:
-        """Return the smallest level that the series is part of and that has an open incident, and the incident."""
-        for level in row.series.levels:
-            known = self._latest(self._track(level), row) if level in self._tracks else None
-            if known is not None and row.hour - known.usual[level].last <= self._policy.ended_after_hours:
-                return level, known
-        return None
+    def _add(self, known: _Member, track: _Track, rows: Sequence[Hour]) -> None:
+        known.add(rows)
+        track.clear()
+        self._held.add(rows, [level for level in track.levels if level in self._tracks])
 
-    def _replace(self, growing: _Growing, row: Hour) -> None:
-        self._held.add(growing.incident.members[row.series][row.hour], -1.0)
-        self._held.add(row)
-        growing.replace(row)
+    def _replace(self, known: _Member, row: Hour) -> None:
+        levels = known.series.levels
+        self._held.add([known.rows[row.hour]], levels, -1.0)
+        self._held.add([row], levels)
+        known.replace(row)
 
     def _track(self, series: Series) -> _Track:
         track = self._tracks.get(series)
         if track is None:
-            track = _Track(self._policy.floors(series.account_id, series.egress_class), [], [])
-            self._tracks[series] = track
+            track = self._tracks[series] = _Track(series, self._policy.floors(series.account_id, series.egress_class))
         return track
 
-    def _add(self, growing: _Growing, track: _Track, rows: Sequence[Hour]) -> None:
-        if rows[0].series not in growing.usual:
-            track.incidents.append(growing)
-        growing.add(rows)
-        for row in rows:
-            self._held.add(row)
-        track.recent.clear()
-        self._touched[growing.incident.alert_id] = growing.incident
+    def _join(self, track: _Track, growing: _Growing) -> _Member:
+        member = growing.join(track.series)
+        track.incidents.append(member)
+        return member
 
-    def _keep(self, growing: _Growing) -> None:
-        for series in growing.usual:
-            self._track(series).incidents.append(growing)
-        self._file(growing, growing.lead)
-
-    def _file(self, growing: _Growing, lead: list[Hour]) -> None:
+    def _keep(self, growing: _Growing, lead: list[Hour]) -> None:
         """Let others find an incident: by account and region, by class, and where new resources began it."""
+        self._incidents.append(growing)
         series = lead[0].series
         places = [series[:2], (SUMMED, series.egress_class)]
         places += [_new_in(series)] if is_new_resource(lead) else []
         for place in places:
             insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
 
-    def _remember(self, track: _Track, row: Hour) -> bool:
-        """Keep an hour for a day when it rises, and return whether it counts."""
-        if not self._rises(track, row):
-            return False
-        counts = row.times_habit >= self._policy.min_times_usual_excess
-        recent = track.recent
-        recent.append(_Recent(row, counts))
-        if recent[0].row.hour <= row.hour - GATHERING_HOURS:
-            recent[:] = [each for each in recent if each.row.hour > row.hour - GATHERING_HOURS]
-        return counts
-
-    def _rises(self, track: _Track, row: Hour) -> bool:
-        excess_gb = row.usage_gb - row.expected_usage_gb
-        return excess_gb > 0 and excess_gb >= track.floors.min_excess_percent / 100 * row.expected_usage_gb
-
-    def _left(self, track: _Track) -> list[_Recent]:
+    def _left(self, track: _Track) -> list[Hour]:
         """Return the rising hours of the last 24, of a level what no incident below it holds."""
-        if not track.recent or not track.recent[0].row.series.is_level:
-            return track.recent
-        left = [_Recent(self._held.rest(row), counts) for row, counts in track.recent]
-        return [each for each in left if self._rises(track, each.row)]
+        rows = [recent.row for recent in track.recent]
+        if not track.series.is_level:
+            return rows
+        return [row for row in map(self._held.rest, rows) if self._rises(row, track.floors)]
+
+    def _weight_left(self, track: _Track) -> float:
+        return sum(_weight(row) for row in self._left(track))
+
+    def _rises(self, row: Hour, floors: Floors) -> bool:
+        excess_gb = row.usage_gb - row.expected_usage_gb
+        return excess_gb > 0 and excess_gb >= floors.min_excess_percent / 100 * row.expected_usage_gb
+
+    def _counts(self, row: Hour) -> bool:
+        """Whether a rising hour exceeds the habit of its series."""
+        return row.times_habit >= self._policy.min_times_usual_excess
 
     def _reaches_a_floor(self, track: _Track) -> bool:
-        hours, usd, gb, cost = 0, 0.0, 0.0, 0.0
-        for row, counts in self._left(track):
-            if counts:
-                hours += 1
-                usd += row.cost_usd - row.expected_cost_usd
-                gb += row.usage_gb - row.expected_usage_gb
-                cost += row.cost_usd
-        weight = min(hours / self._policy.lasting_hours, 1.0)
-        if cost == 0:
-            return weight * gb >= track.floors.min_excess_gb
-        return weight * usd >= track.floors.min_excess_usd
+        """Whether the hours that count, and that no incident holds, are enough for an alert."""
+        if track.series.is_level:
+            # Hours that did not count, or that incidents below hold, are not its own.
+            track = self._only_left(track)
+        lasting = self._policy.lasting_hours
+        weight = min(track.hours, lasting)
+        if track.priced_hours:
+            return weight * track.micro_usd >= lasting * track.floors.min_excess_usd * 1e6
+        return weight * track.micro_gb >= lasting * track.floors.min_excess_gb * 1e6
 
-    def _latest(self, track: _Track, row: Hour) -> _Growing | None:
-        """Return the incident of the series that may still take hours in."""
+    def _only_left(self, track: _Track) -> _Track:
+        left = _Track(track.series, track.floors)
+        counts = {recent.row.hour: recent.counts for recent in track.recent}
+        for row in self._left(track):
+            left.remember(row, counts=counts[row.hour])
+        return left
+
+    def _latest(self, track: _Track, row: Hour) -> _Member | None:
+        """Return the series as a member of the incident that may still take hours in."""
         latest = None
         for known in track.incidents:
-            if self._is_open(known, row.hour) and (latest is None or (known.end, known.key) > (latest.end, latest.key)):
+            if self._is_open(known.growing, row.hour) and (latest is None or _order(known) > _order(latest)):
                 latest = known
         return latest
 
     def _is_open(self, growing: _Growing, hour: int) -> bool:
-        return growing.hours < MAX_SERIES_HOURS and hour - growing.end <= self._policy.incident_gap_hours
+        return growing.size < MAX_PACKED_BYTES and hour - growing.end <= self._policy.incident_gap_hours
 
-    def _goes_on(self, growing: _Growing, track: _Track, rows: list[Hour]) -> bool:
+    def _goes_on(self, known: _Member, track: _Track, rows: list[Hour]) -> bool:
         """Whether an incident has not ended, and the hours matter to it."""
-        if rows[0].hour - growing.end > self._policy.ended_after_hours:
+        if rows[0].hour - known.growing.end > self._policy.ended_after_hours:
             return False
-        row, usual = rows[-1], growing.usual[rows[-1].series]
-        if usual.cost_usd == 0 and row.cost_usd == 0:
-            return row.excess_gb >= _MATTERS * max(usual.excess_gb / usual.hours, track.floors.min_excess_gb / 24)
-        return row.excess_usd >= _MATTERS * max(usual.excess_usd / usual.hours, track.floors.min_excess_usd / 24)
+        row = rows[-1]
+        if known.cost_usd == 0 and row.cost_usd == 0:
+            return row.excess_gb >= _MATTERS * max(known.excess_gb / known.hours, track.floors.min_excess_gb / 24)
+        return row.excess_usd >= _MATTERS * max(known.excess_usd / known.hours, track.floors.min_excess_usd / 24)
 
     def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
         """Return the first incident that the hours of another series belong to."""
         series = row.series
-        places = [(SUMMED, series.egress_class)] if series.is_level else []
-        places += [series[:2]]
-        places += [_new_in(series)] if is_new_resource(hours) else []
-        for place in places:
-            near = self._by_place.get(place, [])
-            first = row.decided_at - self._policy.sibling_hours
-            for known in near[bisect_left(near, first, key=lambda each: each.incident.detected) :]:
-                if self._is_open(known, row.hour) and _is_related(known, hours):
+        places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if series.is_level else []
+        places += [series[:2], *([_new_in(series)] if is_new_resource(hours) else [])]
+        room = MAX_PACKED_BYTES - _packed_texts(series)
+        for near in (self._by_place.get(place, []) for place in places):
+            first = bisect_left(
+                near, row.decided_at - self._policy.sibling_hours, key=lambda each: each.incident.detected
+            )
+            for known in (near[place] for place in range(first, len(near))):
+                if known.size < room and self._is_open(known, row.hour) and _is_related(known, hours):
                     return known
         return None
 
@@ -506,12 +552,16 @@ class _Decision:
         identity = "\x1f".join([*row.series, str(hours[0].hour)])
         incident = Incident(hashlib.sha256(identity.encode()).hexdigest()[:16], row.decided_at)
         growing = _Growing(incident)
-        self._file(growing, hours)
+        self._keep(growing, hours)
         return growing
 
 
 def _new_in(series: Series) -> tuple[str, str]:
     return f"new in {series.account_id}", series.egress_class
+
+
+def _order(member: _Member) -> tuple[int, tuple[int, str]]:
+    return member.growing.end, member.growing.key
 
 
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
@@ -521,7 +571,7 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     its own, unless others begin with it in other regions, and so is what rises at night hours after the incident began.
     A gateway that meters the bytes of a new sender again belongs to it.
     """
-    lead = growing.lead
+    lead = list(growing.members[0].rows.values())
     series, other = hours[0].series, lead[0].series
     begin_together = abs(hours[0].hour - growing.start) <= _CROWD_TOGETHER_HOURS
     if series.is_level or other.is_level:
@@ -529,21 +579,23 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
         is_same = series.is_level and other.is_level and begin_together
         if series.egress_class == other.egress_class:
             return is_part or is_same
-        return series[:2] == other[:2] and _meters_again(hours, growing)
+        return series[:2] == other[:2] and _has_same_bytes(hours, growing)
     if series[:2] != other[:2]:
         return begin_together
     if series.resource_id and series.resource_id == other.resource_id:
         return True
-    if series.egress_class != other.egress_class and not _meters_again(hours, growing):
+    has_same_bytes = _has_same_bytes(hours, growing)
+    if series.egress_class != other.egress_class and not has_same_bytes:
         return False
     if is_new_resource(hours) or is_new_resource(lead):
-        return is_new_resource(lead) and (is_new_resource(hours) or _meters_again(hours, growing))
+        meters_again = has_same_bytes and not any(row.egress_gb for row in hours)
+        return is_new_resource(lead) and (is_new_resource(hours) or meters_again)
     return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
 
 
-def _meters_again(hours: list[Hour], growing: _Growing) -> bool:
+def _has_same_bytes(hours: list[Hour], growing: _Growing) -> bool:
     """Whether hours carry about the GB that the leading series has in the same hours."""
-    sent = next(iter(growing.incident.members.values()))
+    sent = growing.members[0].rows
     there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
     metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
     return 0 < original <= _SAME_BYTES * metered <= _SAME_BYTES**2 * original
@@ -571,5 +623,9 @@ def _weight(row: Hour) -> float:
     return row.excess_usd + _PER_GB * row.excess_gb
 
 
-def _largest_first(rows: list[Hour]) -> tuple[float, float, Series]:
-    return -sum([row.excess_usd for row in rows]), -sum([row.excess_gb for row in rows]), rows[0].series
+def _largest_first(item: tuple[_Track, list[Hour]]) -> tuple[float, float, Series]:
+    rows = item[1]
+    row = rows[0]
+    if len(rows) == 1:
+        return row.expected_cost_usd - row.cost_usd, row.expected_usage_gb - row.usage_gb, row.series
+    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), row.series

@@ -29,7 +29,7 @@ Between two notifications of an alert lie at least `notify_again_hours` of data.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.signatures import SECURITY
@@ -100,7 +100,7 @@ def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
 
 
 def change_to_notify(
-    incident: Incident, alert: Mapping[str, object], lead: Series, notified: Notified | None, policy: Policy, until: int
+    incident: Incident, alert: Mapping[str, Any], lead: Series, notified: Notified | None, policy: Policy, until: int
 ) -> str:
     """Return in a few words what people are to be notified of: `NEW`, a change, or "" when there is none.
 
@@ -117,37 +117,34 @@ def change_to_notify(
     until : int
         The first hour whose data have not arrived yet.
     """
-    state, severity = str(alert["state"]), str(alert["severity"])
+    state = str(alert["state"])
     if notified is None:
         return "" if state == "withdrawn" else NEW
     if until - notified.until < policy.notify_again_hours:
         return ""
-    if state != "withdrawn":
-        change = _worse(incident, severity, lead, notified, policy) or _another_cause(alert, notified)
-        if change:
-            return change
-    is_over = policy.notify_ended and state not in ("open", notified.state)
-    return state if is_over else ""
+    changes = [] if state == "withdrawn" else _changes(incident, alert, lead, notified, policy)
+    if policy.notify_ended and state not in ("open", notified.state):
+        changes.append(state)
+    return ", ".join(changes)
 
 
-def _worse(incident: Incident, severity: str, lead: Series, notified: Notified, policy: Policy) -> str:
-    if SEVERITIES.index(severity) > SEVERITIES.index(notified.severity):
-        return f"raised from {notified.severity.upper()}"
+def _changes(
+    incident: Incident, alert: Mapping[str, Any], lead: Series, notified: Notified, policy: Policy
+) -> list[str]:
+    changes = []
+    if SEVERITIES.index(alert["severity"]) > SEVERITIES.index(notified.severity):
+        changes.append(f"raised from {notified.severity.upper()}")
     since, quiet = quiet_before(incident, policy)
     if quiet and since >= notified.until:
-        return f"open again after {quiet} quiet hours"
-    excess = excess_usd(incident)
-    floor = policy.thresholds(lead.account_id, lead.egress_class)[0]
+        changes.append(f"open again after {quiet} quiet hours")
+    excess, floor = excess_usd(incident), policy.thresholds(lead.account_id, lead.egress_class)[0]
     if excess >= 2 * notified.excess_usd and excess - notified.excess_usd >= floor:
-        return f"grown from ${notified.excess_usd:,.2f}"
+        changes.append(f"grown from ${notified.excess_usd:,.2f}")
     if min(incident.members[lead]) >= notified.until:
-        return "another resource leads"
-    return ""
-
-
-def _another_cause(alert: Mapping[str, object], notified: Notified) -> str:
-    cause = str(alert["incident_class"])
-    return "another likely cause" if cause and cause not in notified.causes else ""
+        changes.append("another resource leads")
+    if alert["incident_class"] and alert["incident_class"] not in notified.causes:
+        changes.append("another likely cause")
+    return changes
 
 
 def excess_usd(incident: Incident) -> float:

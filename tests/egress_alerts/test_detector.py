@@ -135,7 +135,7 @@ def test_a_raised_severity_is_notified_again() -> None:
     assert first.new_alerts == second.updated_alerts == [world.alert["alert_id"]]
     assert second.usd_per_day_at_stake == world.alert["current_usd_per_day"]
     assert [message.split()[0] for message in world.outbox.messages] == ["MEDIUM", "HIGH"]
-    assert "HIGH (raised from MEDIUM) " in world.outbox.messages[1]
+    assert "HIGH (raised from MEDIUM, grown from " in world.outbox.messages[1]
     assert "raised" not in world.outbox.messages[0]
     (stored,) = world.store.all()
     assert stored.notified is not None

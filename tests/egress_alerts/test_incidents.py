@@ -17,13 +17,14 @@ KEYS = ("region", "service", "egress_class", "resource_id")
 LEVELS = Series("1", "a", "AmazonEC2", "internet", "r").levels
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False, times_habit=9.0)
+UNSEEN = Series("1", "a", "AmazonEC2", "internet", "i-new")
 
 hours = st.builds(
     lambda at, series, gb, usd, times: Hour(
-        at, series, gb, 1.0, gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False, times_habit=times
+        at, series, gb, float(series != UNSEEN), gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False, False, times
     ),
     st.integers(0, 200),
-    st.sampled_from([*SERIES, *LEVELS]),
+    st.sampled_from([*SERIES, UNSEEN, *LEVELS]),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
     st.sampled_from([1.0, 2.5, 30.0]),
@@ -244,10 +245,92 @@ def test_free_hours_count_from_the_floor_in_gb_on(usage_gb: float, counts: bool)
     assert bool(find_incidents(POLICY, [], [], [HOUR._replace(usage_gb=usage_gb, cost_usd=0.0)])) == counts
 
 
-@pytest.mark.parametrize(("hours", "alerts"), [(4000, 1), (4001, 2)])
-def test_an_incident_holds_4000_hours_and_the_rest_becomes_another(hours: int, alerts: int) -> None:
-    rows = [HOUR._replace(hour=10 + h) for h in range(hours)]
+def test_an_incident_has_a_bound_and_what_goes_on_is_another() -> None:
+    rows = [HOUR._replace(hour=10 + h) for h in range(4400)]
+    first, second, *others = find_incidents(POLICY, [], [], rows)
+    assert len(first.hours) > 2000
+    assert first.hours + second.hours + [hour for other in others for hour in other.hours] == rows
+
+
+def test_the_first_of_a_windows_hours_may_be_held_already() -> None:
+    (incident,) = find_incidents(POLICY, [], [], [HOUR])
+    (grown,) = find_incidents(POLICY, [incident], [HOUR], [HOUR._replace(hour=11)])
+    assert [hour.hour for hour in grown.hours] == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("usage_gb", "cost_usd", "joins"),
+    [(11.0, 0.9, True), (10.9, 0.89, False), (0.0001, 0.0, False)],
+)
+def test_an_hour_that_matters_carries_a_tenth_of_the_usual_hour(usage_gb: float, cost_usd: float, joins: bool) -> None:
+    last = HOUR._replace(hour=16, usage_gb=usage_gb, cost_usd=cost_usd, expected_usage_gb=0)
+    rows = [*(HOUR._replace(hour=10 + h) for h in range(6)), last]
+    (incident,) = find_incidents(Policy(), [], [], rows)
+    assert incident.end == (16 if joins else 15)
+
+
+@pytest.mark.parametrize(("usage_gb", "joins"), [(10.0, True), (9.9, False)])
+def test_where_all_is_free_an_hour_matters_by_its_gb(usage_gb: float, joins: bool) -> None:
+    free = HOUR._replace(cost_usd=0.0, expected_usage_gb=0.0)
+    rows = [*(free._replace(hour=10 + h) for h in range(6)), free._replace(hour=16, usage_gb=usage_gb)]
+    (incident,) = find_incidents(Policy(), [], [], rows)
+    assert incident.end == (16 if joins else 15)
+
+
+def test_an_incident_starts_at_the_first_hour_that_matters() -> None:
+    small = [HOUR._replace(hour=10 + h, usage_gb=1.4, cost_usd=0.001) for h in range(12)]
+    (incident,) = find_incidents(Policy(), [], [], [*small, *(HOUR._replace(hour=22 + h) for h in range(6))])
+    assert incident.start == 22
+
+
+def test_small_hours_belong_to_an_incident_once_they_reach_the_floor() -> None:
+    rows = [
+        *(HOUR._replace(hour=10 + h) for h in range(6)),
+        *(HOUR._replace(hour=16 + h, cost_usd=0.6) for h in range(24)),
+    ]
+    (incident,) = find_incidents(Policy(), [], [], rows)
+    assert incident.end > 24
+    assert len(incident.hours) > 20
+
+
+def test_an_ended_incident_is_open_again_only_by_reaching_the_floor() -> None:
+    def hours(gap: int, later: int) -> int:
+        rows = [HOUR._replace(hour=10 + h) for h in range(6)]
+        again = [HOUR._replace(hour=15 + gap + h, cost_usd=2.0) for h in range(later)]
+        (incident,) = find_incidents(Policy(), [], [], [*rows, *again])
+        return len(incident.hours)
+
+    assert hours(24, 1) == 7
+    assert hours(25, 1) == 6
+    assert hours(25, 5) == 6
+    assert hours(25, 6) == 12
+
+
+NEW = HOUR._replace(expected_usage_gb=0.0, series=SERIES[0]._replace(resource_id="i-new"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alerts"),
+    [
+        (HOUR, NEW, 2),  # a new resource is a cause of its own
+        (NEW, NEW._replace(series=SERIES[0]._replace(resource_id="i-new-2")), 1),
+        (NEW, HOUR, 2),
+        (NEW, NEW._replace(series=SERIES[1]._replace(resource_id="i-new")), 1),  # another class of the same resource
+        (NEW, HOUR._replace(series=SERIES[1], egress_gb=0.0), 1),  # a gateway that meters the same bytes
+        (NEW, HOUR._replace(series=SERIES[1], egress_gb=0.0, usage_gb=400.0), 2),
+        (HOUR, HOUR._replace(series=SERIES[1]), 1),
+    ],
+)
+def test_what_has_another_cause_is_an_incident_of_its_own(first: Hour, second: Hour, alerts: int) -> None:
+    rows = [first._replace(hour=10), second._replace(hour=10, cost_usd=8.0)]
     assert len(find_incidents(POLICY, [], [], rows)) == alerts
+
+
+@pytest.mark.parametrize(("later", "hour_of_day", "alerts"), [(3, 23, 1), (4, 23, 2), (4, 12, 1)])
+def test_a_burst_at_night_never_joins_what_began_hours_before(later: int, hour_of_day: int, alerts: int) -> None:
+    monday = 494_184  # 2026-05-18T00:00Z
+    first = HOUR._replace(hour=monday + hour_of_day - later, series=SERIES[0]._replace(resource_id="other"))
+    assert len(find_incidents(POLICY, [], [], [first, HOUR._replace(hour=monday + hour_of_day)])) == alerts
 
 
 @pytest.mark.parametrize(("later", "alerts"), [(12, 1), (13, 2)])

@@ -175,10 +175,10 @@ def test_scores_have_the_same_types_whatever_the_model_answers(p_value: np.ndarr
     assert types(one, p_value) == types(one.slice(0, 0), None) == expected
 
 
-def test_levels_are_known_and_raise_no_alert() -> None:
+def test_rows_of_levels_are_known() -> None:
     level = {"resource_id": "*"}
     rows = scored([row(0), row(0, 160.0, **level)])
     assert without_levels(rows).num_rows == 1
-    assert [hour.series.is_level for hour in anomalous_hours(rows, Policy())] == [False]
+    assert [hour.series.is_level for hour in anomalous_hours(rows, Policy())] == [True, False]
     assert len(list(anomalous_features(rows, Policy()))) == 1
     assert Series("111122223333", "*", "*", "internet", "*").is_level
