@@ -176,7 +176,7 @@ variable "data_capture" {
 }
 
 variable "alert_policy" {
-  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours that end an incident, hours between siblings, and dollars a day from which it is medium, high, critical; and overrides of the floors for an account, an egress class or both, of which the most specific wins."
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours within which its series reopen an incident, hours between siblings, hours of data without an incident after which it has ended, least hours of data between two notifications of an alert, whether its end is notified, and dollars above expected (in a day or in all) from which it is medium, high, critical; and overrides of the floors and of these dollars for an account, an egress class or both, of which the most specific wins."
   type = object({
     min_excess_usd         = optional(number, 5)
     min_excess_gb          = optional(number, 2)
@@ -186,26 +186,35 @@ variable "alert_policy" {
     lasting_hours          = optional(number, 12)
     incident_gap_hours     = optional(number, 168)
     sibling_hours          = optional(number, 12)
+    ended_after_hours      = optional(number, 24)
+    notify_again_hours     = optional(number, 6)
+    notify_ended           = optional(bool, false)
     severity_usd_per_day   = optional(list(number), [50, 500, 5000])
     overrides = optional(list(object({
-      account            = optional(string)
-      egress_class       = optional(string)
-      min_excess_usd     = optional(number)
-      min_excess_gb      = optional(number)
-      min_excess_percent = optional(number)
+      account              = optional(string)
+      egress_class         = optional(string)
+      min_excess_usd       = optional(number)
+      min_excess_gb        = optional(number)
+      min_excess_percent   = optional(number)
+      severity_usd_per_day = optional(list(number))
     })), [])
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.min_times_usual_excess, var.alert_policy.sibling_hours) >= 0
-    error_message = "The floors of alert_policy, min_times_usual_excess and sibling_hours are at least 0."
+    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.min_times_usual_excess, var.alert_policy.sibling_hours, var.alert_policy.notify_again_hours) >= 0
+    error_message = "The floors of alert_policy, min_times_usual_excess, sibling_hours and notify_again_hours are at least 0."
   }
 
   validation {
     condition     = var.alert_policy.incident_gap_hours >= 24
     error_message = "alert_policy.incident_gap_hours is at least 24, the hours in which an incident gathers its floor."
+  }
+
+  validation {
+    condition     = var.alert_policy.ended_after_hours >= 1
+    error_message = "alert_policy.ended_after_hours is at least 1."
   }
 
   validation {
@@ -235,10 +244,10 @@ variable "alert_policy" {
   validation {
     condition = alltrue([
       for o in var.alert_policy.overrides :
-      length([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent] : floor if floor != null]) > 0 &&
+      length([for value in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent, o.severity_usd_per_day] : value if value != null]) > 0 &&
       alltrue([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent] : floor >= 0 if floor != null])
     ])
-    error_message = "Each of alert_policy.overrides has at least one of min_excess_usd, min_excess_gb and min_excess_percent, each at least 0."
+    error_message = "Each of alert_policy.overrides has at least one of min_excess_usd, min_excess_gb and min_excess_percent (each at least 0) and severity_usd_per_day."
   }
 
   validation {
@@ -246,6 +255,16 @@ variable "alert_policy" {
       for o in var.alert_policy.overrides : "${coalesce(o.account, "any")} ${coalesce(o.egress_class, "any")}"
     ]))
     error_message = "alert_policy.overrides has two entries for the same account and egress_class; put their floors into one."
+  }
+
+  validation {
+    condition = alltrue([
+      for o in var.alert_policy.overrides : o.severity_usd_per_day == null || try(
+        length(o.severity_usd_per_day) == 3 && 0 < o.severity_usd_per_day[0] &&
+        o.severity_usd_per_day[0] < o.severity_usd_per_day[1] && o.severity_usd_per_day[1] < o.severity_usd_per_day[2], false
+      )
+    ])
+    error_message = "severity_usd_per_day of each of alert_policy.overrides is three rising dollars a day, such as [50, 500, 5000]."
   }
 
   # The variables of a Lambda function have 4 KB together.

@@ -110,8 +110,14 @@ class AlertStore:
         """Write what people have been notified of, and end the claim."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="SET notified = :notified REMOVE claimed_until ADD version :one",
-            ExpressionAttributeValues={":notified": _notified_item(stored.notified), ":one": 1},
+            UpdateExpression=(
+                "SET notified_severity = :severity, notified = :notified REMOVE claimed_until ADD version :one"
+            ),
+            ExpressionAttributeValues={
+                ":severity": _severity(stored.notified),
+                ":notified": _notified_item(stored.notified),
+                ":one": 1,
+            },
         )
         stored.version += 1
 
@@ -123,6 +129,7 @@ def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
         "account_region": f"{first.account_id}#{first.region}",
         "hours": Binary(pack_incident(stored.incident)),
         "model_reason": stored.model_reason,
+        "notified_severity": _severity(stored.notified),
         "notified": _notified_item(stored.notified),
         **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
         "version": version,
@@ -140,6 +147,10 @@ def _stored(item: Mapping[str, Any]) -> StoredAlert:
         notified=_read_notified(item, incident, alert),
         claimed_until=int(item.get("claimed_until", 0)),
     )
+
+
+def _severity(notified: Notified | None) -> str:
+    return notified.severity if notified else ""
 
 
 def _notified_item(notified: Notified | None) -> dict[str, Any] | None:

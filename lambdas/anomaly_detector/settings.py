@@ -11,6 +11,9 @@ from egress_alerts.policy import NUMBERS, Policy, PolicyError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# As Terraform writes them.
+_BOOLEANS = {"true": True, "false": False}
+
 
 class SettingsError(ValueError):
     """A variable is missing or has a value that makes no sense."""
@@ -76,6 +79,8 @@ def _policy(environment: Mapping[str, str]) -> Policy:
     }
     if "SEVERITY_USD_PER_DAY" in environment:
         values["severity_usd_per_day"] = [_float(part) for part in environment["SEVERITY_USD_PER_DAY"].split(",")]
+    if "NOTIFY_ENDED" in environment:
+        values["notify_ended"] = _BOOLEANS.get(environment["NOTIFY_ENDED"], environment["NOTIFY_ENDED"])
     try:
         values["overrides"] = json.loads(environment.get("POLICY_OVERRIDES", "[]"))
     except ValueError as error:

@@ -23,7 +23,8 @@ Notifications: people are notified of a new incident, and again when one of thes
 - The likely cause is one that they have not read yet.
 - It has ended or is withdrawn, where the policy asks for that (`notify_ended`).
 
-Between two notifications of an alert lie at least `notify_again_hours` of data.
+Between two notifications of an alert lie at least `notify_again_hours` of data. There is one exception: a higher
+severity in the hours that people know, from a restated bill, is notified at once.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ def change_to_notify(
     state = str(alert["state"])
     if notified is None:
         return "" if state == "withdrawn" else NEW
-    if until - notified.until < policy.notify_again_hours:
+    is_restated = until <= notified.until and _is_raised(alert, notified)
+    if until - notified.until < policy.notify_again_hours and not is_restated:
         return ""
     changes = [] if state == "withdrawn" else _changes(incident, alert, lead, notified, policy)
     if policy.notify_ended and state not in ("open", notified.state):
@@ -132,7 +134,7 @@ def _changes(
     incident: Incident, alert: Mapping[str, Any], lead: Series, notified: Notified, policy: Policy
 ) -> list[str]:
     changes = []
-    if SEVERITIES.index(alert["severity"]) > SEVERITIES.index(notified.severity):
+    if _is_raised(alert, notified):
         changes.append(f"raised from {notified.severity.upper()}")
     since, quiet = quiet_before(incident, policy)
     if quiet and since >= notified.until:
@@ -145,6 +147,10 @@ def _changes(
     if alert["incident_class"] and alert["incident_class"] not in notified.causes:
         changes.append("another likely cause")
     return changes
+
+
+def _is_raised(alert: Mapping[str, Any], notified: Notified) -> bool:
+    return SEVERITIES.index(alert["severity"]) > SEVERITIES.index(notified.severity)
 
 
 def excess_usd(incident: Incident) -> float:

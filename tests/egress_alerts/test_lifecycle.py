@@ -142,6 +142,14 @@ def test_between_two_notifications_lie_hours_of_data() -> None:
     assert len(daily(rows, 1, often, step=1).outbox.messages) > 4
 
 
+def test_a_restated_bill_that_raises_the_severity_is_notified_at_once() -> None:
+    world = daily(bucket(0, 24, 100 / 24), 1)
+    world.run([*bucket(0, 24, 400 / 24), row(23, gb=1.0, resource_id="quiet")], 0, 24)
+    assert len(world.outbox.messages) == 1  # grown, of the same severity
+    world.run([*bucket(0, 24, 700 / 24), row(23, gb=1.0, resource_id="quiet")], 0, 24)
+    assert subjects(world)[1].startswith("HIGH (raised from MEDIUM, grown from $100.00)")
+
+
 def test_a_new_resource_that_takes_the_lead_and_another_cause_are_notified() -> None:
     # Both are new, so the second one joins; it leads from its second day on.
     fresh = {"service": "AmazonEC2", "expected": 0.0}

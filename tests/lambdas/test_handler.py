@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from anomaly_detector.alert_store import AlertStore
+from egress_alerts.lifecycle import Notified
 from local_aws import LocalAws
 from local_aws.lambda_runner import LambdaError
 from tests.support.detector import FaultyEndpoint, World, event, hot_day, row
@@ -46,7 +47,7 @@ def test_every_trigger_gives_one_priced_alert_and_one_message(make: Make, name: 
     assert float(alert["usage_gb"]) == 9 * 80
     assert float(alert["cost_usd"]) == pytest.approx(9 * 80 * 0.09)
     assert float(alert["expected_cost_usd"]) == pytest.approx(9 * 5 * 0.09)
-    assert float(alert["excess_cost_usd_per_day"]) == pytest.approx(75 * 0.09 * 24)
+    assert float(alert["excess_cost_usd_per_day"]) == pytest.approx(9 * 75 * 0.09 * 2)
     assert alert["severity"] == "medium"
     assert alert["alert_id"] in message
     scored = world.scored("2026-10-02").to_pandas()
@@ -174,11 +175,31 @@ def test_of_those_who_read_the_same_version_one_may_tell(make: Make) -> None:
     place = {(alert["account_id"], alert["region"])}
     (one,), (other,) = store.since(place, 0), store.since(place, 0)
     assert [store.claim(one), store.claim(other)] == [True, False]
+    one.notified = Notified(alert["severity"], "open", 5, 12.5, ("hot_link", ""))
     store.mark_notified(one)
     (later,) = store.since(place, 0)
-    assert (later.notified_severity, later.claimed_until) == (alert["severity"], 0)
+    assert (later.notified, later.claimed_until) == (one.notified, 0)
     with pytest.raises(ClientError, match="ConditionalCheckFailed"):
         store.put(other)
+
+
+def test_an_alert_of_an_earlier_version_is_known_as_it_was_stored(make: Make) -> None:
+    world = make()
+    world.put(hot_day())
+    world.invoke(event("by_hand"))
+    assert len(world.messages()) == 1
+    (alert,) = world.alerts()
+    world.aws.client("dynamodb").update_item(
+        TableName=world.resources.alerts_table,
+        Key={"alert_id": {"S": alert["alert_id"]}},
+        UpdateExpression="REMOVE notified, #state, current_usd_per_day",
+        ExpressionAttributeNames={"#state": "state"},
+    )
+    world.put(hot_day(3, 0, 3))
+    world.invoke({"start": "2026-10-03T00:00Z", "end": "2026-10-04T00:00Z"})
+    (later,) = world.alerts()
+    assert world.messages() == []  # $20.25 more do not double what people know
+    assert (later["state"], later["end_hour_utc"]) == ("open", "2026-10-03T02:00:00Z")
 
 
 def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> None:
@@ -196,7 +217,7 @@ def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> Non
         world = make()
         world.put(rows)
         world.invoke(*({"start": f"{start}:00Z", "end": f"{end}:00Z"} for start, end in parts))
-        internal = {"version", "hours", "notified_severity"}
+        internal = {"version", "hours", "notified_severity", "notified"}
         found.append([{k: v for k, v in alert.items() if k not in internal} for alert in world.alerts()])
     assert found[0] == found[1] == found[2]
     (alert,) = found[0]
@@ -235,7 +256,7 @@ def test_a_raised_severity_is_told_again(make: Make) -> None:
     )
     first, second = world.messages()
     assert first.splitlines()[1].startswith("MEDIUM ")
-    assert second.splitlines()[1].startswith("HIGH (raised from MEDIUM)")
+    assert second.splitlines()[1].startswith("HIGH (raised from MEDIUM, grown from $60.75)")
     assert len(world.alerts()) == 1
 
 
@@ -247,6 +268,7 @@ def test_the_gb_floor_speaks_where_the_bill_says_nothing(make: Make) -> None:
     world.invoke(event("by_hand"))
     (alert,) = world.alerts()
     assert (alert["resource_id"], float(alert["cost_usd"]), alert["severity"]) == ("media-prod", 0, "low")
+    assert alert["state"] == "open"
     assert "billed at $0" in " ".join(alert["reasons"])
 
 

@@ -64,6 +64,9 @@ module "function" {
     LASTING_HOURS                = var.alert_policy.lasting_hours
     INCIDENT_GAP_HOURS           = var.alert_policy.incident_gap_hours
     SIBLING_HOURS                = var.alert_policy.sibling_hours
+    ENDED_AFTER_HOURS            = var.alert_policy.ended_after_hours
+    NOTIFY_AGAIN_HOURS           = var.alert_policy.notify_again_hours
+    NOTIFY_ENDED                 = var.alert_policy.notify_ended
     SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
     PLANNED_EVENTS_KEY           = aws_s3_object.planned_events.key

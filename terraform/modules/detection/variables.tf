@@ -79,13 +79,17 @@ variable "alert_policy" {
     lasting_hours          = number
     incident_gap_hours     = number
     sibling_hours          = number
+    ended_after_hours      = number
+    notify_again_hours     = number
+    notify_ended           = bool
     severity_usd_per_day   = list(number)
     overrides = list(object({
-      account            = optional(string)
-      egress_class       = optional(string)
-      min_excess_usd     = optional(number)
-      min_excess_gb      = optional(number)
-      min_excess_percent = optional(number)
+      account              = optional(string)
+      egress_class         = optional(string)
+      min_excess_usd       = optional(number)
+      min_excess_gb        = optional(number)
+      min_excess_percent   = optional(number)
+      severity_usd_per_day = optional(list(number))
     }))
   })
 }
