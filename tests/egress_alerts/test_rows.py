@@ -180,5 +180,5 @@ def test_rows_of_levels_are_known() -> None:
     rows = scored([row(0), row(0, 160.0, **level)])
     assert without_levels(rows).num_rows == 1
     assert [hour.series.is_level for hour in anomalous_hours(rows, Policy())] == [True, False]
-    assert len(list(anomalous_features(rows, Policy()))) == 1
+    assert len(list(anomalous_features(rows, Policy()))) == 2
     assert Series("111122223333", "*", "*", "internet", "*").is_level
