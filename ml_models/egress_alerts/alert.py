@@ -367,7 +367,7 @@ def _how_often(p_value: float | None, unit: str) -> str:
     one_in = 1 / max(p_value, 1e-6)
     figures = 10 ** max(len(str(int(one_in))) - 2, 0)
     least = "at most " if p_value < 1e-6 else ""
-    return f"{least}one in {int(one_in / figures) * figures:,} {unit}s with traffic looks this unusual to the model"
+    return f"{least}one in {int(one_in / figures) * figures:,} {unit}s above expected looks this unusual to the model"
 
 
 def _times(usage_gb: float, expected_gb: float, unit: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -15,6 +16,7 @@ SMALLEST_P_VALUE = 1e-12
 MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly
+_LOGARITHM = "_log"  # how the names of logarithms of ratios end
 
 
 class ScorerError(RuntimeError):
@@ -79,16 +81,34 @@ def model_reasons(scorer: Scorer, rows: Sequence[Mapping[str, float]], descripti
     answer = scorer.attributions(table)
     if answer is None:
         return [""] * len(rows)
-    scores, by_name = answer
+    _, by_name = answer
     credited = np.column_stack([by_name[name] for name in names])
-    return [_sentence(score, row, names, descriptions) for score, row in zip(scores, credited, strict=True)]
+    return [_sentence(row, one, descriptions) for row, one in zip(rows, credited, strict=True)]
 
 
-def _sentence(score: float, row: np.ndarray, names: list[str], descriptions: Mapping[str, str]) -> str:
-    positive = np.maximum(row, 0)
-    shares = positive / positive.sum() if positive.any() else positive
-    best = [i for i in np.argsort(-shares, kind="stable")[:_NAMED_FEATURES] if shares[i] >= _WORTH_NAMING]
-    if not best:
-        return f"the model's score is {score:+.3f}, and no feature stands out: many do a little"
-    parts = [f"{descriptions.get(names[i], names[i])} ({shares[i]:.0%})" for i in best]
-    return f"the model's score is {score:+.3f} (below 0 is anomalous), most by {' and '.join(parts)}"
+def _sentence(row: Mapping[str, float], credited: np.ndarray, descriptions: Mapping[str, str]) -> str:
+    parts_by_name = _credits(row, credited)
+    whole = sum(parts_by_name.values())
+    best = [name for name in sorted(parts_by_name, key=lambda name: -parts_by_name[name])[:_NAMED_FEATURES] if whole]
+    parts = [
+        f"{descriptions.get(name, name)}: {_value_text(name, row[name])} ({parts_by_name[name] / whole:.0%})"
+        for name in best
+        if parts_by_name[name] >= _WORTH_NAMING * whole
+    ]
+    if not parts:
+        return "no feature stands out to the model: many do a little"
+    return f"unusual to the model, most by {', and by '.join(parts)}"
+
+
+def _credits(row: Mapping[str, float], credited: np.ndarray) -> dict[str, float]:
+    """Return what speaks for an anomaly by feature; a feature that repeats another one's value adds to its credit."""
+    parts_by_name: dict[str, float] = {}
+    first: dict[float, str] = {}
+    for name, credit in zip(row, np.maximum(credited, 0), strict=True):
+        same = first.setdefault(row[name], name) if row[name] else name
+        parts_by_name[same] = parts_by_name.get(same, 0.0) + float(credit)
+    return parts_by_name
+
+
+def _value_text(name: str, value: float) -> str:
+    return f"{math.exp(value):,.1f} times" if name.endswith(_LOGARITHM) else f"{value:.2g}"

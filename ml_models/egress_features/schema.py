@@ -86,9 +86,8 @@ FEATURES = (
     Feature(
         "beyond_habit_log",
         "ln(ratio), at least 0",
-        "the largest of these ratios, or, in an hour $20 above what was expected, the excess of the last three hours "
-        "against twice that of any three hours of the past five weeks",
-        "the larger one of these ratios",
+        "the largest excess against its own past five weeks, be it of three hours, 18 hours or three days",
+        "the larger excess against its own past five weeks, of three days or of each of them",
     ),
     Feature(
         "persistence",

@@ -32,8 +32,7 @@ def test_a_new_incident_is_stored_and_notified() -> None:
     assert (alert["resource_id"], alert["severity"], alert["suppressed_by"]) == ("media", "medium", "")
     assert (alert["model_id"], alert["p_value"]) == ("0123456789abcdef", None)
     assert alert["reasons"][1] == (
-        "the model's score is -7.500 (below 0 is anomalous), most by the rise over the usual GB (75%) "
-        "and hour_of_day (25%)"
+        "unusual to the model, most by the rise over the usual GB: 16 (75%), and by hour_of_day: 2 (25%)"
     )
     assert len(alert["reasons"]) == 2
     assert stored.version == 1
@@ -350,7 +349,7 @@ def test_the_reason_is_asked_for_again_when_another_hour_is_the_worst() -> None:
     world.run(DAY, 0, 24)
     world.run(hot(24, 3, resource_id="media"), 24, 48)
     assert world.scorer.rows_explained == [1]
-    assert "-7.500" in world.alert["reasons"][1]
+    assert "usual GB: 16" in world.alert["reasons"][1]
     world.run([row(30, 160.0, resource_id="media")], 27, 48)
     assert world.scorer.rows_explained == [1, 1]
     assert "-15.500" in world.alert["reasons"][1]
@@ -362,14 +361,14 @@ def test_the_reason_of_an_hour_before_the_window_comes_from_the_stored_rows() ->
     for hour in range(12):
         world.run(rows, hour, hour + 1)
     assert world.alert["start_hour_utc"] == iso_hour(FIRST + 2)
-    assert "-29.500" in world.alert["reasons"][1]
+    assert "usual GB: 60 (75%)" in world.alert["reasons"][1]
 
 
 def test_an_alert_does_not_wait_for_its_reason() -> None:
     world = Detection()
     world.scorer.explains = False
     world.run(DAY, 0, 24)
-    assert not any("the model's score" in reason for reason in world.alert["reasons"])
+    assert not any("to the model" in reason for reason in world.alert["reasons"])
     assert len(world.outbox.messages) == 1
 
 

@@ -17,8 +17,8 @@ TEXT = [
     "Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
     "media-thumbs",
     "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
-    "       the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)",
-    "       one in 12,000 hours with traffic looks this unusual to the model",
+    "       unusual to the model, most by the last 3 hours: 4.1 times (71%)",
+    "       one in 12,000 hours above expected looks this unusual to the model",
     "Looks  like a hot-linked object",
     "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
     "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
@@ -38,9 +38,7 @@ def hot(resource: str, gb: float, expected: float) -> list[Hour]:
 def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
-    alert = build_alert(
-        incident, Policy(), "the model's score is -0.100 (below 0 is anomalous), most by the last 3 hours (71%)"
-    )
+    alert = build_alert(incident, Policy(), "unusual to the model, most by the last 3 hours: 4.1 times (71%)")
     assert render_message([alert], {}).splitlines() == TEXT
     assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
 

@@ -1,5 +1,6 @@
 """What the model answers: its id, p-values and reasons."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,27 +58,43 @@ class Explainer:
 
 
 ROW = {"a": 1.0, "b": 2.0, "c": 3.0}
-SCORE = "the model's score is -0.250"
+BY = "unusual to the model, most by"
 
 
 @pytest.mark.parametrize(
     ("c", "a", "b", "says"),
     [
-        (0.0, 3.0, 1.0, f"{SCORE} (below 0 is anomalous), most by the rise (75%) and b (25%)"),
-        (9.0, 3.0, 8.0, f"{SCORE} (below 0 is anomalous), most by c (45%) and b (40%)"),
-        (-5.0, 96.0, 4.0, f"{SCORE} (below 0 is anomalous), most by the rise (96%)"),
-        (-5.0, 95.0, 5.0, f"{SCORE} (below 0 is anomalous), most by the rise (95%) and b (5%)"),
-        (-1.0, 0.0, -2.0, f"{SCORE}, and no feature stands out: many do a little"),
+        (0.0, 3.0, 1.0, f"{BY} the rise: 1 (75%), and by b: 2 (25%)"),
+        (9.0, 3.0, 8.0, f"{BY} c: 3 (45%), and by b: 2 (40%)"),
+        (-5.0, 96.0, 4.0, f"{BY} the rise: 1 (96%)"),
+        (-5.0, 95.0, 5.0, f"{BY} the rise: 1 (95%), and by b: 2 (5%)"),
+        (-1.0, 0.0, -2.0, "no feature stands out to the model: many do a little"),
     ],
 )
 def test_the_reason_names_the_two_features_with_the_largest_shares(c: float, a: float, b: float, says: str) -> None:
     assert model_reasons(Explainer((c, a, b)), [ROW], {"a": "the rise"}) == [says]
 
 
+def test_logarithms_are_told_as_times_and_a_repeated_value_once() -> None:
+    by_name = {
+        "x_log": np.array([1.0]),
+        "y_log": np.array([2.0]),
+        "largest_log": np.array([5.0]),
+        "zero": np.array([2.0]),
+    }
+
+    class Repeating(Explainer):
+        def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+            return np.array([-0.25]), by_name
+
+    row = {"x_log": math.log(2), "y_log": math.log(4), "largest_log": math.log(4), "zero": 0.0}
+    assert model_reasons(Repeating(), [row], {}) == [f"{BY} y_log: 4.0 times (70%), and by zero: 0 (20%)"]
+
+
 def test_the_model_is_asked_once_for_all_rows() -> None:
     explainer = Explainer((0, 1, 0), (0, 0, 1))
     first, second = model_reasons(explainer, [ROW, ROW | {"a": 5.0}], {})
-    assert (first[-8:], second[-8:]) == ("a (100%)", "b (100%)")
+    assert (first[-11:], second[-11:]) == ("a: 1 (100%)", "b: 2 (100%)")
     assert explainer.asked == [[ROW, ROW | {"a": 5.0}]]
 
 
