@@ -252,8 +252,8 @@ def _amounts(hours: list[Hour], same_class: list[Hour]) -> dict[str, float]:
 
 
 def worst_hour(incident: Incident) -> Hour:
-    """Return the hour with the lowest score, the first one of several."""
-    return min(incident.hours, key=lambda hour: (hour.anomaly_score, hour.hour, hour.series))
+    """Return the hour that is furthest beyond its habit; of several the one with the lowest score, then the first."""
+    return min(incident.hours, key=lambda hour: (-hour.times_habit, hour.anomaly_score, hour.hour, hour.series))
 
 
 def lead_of(alert: Alert) -> Series:
