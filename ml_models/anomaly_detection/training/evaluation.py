@@ -68,7 +68,8 @@ def evaluate(
     -------
     dict
         ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``, and ``auc``: how often an incident
-        scores below a quiet row) and ``serving`` (None, or
+        scores below a quiet row; both made of rows that are not 0 throughout, where there are 20, since every model
+        tells an incident from a row of zeros) and ``serving`` (None, or
         ``share_flagged``, ``flags_changed_share``, ``rank_correlation``).
     """
     scores = score(holdout)
@@ -81,10 +82,24 @@ def evaluate(
         "injected": {
             "incidents": len(incidents),
             "recall": float(np.mean(found < 0)) if len(incidents) else None,
-            "auc": _auc(found, scores[quiet]) if len(incidents) else None,
+            "auc": _auc_of_injected(training, holdout, scores, score, units),
         },
         "serving": None if serving is None else _beside(scores, serving(holdout)),
     }
+
+
+def _auc_of_injected(
+    training: NDArray[np.float32],
+    holdout: NDArray[np.float32],
+    scores: NDArray[np.float64],
+    score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
+    units: Sequence[str],
+) -> float | None:
+    quiet = scores >= 0
+    telling = quiet & (holdout != 0).any(axis=1)
+    rows = telling if telling.sum() >= MIN_HOLDOUT_ROWS else quiet
+    incidents = inject(training, holdout[rows], units)
+    return _auc(score(incidents), scores[rows]) if len(incidents) else None
 
 
 def inject(training: NDArray[np.float32], quiet: NDArray[np.float32], units: Sequence[str] = ()) -> NDArray[np.float32]:
