@@ -485,7 +485,9 @@ class _Decision:
         return [row for row in map(self._held.rest, rows) if self._rises(row, track.floors)]
 
     def _weight_left(self, track: _Track) -> float:
-        return sum(_weight(row) for row in self._left(track))
+        """Return the excess of the counting hours that no incident holds, as `_weight` says it."""
+        own = self._only_left(track) if track.series.is_level else track
+        return (own.micro_usd + _PER_GB * own.micro_gb) / 1e6
 
     def _rises(self, row: Hour, floors: Floors) -> bool:
         excess_gb = row.usage_gb - row.expected_usage_gb
