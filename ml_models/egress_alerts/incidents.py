@@ -18,9 +18,9 @@ counting hours (`lasting_hours`) they rise in proportion, and a single hour need
 these 24 that did not count yet become part of the incident, because it began there.
 
 An incident goes on with each hour that matters: a counting hour that carries at least a tenth of the usual hour of its
-series in the incident, and a tenth of the floor's share of an hour. Smaller hours are left out until they reach a floor
-by themselves. An incident without hours that matter for `ended_after_hours` has ended. Its series reopen it within
-`incident_gap_hours` when they reach a floor again.
+series in the incident, and a tenth of the floor's share of an hour. Smaller hours after it are left out, until an hour
+that matters comes or they reach a floor by themselves. An incident without hours that matter for `ended_after_hours`
+has ended. Its series reopen it within `incident_gap_hours` when they reach a floor again.
 
 Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
 resource never joins an incident of old ones, and a burst at night never joins an incident that began hours before.
@@ -322,7 +322,8 @@ class _Decision:
         counts = self._counts(row)
         known = self._latest(track, row) if counts else None
         if known is not None and self._goes_on(known, track, rows):
-            known.add(rows)
+            # Small hours between two that matter are part of it: they do not extend it.
+            known.add([*(recent.row for recent in track.recent if recent.counts), *rows])
             track.clear()
             return
         for each in rows:
