@@ -36,8 +36,6 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from egress_alerts.signatures import is_new_resource, is_off_hours_burst
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -49,6 +47,11 @@ GATHERING_HOURS = 24
 _LARGE_USD_PER_HOUR, _LARGE_TIMES = 20.0, 5.0
 # An item of DynamoDB holds 400 KB; the record takes the rest. What goes on beyond is another alert.
 MAX_PACKED_BYTES = 360_000
+# A resource is new while its expected GB an hour are below this: a share of what it sends would call any old resource
+# new once the incident is large enough.
+NEW_EXPECTED_GB = 0.01
+SHORT_HOURS = 12
+_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 # An hour matters from this share of the usual hour and of the floor on.
 _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own.
@@ -415,6 +418,23 @@ class _Decision:
 
 def _order(member: _Member) -> tuple[int, tuple[int, str]]:
     return member.growing.end, member.growing.key
+
+
+def is_new_resource(hours: list[Hour]) -> bool:
+    """Return whether next to nothing was expected of a series: its resource was not there before."""
+    return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
+
+
+def is_off_hours_burst(hours: list[Hour]) -> bool:
+    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
+    is_short = not hours[0].is_daily and len(hours) <= SHORT_HOURS
+    to_the_internet = hours[0].series.egress_class == "internet"
+    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
+
+
+def _is_off_hours(hour: int) -> bool:
+    # 1970-01-01 was a Thursday.
+    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5
 
 
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
