@@ -17,9 +17,9 @@ counting hours (`lasting_hours`) they rise in proportion, and a single hour need
 these 24 that did not count yet become part of the incident, because it began there.
 
 An incident goes on with each hour that matters: a counting hour that carries at least a tenth of the usual hour of its
-series in the incident, and a tenth of the floor's share of an hour. Smaller hours are left out until they reach a floor
-by themselves. An incident without hours that matter for `ended_after_hours` has ended. Its series reopen it within
-`incident_gap_hours` when they reach a floor again.
+series in the incident, and a tenth of the floor's share of an hour. Smaller hours after it are left out, until an hour
+that matters comes or they reach a floor by themselves. An incident without hours that matter for `ended_after_hours`
+has ended. Its series reopen it within `incident_gap_hours` when they reach a floor again.
 
 Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
 resource never joins an incident of old ones, a burst at night never joins an incident that began hours before, and
@@ -43,7 +43,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from egress_alerts.series import SUMMED
-from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -54,6 +53,11 @@ if TYPE_CHECKING:
 GATHERING_HOURS = 24
 # An item of DynamoDB holds 400 KB; the record takes the rest. What goes on beyond is another alert.
 MAX_PACKED_BYTES = 360_000
+# A resource is new while its expected GB an hour are below this: a share of what it sends would call any old resource
+# new once the incident is large enough.
+NEW_EXPECTED_GB = 0.01
+SHORT_HOURS = 12
+_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 # An hour matters from this share of the usual hour and of the floor on.
 _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
@@ -367,7 +371,8 @@ class _Decision:
             if known is not None:
                 rows = [self._held.rest(row) for row in given]
                 if self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
-                    self._add(known, track, rows)
+                    # Small hours between two that matter are part of it: they do not extend it.
+                    self._add(known, track, [*self._left(track, counting=True), *rows])
                     continue
             for each in given:
                 track.remember(each, counts=counts)
@@ -477,9 +482,9 @@ class _Decision:
         for place in places:
             insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
 
-    def _left(self, track: _Track) -> list[Hour]:
-        """Return the rising hours of the last 24, of a level what no incident below it holds."""
-        rows = [recent.row for recent in track.recent]
+    def _left(self, track: _Track, *, counting: bool = False) -> list[Hour]:
+        """Return the rising hours of the last 24, or those that count; of a level what no incident below it holds."""
+        rows = [recent.row for recent in track.recent if recent.counts or not counting]
         if not track.series.is_level:
             return rows
         return [row for row in map(self._held.rest, rows) if self._rises(row, track.floors)]
@@ -564,6 +569,23 @@ def _new_in(series: Series) -> tuple[str, str]:
 
 def _order(member: _Member) -> tuple[int, tuple[int, str]]:
     return member.growing.end, member.growing.key
+
+
+def is_new_resource(hours: list[Hour]) -> bool:
+    """Return whether next to nothing was expected of a series: its resource was not there before."""
+    return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
+
+
+def is_off_hours_burst(hours: list[Hour]) -> bool:
+    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
+    is_short = not hours[0].is_daily and len(hours) <= SHORT_HOURS
+    to_the_internet = hours[0].series.egress_class == "internet"
+    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
+
+
+def _is_off_hours(hour: int) -> bool:
+    # 1970-01-01 was a Thursday.
+    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5
 
 
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:

@@ -10,23 +10,19 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from egress_alerts.incidents import is_new_resource, is_off_hours_burst
 from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
     from egress_alerts.incidents import Hour, Incident
     from egress_alerts.series import Series
 
-# A resource is new while its expected GB an hour are below this: a share of what it sends would call any old resource
-# new once the incident is large enough.
-NEW_EXPECTED_GB = 0.01
 LASTING_HOURS = 48
-SHORT_HOURS = 12
 BURST_HOURS = 3
 GROWTH = 3.0
 LOW_MULTIPLE = 4.0
 # Causes that are never of low severity.
 SECURITY = frozenset({"leaked_key", "many_regions", "exfiltration", "slow_exfiltration"})
-_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 
 
 class Cause(NamedTuple):
@@ -172,18 +168,6 @@ def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str
     return ""
 
 
-def is_new_resource(hours: list[Hour]) -> bool:
-    """Return whether next to nothing was expected of a series: its resource was not there before."""
-    return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
-
-
-def is_off_hours_burst(hours: list[Hour]) -> bool:
-    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
-    is_short = not hours[0].is_daily and len(hours) <= SHORT_HOURS
-    to_the_internet = hours[0].series.egress_class == "internet"
-    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
-
-
 def _grows(hours: list[Hour]) -> bool:
     """Return whether the excess rises by a factor from the first third to the second and again to the last."""
     third = len(hours) // 3
@@ -210,8 +194,3 @@ def _is_low_and_slow(hours: list[Hour]) -> bool:
     span = hours[-1].hour - hours[0].hour + 1
     sent, expected = sum(hour.usage_gb for hour in hours), sum(hour.expected_usage_gb for hour in hours)
     return span >= LASTING_HOURS and sent < LOW_MULTIPLE * expected
-
-
-def _is_off_hours(hour: int) -> bool:
-    # 1970-01-01 was a Thursday.
-    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5

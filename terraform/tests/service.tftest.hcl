@@ -382,9 +382,11 @@ run "passes_the_floors_of_accounts_and_classes_on" {
   variables {
     alert_policy = {
       min_excess_usd = 10
+      notify_ended   = true
       overrides = [
         { egress_class = "inter_az", min_excess_usd = 100 },
         { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
+        { account = "111122223333", severity_usd_per_day = [5, 50, 500] },
       ]
     }
   }
@@ -393,8 +395,24 @@ run "passes_the_floors_of_accounts_and_classes_on" {
     condition = jsondecode(module.detection.environment.POLICY_OVERRIDES) == [
       { egress_class = "inter_az", min_excess_usd = 100 },
       { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
+      { account = "111122223333", severity_usd_per_day = [5, 50, 500] },
     ]
     error_message = "The function gets the overrides as they were given, without what was left out."
+  }
+
+  assert {
+    condition     = tostring(module.detection.environment.NOTIFY_ENDED) == "true" && tonumber(module.detection.environment.ENDED_AFTER_HOURS) == 24
+    error_message = "The function gets when an incident has ended, and whether that is notified."
+  }
+}
+
+run "rejects_thresholds_of_an_account_that_do_not_rise" {
+  command = plan
+
+  expect_failures = [var.alert_policy]
+
+  variables {
+    alert_policy = { overrides = [{ account = "111122223333", severity_usd_per_day = [50, 5, 500] }] }
   }
 }
 

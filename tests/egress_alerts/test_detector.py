@@ -134,7 +134,7 @@ def test_a_raised_severity_is_notified_again() -> None:
     assert first.new_alerts == second.updated_alerts == [world.alert["alert_id"]]
     assert second.usd_per_day_at_stake == world.alert["current_usd_per_day"]
     assert [message.split()[0] for message in world.outbox.messages] == ["MEDIUM", "HIGH"]
-    assert "HIGH (raised from MEDIUM, grown from " in world.outbox.messages[1]
+    assert "HIGH (raised from MEDIUM, grown from $60.75) " in world.outbox.messages[1]
     assert "raised" not in world.outbox.messages[0]
     (stored,) = world.store.all()
     assert stored.notified is not None
@@ -146,6 +146,9 @@ def test_severity_does_not_fall_and_fewer_dollars_are_not_notified_again() -> No
     world.run(hot(0, 6, 900.0), 0, 6)
     world.run(hot(10, 12, 8.0), 10, 24)  # $3.24 in all
     assert (world.alert["severity"], world.alert["end_hour_utc"]) == ("high", iso_hour(FIRST + 5))
+
+    world = Detection()
+    world.run(hot(0, 6, 900.0), 0, 6)
     world.run(hot(24, 4, 200.0), 24, 48)  # $70, which does not double what people know
     assert (world.alert["severity"], world.alert["end_hour_utc"]) == ("high", iso_hour(FIRST + 27))
     assert len(world.outbox.messages) == 1
