@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from egress_alerts.exclusions import EXCLUSION_FIELDS, as_text, build_exclusions
@@ -77,9 +78,11 @@ class Registrar:
         return f"s3://{settings.bucket}/{folder}"
 
     def _items(self) -> list[dict[str, Any]]:
-        """Read the alerts table, of each item what exclusions are made of."""
+        """Read the alerts and verdicts of the alerts table, of each item what exclusions are made of."""
         names = {f"#{number}": name for number, name in enumerate(EXCLUSION_FIELDS)}
         request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        # The detector's ledger is the one item without it.
+        request["FilterExpression"] = Attr("account_region").exists()
         items: list[dict[str, Any]] = []
         while True:
             page = self._alerts.scan(**request)

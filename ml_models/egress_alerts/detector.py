@@ -288,7 +288,8 @@ def _merged(incident: Incident, stored: StoredAlert | None, window: Window) -> S
     if stored is None:
         return StoredAlert(incident, unbuilt)
     incident.add(stored.incident.since(window.end))
-    if incident.hours == stored.incident.hours:
+    # Scored out of order, the same hours may have opened it later than they do in order.
+    if (incident.detected, incident.hours) == (stored.incident.detected, stored.incident.hours):
         return None
     is_same_worst = worst_hour(incident) == worst_hour(stored.incident)
     reason = stored.model_reason if is_same_worst else ""
