@@ -1,4 +1,4 @@
-"""Alerts in DynamoDB: one item per incident. An invocation's alerts are written only if no other one wrote meanwhile."""
+"""Alerts in DynamoDB: one item per incident. What an invocation decided is written only if no other one wrote since."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from botocore.exceptions import ClientError
 
-from anomaly_detector.errors import ConflictError
+from anomaly_detector.errors import AlertSizeError, ConflictError
 from egress_alerts.alert import read_alert
 from egress_alerts.detector import StoredAlert
 from egress_alerts.incidents import Hour, Incident
@@ -33,6 +33,7 @@ LONGEST_CLAIM_SECONDS = 1000
 _RECENT_SECONDS = 3600
 _TRANSACTION_ITEMS, _TRANSACTION_BYTES = 99, 3_000_000
 _GET_ITEMS = 100
+_MAX_ITEM_BYTES = 400 * 1024
 # A transaction that was cancelled for one of these changed nothing, and may be tried anew.
 _CONFLICTS = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
@@ -64,7 +65,7 @@ class AlertStore:
         self._clock = clock
         self._version = 0
         self._recent: dict[str, int] = {}
-        self._pending: list[StoredAlert] = []
+        self._pending: list[dict[str, Any]] = []
         self._owners: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -130,9 +131,18 @@ class AlertStore:
         return item
 
     def put(self, stored: StoredAlert) -> None:
-        """Take an alert whose version is the one that was read for the next `commit`, and count the version up."""
+        """Take an alert whose version is the one that was read for the next `commit`, and count the version up.
+
+        Raises
+        ------
+        AlertSizeError
+            DynamoDB takes no item as large. The others can be written.
+        """
+        item = self._item(stored)
+        if _size_bytes(item) > _MAX_ITEM_BYTES:
+            raise AlertSizeError(f"alert {stored.incident.alert_id} is larger than the 400 KB that DynamoDB accepts")
         stored.version += 1
-        self._pending.append(stored)
+        self._pending.append(item)
 
     def commit(self) -> None:
         """Write what was put, on condition that nobody changed anything since the decision started.
@@ -146,8 +156,7 @@ class AlertStore:
             if int(self._get(LEDGER).get("version", 0)) != self._version:
                 raise ConflictError("another invocation changed the alerts table")
             return
-        items = [self._item(stored) for stored in self._pending]
-        self._pending = []
+        items, self._pending = self._pending, []
         for part in _parts(items):
             self._write(part)
 
@@ -244,7 +253,7 @@ def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     part: list[dict[str, Any]] = []
     size = 0
     for item in items:
-        item_size = len(json.dumps(item, default=_size_text))
+        item_size = _size_bytes(item)
         if part and (len(part) == _TRANSACTION_ITEMS or size + item_size > _TRANSACTION_BYTES):
             yield part
             part, size = [], 0
@@ -253,8 +262,10 @@ def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     yield part
 
 
-def _size_text(value: Decimal | Binary) -> str:
-    return "." * len(bytes(value)) if isinstance(value, Binary) else str(value)
+def _size_bytes(item: Mapping[str, Any]) -> int:
+    """Return about how large an item is, rather too much."""
+    rest = {name: value for name, value in item.items() if name != "hours"}
+    return len(json.dumps(rest, default=str, ensure_ascii=False).encode()) + len(bytes(item["hours"]))
 
 
 def _item(stored: StoredAlert) -> dict[str, Any]:
@@ -266,7 +277,7 @@ def _item(stored: StoredAlert) -> dict[str, Any]:
         "model_reason": stored.model_reason,
         "notified_severity": stored.notified_severity,
         **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
-        "version": stored.version,
+        "version": stored.version + 1,
     }
 
 

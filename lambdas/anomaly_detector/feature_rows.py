@@ -127,7 +127,7 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     kind = _KEY_TYPES.get(name, pa.string()) if name in KEYS else _MEASURE_TYPES.get(name, pa.float64())
     column = pc.cast(table[name], kind)
     is_bad = pc.invert(pc.is_finite(column)) if pa.types.is_floating(kind) else pc.is_null(column)
-    if name in KEYS and column.null_count or pc.any(is_bad).as_py():
+    if (name in KEYS and column.null_count) or pc.any(is_bad).as_py():
         raise FeatureError(f"the column {name} has an empty or infinite value")
     return column
 

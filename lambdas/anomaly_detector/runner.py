@@ -174,10 +174,8 @@ def _scored_by_file(detector: Detector, features: Features) -> list[pa.Table]:
     return tables
 
 
-def _with_earlier_rows(
-    scored: pa.Table, window: Window, features: Features, stored: Mapping[str, Stored]
-) -> pa.Table:
-    """Add the rows that were stored before for days with a file that cannot be used now, where they have no newer row."""
+def _with_earlier_rows(scored: pa.Table, window: Window, features: Features, stored: Mapping[str, Stored]) -> pa.Table:
+    """Add the rows that were stored before for days with a file that cannot be used, where there is no newer row."""
     tables = [scored]
     keys = set(zip(*(scored[name].to_pylist() for name in KEYS), strict=True)) if features.faulty_days else set()
     for day in sorted(features.faulty_days):

@@ -70,7 +70,9 @@ class ScoredRows:
     def since(self, window: Window, policy: Policy) -> pa.Table:
         """Read the window's rows and the anomalous rows of later hours, up to `LATER_DAYS` after the window."""
         last = window.end - window.end % 24
-        later = [day for day in self._days(day_of(window.start)) if parse_hour(f"{day}T00:00:00Z") <= last + LATER_DAYS * 24]
+        later = [
+            day for day in self._days(day_of(window.start)) if parse_hour(f"{day}T00:00:00Z") <= last + LATER_DAYS * 24
+        ]
         tables: list[pa.Table] = []
         for day in later:
             table = self._read(day).rows

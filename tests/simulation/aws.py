@@ -253,12 +253,11 @@ class Table:
             codes = [self._refusal(put["Item"][self._key], put.get("ConditionExpression"), put) for put in puts]
             if any(codes):
                 reasons = [{"Code": code or "None"} for code in codes]
-                raise client_error(
-                    "TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons
-                )
+                raise client_error("TransactionCanceledException", "TransactWriteItems", CancellationReasons=reasons)
             items = [_plain(put["Item"]) for put in puts]
             for item in items:
                 self._write(item, "put")
+            self._on_write(None, None, "committed")
             done.append(True)
             return {}
 

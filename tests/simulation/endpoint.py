@@ -1,4 +1,4 @@
-"""SageMaker Runtime with a rule as its model: an hour is anomalous where its `ratio` is above 1, the more the larger."""
+"""SageMaker Runtime with a rule as its model: an hour is anomalous where its `ratio` is above 1."""
 
 import io
 from typing import Any

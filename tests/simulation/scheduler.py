@@ -4,6 +4,7 @@ Each invocation is a thread that holds the baton alone: it runs until its next A
 resumed when the scheduler's clock says so. Which thread runs when depends on the seed alone.
 """
 
+import contextlib
 import heapq
 import itertools
 import random
@@ -146,7 +147,7 @@ class Scheduler:
         self.calls += 1
         seconds = self.random.expovariate(1 / 0.03)
         if self._happens(faults.pause):
-            seconds += self.random.choice((1, 10, 70, 300))
+            seconds += self.random.choice((0.3, 0.3, 1, 10, 70))
         self.wait(seconds)
         self.note(f"{invocation.name} {name}")
         if self._happens(faults.kill_before):
@@ -176,10 +177,9 @@ class Scheduler:
 
     @staticmethod
     def _try(perform: Callable[[], Any]) -> None:
-        try:
+        # Its reply is lost, an error's too.
+        with contextlib.suppress(Exception):
             perform()
-        except Exception:  # noqa: S110 - its reply is lost, an error's too
-            pass
 
     def _count(self, kind: str, invocation: Invocation, text: str) -> None:
         self.fault_counts[kind] = self.fault_counts.get(kind, 0) + 1

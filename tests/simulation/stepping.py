@@ -1,5 +1,6 @@
 """Functions stopped at one chosen call: killed there, robbed of the reply, or overtaken by another invocation."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -45,10 +46,9 @@ class Stepping(Direct):
 
     @staticmethod
     def _try(perform: Callable[[], Any]) -> None:
-        try:
+        # Its reply is lost, an error's too.
+        with contextlib.suppress(Exception):
             perform()
-        except Exception:  # noqa: S110 - its reply is lost, an error's too
-            pass
 
     def wait(self, seconds: float) -> None:
         """Wait, as a function between two attempts does."""
