@@ -66,6 +66,7 @@ class AlertStore:
         self._version = 0
         self._recent: dict[str, int] = {}
         self._pending: list[dict[str, Any]] = []
+        self._is_committed = False
         self._owners: dict[str, str] = {}
 
     def begin(self) -> None:
@@ -86,6 +87,7 @@ class AlertStore:
         self._version = int(ledger.get("version", 0))
         self._recent = {alert_id: int(second) for alert_id, second in ledger.get("recent", {}).items()}
         self._pending = []
+        self._is_committed = False
 
     def since(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[StoredAlert]:
         """Read the incidents of these accounts and regions that ended at `hour` or later."""
@@ -152,10 +154,11 @@ class AlertStore:
         ConflictError
             Another invocation did. Nothing or a first part is written, and the decision must be made anew.
         """
-        if not self._pending:
-            if int(self._get(LEDGER).get("version", 0)) != self._version:
-                raise ConflictError("another invocation changed the alerts table")
+        if self._is_committed:
             return
+        self._is_committed = True
+        if not self._pending and int(self._get(LEDGER).get("version", 0)) != self._version:
+            raise ConflictError("another invocation changed the alerts table")
         items, self._pending = self._pending, []
         for part in _parts(items):
             self._write(part)
@@ -188,10 +191,9 @@ class AlertStore:
     def claim(self, stored: StoredAlert) -> bool:
         """Reserve the notification of an alert; False when another invocation has it, or has written meanwhile.
 
-        What was put is committed first. A claim of an attempt of the same invocation that died is its own.
+        The decision is committed first. A claim of an attempt of the same invocation that died is its own.
         """
-        if self._pending:
-            self.commit()
+        self.commit()
         alert_id = stored.incident.alert_id
         if self._is_claimed(stored.claimed_until) and self._owners.get(alert_id) != self._owner:
             return False
@@ -259,7 +261,8 @@ def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             part, size = [], 0
         part.append(item)
         size += item_size
-    yield part
+    if part:
+        yield part
 
 
 def _size_bytes(item: Mapping[str, Any]) -> int:

@@ -225,6 +225,7 @@ class Table:
         def perform() -> dict[str, Any]:
             self._check(Item[self._key], ConditionExpression, request, "PutItem")
             self._write(_plain(Item), "put")
+            self._on_write(None, None, "committed")
             return {}
 
         return self._network.call("dynamodb.put_item", perform)
