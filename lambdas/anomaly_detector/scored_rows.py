@@ -6,6 +6,7 @@ import io
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
@@ -68,18 +69,18 @@ class ScoredRows:
         return _joined([in_hours(table, start, end) for table in tables])
 
     def since(self, window: Window, policy: Policy) -> pa.Table:
-        """Read the window's rows and the anomalous rows of later hours, up to `LATER_DAYS` after the window."""
-        last = window.end - window.end % 24
-        later = [
-            day for day in self._days(day_of(window.start)) if parse_hour(f"{day}T00:00:00Z") <= last + LATER_DAYS * 24
-        ]
+        """Read the window's rows and, of later hours, the anomalous ones and how far each day goes.
+
+        Later hours are those of up to `LATER_DAYS` days after the window.
+        """
+        last = window.end - window.end % 24 + LATER_DAYS * 24
         tables: list[pa.Table] = []
-        for day in later:
-            table = self._read(day).rows
+        for day in self._days(day_of(window.start)):
+            start = parse_hour(f"{day}T00:00:00Z")
+            table = self._read(day).rows if start <= last else None
             if table is not None:
-                end = parse_hour(f"{day}T00:00:00Z") + 24
-                after = in_hours(table, max(window.end, end - 24), end)
-                tables += [in_hours(table, window.start, window.end), anomalous_rows(after, policy)]
+                later = in_hours(table, max(window.end, start), start + 24)
+                tables += [in_hours(table, window.start, window.end), anomalous_rows(later, policy), _last_hour(later)]
         return _joined([table for table in tables if table.num_rows])
 
     def _days(self, first: str) -> list[str]:
@@ -112,6 +113,14 @@ class ScoredRows:
             if error.response["Error"]["Code"] not in _CONFLICTS:
                 raise
             raise ConflictError(f"another invocation wrote the scored rows of {day} at the same time") from error
+
+
+def _last_hour(rows: pa.Table) -> pa.Table:
+    """Return the rows of the last hour that are not anomalous: what follows an incident, ends it."""
+    if rows.num_rows == 0:
+        return rows
+    is_normal = pc.less_equal(rows["usage_gb"], rows["expected_usage_gb"])
+    return rows.filter(pc.and_(is_normal, pc.equal(rows["hour_utc"], pc.max(rows["hour_utc"]))))
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
