@@ -154,7 +154,7 @@ class AlertStore:
         ConflictError
             Another invocation did. Nothing or a first part is written, and the decision must be made anew.
         """
-        if self._is_committed:
+        if self._is_committed and not self._pending:
             return
         self._is_committed = True
         if not self._pending and int(self._get(LEDGER).get("version", 0)) != self._version:
