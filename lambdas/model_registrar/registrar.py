@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TRAINING_LOG = "/aws/sagemaker/TrainingJobs"
 LOG_LINES = 1000
+# An item of the alerts table that is neither an alert nor a verdict.
+_DETECTORS_LEDGER = "ledger"
 
 
 class ServingError(RuntimeError):
@@ -81,8 +83,7 @@ class Registrar:
         """Read the alerts and verdicts of the alerts table, of each item what exclusions are made of."""
         names = {f"#{number}": name for number, name in enumerate(EXCLUSION_FIELDS)}
         request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-        # The detector's ledger is the one item without it.
-        request["FilterExpression"] = Attr("account_region").exists()
+        request["FilterExpression"] = Attr("alert_id").ne(_DETECTORS_LEDGER)
         items: list[dict[str, Any]] = []
         while True:
             page = self._alerts.scan(**request)
