@@ -63,6 +63,10 @@ mutation: $(VENV)/.installed-mutation ## changes egress_alerts in thousands of w
 	@cp tests/mutation.cfg $(BUILD)/mutation/setup.cfg
 	@cd $(BUILD)/mutation && $(CURDIR)/$(BIN)/mutmut run --max-children 1 && $(CURDIR)/$(BIN)/mutmut results
 
+.PHONY: simulate
+simulate: $(VENV)/.installed-test ## 10,000 worlds of the detector: deliveries, crashes, lost replies, duplicates, by a seed
+	@$(BIN)/python -m tests.simulation --worlds 10000
+
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
 	@$(BIN)/ruff check .

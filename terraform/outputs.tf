@@ -43,11 +43,6 @@ output "alerts_table" {
   value       = module.detection.alerts_table
 }
 
-output "idempotency_table" {
-  description = "DynamoDB table that keeps an event from being handled twice."
-  value       = module.detection.idempotency_table
-}
-
 output "topic_arn" {
   description = "SNS topic of alerts and alarms."
   value       = module.detection.topic_arn

@@ -24,6 +24,7 @@ PARTS = (
     ("tests/egress_features",),
     ("tests/egress_sentinel",),
     ("tests/terraform",),
+    ("tests/simulation",),
     ("tests/lambdas",),
     ("tests/anomaly_detection",),
     ("tests/notebooks", "tests/benchmarks", "tests/local_aws"),

@@ -25,11 +25,11 @@ from egress_sentinel.serving.local_endpoint import LocalEndpoint
 
 ENVIRONMENT = """
 import os
-os.environ |= dict.fromkeys(["BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"], "name")
+os.environ |= dict.fromkeys(["BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "TOPIC_ARN"], "name")
 os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "POWERTOOLS_SERVICE_NAME": "name"}
 os.environ |= dict.fromkeys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "testing")
 """
-OURS = ENVIRONMENT + "import anomaly_detector.handler\nanomaly_detector.handler.detector()"
+OURS = ENVIRONMENT + "import anomaly_detector.handler\nanomaly_detector.handler.runner()"
 # The same with pandas beside it.
 PANDAS = OURS + "\nimport pandas"
 # Set as Lambda does; nothing is asked of AWS while importing.

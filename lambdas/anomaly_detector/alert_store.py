@@ -1,7 +1,8 @@
-"""Alerts in DynamoDB: one item per incident, written on condition that no other invocation wrote it meanwhile."""
+"""Alerts in DynamoDB: one item per incident. What an invocation decided is written only if no other one wrote since."""
 
 from __future__ import annotations
 
+import json
 import time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from boto3.dynamodb.conditions import Key
 from boto3.dynamodb.types import Binary
 from botocore.exceptions import ClientError
 
+from anomaly_detector.errors import AlertSizeError, ConflictError
 from egress_alerts.alert import read_alert
 from egress_alerts.detector import StoredAlert
 from egress_alerts.lifecycle import Notified, excess_usd
@@ -18,28 +20,89 @@ from egress_alerts.series import iso_hour
 from egress_alerts.verdicts import read_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from egress_alerts.alert import Alert
     from egress_alerts.incidents import Incident
     from egress_alerts.verdicts import Verdict
 
+# The item that counts the changes to scored rows and alerts. It has no account_region, so that the index leaves it out.
+LEDGER = "ledger"
 _VERDICTS = "feedback"  # verdicts have keys of their own in the index
-# As long as publishing may take; a later run notifies of what an invocation claimed and did not live to publish.
-_CLAIM_SECONDS = 120
+# An invocation lives for 15 minutes at most. The rest is for clocks that differ.
+LONGEST_CLAIM_SECONDS = 1000
+# The index lags behind the table by about a second. The ledger lists what was written in the last hour.
+_RECENT_SECONDS = 3600
+_TRANSACTION_ITEMS, _TRANSACTION_BYTES = 99, 3_000_000
+_GET_ITEMS = 100
+_MAX_ITEM_BYTES = 400 * 1024
+# A transaction that was cancelled for one of these changed nothing, and may be tried anew.
+_CONFLICTS = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
 class AlertStore:
-    """The alerts table; its index `account-region` finds open incidents."""
+    """The alerts table as one invocation uses it; its index `account-region` finds open incidents.
 
-    def __init__(self, table: Any) -> None:
+    The ledger counts every change to scored rows and alerts. A decision starts with its number (`begin`, `reread`) and
+    is written on condition that the number is still the same (`commit`). Decisions therefore take effect one after the
+    other, and each one is made from everything that was written before it.
+
+    Parameters
+    ----------
+    table : DynamoDB table
+    owner : str
+        Identifies the invocation and its retries: Lambda's request id. Claims need it and the deadline.
+    deadline : float
+        The second of the epoch after which the invocation cannot be alive. Its claims last until then.
+    clock : callable
+        Returns the second of the epoch.
+    """
+
+    def __init__(
+        self, table: Any, owner: str = "", deadline: float = 0.0, clock: Callable[[], float] = time.time
+    ) -> None:
         self._table = table
+        self._owner = owner
+        self._deadline = deadline
+        self._clock = clock
+        self._version = 0
+        self._recent: dict[str, int] = {}
+        self._pending: list[dict[str, Any]] = []
+        self._is_committed = False
+        self._owners: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Count scored rows that this invocation wrote, and start a decision."""
+        answer = self._table.update_item(
+            Key={"alert_id": LEDGER},
+            UpdateExpression="ADD version :one",
+            ExpressionAttributeValues={":one": 1},
+            ReturnValues="ALL_NEW",
+        )
+        self._start(answer["Attributes"])
+
+    def reread(self) -> None:
+        """Start a decision anew, from what others wrote."""
+        self._start(self._get(LEDGER))
+
+    def _start(self, ledger: Mapping[str, Any]) -> None:
+        self._version = int(ledger.get("version", 0))
+        self._recent = {alert_id: int(second) for alert_id, second in ledger.get("recent", {}).items()}
+        self._pending = []
+        self._is_committed = False
 
     def since(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[StoredAlert]:
         """Read the incidents of these accounts and regions that ended at `hour` or later."""
-        places = [f"{account_id}#{region}" for account_id, region in sorted(set(accounts_and_regions))]
-        found = [_stored(item) for place in places for item in self._query(place, hour)]
-        return sorted(found, key=lambda stored: (stored.incident.detected, stored.incident.alert_id))
+        places = {f"{account_id}#{region}" for account_id, region in accounts_and_regions}
+        ids = {item["alert_id"] for place in sorted(places) for item in self._query(place, hour)}
+        first = iso_hour(hour)
+        items = [
+            item
+            for item in self._items(sorted(ids | self._recent.keys()))
+            if item["account_region"] in places and item["end_hour_utc"] >= first
+        ]
+        self._owners = {item["alert_id"]: item.get("claimed_by", "") for item in items}
+        return sorted(map(_stored, items), key=lambda stored: (stored.incident.detected, stored.incident.alert_id))
 
     def verdicts(self, accounts_and_regions: Iterable[tuple[str, str]], hour: int) -> list[Verdict]:
         """Read the verdicts on alerts of these accounts and regions that ended at `hour` or later."""
@@ -56,37 +119,94 @@ class AlertStore:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _items(self, ids: list[str]) -> Iterator[dict[str, Any]]:
+        """Read alerts by id as they are now; the index may show an earlier state."""
+        for first in range(0, len(ids), _GET_ITEMS):
+            keys: Any = [{"alert_id": alert_id} for alert_id in ids[first : first + _GET_ITEMS]]
+            request = {self._table.name: {"Keys": keys, "ConsistentRead": True}}
+            while request:
+                answer = self._table.meta.client.batch_get_item(RequestItems=request)
+                yield from answer["Responses"].get(self._table.name, [])
+                request = answer["UnprocessedKeys"]
+
+    def _get(self, alert_id: str) -> dict[str, Any]:
+        answer: dict[str, Any] = self._table.get_item(Key={"alert_id": alert_id}, ConsistentRead=True)
+        item: dict[str, Any] = answer.get("Item", {})
+        return item
+
     def put(self, stored: StoredAlert) -> None:
-        """Write an alert whose version is the one that was read, and count the version up.
+        """Take an alert whose version is the one that was read for the next `commit`, and count the version up.
 
         Raises
         ------
-        ClientError
-            ConditionalCheckFailedException where another invocation wrote it meanwhile; a retry reads that first.
+        AlertSizeError
+            DynamoDB takes no item as large. The others can be written.
         """
-        self._table.put_item(
-            Item=_item(stored, stored.version + 1),
-            ConditionExpression="attribute_not_exists(alert_id) OR version = :version",
-            ExpressionAttributeValues={":version": stored.version},
-        )
+        item = self._item(stored)
+        if _size_bytes(item) > _MAX_ITEM_BYTES:
+            raise AlertSizeError(f"alert {stored.incident.alert_id} is larger than the 400 KB that DynamoDB accepts")
         stored.version += 1
+        self._pending.append(item)
+
+    def commit(self) -> None:
+        """Write what was put, on condition that nobody changed anything since the decision started.
+
+        Raises
+        ------
+        ConflictError
+            Another invocation did. Nothing or a first part is written, and the decision must be made anew.
+        """
+        if self._is_committed and not self._pending:
+            return
+        self._is_committed = True
+        if not self._pending and int(self._get(LEDGER).get("version", 0)) != self._version:
+            raise ConflictError("another invocation changed the alerts table")
+        items, self._pending = self._pending, []
+        for part in _parts(items):
+            self._write(part)
+
+    def _item(self, stored: StoredAlert) -> dict[str, Any]:
+        item = _item(stored)
+        owner = self._owners.get(stored.incident.alert_id, "")
+        return item | {"claimed_by": owner} if owner and stored.claimed_until else item
+
+    def _write(self, items: list[dict[str, Any]]) -> None:
+        now = int(self._clock())
+        recent = {alert_id: at for alert_id, at in self._recent.items() if at >= now - _RECENT_SECONDS}
+        recent |= {item["alert_id"]: now for item in items}
+        ledger = {"alert_id": LEDGER, "version": self._version + 1, "recent": recent}
+        writes = [self._put(ledger, self._version), *(self._put(item, item["version"] - 1) for item in items)]
+        try:
+            self._table.meta.client.transact_write_items(TransactItems=writes)
+        except ClientError as error:
+            if not _is_conflict(error):
+                raise
+            raise ConflictError("another invocation changed the alerts table") from error
+        self._version, self._recent = self._version + 1, recent
+
+    def _put(self, item: dict[str, Any], version: int) -> dict[str, Any]:
+        condition = "attribute_not_exists(alert_id) OR version = :version"
+        values = {":version": version}
+        put = {"TableName": self._table.name, "Item": item, "ConditionExpression": condition}
+        return {"Put": put | {"ExpressionAttributeValues": values}}
 
     def claim(self, stored: StoredAlert) -> bool:
         """Reserve the notification of an alert; False when another invocation has it, or has written meanwhile.
 
-        Invocations that score adjacent days side by side find the same incident. Every write counts the version up, so
-        that only one of those that read the same version may notify.
+        The decision is committed first. A claim of an attempt of the same invocation that died is its own.
         """
-        now = int(time.time())
-        if stored.claimed_until > now:
+        self.commit()
+        alert_id = stored.incident.alert_id
+        if self._is_claimed(stored.claimed_until) and self._owners.get(alert_id) != self._owner:
             return False
         try:
             self._table.update_item(
-                Key={"alert_id": stored.incident.alert_id},
-                UpdateExpression="SET claimed_until = :until, version = :next",
+                Key={"alert_id": alert_id},
+                UpdateExpression="SET claimed_until = :until, claimed_by = :owner, version = :next",
                 ConditionExpression="version = :version",
                 ExpressionAttributeValues={
-                    ":until": now + _CLAIM_SECONDS,
+                    ":until": int(self._deadline),
+                    ":owner": self._owner,
                     ":next": stored.version + 1,
                     ":version": stored.version,
                 },
@@ -94,15 +214,22 @@ class AlertStore:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            return False
+            # The first attempt may have succeeded, and only its reply was lost.
+            item = self._get(alert_id)
+            if item.get("claimed_by") != self._owner or item["version"] != stored.version + 1:
+                return False
         stored.version += 1
         return True
+
+    def _is_claimed(self, until: int) -> bool:
+        # A clock that was set back would make a claim last for longer than an invocation can live.
+        return 0 < until - self._clock() <= LONGEST_CLAIM_SECONDS
 
     def release(self, stored: StoredAlert) -> None:
         """Give a claim back: the notification failed."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
-            UpdateExpression="REMOVE claimed_until ADD version :one",
+            UpdateExpression="REMOVE claimed_until, claimed_by ADD version :one",
             ExpressionAttributeValues={":one": 1},
         )
 
@@ -111,7 +238,8 @@ class AlertStore:
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
             UpdateExpression=(
-                "SET notified_severity = :severity, notified = :notified REMOVE claimed_until ADD version :one"
+                "SET notified_severity = :severity, notified = :notified REMOVE claimed_until, claimed_by "
+                "ADD version :one"
             ),
             ExpressionAttributeValues={
                 ":severity": _severity(stored.notified),
@@ -122,7 +250,36 @@ class AlertStore:
         stored.version += 1
 
 
-def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
+def _is_conflict(error: ClientError) -> bool:
+    answer: Any = error.response
+    if answer["Error"]["Code"] != "TransactionCanceledException":
+        return False
+    codes = {reason.get("Code", "None") for reason in answer.get("CancellationReasons", [])} - {"None"}
+    return codes <= _CONFLICTS
+
+
+def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Divide items into what a transaction may hold: 100 items and 4 MB, the ledger included."""
+    part: list[dict[str, Any]] = []
+    size = 0
+    for item in items:
+        item_size = _size_bytes(item)
+        if part and (len(part) == _TRANSACTION_ITEMS or size + item_size > _TRANSACTION_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(item)
+        size += item_size
+    if part:
+        yield part
+
+
+def _size_bytes(item: Mapping[str, Any]) -> int:
+    """Return about how large an item is, rather too much."""
+    rest = {name: value for name, value in item.items() if name != "hours"}
+    return len(json.dumps(rest, default=str, ensure_ascii=False).encode()) + len(bytes(item["hours"]))
+
+
+def _item(stored: StoredAlert) -> dict[str, Any]:
     first = stored.incident.hours[0].series
     return {
         **_decimals(dict(stored.alert)),
@@ -132,7 +289,7 @@ def _item(stored: StoredAlert, version: int) -> dict[str, Any]:
         "notified_severity": _severity(stored.notified),
         "notified": _notified_item(stored.notified),
         **({"claimed_until": stored.claimed_until} if stored.claimed_until else {}),
-        "version": version,
+        "version": stored.version + 1,
     }
 
 

@@ -29,6 +29,10 @@ class EndpointError(ScorerError):
     """The endpoint refused the rows, or gave no answer after every attempt."""
 
 
+class RefusedError(EndpointError):
+    """The endpoint refused the rows or answered something else than scores: other rows may still be scored."""
+
+
 class Endpoint:
     """A SageMaker endpoint that takes CSV with a header and answers `is_anomaly,anomaly_score`.
 
@@ -125,14 +129,14 @@ class Endpoint:
         if len(body) <= self._max_body_bytes:
             return [(body, table.num_rows)]
         if table.num_rows == 1:
-            raise EndpointError(f"one row is {len(body)} bytes long, above the limit of {self._max_body_bytes}")
+            raise RefusedError(f"one row is {len(body)} bytes long, above the limit of {self._max_body_bytes}")
         half = table.num_rows // 2
         return self._chunks(table.slice(0, half)) + self._chunks(table.slice(half))
 
     def _score_chunk(self, body: bytes, rows: int) -> tuple[np.ndarray, np.ndarray]:
         answer = _read_csv(self._invoke(body, "text/csv;output=scores"))
         if answer.column_names != ["is_anomaly", "anomaly_score"] or answer.num_rows != rows:
-            raise EndpointError(
+            raise RefusedError(
                 f"endpoint {self._name} answered {answer.num_rows} rows of {', '.join(answer.column_names)} "
                 f"to a request of {rows} rows; is_anomaly, anomaly_score are expected"
             )
@@ -151,7 +155,7 @@ class Endpoint:
             except ClientError as error:
                 reason = _reason(error)
                 if not _is_worth_retrying(error):
-                    raise EndpointError(f"endpoint {self._name} refused the request: {reason}") from error
+                    raise RefusedError(f"endpoint {self._name} refused the request: {reason}") from error
             except (ConnectionError, HTTPClientError) as error:
                 reason = str(error)
         raise EndpointError(f"endpoint {self._name} gave no answer in {ATTEMPTS} attempts: {reason}")
@@ -182,7 +186,7 @@ def _read_csv(body: bytes) -> pa.Table:
     try:
         return pa_csv.read_csv(io.BytesIO(body))
     except pa.ArrowInvalid as error:
-        raise EndpointError(f"the endpoint answered something else than CSV: {error}") from error
+        raise RefusedError(f"the endpoint answered something else than CSV: {error}") from error
 
 
 def _floats(table: pa.Table, name: str) -> np.ndarray:

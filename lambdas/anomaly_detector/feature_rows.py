@@ -1,12 +1,14 @@
-"""Reads the feature files of a window of hours from S3."""
+"""Reads the feature files of a window of hours from S3. A file that cannot be read does not stop the others."""
 
 from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,35 +17,66 @@ from egress_alerts import rows
 from egress_alerts.rows import KEYS, MEASURES, in_hours, sort_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from egress_alerts.series import Window
+
+_TEXTS = {"usage_type", "operation"}
+_FLAGS = {"is_provisional", "is_estimated", "is_complete", "is_daily"}
+_KEY_TYPES = {"hour_utc": pa.timestamp("us", tz="UTC")}
+_MEASURE_TYPES = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(_FLAGS, pa.bool_())
 
 
 class FeatureError(ValueError):
-    """Feature files that are missing or not of the schema."""
+    """Feature files that are missing or cannot be used."""
 
 
-def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> pa.Table:
-    """Read the window's rows, sorted by hour and series; of a row that stands in two files the newer file's wins.
+@dataclass
+class Features:
+    """The rows of a window, sorted by hour and series, each with the number of the file that it comes from.
+
+    `faults` maps the address of a file that cannot be used to the reason. `faulty_days` are the days of these files.
+    """
+
+    table: pa.Table
+    files: Sequence[tuple[str, str]] = ()
+    sources: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    faults: dict[str, str] = field(default_factory=dict)
+    faulty_days: set[str] = field(default_factory=set)
+
+    def of_file(self, number: int) -> pa.Table:
+        """Return the rows that come from one file."""
+        return self.table.filter(pa.array(self.sources == number))
+
+    def add_fault(self, address: str, day: str, reason: str) -> None:
+        """Note that a file cannot be used."""
+        self.faults[address] = reason
+        self.faulty_days.add(day)
+
+
+def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> Features:
+    """Read the window's rows; of a row that is in two files the newer file's wins.
 
     Returns
     -------
-    pa.Table
-        KEYS, MEASURES and the feature columns; no rows where there are no files.
-
-    Raises
-    ------
-    FeatureError
-        A file without one of the key or measure columns.
+    Features
+        KEYS, MEASURES and the feature columns; no rows where no file has any.
     """
-    objects = [entry for day in window.days for entry in _objects(s3, bucket, f"{prefix}day={day}/")]
-    objects.sort(key=lambda entry: (entry["LastModified"], entry["Key"]))
-    tables = [_read(s3, bucket, entry["Key"]) for entry in objects]
-    if not tables:
-        return pa.table({})
-    table = in_hours(pa.concat_tables(tables, promote_options="default"), window.start, window.end)
-    if len(tables) > 1:
-        table = _latest(table)
-    return sort_rows(table)
+    objects = [(entry, day) for day in window.days for entry in _objects(s3, bucket, f"{prefix}day={day}/")]
+    objects.sort(key=lambda found: (found[0]["LastModified"], found[0]["Key"]))
+    features = Features(pa.table({}))
+    read: list[tuple[tuple[str, str], pa.Table]] = []
+    for entry, day in objects:
+        address = f"s3://{bucket}/{entry['Key']}"
+        body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+        try:
+            read.append(((address, day), in_hours(_checked(body), window.start, window.end)))
+        except (FeatureError, pa.ArrowException) as error:
+            features.add_fault(address, day, str(error))
+    if read:
+        features.files = [file for file, _ in read]
+        features.table, features.sources = _joined([table for _, table in read])
+    return features
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str]:
@@ -63,17 +96,54 @@ def _objects(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
     return [entry for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".parquet")]
 
 
-def _read(s3: Any, bucket: str, key: str) -> pa.Table:
-    table = pq.read_table(io.BytesIO(s3.get_object(Bucket=bucket, Key=key)["Body"].read()))
+def _checked(body: bytes) -> pa.Table:
+    """Return a file's rows with every key and measure in its own type.
+
+    Raises
+    ------
+    FeatureError, pa.ArrowException
+        It is no parquet file, or lacks a column or a value.
+    """
+    if not body:
+        raise FeatureError("the file is empty")
+    try:
+        table = pq.read_table(io.BytesIO(body))
+    except OSError as error:  # pyarrow's word for a truncated or damaged file
+        raise FeatureError(f"the file cannot be read as parquet: {error}") from error
     missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
     if missing:
-        raise FeatureError(f"s3://{bucket}/{key} has no column {missing[0]}; make the features anew")
+        raise FeatureError(f"the file has no column {missing[0]}")
+    columns = {name: _column(table, name) for name in (*KEYS, *MEASURES)}
+    # Features are the other columns of floats; Athena writes some as doubles.
+    features = [f.name for f in table.schema if f.name not in columns and pa.types.is_floating(f.type)]
+    columns |= {name: table[name] for name in features}
+    checked = pa.table(columns, metadata=table.schema.metadata)
+    checked.validate(full=True)
+    return checked
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
     # Athena writes moments without a time zone; all are UTC.
-    hours = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
-    return table.set_column(table.column_names.index("hour_utc"), "hour_utc", hours)
+    kind = _KEY_TYPES.get(name, pa.string()) if name in KEYS else _MEASURE_TYPES.get(name, pa.float64())
+    column = pc.cast(table[name], kind)
+    is_bad = pc.invert(pc.is_finite(column)) if pa.types.is_floating(kind) else pc.is_null(column)
+    if (name in KEYS and column.null_count) or pc.any(is_bad).as_py():
+        raise FeatureError(f"the column {name} has an empty or infinite value")
+    return column
 
 
-def _latest(table: pa.Table) -> pa.Table:
+def _joined(tables: list[pa.Table]) -> tuple[pa.Table, np.ndarray]:
+    """Return the rows of all files, and which file each row comes from."""
+    table = pa.concat_tables(tables, promote_options="permissive")
+    sources = np.repeat(np.arange(len(tables)), [each.num_rows for each in tables])
+    kept = _latest(table) if len(tables) > 1 else np.arange(len(table))
+    # The number of the row sorts along.
+    numbered = sort_rows(table.take(pa.array(kept)).append_column("row", pa.array(kept)))
+    order = numbered["row"].to_numpy()
+    return numbered.drop_columns("row"), sources[order]
+
+
+def _latest(table: pa.Table) -> np.ndarray:
     keys = zip(*(table[name].to_pylist() for name in KEYS), strict=True)
     last = {key: row for row, key in enumerate(keys)}
-    return table.take(pa.array(sorted(last.values()), pa.int64()))
+    return np.array(sorted(last.values()), np.int64)

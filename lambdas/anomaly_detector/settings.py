@@ -28,7 +28,6 @@ class Settings:
     scored_prefix: str
     endpoint_name: str
     alerts_table: str
-    idempotency_table: str
     topic_arn: str
     max_body_bytes: int
     planned_events_key: str
@@ -49,7 +48,6 @@ class Settings:
             scored_prefix=environment.get("SCORED_PREFIX", "scored/"),
             endpoint_name=_required(environment, "ENDPOINT_NAME"),
             alerts_table=_required(environment, "ALERTS_TABLE"),
-            idempotency_table=_required(environment, "IDEMPOTENCY_TABLE"),
             topic_arn=_required(environment, "TOPIC_ARN"),
             max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),

@@ -44,10 +44,23 @@ class Jobs:
 
     def update(self, job_id: str, **fields: Any) -> None:
         """Change fields of an item."""
-        names = {f"#{name}": name for name in fields}
-        self._table.update_item(
-            Key={"job_id": job_id},
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in fields),
-            ExpressionAttributeNames=names,
-            ExpressionAttributeValues={f":{name}": value for name, value in fields.items()},
-        )
+        self._table.update_item(**_update(job_id, fields))
+
+    def mark_running(self, job_id: str, **fields: Any) -> None:
+        """Change fields of an item that is being prepared. A job that another attempt finished stays as it is."""
+        request = _update(job_id, {"status": RUNNING, "reason": "", **fields})
+        request["ExpressionAttributeValues"][":preparing"] = PREPARING
+        try:
+            self._table.update_item(**request, ConditionExpression="#status = :preparing")
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+
+
+def _update(job_id: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Key": {"job_id": job_id},
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in fields),
+        "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+        "ExpressionAttributeValues": {f":{name}": value for name, value in fields.items()},
+    }

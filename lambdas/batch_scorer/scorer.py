@@ -60,6 +60,9 @@ class BatchScorer:
             drop.job_id, input_key=drop.key, etag=drop.etag, output_key=self._settings.output_prefix + name
         )
         if known is not None:
+            # An attempt before this one may have ended before it removed the file that it had copied aside.
+            if known["status"] == jobs.FAILED and self._is_there(drop.key, drop.etag):
+                self._s3.delete_object(Bucket=self._settings.bucket, Key=drop.key)
             return _summary(known)
         try:
             with tempfile.TemporaryDirectory() as temporary:
@@ -70,7 +73,7 @@ class BatchScorer:
             # It is raised for Lambda to try again; until then the table says what is in the way.
             self._jobs.update(drop.job_id, reason=str(error)[:MAX_REASON])
             raise
-        self._jobs.update(drop.job_id, status=jobs.RUNNING, reason="", **started)
+        self._jobs.mark_running(drop.job_id, **started)
         return {"job_id": drop.job_id, "status": jobs.RUNNING}
 
     def finish(self, change: Change) -> dict[str, Any]:
@@ -79,7 +82,7 @@ class BatchScorer:
         Raises
         ------
         JobError
-            The table has no such job.
+            The table has no such job, or the attempt that started it was killed and its retry is still to come.
         ClientError
             Something did not work; a retry begins again.
         """
@@ -89,6 +92,10 @@ class BatchScorer:
             raise JobError(f"the job table has no {job_id}, of transform job {change.job_name}")
         if job["status"] in {jobs.DONE, jobs.FAILED}:
             return _summary(job)
+        if job["status"] == jobs.PREPARING:
+            raise JobError(
+                f"transform job {change.job_name} has ended before it was noted; a retry of its file notes it"
+            )
         if change.status != "Completed":
             reason = f"transform job {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
             return self._fail(job_id, job["input_key"], job["etag"], reason)

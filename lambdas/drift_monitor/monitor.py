@@ -9,7 +9,7 @@ from drift_monitor.decision import NO_REFERENCE, NO_ROWS, Measured, Outcome, dec
 from drift_monitor.judge import Measure, measures_of
 from drift_monitor.models import current_model, reference_of_model
 from drift_monitor.reference import NoReferenceError
-from drift_monitor.store import read_captured, read_scored, write_files
+from drift_monitor.store import read_captured, read_file, read_scored, write_files
 
 if TYPE_CHECKING:
     from drift_monitor.day import Day
@@ -27,7 +27,7 @@ class Monitor:
         self._sns = sns
 
     def run(self, day: date) -> Outcome:
-        """Judge a day; doing it again writes the same files, and publishes again only where drift begins on that day.
+        """Judge a day; doing it again writes the same files, and publishes a message only if it says something else.
 
         Raises
         ------
@@ -50,9 +50,16 @@ class Monitor:
         decision = decide(rows, measured, reference, f"s3://{bucket}/{folder}")
         write_files(self._s3, bucket, folder, decision.files)
         if decision.message is not None:
-            subject, text = decision.message
-            self._sns.publish(TopicArn=self._settings.topic_arn, Subject=subject, Message=text)
+            self._publish(folder, *decision.message)
         return decision.outcome
+
+    def _publish(self, folder: str, subject: str, text: str) -> None:
+        """Publish a message, unless it was published for this day already: an event may arrive twice."""
+        bucket, key, body = self._settings.bucket, f"{folder}message.txt", f"{subject}\n\n{text}\n".encode()
+        if read_file(self._s3, bucket, key) == body:
+            return
+        self._sns.publish(TopicArn=self._settings.topic_arn, Subject=subject, Message=text)
+        self._s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="text/plain")
 
     @property
     def _source(self) -> str:

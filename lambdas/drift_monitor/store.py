@@ -37,13 +37,18 @@ def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Refere
 
 def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
     """Read `PREFIXday=YYYY-MM-DD/scores.parquet`; None where it is not there."""
+    body = read_file(s3, bucket, f"{prefix}day={day}/scores.parquet")
+    return None if body is None else day_of_table(day, pq.read_table(io.BytesIO(body)), reference)
+
+
+def read_file(s3: Any, bucket: str, key: str) -> bytes | None:
+    """Read an object; None where it is not there."""
     try:
-        answer = s3.get_object(Bucket=bucket, Key=f"{prefix}day={day}/scores.parquet")
+        return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             return None
         raise
-    return day_of_table(day, pq.read_table(io.BytesIO(answer["Body"].read())), reference)
 
 
 def write_files(s3: Any, bucket: str, folder: str, files: dict[str, bytes]) -> None:

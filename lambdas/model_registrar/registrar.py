@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from boto3.dynamodb.conditions import Attr
 from botocore.exceptions import ClientError
 
 from egress_alerts.exclusions import EXCLUSION_FIELDS, as_text, build_exclusions
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TRAINING_LOG = "/aws/sagemaker/TrainingJobs"
 LOG_LINES = 1000
+# An item of the alerts table that is neither an alert nor a verdict.
+_DETECTORS_LEDGER = "ledger"
 
 
 class ServingError(RuntimeError):
@@ -77,9 +80,10 @@ class Registrar:
         return f"s3://{settings.bucket}/{folder}"
 
     def _items(self) -> list[dict[str, Any]]:
-        """Read the alerts table, of each item what exclusions are made of."""
+        """Read the alerts and verdicts of the alerts table, of each item what exclusions are made of."""
         names = {f"#{number}": name for number, name in enumerate(EXCLUSION_FIELDS)}
         request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        request["FilterExpression"] = Attr("alert_id").ne(_DETECTORS_LEDGER)
         items: list[dict[str, Any]] = []
         while True:
             page = self._alerts.scan(**request)

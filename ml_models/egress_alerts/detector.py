@@ -370,7 +370,13 @@ def _merged(found: list[Incident], stored: list[StoredAlert], window: Window) ->
         known = by_id.get(incident.alert_id)
         if known is not None:
             incident.add(known.incident.since(window.end))
-        if known is None or known.alert["state"] == "withdrawn" or incident.hours != known.incident.hours:
+        # Scored out of order, the same hours may have opened it later than they do in order.
+        is_same = (
+            known is not None
+            and known.alert["state"] != "withdrawn"
+            and (incident.detected, incident.hours) == (known.incident.detected, known.incident.hours)
+        )
+        if not is_same:
             changed.append(_with_incident(known, incident))
     return changed
 

@@ -123,7 +123,7 @@ def add_scores(
 
 def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
     """Return the rows that are above expected and unusual to the model."""
-    rows = _anomalous(scored, policy.max_p_value).to_pylist()
+    rows = anomalous_rows(scored, policy).to_pylist()
     # Rows that an earlier version scored have other features; they count for nothing.
     return [_hour(row) for row in rows if row.get(_BEYOND_HABIT) is not None]
 
@@ -131,7 +131,7 @@ def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
 def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple[int, Series], dict[str, float]]]:
     """Yield (hour number, series) and the features of each anomalous row."""
     names = feature_names(scored)
-    for row in _anomalous(scored, policy.max_p_value).to_pylist():
+    for row in anomalous_rows(scored, policy).to_pylist():
         yield (hour_number(row["hour_utc"]), _series(row)), {name: row[name] for name in names}
 
 
@@ -160,7 +160,7 @@ def spread_of(table: pa.Table, hour: int, level: Series) -> str:
     )
 
 
-def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
+def anomalous_rows(scored: pa.Table, policy: Policy) -> pa.Table:
     """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides.
 
     A p-value that is NaN keeps the row: the model has seen too little to object.
@@ -170,7 +170,7 @@ def _anomalous(scored: pa.Table, max_p_value: float) -> pa.Table:
     above = pc.greater(scored["usage_gb"], scored["expected_usage_gb"])
     is_unusual = pc.equal(scored["is_anomaly"], 1)
     if "p_value" in scored.column_names:
-        is_rare = pc.or_(pc.less_equal(scored["p_value"], max_p_value), pc.is_nan(scored["p_value"]))
+        is_rare = pc.or_(pc.less_equal(scored["p_value"], policy.max_p_value), pc.is_nan(scored["p_value"]))
         is_unusual = pc.coalesce(is_rare, is_unusual)
     return scored.filter(pc.and_(is_unusual, above))
 

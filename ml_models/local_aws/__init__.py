@@ -109,7 +109,6 @@ class DetectorResources:
 
     bucket: str
     alerts_table: str
-    idempotency_table: str
     topic_arn: str
     queue_url: str
     aws: LocalAws = field(repr=False)
@@ -122,7 +121,6 @@ class DetectorResources:
             "SCORED_PREFIX": "scored/",
             "ENDPOINT_NAME": endpoint_name,
             "ALERTS_TABLE": self.alerts_table,
-            "IDEMPOTENCY_TABLE": self.idempotency_table,
             "TOPIC_ARN": self.topic_arn,
             "POWERTOOLS_SERVICE_NAME": "anomaly-detector",
             "POWERTOOLS_METRICS_NAMESPACE": "EgressSentinel",
@@ -144,7 +142,7 @@ class DetectorResources:
 
 
 def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sentinel") -> DetectorResources:
-    """Make the bucket, both tables and the topic, with a queue that listens to the topic.
+    """Make the bucket, the table and the topic, with a queue that listens to the topic.
 
     Parameters
     ----------
@@ -159,11 +157,10 @@ def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sent
     """
     bucket = f"{prefix}-data"
     local_aws.client("s3").create_bucket(Bucket=bucket)
-    alerts_table, idempotency_table = f"{prefix}-alerts", f"{prefix}-idempotency"
+    alerts_table = f"{prefix}-alerts"
     _create_alerts_table(local_aws, alerts_table)
-    _create_idempotency_table(local_aws, idempotency_table)
     topic_arn, queue_url = _create_topic(local_aws, f"{prefix}-alerts")
-    return DetectorResources(bucket, alerts_table, idempotency_table, topic_arn, queue_url, local_aws)
+    return DetectorResources(bucket, alerts_table, topic_arn, queue_url, local_aws)
 
 
 def create_model(local_aws: LocalAws, bucket: str, model_tar: Path, name: str) -> None:
@@ -205,19 +202,6 @@ def _create_alerts_table(local_aws: LocalAws, name: str) -> None:
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
         KeySchema=[{"AttributeName": "alert_id", "KeyType": "HASH"}],
         GlobalSecondaryIndexes=[by_account],
-    )
-
-
-def _create_idempotency_table(local_aws: LocalAws, name: str) -> None:
-    dynamodb = local_aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
-    )
-    dynamodb.update_time_to_live(
-        TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "expiration"}
     )
 
 

@@ -12,7 +12,7 @@ from egress_alerts.policy import Floors, Policy, PolicyError
 from egress_alerts.series import Series
 
 ACCOUNTS, CLASSES = ("111122223333", "444455556666"), ("internet", "inter_az")
-NEEDED = dict.fromkeys(("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "TOPIC_ARN"), "x")  # fmt: skip
+NEEDED = dict.fromkeys(("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "TOPIC_ARN"), "x")  # fmt: skip
 
 scopes = st.tuples(st.sampled_from([None, *ACCOUNTS]), st.sampled_from([None, *CLASSES])).filter(any)
 floors = st.dictionaries(st.sampled_from(Floors._fields), st.floats(0, 1e6), min_size=1)

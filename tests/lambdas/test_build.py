@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 FUNCTIONS = sorted(runpy.run_path(str(ROOT / "lambdas" / "build.py"))["FUNCTIONS"])
 # What Terraform sets for any of them.
-VARIABLES = ("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "IDEMPOTENCY_TABLE", "JOBS_TABLE", "TOPIC_ARN")
+VARIABLES = ("BUCKET", "ENDPOINT_NAME", "ALERTS_TABLE", "JOBS_TABLE", "TOPIC_ARN")
 VARIABLES += ("MODEL_PACKAGE_GROUP", "IMAGE")
 
 

@@ -71,7 +71,8 @@ class Deployed:
             aws_secret_access_key="local",
         )
         table = dynamodb.Table(self.resources.alerts_table)
-        places = {tuple(item["account_region"].split("#")) for item in table.scan()["Items"]}
+        items = [item for item in table.scan()["Items"] if "account_region" in item]
+        places = {tuple(item["account_region"].split("#")) for item in items}
         return worst_first(dict(stored.alert) for stored in AlertStore(table).since(places, 0))  # type: ignore[arg-type]
 
 

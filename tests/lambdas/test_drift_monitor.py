@@ -110,7 +110,7 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     for day in days(JUDGED, 7):
         for name in ("statistics.json", "constraint_violations.json", "measures.json"):
             assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
-    # The function publishes again where it judges the day again; the last day was judged twice.
+    # The last day was judged twice.
     told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
     assert (tmp_path / "out" / "messages.txt").read_text() == f"{told}\n"
 

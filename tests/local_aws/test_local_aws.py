@@ -47,11 +47,6 @@ def test_alerts_are_found_by_account_and_region_in_order(aws: LocalAws, resource
     assert [item["alert_id"]["S"] for item in found["Items"]] == ["2026-01-02", "2026-01-03"]
 
 
-def test_idempotency_records_expire(aws: LocalAws, resources: DetectorResources) -> None:
-    ttl = aws.client("dynamodb").describe_time_to_live(TableName=resources.idempotency_table)
-    assert ttl["TimeToLiveDescription"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expiration"}
-
-
 def test_what_the_topic_sends_is_read_once(aws: LocalAws, resources: DetectorResources) -> None:
     sns = aws.client("sns")
     for number in range(12):
@@ -66,7 +61,7 @@ def test_the_lambdas_variables_name_the_resources(resources: DetectorResources) 
     assert environment["BUCKET"] == resources.bucket
     assert environment["TOPIC_ARN"] == resources.topic_arn
     assert environment["ENDPOINT_NAME"] == "sentinel"
-    assert environment["ALERTS_TABLE"] != environment["IDEMPOTENCY_TABLE"]
+    assert environment["ALERTS_TABLE"] == resources.alerts_table
 
 
 def test_another_process_needs_only_the_environment(aws: LocalAws, resources: DetectorResources) -> None:

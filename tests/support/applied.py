@@ -103,7 +103,7 @@ def run_machine(stack: Stack, output: str, asked: dict[str, Any]) -> dict[str, A
 def alert_on(stack: Stack, resource_id: str) -> dict[str, Any] | None:
     """Return the alert on a resource, once somebody was told."""
     items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["alerts_table"])["Items"]
-    found = [item for item in items if item["resource_id"]["S"] == resource_id]
+    found = [item for item in items if item.get("resource_id", {}).get("S") == resource_id]
     assert len(found) <= 1
     return found[0] if found and found[0]["notified_severity"]["S"] else None
 

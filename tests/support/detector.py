@@ -161,10 +161,11 @@ class World:
             return [detector.invoke(event) for event in events]
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Read the alerts table."""
+        """Read the alerts of the alerts table, without the detector's ledger."""
         read = TypeDeserializer().deserialize
         items = self.aws.client("dynamodb").scan(TableName=self.resources.alerts_table, ConsistentRead=True)["Items"]
-        return [{name: read(value) for name, value in item.items()} for item in items]
+        alerts = [item for item in items if "account_region" in item]
+        return [{name: read(value) for name, value in item.items()} for item in alerts]
 
     def messages(self) -> list[str]:
         """Take what was published since the last call."""

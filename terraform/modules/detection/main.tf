@@ -53,7 +53,6 @@ module "function" {
     SCORED_PREFIX                = var.scored_prefix
     ENDPOINT_NAME                = var.endpoint_name
     ALERTS_TABLE                 = aws_dynamodb_table.alerts.name
-    IDEMPOTENCY_TABLE            = aws_dynamodb_table.idempotency.name
     TOPIC_ARN                    = aws_sns_topic.this.arn
     MAX_BODY_BYTES               = var.max_body_bytes
     MIN_EXCESS_USD               = var.alert_policy.min_excess_usd
@@ -84,11 +83,8 @@ module "function" {
       Score             = { actions = ["sagemaker:InvokeEndpoint"], resources = [var.endpoint_arn] }
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts.arn] }
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts.arn}/index/account-region"] }
-      OnceAnEvent = {
-        actions   = ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"]
-        resources = [aws_dynamodb_table.idempotency.arn]
-      }
-      Tell = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
+      ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts.arn] }
+      Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
     }
   }
 

@@ -18,11 +18,6 @@ output "planned_events_key" {
   value       = aws_s3_object.planned_events.key
 }
 
-output "idempotency_table" {
-  description = "Name of the table that keeps an event from being handled twice."
-  value       = aws_dynamodb_table.idempotency.name
-}
-
 output "topic_arn" {
   description = "ARN of the topic."
   value       = aws_sns_topic.this.arn

@@ -42,31 +42,6 @@ resource "aws_dynamodb_table" "alerts" {
   }
 }
 
-resource "aws_dynamodb_table" "idempotency" {
-  name         = "${var.name}-idempotency"
-  billing_mode = "PAY_PER_REQUEST"
-  hash_key     = "id"
-
-  attribute {
-    name = "id"
-    type = "S"
-  }
-
-  ttl {
-    attribute_name = "expiration"
-    enabled        = true
-  }
-
-  point_in_time_recovery {
-    enabled = true
-  }
-
-  server_side_encryption {
-    enabled     = true
-    kms_key_arn = var.kms_key_arn
-  }
-}
-
 resource "aws_sns_topic" "this" {
   name              = "${var.name}-alerts"
   display_name      = "Egress Sentinel"

@@ -43,6 +43,7 @@ module "function" {
       ListBucket                   = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadRows                     = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.capture_prefix, var.scored_prefix)}*"] }
       ReadWhatTheModelWasTrainedOn = { actions = ["s3:GetObject"], resources = var.model_object_arns }
+      ReadPublishedMessages        = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}*/message.txt"] }
       WriteStatistics              = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}*"] }
       FindTheCurrentModel          = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
       FindItsConfiguration         = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }

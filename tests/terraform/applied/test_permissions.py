@@ -48,6 +48,13 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
         return f"sagemaker:{request['action']}", f"arn:aws:sagemaker:{region}:{kind}/{body[field]}"
     if service == "sagemaker":
         return "sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{region}:endpoint/{path.split('/')[1]}"
+    if service == "dynamodb" and request["action"] == "BatchGetItem":
+        (table,) = body["RequestItems"]
+        return "dynamodb:BatchGetItem", f"arn:aws:dynamodb:{region}:table/{table}"
+    if service == "dynamodb" and request["action"] == "TransactWriteItems":
+        # Each write needs its own right; these are all puts into one table.
+        (table,) = {write["Put"]["TableName"] for write in body["TransactItems"]}
+        return "dynamodb:PutItem", f"arn:aws:dynamodb:{region}:table/{table}"
     if service == "dynamodb":
         index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
         return f"dynamodb:{request['action']}", f"arn:aws:dynamodb:{region}:table/{body['TableName']}{index}"
@@ -104,7 +111,7 @@ BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 
 # The output that names each function, the example that lets it do all it can, and what only a fault makes it call.
 FUNCTIONS = {
-    "detector_function_name": ("serverless", {"dynamodb:DeleteItem", "dynamodb:GetItem"}),
+    "detector_function_name": ("serverless", {"dynamodb:GetItem"}),
     # A model package is described where one serves; here it is an artifact.
     "batch_function_name": ("serverless", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     # Making a package needs its own ARN too, which there is only afterwards.

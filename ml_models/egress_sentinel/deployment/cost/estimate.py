@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _GB = 1e9
 _SECONDS_A_MONTH = HOURS_A_MONTH * 3600
-_WRITES_A_RUN = 6  # idempotency record, its completion, and a few alerts
+_WRITES_A_RUN = (
+    6  # the ledger's number, and a transaction with the ledger and a few alerts (at twice the price) now and then
+)
 
 
 class Line(NamedTuple):

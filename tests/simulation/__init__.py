@@ -1,0 +1,1 @@
+"""Worlds in which everything that may go wrong does, by a seed: `python -m tests.simulation --seed N`."""

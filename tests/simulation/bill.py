@@ -1,0 +1,119 @@
+"""What a world's bill says, and what of it is known when: hours arrive late, in part, and are restated."""
+
+import io
+import random
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from egress_alerts.alert import ALERT_FIELDS
+from egress_alerts.series import Series, parse_hour
+
+FIRST = parse_hour("2026-10-02T00:00:00Z")  # a Friday
+EXPECTED_GB, USD_PER_GB = 5.0, 0.09
+# Without a state of their own, alerts on what a restatement removed stay as they were.
+KNOWS_WITHDRAWN = "state" in ALERT_FIELDS
+_PLACES = (("111122223333", "eu-west-1"), ("111122223333", "us-east-1"), ("444455556666", "eu-west-1"))
+
+
+class Bill:
+    """The truth, hour by hour, and the drafts that come before it."""
+
+    def __init__(self, seed: int) -> None:
+        choice = random.Random(f"bill {seed}")
+        self.days = choice.choice((2, 2, 3, 3, 4))
+        places = choice.sample(_PLACES, choice.choice((1, 1, 2)))
+        self.series = [
+            Series(*choice.choice(places), "AmazonS3", "internet", f"bucket-{number}")
+            for number in range(choice.choice((1, 2, 3)))
+        ]
+        self.hours = range(FIRST, FIRST + 24 * self.days)
+        self.truth = {(series, hour): EXPECTED_GB for series in self.series for hour in self.hours}
+        for _ in range(choice.choice((1, 1, 2, 3))):
+            self._add_incident(choice)
+        # Until an hour is settled, deliveries have its draft.
+        self.drafts: dict[tuple[Series, int], tuple[float, float]] = {}
+        for _ in range(choice.choice((0, 1, 2))):
+            self._add_draft(choice)
+
+    def _add_incident(self, choice: random.Random) -> None:
+        series = choice.choice(self.series)
+        # Often across midnight.
+        near_midnight = FIRST + 24 * choice.randrange(1, self.days) + choice.randrange(-6, 2)
+        start = choice.choice((near_midnight, near_midnight, choice.choice(self.hours)))
+        gb = choice.choice((20.0, 80.0, 300.0, 2000.0))
+        for hour in range(start, start + choice.choice((1, 3, 8, 14, 30))):
+            if hour in self.hours:
+                self.truth[series, hour] = gb + choice.random()
+
+    def _add_draft(self, choice: random.Random) -> None:
+        series, start = choice.choice(self.series), choice.choice(self.hours)
+        factor = choice.choice((0.2, 0.6, 4.0, 20.0)) if KNOWS_WITHDRAWN else choice.choice((0.2, 0.6))
+        settled = start + choice.choice((10, 20, 40))
+        for hour in range(start, min(start + choice.choice((2, 6, 24)), self.hours.stop)):
+            self.drafts[series, hour] = (self.truth[series, hour] * factor, settled)
+
+    def known(self, day: int, at_hour: float, until: int, partial_from: int) -> bytes:
+        """Return a day's feature file as a delivery at `at_hour` makes it; empty when the day has no hours yet.
+
+        Hours from `partial_from` on, up to `until`, are there in part.
+        """
+        rows = []
+        for hour in range(FIRST + 24 * day, min(FIRST + 24 * day + 24, until)):
+            for series in self.series:
+                gb, settled = self.drafts.get((series, hour), (self.truth[series, hour], 0.0))
+                if at_hour >= settled:
+                    gb = self.truth[series, hour]
+                rows.append((hour, series, gb * 0.5 if hour >= partial_from else gb))
+        return feature_file(tuple(rows)) if rows else b""
+
+    def settled(self, day: int) -> bytes:
+        """Return a day's feature file as it is in the end."""
+        return self.known(day, float("inf"), self.hours.stop, self.hours.stop)
+
+
+@cache
+def feature_file(rows: tuple[tuple[int, Series, float], ...], **features: float) -> bytes:
+    """Return a feature file of (hour, series, GB); `features` replaces a feature in all rows."""
+    body = io.BytesIO()
+    pq.write_table(_table(rows, features), body)
+    return body.getvalue()
+
+
+def _table(rows: tuple[tuple[int, Series, float], ...], features: Mapping[str, float]) -> pa.Table:
+    hours = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour, _, _ in rows]
+    gb = np.array([gb for _, _, gb in rows])
+    expected, zeros = np.full(len(rows), EXPECTED_GB), np.zeros(len(rows))
+    excess = np.maximum(gb - EXPECTED_GB, 0.0)
+    no = np.zeros(len(rows), bool)
+    columns: dict[str, Any] = {
+        "hour_utc": pa.array(hours, pa.timestamp("us", tz="UTC")),
+        **{name: [getattr(series, name) for _, series, _ in rows] for name in Series._fields},
+        "usage_type": ["EU-DataTransfer-Out-Bytes"] * len(rows),
+        "operation": ["GetObject"] * len(rows),
+        "usage_gb": gb,
+        "egress_gb": gb,
+        "cost_usd": gb * USD_PER_GB,
+        "expected_usage_gb": expected,
+        "expected_egress_gb": expected,
+        "expected_cost_usd": expected * USD_PER_GB,
+        "expected_spread_gb": zeros,
+        "three_day_excess_gb": excess,
+        "usual_three_day_excess_gb": zeros,
+        "steady_excess_gb": excess,
+        "usual_steady_excess_gb": zeros,
+        "three_hour_excess_gb": excess,
+        "usual_three_hour_excess_gb": zeros,
+        "is_provisional": no,
+        "is_estimated": no,
+        "is_complete": ~no,
+        "is_daily": no,
+        "ratio": (gb / EXPECTED_GB).astype(np.float32),
+    }
+    columns |= {name: np.full(len(rows), value, np.float32) for name, value in features.items()}
+    return pa.table(columns)

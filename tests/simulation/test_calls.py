@@ -1,0 +1,208 @@
+"""The detector stopped at each of its calls, and overtaken at each of them: every alert once, and people know it."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from anomaly_detector.alert_store import AlertStore
+from egress_alerts.series import Series, iso_hour
+from tests.simulation.aws import S3, Sns, Table
+from tests.simulation.bill import EXPECTED_GB, FIRST, feature_file
+from tests.simulation.stepping import FAULTS, Stepping
+from tests.simulation.system import BUCKET, System, settings_of
+
+_SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod")
+_DAYS = [iso_hour(FIRST + 24 * day)[:10] for day in range(2)]
+# Over midnight; neither day's part is the whole incident.
+_HOT = range(FIRST + 20, FIRST + 30)
+
+
+class Detection:
+    """A bucket with two days of features, a table, a topic, and the function."""
+
+    def __init__(self, hot: range = _HOT) -> None:
+        self.network = Stepping()
+        self.s3 = S3(self.network)
+        self.table = Table(self.network, "alert_id", ("account_region", "end_hour_utc"))
+        self.sns = Sns(self.network)
+        self._system = System(self.network, settings_of({"LASTING_HOURS": "1"}), self.s3, self.table, self.sns)
+        for day in range(2):
+            self.put(day, hot)
+
+    def put(self, day: int, hot: range, gb: float = 80.0) -> None:
+        """Write a day's features."""
+        hours = range(FIRST + 24 * day, FIRST + 24 * day + 24)
+        rows = tuple((hour, _SERIES, gb if hour in hot else EXPECTED_GB) for hour in hours)
+        self.s3.store(BUCKET, f"features/day={_DAYS[day]}/features.parquet", feature_file(rows))
+
+    def score(self, day: int, request_id: str = "") -> Callable[[], None]:
+        """Return what handles the event of a day's file."""
+        key = f"features/day={_DAYS[day]}/features.parquet"
+        event = {"detail-type": "Object Created", "detail": {"object": {"key": key}}}
+        return lambda: self._system.invoke(event, request_id or f"day {day}")
+
+    def alerts(self) -> list[tuple[str, str, float, bool]]:
+        """Return start, end, dollars of each alert, and whether people know it."""
+        store = AlertStore(self.table)
+        store.reread()
+        found = [one for one in store.since({_SERIES[:2]}, 0) if one.alert.get("state") != "withdrawn"]
+        messages = "\n".join(self.sns.messages)
+        names = ("start_hour_utc", "end_hour_utc", "cost_usd")
+        return [(*(one.alert[name] for name in names), one.incident.alert_id in messages) for one in found]  # type: ignore[misc]
+
+
+def _in_order(detection: Detection) -> Any:
+    for day in range(2):
+        detection.score(day)()
+    return detection.alerts()
+
+
+@pytest.fixture(scope="module")
+def expected() -> Any:
+    alerts = _in_order(Detection())
+    assert [(start, end, known) for start, end, _, known in alerts] == [(iso_hour(_HOT[0]), iso_hour(_HOT[-1]), True)]
+    return alerts
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("day", [0, 1])
+def test_lambdas_first_retry_does_what_a_stopped_invocation_did_not(expected: Any, day: int, fault: str) -> None:
+    doubled = set()
+    for number in itertools.count():
+        detection = Detection()
+        if day == 1:
+            detection.score(0)()
+        before = len(detection.sns.messages)
+        ended_well = detection.network.attempt(detection.score(day), number, fault)
+        names = detection.network.names
+        if len(names) <= number:
+            assert ended_well
+            break
+        # The client itself calls again after a lost reply, and the endpoint's caller after any.
+        if fault == "lost reply":
+            assert ended_well, names[number]
+        if not ended_well:
+            detection.score(day)()
+        if len(detection.sns.messages) - before > 1:
+            doubled.add(names[number])
+        if day == 0:
+            detection.score(1)()
+        assert detection.alerts() == expected, names[number]
+    assert number > 12
+    # At least once: only when nobody knows whether a notification was sent, or that it was, is it sent again.
+    assert doubled <= {"sns.publish", "dynamodb.update_item"}
+    assert fault in {"kill before", "refused"} or "sns.publish" in doubled or day == 1
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0), (0, 0)])
+def test_two_invocations_side_by_side_are_like_one_after_the_other(expected: Any, first: int, second: int) -> None:
+    """Each is stopped before each of its calls, while the other one makes the rest of its own."""
+    runs = 0
+    for one_calls in itertools.count():
+        is_over = False
+        for other_calls in itertools.count():
+            detection = Detection()
+            one = detection.network.start(detection.score(first, "one"))
+            other = detection.network.start(detection.score(second, "other"))
+            detection.network.step(one, one_calls)
+            is_over = one.is_over
+            detection.network.step(other, other_calls)
+            is_other_over = other.is_over
+            detection.network.step(one)
+            detection.network.step(other)
+            detection.score(1)()
+            assert detection.alerts() == expected, (one_calls, other_calls)
+            assert len(detection.sns.messages) == 1, (one_calls, other_calls)
+            runs += 1
+            if is_other_over:
+                break
+        if is_over:
+            break
+    assert runs > 250
+
+
+def test_features_that_were_read_before_a_restatement_never_replace_it() -> None:
+    for calls in itertools.count():
+        detection = Detection()
+        detection.score(0, "first")()
+        slow = detection.network.start(detection.score(0, "slow"))
+        detection.network.step(slow, calls)
+        is_over = slow.is_over
+        detection.put(0, _HOT, gb=200.0)
+        detection.score(0, "restated")()
+        detection.network.step(slow)
+        detection.score(1)()
+        ((_, _, usd, _),) = detection.alerts()
+        assert usd == pytest.approx(0.09 * (4 * 200 + 6 * 80)), calls
+        if is_over:
+            break
+    assert calls > 12
+
+
+def test_a_later_day_that_was_scored_first_joins_the_incident_under_the_id_that_people_know(expected: Any) -> None:
+    detection = Detection()
+    detection.score(1)()
+    (known,) = detection.table.items.keys() - {"ledger"}
+    detection.score(0)()
+    assert [one[:3] for one in detection.alerts()] == [one[:3] for one in expected]
+    assert detection.table.items.keys() - {"ledger"} == {known}
+
+
+def test_a_claim_whose_reply_is_lost_is_the_invocations_own(expected: Any) -> None:
+    detection = Detection()
+    detection.network.attempt(detection.score(0))
+    claim = detection.network.names.index("dynamodb.transact_write_items") + 1
+    assert detection.network.names[claim] == "dynamodb.update_item"
+    detection = Detection()
+    assert detection.network.attempt(detection.score(0), claim, "lost reply")
+    assert len(detection.sns.messages) == 1
+
+
+def test_what_a_killed_invocation_claimed_waits_for_its_retry_or_until_it_cannot_be_alive() -> None:
+    detection = Detection()
+    detection.network.attempt(detection.score(0))
+    publish = detection.network.names.index("sns.publish")
+    detection = Detection()
+    detection.network.attempt(detection.score(0, "killed"), publish, "kill before")
+    detection.score(0, "other")()
+    assert detection.sns.messages == []
+    detection.network.now += 1000
+    detection.score(0, "later")()
+    assert len(detection.sns.messages) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"PAR1", b"not parquet"])
+def test_a_file_that_cannot_be_read_is_named_after_the_rest_was_scored(body: bytes) -> None:
+    detection = Detection()
+    key = f"features/day={_DAYS[0]}/broken.parquet"
+    detection.s3.store(BUCKET, key, body)
+    with pytest.raises(ValueError, match=f"1 feature file could not be used.*s3://{BUCKET}/{key}"):
+        detection.score(0)()
+    assert len(detection.sns.messages) == 1
+    assert (BUCKET, f"scored/day={_DAYS[0]}/scores.parquet") in detection.s3.objects
+    detection.score(1)()
+
+
+def test_a_file_that_becomes_unreadable_takes_nothing_back(expected: Any) -> None:
+    detection = Detection()
+    _in_order(detection)
+    detection.s3.store(BUCKET, f"features/day={_DAYS[0]}/features.parquet", b"half a fi")
+    detection.s3.store(BUCKET, f"features/day={_DAYS[0]}/other.parquet", feature_file(((FIRST, _SERIES, 6.0),)))
+    with pytest.raises(ValueError, match=r"features\.parquet: "):
+        detection.score(0)()
+    assert detection.alerts() == expected
+
+
+def test_a_file_that_the_model_refuses_does_not_stop_the_others() -> None:
+    detection = Detection()
+    other = _SERIES._replace(resource_id="other")
+    detection.s3.store(BUCKET, f"features/day={_DAYS[0]}/other.parquet", feature_file(((FIRST, other, float("nan")),)))
+    with pytest.raises(ValueError, match="usage_gb has an empty or infinite value"):
+        detection.score(0)()
+    without_ratio = feature_file(((FIRST, other, 5.0),), ratio=float("nan"))
+    detection.s3.store(BUCKET, f"features/day={_DAYS[0]}/other.parquet", without_ratio)
+    with pytest.raises(ValueError, match=r"other\.parquet: endpoint sentinel refused the request"):
+        detection.score(0)()
+    assert len(detection.sns.messages) == 1

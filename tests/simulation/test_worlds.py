@@ -1,0 +1,52 @@
+"""Some worlds of the simulation; `make simulate` runs 10,000."""
+
+from unittest.mock import patch
+
+import pytest
+
+from anomaly_detector.alert_store import LEDGER, AlertStore
+from anomaly_detector.scored_rows import ScoredRows
+from tests.simulation.__main__ import main
+from tests.simulation.world import run_world
+
+WORLDS = 150
+_put = AlertStore._put
+
+
+def _put_without_condition(self, item, version):
+    put = _put(self, item, version)
+    put["Put"].pop("ConditionExpression")
+    return put
+
+
+def _put_without_ledger(self, item, version):
+    return _put_without_condition(self, item, version) if item["alert_id"] == LEDGER else _put(self, item, version)
+
+
+def _rows_of_the_window_alone(self, window, policy):
+    return self.between(window.start, window.end)
+
+
+def test_every_incident_is_notified_once_whatever_goes_wrong() -> None:
+    assert main(["--worlds", str(WORLDS)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "broken", "seeds"),
+    [
+        (AlertStore, "_put", _put_without_condition, (7, 14, 22)),
+        (AlertStore, "_put", _put_without_ledger, (26, 69, 95)),
+        (ScoredRows, "since", _rows_of_the_window_alone, (3, 5, 37)),
+    ],
+    ids=["writes without a condition", "no ledger", "later days are not decided again"],
+)
+def test_the_simulation_notices_what_is_broken(owner, name, broken, seeds) -> None:
+    with patch.object(owner, name, broken):
+        assert any(run_world(seed).violation for seed in seeds)
+
+
+def test_a_seed_replays_call_by_call() -> None:
+    with patch.object(AlertStore, "_put", _put_without_condition):
+        one, other = run_world(7), run_world(7)
+    assert one.violation
+    assert (one.log, one.counts) == (other.log, other.counts)
