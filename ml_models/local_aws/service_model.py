@@ -111,7 +111,7 @@ def find_call(signed_service: str, request: Request, body: bytes) -> Call | None
     if service == "sagemaker" and _RUNTIME_PATH.match(request.path):
         service = "sagemaker-runtime"
     try:
-        model = _service_model(service)
+        model = service_model(service)
     except ValueError:
         return None
     name, protocol = _named_operation(request, body)
@@ -137,7 +137,7 @@ def _named_operation(request: Request, body: bytes) -> tuple[str, str]:
 
 def _operation_by_path(service: str, request: Request) -> str | None:
     """Return the most specific operation whose method, path and required parameters a REST request has."""
-    model, path, best = _service_model(service), _path_of(request), (-1, "")
+    model, path, best = service_model(service), _path_of(request), (-1, "")
     for name in model.operation_names:
         operation = model.operation_model(name)
         if operation.http["method"] != request.method or not _has_path(operation, path) or _is_elsewhere(operation):
@@ -162,7 +162,7 @@ def _is_there(request: Request, location: str, name: str) -> bool:
 
 @cache
 def _required_of(service: str, operation: str) -> tuple[tuple[str, str], ...]:
-    shape = _service_model(service).operation_model(operation).input_shape
+    shape = service_model(service).operation_model(operation).input_shape
     members: Any = getattr(shape, "members", {})
     return tuple(
         (members[name].serialization["location"], members[name].serialization["name"])
@@ -296,7 +296,19 @@ def _unmet(path: str, constraint: str) -> str:
 
 
 @cache
-def _service_model(service: str) -> ServiceModel:
+def service_model(service: str) -> ServiceModel:
+    """Return botocore's model of a service.
+
+    Parameters
+    ----------
+    service : str
+        As boto3 names it.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
     from botocore.exceptions import UnknownServiceError
     from botocore.session import get_session
     from moto.core.model import ServiceModel as OfMoto  # botocore's, with what moto's parsers ask for

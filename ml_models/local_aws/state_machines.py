@@ -16,7 +16,8 @@ from urllib.parse import urlparse
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.account import client
+from local_aws.account import ApiError, client
+from local_aws.asl import check_definition
 
 
 def execute(url: str) -> None:
@@ -71,10 +72,16 @@ def _write_json(params: dict[str, Any], **_: Any) -> None:
 
 
 def answer(request: Request, body: bytes) -> Response | None:
-    """Answer what moto does not know: whether a definition is valid, and that a machine has no versions."""
+    """Answer what moto does not know: whether a definition is valid, and that a machine has no versions.
+
+    A machine whose definition is not valid is refused.
+    """
     action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     if action == "ListStateMachineVersions":
         return Response(json.dumps({"stateMachineVersions": []}), mimetype="application/x-amz-json-1.0")
+    if action in {"CreateStateMachine", "UpdateStateMachine"}:
+        found = check_definition(json.loads(body).get("definition", "{}")) if b'"definition"' in body else []
+        return ApiError(f"Invalid State Machine Definition: {found}", "InvalidDefinition").response() if found else None
     if action == "ValidateStateMachineDefinition":
         return Response(json.dumps(_validated(json.loads(body)["definition"])), mimetype="application/x-amz-json-1.0")
     return None
@@ -84,11 +91,12 @@ def _validated(definition: str) -> dict[str, Any]:
     """Read a definition as an execution would."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
-    found: list[dict[str, str]] = []
+    messages = check_definition(definition)
     try:
         AmazonStateLanguageParser.parse(definition)
     except (ASLParserException, ValueError) as error:
-        found = [{"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}]
+        messages.append(str(error))
+    found = [{"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": message} for message in messages]
     return {"result": "FAIL" if found else "OK", "diagnostics": found, "truncated": False}
 
 
