@@ -57,7 +57,9 @@ class Packages:
         return {}
 
     def _ListModelPackageGroups(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"ModelPackageGroupSummaryList": list(self._groups.values())}
+        shown = ("ModelPackageGroupName", "ModelPackageGroupArn", "CreationTime", "ModelPackageGroupStatus")
+        found = [{name: group[name] for name in shown} for group in self._groups.values()]
+        return {"ModelPackageGroupSummaryList": found}
 
     def _CreateModelPackage(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
         token = given.pop("ClientToken", "")

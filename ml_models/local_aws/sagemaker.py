@@ -151,13 +151,13 @@ class SageMaker:
         return self._delete("Endpoint", given["EndpointName"])
 
     def _ListModels(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Models": list(self._objects["Model"].values())}
+        return {"Models": self._summaries("Model")}
 
     def _ListEndpointConfigs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"EndpointConfigs": list(self._objects["EndpointConfig"].values())}
+        return {"EndpointConfigs": self._summaries("EndpointConfig")}
 
     def _ListEndpoints(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Endpoints": list(self._objects["Endpoint"].values())}
+        return {"Endpoints": self._summaries("Endpoint", "LastModifiedTime", "EndpointStatus")}
 
     def _ListTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Tags": self._tags.get(given["ResourceArn"], [])}
@@ -171,6 +171,10 @@ class SageMaker:
         tags = self._tags.get(given["ResourceArn"], [])
         self._tags[given["ResourceArn"]] = [tag for tag in tags if tag["Key"] not in given["TagKeys"]]
         return {}
+
+    def _summaries(self, kind: str, *more: str) -> list[dict[str, Any]]:
+        names = (f"{kind}Name", f"{kind}Arn", "CreationTime", *more)
+        return [{name: found[name] for name in names} for found in self._objects[kind].values()]
 
     def _create(self, kind: str, given: dict[str, Any]) -> dict[str, str]:
         name = given[f"{kind}Name"]

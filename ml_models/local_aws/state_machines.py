@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
@@ -37,6 +38,19 @@ def execute(url: str) -> None:
         return WaitingTask() if service_name in {"athena", "sagemaker", "states"} else of_moto(service_name)
 
     factory.state_task_service_for = service_for
+    _name_executions()
+
+
+def _name_executions() -> None:
+    """Name an execution that has no name, as Step Functions does; moto takes two of them for the same."""
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+    start_execution = StepFunctionsParserBackend.start_execution
+
+    def start_named(self: Any, state_machine_arn: str, name: str | None = None, *rest: Any, **named: Any) -> Any:
+        return start_execution(self, state_machine_arn, name or str(uuid.uuid4()), *rest, **named)
+
+    StepFunctionsParserBackend.start_execution = start_named  # type: ignore[method-assign]
 
 
 def _sign_as_the_role(url: str) -> None:
