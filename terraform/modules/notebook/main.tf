@@ -13,7 +13,7 @@ resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
 resource "aws_sagemaker_notebook_instance" "this" {
   # checkov:skip=CKV_AWS_122:without a VPC of the account's own there is no other way to PyPI; with one it is off
   # checkov:skip=CKV_AWS_306:a VPC is an option of whoever has one
-  # No platform_identifier: AWS's default is notebook-al2023-v1, a value that the provider knows since 6.16 only.
+  # No platform_identifier: AWS's default is notebook-al2023-v1, which provider 5.100 does not accept as a value.
   name                   = "${var.name}-notebook"
   role_arn               = aws_iam_role.this.arn
   instance_type          = var.notebook.instance_type
