@@ -12,6 +12,19 @@ from typing import Any
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 GLOBAL_KEYS = {"aws:SecureTransport", "aws:SourceAccount", "aws:SourceArn"}
 
+# What a call on a resource that a key encrypts does with the key in the name of the caller:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+# https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
+USES_KEY = {
+    "s3:GetObject": {"kms:Decrypt"},
+    "s3:PutObject": {"kms:GenerateDataKey"},
+    # A multipart upload is decrypted again when it is completed.
+    "s3:ListMultipartUploadParts": {"kms:Decrypt"},
+    "sns:Publish": {"kms:Decrypt", "kms:GenerateDataKey"},
+    "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
+}
+
 
 @cache
 def reference() -> dict[str, Any]:

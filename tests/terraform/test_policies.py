@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.authorization import as_list, faults, privilege
+from tests.support.authorization import USES_KEY, as_list, faults, privilege
 from tests.support.mocked import of_type
 from tests.support.terraform import require_terraform
 
@@ -16,18 +16,6 @@ OTHER_KEY = "arn:aws:kms:eu-west-1:111122223333:key/22222222-2222-3333-4444-5555
 # A statement of AWS's own page has it:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
 OF_AWS = "module.storage.aws_kms_key.this: kms:EncryptionContext:aws:logs:arn is no condition key of kms:DescribeKey"
-# What a call on a resource that the key encrypts does with the key in the name of the caller:
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
-# https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
-USES_KEY = {
-    "s3:GetObject": {"kms:Decrypt"},
-    "s3:PutObject": {"kms:GenerateDataKey"},
-    "sns:Publish": {"kms:Decrypt", "kms:GenerateDataKey"},
-    "sqs:SendMessage": {"kms:Decrypt", "kms:GenerateDataKey"},
-}
-# A multipart upload is decrypted again when it is completed.
-USES_KEY["s3:ListMultipartUploadParts"] = {"kms:Decrypt"}
 RESOURCE_POLICIES = ("aws_kms_key", "aws_s3_bucket_policy", "aws_sns_topic_policy", "aws_sqs_queue_policy")
 
 
