@@ -90,9 +90,10 @@ class Call:
             return []
         if self.protocol == _JSON:
             answer = json.loads(body or b"{}")
-            return list(_problems(shape, answer, "", names_all=True))
+            return list(_problems(shape, answer, "", is_answer=True))
         body = b"" if self.operation.has_streaming_output else body
-        return list(_problems(shape, _parsed(self.protocol, shape, body, headers, status), ""))
+        answer = _parsed(self.protocol, shape, body, headers, status)
+        return list(_problems(shape, answer, "", is_answer=True))
 
 
 def find_call(signed_service: str, request: Request, body: bytes) -> Call | None:
@@ -218,29 +219,29 @@ def _parsed(protocol: str, shape: Shape, body: bytes, headers: dict[str, str], s
     return found
 
 
-def _problems(shape: Shape | None, value: Any, path: str, *, names_all: bool = False) -> Iterator[str]:
-    """Yield what is wrong with a value, each as AWS words it; with `names_all`, unknown members too."""
+def _problems(shape: Shape | None, value: Any, path: str, *, is_answer: bool = False) -> Iterator[str]:
+    """Yield what is wrong with a value, each as AWS words it; of an answer, unknown members too."""
     if shape is None or value is None:
         return
     kind: str = shape.type_name
     if kind == "structure":
-        yield from _problems_of_structure(shape, value, path, names_all=names_all)
+        yield from _problems_of_structure(shape, value, path, is_answer=is_answer)
         return
     if kind == "list" and isinstance(value, list):
         member: Any = getattr(shape, "member", None)
         for number, item in enumerate(value, 1):
-            yield from _problems(member, item, f"{path}.{number}.member", names_all=names_all)
+            yield from _problems(member, item, f"{path}.{number}.member", is_answer=is_answer)
     elif kind == "map" and isinstance(value, dict):
         for key, item in value.items():
-            yield from _problems(getattr(shape, "key", None), key, f"{path}.{key}.key")
-            yield from _problems(getattr(shape, "value", None), item, f"{path}.{key}", names_all=names_all)
+            yield from _problems(getattr(shape, "key", None), key, f"{path}.{key}.key", is_answer=is_answer)
+            yield from _problems(getattr(shape, "value", None), item, f"{path}.{key}", is_answer=is_answer)
     if not _has_type(kind, value):
         yield _unmet(path, f"be of type {kind}")
         return
-    yield from _problems_of_value(shape, value, path)
+    yield from _problems_of_value(shape, value, path, is_answer=is_answer)
 
 
-def _problems_of_structure(shape: Any, value: Any, path: str, *, names_all: bool) -> Iterator[str]:
+def _problems_of_structure(shape: Any, value: Any, path: str, *, is_answer: bool) -> Iterator[str]:
     if not isinstance(value, dict):
         yield _unmet(path, "be a structure")
         return
@@ -253,8 +254,8 @@ def _problems_of_structure(shape: Any, value: Any, path: str, *, names_all: bool
     for name, item in value.items():
         where = _member_path(path, name)
         if name in known:
-            yield from _problems(known[name], item, where, names_all=names_all)
-        elif names_all and name != "__type":
+            yield from _problems(known[name], item, where, is_answer=is_answer)
+        elif is_answer and name != "__type":
             yield f"Value at '{where}' is no member of {shape.name}"
 
 
@@ -277,11 +278,13 @@ def _has_type(kind: str, value: Any) -> bool:
     return kind not in {"list", "map"} or isinstance(value, list if kind == "list" else dict)
 
 
-def _problems_of_value(shape: Shape, value: Any, path: str) -> Iterator[str]:
+def _problems_of_value(shape: Shape, value: Any, path: str, *, is_answer: bool) -> Iterator[str]:
     limits, kind = shape.metadata, shape.type_name
     size = len(value) if kind in _LENGTHS and hasattr(value, "__len__") else value
     what = "length" if kind in _LENGTHS else "value"
-    if "min" in limits and isinstance(size, numbers.Real) and size < limits["min"]:
+    # Answers share shapes with requests, and AWS answers with 0 and with empty lists and maps.
+    has_minimum = "min" in limits and not (is_answer and kind != "string")
+    if has_minimum and isinstance(size, numbers.Real) and size < limits["min"]:
         yield _unmet(path, f"have {what} greater than or equal to {limits['min']}")
     if "max" in limits and isinstance(size, numbers.Real) and size > limits["max"]:
         yield _unmet(path, f"have {what} less than or equal to {limits['max']}")

@@ -46,17 +46,7 @@ class Deviation:
     why: str
 
 
-_THROUGHPUT = r"table(?:Description)?\.provisionedThroughput\.numberOfDecreasesToday"
 DEVIATIONS = (
-    *(
-        Deviation(
-            f"dynamodb:{operation}",
-            _THROUGHPUT,
-            "0 where the model asks for at least 1",
-            "AWS answers 0 too: the model's lower limit is that of requests.",
-        )
-        for operation in ("CreateTable", "DeleteTable", "DescribeTable", "UpdateTable")
-    ),
     Deviation(
         "lambda:GetFunctionCodeSigningConfig",
         "codeSigningConfigArn",
