@@ -26,7 +26,7 @@ locals {
     local.artifact_is_s3 ? ["arn:${data.aws_partition.current.partition}:s3:::${trimprefix(local.artifact, "s3://")}"] : [],
   )
 
-  image = coalesce(var.image_uri, data.aws_sagemaker_prebuilt_ecr_image.this.registry_path)
+  image = var.image_uri != null ? var.image_uri : one(data.aws_sagemaker_prebuilt_ecr_image.this[*].registry_path)
 
   creates_flow_logs = var.flow_logs != null && try(var.flow_logs.existing, null) == null
   flow_logs = var.flow_logs == null ? null : {
@@ -53,7 +53,10 @@ locals {
   }, var.environment)
 }
 
+# The provider knows no registry for the newest regions; there an image_uri is given.
 data "aws_sagemaker_prebuilt_ecr_image" "this" {
+  count = var.image_uri == null ? 1 : 0
+
   repository_name = "sagemaker-scikit-learn"
   image_tag       = "${var.image_version}-cpu-py3"
 }
@@ -107,6 +110,7 @@ module "endpoint" {
   model_data_url    = local.model_data_url
   model_package_arn = var.model_package_arn
   model_object_arns = local.model_object_arns
+  model_kms_key_arn = var.model_artifact_kms_key_arn
   bucket_arn        = module.storage.bucket_arn
   environment       = local.environment
   serverless        = var.serverless
@@ -154,6 +158,7 @@ module "batch" {
   bucket             = module.storage.bucket
   bucket_arn         = module.storage.bucket_arn
   model_object_arns  = local.model_object_arns
+  model_kms_key_arn  = var.model_artifact_kms_key_arn
   endpoint_name      = var.name
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
@@ -168,6 +173,7 @@ module "registry" {
   bucket              = module.storage.bucket
   bucket_arn          = module.storage.bucket_arn
   model_object_arns   = local.model_object_arns
+  model_kms_key_arn   = var.model_artifact_kms_key_arn
   endpoint_name       = var.name
   image               = local.image
   environment         = local.environment
@@ -201,6 +207,7 @@ module "retraining" {
   bucket               = module.storage.bucket
   bucket_arn           = module.storage.bucket_arn
   model_object_arns    = local.model_object_arns
+  model_kms_key_arn    = var.model_artifact_kms_key_arn
   topic_arn            = module.detection.topic_arn
   kms_key_arn          = module.storage.kms_key_arn
   log_retention_days   = var.log_retention_days
@@ -221,6 +228,7 @@ module "drift" {
   limits              = var.drift.limits
   schedule_expression = var.drift.schedule_expression
   model_object_arns   = local.model_object_arns
+  model_kms_key_arn   = var.model_artifact_kms_key_arn
   endpoint_name       = var.name
   topic_arn           = module.detection.topic_arn
   kms_key_arn         = module.storage.kms_key_arn

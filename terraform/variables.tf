@@ -32,6 +32,17 @@ variable "model_artifact" {
   }
 }
 
+variable "model_artifact_kms_key_arn" {
+  description = "KMS key that encrypts model_artifact where it lies in a bucket of yours with another key; null where the module's key does."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.model_artifact_kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.model_artifact_kms_key_arn))
+    error_message = "model_artifact_kms_key_arn is arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
+}
+
 variable "model_package_arn" {
   description = "ARN of an approved model package to serve in place of model_artifact."
   type        = string
@@ -67,10 +78,27 @@ variable "image_uri" {
 }
 
 variable "environment" {
-  description = "Environment variables of the model's container, over the defaults."
+  description = "Environment variables of the model's container, over the defaults: names of letters, digits and underscores, values of at most 1,024 bytes."
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z_][a-zA-Z0-9_]{0,1023}$", name))])
+    error_message = "Names in environment are letters, digits and underscores, do not start with a digit, and have at most 1,024 characters."
+  }
+
+  # Three quarters of the length in base64 are bytes.
+  validation {
+    condition     = alltrue([for value in values(var.environment) : length(base64encode(value)) <= 1368 && length(value) <= 1024])
+    error_message = "A value in environment has more than 1,024 bytes, and SageMaker refuses it; put the text into the model's artifact."
+  }
+
+  # SageMaker accepts 100; the module sets 5.
+  validation {
+    condition     = length(var.environment) <= 95
+    error_message = "environment has more than 95 variables; SageMaker accepts 100, and the module sets 5."
+  }
 }
 
 variable "serverless" {
@@ -136,6 +164,20 @@ variable "realtime" {
   validation {
     condition     = var.realtime == null || try(var.realtime.deployment.step_percent >= 10 && var.realtime.deployment.step_percent <= 50, false)
     error_message = "realtime.deployment.step_percent is 10 to 50."
+  }
+
+  validation {
+    condition     = var.realtime == null || try(var.realtime.deployment.bake_seconds >= 0 && var.realtime.deployment.bake_seconds <= 3600, false)
+    error_message = "realtime.deployment.bake_seconds is 0 to 3600."
+  }
+
+  # SageMaker stops a deployment after 28,800 seconds: all waits, and half an hour for the instances to start.
+  validation {
+    condition = var.realtime == null || try(
+      var.realtime.deployment.type != "linear" ||
+      (ceil(100 / var.realtime.deployment.step_percent) + 1) * var.realtime.deployment.bake_seconds <= 27000, false
+    )
+    error_message = "realtime.deployment waits bake_seconds after each step and once at the end, more than 27,000 seconds in all; SageMaker stops a deployment after 28,800. Choose a larger step_percent or a smaller bake_seconds."
   }
 }
 
@@ -346,8 +388,8 @@ variable "schedule_expression" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^(rate|cron)\\(.+\\)$", var.schedule_expression))
-    error_message = "schedule_expression is rate(...) or cron(...)."
+    condition     = can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.schedule_expression))
+    error_message = "schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week."
   }
 }
 
@@ -364,7 +406,7 @@ variable "detector_memory_mb" {
 }
 
 variable "alarms" {
-  description = "When alarms ring: hours without a scored row (1 to 24), dollars a day at stake, model latency in milliseconds (p90)."
+  description = "When alarms ring: hours without a scored row (1 to 24; from the first scored row on), dollars a day at stake, model latency in milliseconds (p90)."
   type = object({
     no_data_hours        = optional(number, 24)
     usd_per_day_at_stake = optional(number, 500)
@@ -419,6 +461,11 @@ variable "data_export" {
   description = "A CUR 2.0 export to create (hourly, with resource ids) under exports/; null where there is one already. Data Exports live in us-east-1."
   type        = object({ name = string })
   default     = null
+
+  validation {
+    condition     = var.data_export == null || can(regex("^[0-9A-Za-z_.-]{1,128}$", try(var.data_export.name, "")))
+    error_message = "data_export.name is 1 to 128 letters, digits, hyphens, dots and underscores."
+  }
 }
 
 variable "monthly_budget_usd" {
@@ -458,8 +505,8 @@ variable "retraining" {
   default = null
 
   validation {
-    condition     = var.retraining == null || can(regex("^((rate|cron|at)\\(.+\\))?$", var.retraining.schedule_expression))
-    error_message = "retraining.schedule_expression is rate(...), cron(...), at(...), or empty for only when asked."
+    condition     = var.retraining == null || can(regex("^(|at\\([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\)|rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.retraining.schedule_expression))
+    error_message = "retraining.schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week, at(2026-12-31T05:00:00), or empty for only when asked."
   }
 
   validation {
@@ -495,8 +542,8 @@ variable "drift" {
   default = null
 
   validation {
-    condition     = var.drift == null || try(can(regex("^(rate|cron)\\(.+\\)$", var.drift.schedule_expression)), false)
-    error_message = "drift.schedule_expression is rate(...) or cron(...)."
+    condition     = var.drift == null || try(can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.drift.schedule_expression)), false)
+    error_message = "drift.schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week."
   }
 
   validation {
@@ -566,8 +613,8 @@ variable "flow_logs" {
   }
 
   validation {
-    condition     = var.flow_logs == null || can(regex("^(rate|cron)\\(.+\\)$", var.flow_logs.schedule_expression))
-    error_message = "flow_logs.schedule_expression is rate(...) or cron(...)."
+    condition     = var.flow_logs == null || can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.flow_logs.schedule_expression))
+    error_message = "flow_logs.schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week."
   }
 
   validation {

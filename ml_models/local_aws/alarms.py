@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedd
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ _COMPARE = {
     "LessThanOrEqualToThreshold": float.__le__,
     "LessThanThreshold": float.__lt__,
 }
+_ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
+# The one form of metric math that alarms here have: the values of a metric, without those that are 0.
+_ABOVE_ZERO = re.compile(r"IF\((\w+) > 0, \1\)")
 
 
 def publish_run(function: str, log_lines: Iterable[str], *, failed: bool) -> None:
@@ -49,7 +53,7 @@ def _evaluate(alarm: dict[str, Any]) -> str:
         client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="evaluated")
         detail = {"alarmName": name, "state": {"value": state}, "previousState": {"value": alarm["StateValue"]}}
         emit("CloudWatch Alarm State Change", [alarm["AlarmArn"]], detail, source="aws.cloudwatch")
-        for action in alarm["AlarmActions"] if state == "ALARM" else alarm["OKActions"]:
+        for action in alarm[_ACTIONS[state]]:
             message = {"AlarmName": name, "NewStateValue": state, "AlarmDescription": alarm.get("AlarmDescription", "")}
             client("sns").publish(TopicArn=action, Subject=f"{state}: {name}", Message=json.dumps(message))
     return state
@@ -67,18 +71,37 @@ def _state(alarm: dict[str, Any]) -> str:
 
 
 def _value(alarm: dict[str, Any], periods_ago: int) -> float | None:
-    period = timedelta(seconds=alarm["Period"])
-    end = datetime.now(UTC) + timedelta(seconds=1) - periods_ago * period
-    statistic = alarm.get("Statistic")
-    if statistic is None:  # percentiles, which moto does not compute
+    if alarm.get("Metrics"):
+        metric, expression = _metric_and_expression(alarm)
+        value = _metric_value(metric, periods_ago)
+        return value if value is not None and (value > 0 or not expression) else None
+    if "Statistic" not in alarm:  # percentiles, which moto does not compute
         return None
+    return _metric_value(alarm, periods_ago)
+
+
+def _metric_and_expression(alarm: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the one metric of a metric math alarm, as other alarms name it, and its expression."""
+    metrics = {query["Id"]: query["MetricStat"] for query in alarm["Metrics"] if "MetricStat" in query}
+    expressions = [query["Expression"] for query in alarm["Metrics"] if query.get("Expression")]
+    found = [_ABOVE_ZERO.fullmatch(expression) for expression in expressions]
+    if len(metrics) != 1 or not all(found):
+        raise ValueError(f"the local AWS does not evaluate the expression of {alarm['AlarmName']}: {expressions}")
+    ((_, stat),) = metrics.items()
+    return {**stat["Metric"], "Period": stat["Period"], "Statistic": stat["Stat"]}, "".join(expressions)
+
+
+def _metric_value(metric: dict[str, Any], periods_ago: int) -> float | None:
+    period = timedelta(seconds=metric["Period"])
+    end = datetime.now(UTC) + timedelta(seconds=1) - periods_ago * period
+    statistic = metric["Statistic"]
     points = client("cloudwatch").get_metric_statistics(
-        Namespace=alarm["Namespace"],
-        MetricName=alarm["MetricName"],
-        Dimensions=alarm["Dimensions"],
+        Namespace=metric["Namespace"],
+        MetricName=metric["MetricName"],
+        Dimensions=metric["Dimensions"],
         StartTime=end - period,
         EndTime=end,
-        Period=alarm["Period"],
+        Period=metric["Period"],
         Statistics=[statistic],
     )["Datapoints"]
     values = [float(point[statistic]) for point in points]

@@ -4,7 +4,8 @@ Closes these gaps of moto 5.2: queries are never run, and a named query cannot b
 projected: its `storage.location.template` says which part of a key is which partition. Files are parquet, or JSON by
 the line where the table says so. SELECT, CREATE TABLE AS and DROP TABLE are known; the results of a workgroup go where
 its configuration says, tables under `tables/QUERY-ID/` there. Glue and S3 are asked with the credentials of whoever
-asks, as in AWS.
+asks, as in AWS. Functions that differ between Trino and DuckDB answer as Trino's, and tables have Hive's types and at
+most 100 partitions.
 """
 
 from __future__ import annotations
@@ -38,8 +39,10 @@ _GLUE_TYPES = {
     "VARCHAR": "string",
     "INTEGER": "int",
     "HUGEINT": "decimal(38,0)",
-    "TIMESTAMP WITH TIME ZONE": "timestamp",
 }
+# Types of Trino that Hive tables do not have, by DuckDB's names; NULL is a column that is NULL in every row.
+_NO_HIVE_TYPES = {"TIMESTAMP WITH TIME ZONE", "TIME", "INTERVAL", '"NULL"', "UUID"}
+_MOST_PARTITIONS = 100  # that a statement writes at once
 _JSON = "org.openx.data.jsonserde.JsonSerDe"
 _PARQUET_TABLE = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -118,6 +121,11 @@ class Athena:
             return _json({"ResultSet": _result_set(query)})
         return None
 
+    def complete(self, request: Request, response: Response) -> None:
+        """Take away what moto adds to an empty answer."""
+        if request.headers.get("X-Amz-Target", "").endswith(".CreateWorkGroup") and response.status_code == 200:
+            response.set_data("{}")
+
     def _start(self, given: dict[str, Any], access_key: str) -> str:
         workgroup = given.get("WorkGroup", "primary")
         settings = client("athena").get_work_group(WorkGroup=workgroup)["WorkGroup"]["Configuration"]
@@ -146,7 +154,7 @@ def _run(query: Query) -> None:
 
 
 def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    statement = sqlglot.parse_one(query.sql, read="athena")
+    statement = sqlglot.parse_one(query.sql, read="athena").transform(_as_trino)
     if isinstance(statement, exp.Drop):
         query.glue.delete_table(DatabaseName=query.database, Name=statement.this.name)
     elif isinstance(statement, exp.Create) and statement.expression is not None:
@@ -161,6 +169,25 @@ def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) 
         _write_results(query, folder)
     else:
         raise QueryError("the local Athena knows SELECT, CREATE TABLE AS and DROP TABLE")
+
+
+def _as_trino(node: exp.Expr) -> exp.Expr:
+    """Give what Trino gives where DuckDB gives an empty text: NULL for a part that is not there, and for no match."""
+    there: exp.Expr
+    if isinstance(node, exp.SplitPart):
+        parts = exp.func("LEN", exp.func("STRING_SPLIT", node.this.copy(), node.args["delimiter"].copy()))
+        there = exp.GTE(this=parts, expression=node.args["part_index"].copy())
+    elif isinstance(node, exp.RegexpExtract):
+        there = exp.RegexpLike(this=node.this.copy(), expression=node.expression.copy())
+    else:
+        return node
+    return exp.Case(ifs=[exp.If(this=there, true=node.copy())])
+
+
+def _refuse_types(columns: dict[str, str]) -> None:
+    for name, kind in columns.items():
+        if kind in _NO_HIVE_TYPES:
+            raise QueryError(f"NOT_SUPPORTED: Unsupported Hive type: {kind.lower()} of column {name}")
 
 
 def _refuse_existing(query: Query, name: str) -> None:
@@ -236,6 +263,8 @@ def _create_table(query: Query, create: exp.Create, connection: duckdb.DuckDBPyC
     partitions = [text.name for text in _property(create, exp.PartitionedByProperty)]
     select = create.expression.sql("duckdb")
     described = connection.execute(f"DESCRIBE {select}").fetchall()
+    _refuse_types({row[0]: row[1] for row in described})
+    _refuse_partitions(partitions, select, connection)
     columns = [{"Name": row[0], "Type": _GLUE_TYPES.get(row[1], row[1].lower())} for row in described]
     query.glue.create_table(
         DatabaseName=query.database,
@@ -260,6 +289,17 @@ def _create_table(query: Query, create: exp.Create, connection: duckdb.DuckDBPyC
     for path in sorted(target.rglob("*.parquet")):
         key = f"{address.path.lstrip('/')}{path.relative_to(target).as_posix().removesuffix('.parquet')}"
         query.s3.upload_file(str(path), address.netloc, key)
+
+
+def _refuse_partitions(partitions: list[str], select: str, connection: duckdb.DuckDBPyConnection) -> None:
+    if not partitions:
+        return
+    names = ", ".join(f'"{name}"' for name in partitions)
+    found = connection.execute(f"SELECT count(*) FROM (SELECT DISTINCT {names} FROM ({select}))").fetchone()  # noqa: S608 - the query's own
+    if found and found[0] > _MOST_PARTITIONS:
+        raise QueryError(
+            f"HIVE_TOO_MANY_OPEN_PARTITIONS: Exceeded limit of {_MOST_PARTITIONS} open writers for partitions"
+        )
 
 
 def _property(create: exp.Create, kind: type[exp.Expr]) -> list[exp.Expr]:

@@ -39,7 +39,7 @@ class JobTable:
             if name in self._jobs:
                 raise ApiError(f"Job name must be unique within an AWS account and region: {name}", "ResourceInUse")
             state = {f"{self._kind}Arn": arn, f"{self._kind}Status": "InProgress"}
-            self._jobs[name] = {**given, **state, "CreationTime": now, "LastModifiedTime": now}
+            self._jobs[name] = {**given, **state, "CreationTime": now, **self._modified()}
         return {f"{self._kind}Arn": arn}
 
     def get(self, name: str) -> dict[str, Any]:
@@ -60,10 +60,14 @@ class JobTable:
             job = self._jobs[name]
             if job[f"{self._kind}Status"] != "InProgress":
                 return
-            job |= {f"{self._kind}Status": status, "LastModifiedTime": time.time()}
+            job |= {f"{self._kind}Status": status, **self._modified()}
             if reason:
                 job["FailureReason"] = reason
         emit(self._detail_type, [job[f"{self._kind}Arn"]], self.get(name))
+
+    def _modified(self) -> dict[str, float]:
+        """Return the time of a change, where descriptions of this kind have it."""
+        return {"LastModifiedTime": time.time()} if self._kind == "TrainingJob" else {}
 
     def summaries(self) -> list[dict[str, Any]]:
         """List the jobs, the newest first."""

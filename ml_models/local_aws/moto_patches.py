@@ -17,6 +17,11 @@ from local_aws.account import ACCOUNT_ID
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_SCALING_ROLE = (
+    f"arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/sagemaker.application-autoscaling.amazonaws.com/"
+    "AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint"
+)
+
 
 def apply() -> None:
     """Patch moto's own classes; once, before it serves."""
@@ -24,6 +29,7 @@ def apply() -> None:
     _tls_only_is_met()
     _delete_markers_go()
     _flow_logs_keep_their_options()
+    _scalable_targets_have_a_role()
 
 
 def _delete_markers_go() -> None:
@@ -48,6 +54,19 @@ def _flow_logs_keep_their_options() -> None:
         return answer
 
     FlowLogs.create_flow_logs = create_flow_logs  # type: ignore[method-assign]
+
+
+def _scalable_targets_have_a_role() -> None:
+    """Give a scalable target without a role the service-linked one, as AWS does."""
+    from moto.applicationautoscaling.models import FakeScalableTarget
+
+    make = FakeScalableTarget.__init__
+
+    def init(self: Any, *given: Any, **named: Any) -> None:
+        make(self, *given, **named)
+        self.role_arn = self.role_arn or _SCALING_ROLE
+
+    FakeScalableTarget.__init__ = init  # type: ignore[method-assign]
 
 
 def _tls_only_is_met() -> None:

@@ -1,7 +1,7 @@
 """Model package groups and model packages of SageMaker.
 
-Closes these gaps of moto 5.2: deleting a group answers 500, ClientToken makes nothing idempotent, approving a package
-takes its metadata away, and values that AWS refuses by their pattern are accepted.
+Closes these gaps of moto 5.2: deleting a group answers 500, ClientToken makes nothing idempotent, and approving a
+package takes its metadata away.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import time
 from typing import Any
 
 from local_aws.account import ACCOUNT_ID, REGION, ApiError
-from local_aws.service_model import check_request
 
 _CHANGED = ("ModelApprovalStatus", "ApprovalDescription")
 
@@ -58,10 +57,11 @@ class Packages:
         return {}
 
     def _ListModelPackageGroups(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"ModelPackageGroupSummaryList": list(self._groups.values())}
+        shown = ("ModelPackageGroupName", "ModelPackageGroupArn", "CreationTime", "ModelPackageGroupStatus")
+        found = [{name: group[name] for name in shown} for group in self._groups.values()]
+        return {"ModelPackageGroupSummaryList": found}
 
     def _CreateModelPackage(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
-        check_request("sagemaker", "CreateModelPackage", given)
         token = given.pop("ClientToken", "")
         if token in self._by_token:
             return {"ModelPackageArn": self._by_token[token]}
@@ -69,7 +69,12 @@ class Packages:
         version = 1 + max((package["ModelPackageVersion"] for package in self._of_group(group)), default=0)
         arn = _arn("model-package", f"{group}/{version}")
         kept = {key: value for key, value in given.items() if key != "Tags"}
-        state = {"ModelPackageArn": arn, "ModelPackageVersion": version, "ModelPackageStatus": "Completed"}
+        state = {
+            "ModelPackageName": group,
+            "ModelPackageArn": arn,
+            "ModelPackageVersion": version,
+            "ModelPackageStatus": "Completed",
+        }
         details = {"ModelPackageStatusDetails": {"ValidationStatuses": []}, "CreationTime": time.time()}
         self._packages[arn] = {"ModelApprovalStatus": "PendingManualApproval", **kept, **state, **details}
         if token:
@@ -80,7 +85,6 @@ class Packages:
         return self.describe(given["ModelPackageName"])
 
     def _UpdateModelPackage(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
-        check_request("sagemaker", "UpdateModelPackage", given)
         package = self.describe(given["ModelPackageArn"])
         package |= {key: given[key] for key in _CHANGED if key in given}
         package["CustomerMetadataProperties"] = {

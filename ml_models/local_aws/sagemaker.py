@@ -2,8 +2,9 @@
 
 Closes these gaps of moto 5.2: DescribeModel adds an empty VpcConfig and drops network isolation, configurations grow an
 empty DataCaptureConfig, DeploymentConfig is not echoed, UpdateEndpoint and ListTags of most kinds answer 500, and
-InvokeEndpoint answers fixed bytes for any name. Here an endpoint serves the artifact of its model, and, as in AWS, an
-update whose model does not come up leaves the endpoint as it was.
+InvokeEndpoint answers fixed bytes for any name. Here an endpoint serves the artifact of its model. As in AWS, an update
+whose model does not come up leaves the endpoint as it was, a real-time endpoint does not become serverless, and a
+variant that is scaled keeps its instance type.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from local_aws.transform import TransformJobs
 
 _KINDS = {"Model": "model", "EndpointConfig": "endpoint-config", "Endpoint": "endpoint"}
 _OF_NOTEBOOKS = ("PlatformIdentifier", "InstanceMetadataServiceConfiguration")
+_PLATFORM = "notebook-al2023-v1"  # AWS's default
 _ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMaker-Custom-Attributes")
 
 
@@ -38,6 +40,7 @@ class SageMaker:
         self._tags: dict[str, list[dict[str, str]]] = {}
         self._notebooks: dict[str, dict[str, Any]] = {}
         self._serving: dict[str, LocalPipeline] = {}
+        self._variants: dict[str, list[dict[str, Any]]] = {}
         self._lock = threading.RLock()
         self._packages = Packages()
         self._parts = (self, TransformJobs(self._artifact), TrainingJobs(), self._packages)
@@ -82,7 +85,8 @@ class SageMaker:
         if action == "CreateNotebookInstance":
             self._notebooks[given["NotebookInstanceName"]] = {key: given[key] for key in _OF_NOTEBOOKS if key in given}
         if action == "DescribeNotebookInstance":
-            response.set_data(json.dumps(answer | self._notebooks.get(given["NotebookInstanceName"], {})))
+            kept = {"PlatformIdentifier": _PLATFORM} | self._notebooks.get(given["NotebookInstanceName"], {})
+            response.set_data(json.dumps(answer | kept))
 
     def close(self) -> None:
         """Stop every endpoint."""
@@ -108,12 +112,16 @@ class SageMaker:
         # A configuration may be deleted while its endpoint serves on.
         variants = self._get("EndpointConfig", given["EndpointConfigName"])["ProductionVariants"]
         endpoint["ProductionVariants"] = [{"VariantName": variant["VariantName"]} for variant in variants]
+        self._variants[given["EndpointName"]] = variants
         endpoint |= {"EndpointStatus": "InService"} if reason is None else _failed(reason)
         return created
 
     def _UpdateEndpoint(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
         endpoint = self._get("Endpoint", given["EndpointName"])
+        variants = self._get("EndpointConfig", given["EndpointConfigName"])["ProductionVariants"]
+        _check_update(given["EndpointName"], self._variants[given["EndpointName"]], variants)
         reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
+        self._variants[given["EndpointName"]] = variants if reason is None else self._variants[given["EndpointName"]]
         # What does not come up is rolled back, and the endpoint is in service with what it had.
         endpoint |= {"LastModifiedTime": time.time(), "EndpointStatus": "InService"}
         endpoint |= {"FailureReason": reason} if reason else {"EndpointConfigName": given["EndpointConfigName"]}
@@ -143,13 +151,13 @@ class SageMaker:
         return self._delete("Endpoint", given["EndpointName"])
 
     def _ListModels(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Models": list(self._objects["Model"].values())}
+        return {"Models": self._summaries("Model")}
 
     def _ListEndpointConfigs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"EndpointConfigs": list(self._objects["EndpointConfig"].values())}
+        return {"EndpointConfigs": self._summaries("EndpointConfig")}
 
     def _ListEndpoints(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        return {"Endpoints": list(self._objects["Endpoint"].values())}
+        return {"Endpoints": self._summaries("Endpoint", "LastModifiedTime", "EndpointStatus")}
 
     def _ListTags(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"Tags": self._tags.get(given["ResourceArn"], [])}
@@ -164,6 +172,10 @@ class SageMaker:
         self._tags[given["ResourceArn"]] = [tag for tag in tags if tag["Key"] not in given["TagKeys"]]
         return {}
 
+    def _summaries(self, kind: str, *more: str) -> list[dict[str, Any]]:
+        names = (f"{kind}Name", f"{kind}Arn", "CreationTime", *more)
+        return [{name: found[name] for name in names} for found in self._objects[kind].values()]
+
     def _create(self, kind: str, given: dict[str, Any]) -> dict[str, str]:
         name = given[f"{kind}Name"]
         if name in self._objects[kind]:
@@ -171,7 +183,9 @@ class SageMaker:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{_KINDS[kind]}/{name}"
         self._tags[arn] = given.pop("Tags", [])
         now = time.time()
-        self._objects[kind][name] = given | {f"{kind}Arn": arn, "CreationTime": now, "LastModifiedTime": now}
+        # Models and configurations are immutable.
+        modified = {"LastModifiedTime": now} if kind == "Endpoint" else {}
+        self._objects[kind][name] = given | {f"{kind}Arn": arn, "CreationTime": now} | modified
         return {f"{kind}Arn": arn}
 
     def _get(self, kind: str, name: str) -> dict[str, Any]:
@@ -234,6 +248,38 @@ class SageMaker:
         serving = self._serving.pop(endpoint, None)
         if serving is not None:
             serving.__exit__(None, None, None)
+
+
+def _check_update(endpoint: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
+    """Refuse what SageMaker does not change in place.
+
+    Raises
+    ------
+    ApiError
+        A real-time endpoint would become serverless, or a scaled variant would have another instance type or go.
+    """
+    if any("ServerlessConfig" in variant for variant in new) and not any("ServerlessConfig" in v for v in old):
+        raise ApiError("You cannot convert your instance-based, real-time endpoint to a serverless endpoint.")
+    types = {variant["VariantName"]: variant.get("InstanceType") for variant in new}
+    scaled = [
+        variant["VariantName"]
+        for variant in old
+        if types.get(variant["VariantName"]) != variant.get("InstanceType")
+        and _is_scaled(endpoint, variant["VariantName"])
+    ]
+    if scaled:
+        raise ApiError(
+            f'The variant(s) "{scaled}" must be deregistered as scalable target with AWS Auto Scaling before they can '
+            "be removed or have their instance type updated."
+        )
+
+
+def _is_scaled(endpoint: str, variant: str) -> bool:
+    from moto.applicationautoscaling.models import applicationautoscaling_backends
+
+    targets = applicationautoscaling_backends[ACCOUNT_ID][REGION].targets
+    resource = f"endpoint/{endpoint}/variant/{variant}"
+    return any(resource in of_dimension for of_dimension in targets.values())
 
 
 def _failed(reason: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ from local_aws.account_services import SERVICES, AccountServices
 from local_aws.athena import Athena
 from local_aws.functions import Functions
 from local_aws.sagemaker import SageMaker
+from local_aws.strictness import check_answer, check_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -57,8 +58,11 @@ class Server:
         body = request.get_data(cache=False)
         environ["wsgi.input"] = io.BytesIO(body)
         service = self._remember(request, body)
-        answer = self._answer(service, request, body)
-        return (answer or self._of_moto(environ, service, request, body))(environ, start_response)
+        call, refusal = check_request(service, request, body)
+        if call is None or refusal is not None:
+            return (refusal or Response(status=501))(environ, start_response)
+        answer = self._answer(service, request, body) or self._of_moto(environ, service, request, body)
+        return check_answer(call, answer)(environ, start_response)
 
     def close(self) -> None:
         """Stop the endpoints that still serve."""
@@ -99,6 +103,8 @@ class Server:
         response = Response.from_app(self._moto, environ)
         if service == "sagemaker":
             self.sagemaker.complete(request, body, response)
+        if service == "athena":
+            self.athena.complete(request, response)
         if service == "lambda":
             self.functions.complete(request, body, response)
         if service == SCALING:

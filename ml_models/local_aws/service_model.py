@@ -1,88 +1,323 @@
-"""Refuses what AWS refuses: requests that break a pattern of botocore's own service model.
+"""Holds requests and answers against botocore's models of AWS's services.
 
-boto3 checks types, lengths and required members before it sends a request. It leaves patterns to AWS.
+boto3 checks types, lengths and required members before it sends a request, and leaves patterns, enums and upper limits
+to AWS. Terraform checks what its provider knows. This module checks all of it, as AWS does.
 """
 
 from __future__ import annotations
 
+import json
+import numbers
 import re
-import sys
-import unicodedata
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl, unquote
 
-from local_aws.account import ApiError
+from werkzeug.datastructures import MultiDict
+
+from local_aws.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from botocore.model import ServiceModel, Shape
+    from botocore.model import OperationModel, ServiceModel, Shape
+    from werkzeug.wrappers import Request
 
-_CATEGORY = re.compile(r"\\p\{(\w)\}")
-# The models end some patterns in `$` with a quantifier, which Python's `re` does not accept.
-_QUANTIFIED_END = re.compile(r"\$\{[\d,]+\}$")
+# Names in signatures that are not boto3's.
+_SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
+_RUNTIME_PATH = re.compile(r"^/endpoints/[^/]+/invocations")
+_CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "query", "rest-json", "rest-xml"
+_FORMS = {_QUERY, "ec2"}
+_NUMBERS = {"integer": numbers.Integral, "long": numbers.Integral, "float": numbers.Real, "double": numbers.Real}
+_LENGTHS = {"string", "blob", "list", "map"}
+# `x-id` is how SDKs name an operation of S3 to proxies.
+_NO_CONSTANT = "x-id"
 
 
-def check_request(service: str, operation: str, given: dict[str, Any]) -> None:
-    """Check each string of a request against its pattern.
+class Call:
+    """A request as an operation of a service.
 
     Parameters
     ----------
     service : str
         As boto3 names it.
-    operation : str
-        Such as CreateModelPackage.
-    given : dict
-        The request's members.
+    operation : OperationModel
+        The operation.
+    protocol : str
+        By which it was sent.
+    """
+
+    def __init__(self, service: str, operation: OperationModel, protocol: str) -> None:
+        self.service = service
+        self.operation = operation
+        self.protocol = protocol
+
+    @property
+    def name(self) -> str:
+        """As people write it, such as `s3:PutObject`."""
+        return f"{self.service}:{self.operation.name}"
+
+    def given(self, request: Request, body: bytes) -> dict[str, Any]:
+        """Return the members of the request."""
+        shape = self.operation.input_shape
+        if shape is None:
+            return {}
+        if self.protocol == _JSON:
+            members: dict[str, Any] = json.loads(body or b"{}")
+            return members
+        if self.protocol == _CBOR:
+            return _parsed(_CBOR, shape, body, {}, 200)
+        from moto.core.parse import PROTOCOL_PARSERS
+
+        parser: Any = PROTOCOL_PARSERS[self.protocol](cast("Any", self.operation))
+        path = _path_of(request)
+        uri = {name: unquote(value) for name, value in _match_path(self.operation, path).items()}
+        values = (
+            MultiDict(parse_qsl(body.decode(), keep_blank_values=True)) if self.protocol in _FORMS else request.args
+        )
+        asked = {"values": values, "headers": request.headers, "body": body, "url_params": uri}
+        found: dict[str, Any] = parser.parse(asked)
+        return found
+
+    def problems_of_request(self, given: dict[str, Any]) -> list[str]:
+        """Return why AWS would refuse the request; empty where it would not."""
+        return list(_problems(self.operation.input_shape, given, ""))
+
+    def problems_of_answer(self, status: int, headers: dict[str, str], body: bytes) -> list[str]:
+        """Return how an answer differs from the operation's output; an error has no output."""
+        shape = self.operation.output_shape
+        if shape is None or status >= 300:
+            return []
+        if self.protocol == _JSON:
+            answer = json.loads(body or b"{}")
+            return list(_problems(shape, answer, "", is_answer=True))
+        body = b"" if self.operation.has_streaming_output else body
+        answer = _parsed(self.protocol, shape, body, headers, status)
+        return list(_problems(shape, answer, "", is_answer=True))
+
+
+def find_call(signed_service: str, request: Request, body: bytes) -> Call | None:
+    """Return the operation that a request asks for; None where no model has it.
+
+    Parameters
+    ----------
+    signed_service : str
+        As the request's signature names the service.
+    request : Request
+        The request.
+    body : bytes
+        Its body.
+    """
+    service = _SERVICES.get(signed_service, signed_service)
+    if service == "sagemaker" and _RUNTIME_PATH.match(request.path):
+        service = "sagemaker-runtime"
+    try:
+        model = service_model(service)
+    except ValueError:
+        return None
+    name, protocol = _named_operation(request, body)
+    if name:
+        if protocol == _QUERY and model.metadata["protocol"] == "ec2":
+            protocol = "ec2"
+        return Call(service, model.operation_model(name), protocol) if name in model.operation_names else None
+    found = _operation_by_path(service, request)
+    return Call(service, model.operation_model(found), str(model.metadata["protocol"])) if found else None
+
+
+def _named_operation(request: Request, body: bytes) -> tuple[str, str]:
+    """Return operation and protocol of a request that names its operation."""
+    if request.headers.get("Smithy-Protocol") == "rpc-v2-cbor":
+        return request.path.rpartition("/")[2], _CBOR
+    if target := request.headers.get("X-Amz-Target"):
+        return target.rpartition(".")[2], _JSON
+    if request.mimetype == "application/x-www-form-urlencoded":
+        named = re.search(rb"(?:^|&)Action=(\w+)", body)
+        return (named[1].decode() if named else ""), _QUERY
+    return "", ""
+
+
+def _operation_by_path(service: str, request: Request) -> str | None:
+    """Return the most specific operation whose method, path and required parameters a REST request has."""
+    model, path, best = service_model(service), _path_of(request), (-1, "")
+    for name in model.operation_names:
+        operation = model.operation_model(name)
+        if operation.http["method"] != request.method or not _has_path(operation, path) or _is_elsewhere(operation):
+            continue
+        required = _required_outside_body(operation)
+        constants = _constants(operation)
+        if all(_is_there(request, *where) for where in required) and all(
+            key in request.args and (not value or request.args[key] == value) for key, value in constants.items()
+        ):
+            best = max(best, (len(required) + len(constants), name))
+    return best[1] or None
+
+
+def _is_elsewhere(operation: OperationModel) -> bool:
+    """Say whether an operation is the old name of another one, or S3 Express's, which has its own host."""
+    return bool(operation.deprecated) or operation.name == "ListDirectoryBuckets"
+
+
+def _is_there(request: Request, location: str, name: str) -> bool:
+    return name in request.args if location == "querystring" else name in request.headers
+
+
+@cache
+def _required_of(service: str, operation: str) -> tuple[tuple[str, str], ...]:
+    shape = service_model(service).operation_model(operation).input_shape
+    members: Any = getattr(shape, "members", {})
+    return tuple(
+        (members[name].serialization["location"], members[name].serialization["name"])
+        for name in getattr(shape, "required_members", [])
+        if members[name].serialization.get("location") in {"querystring", "header"}
+    )
+
+
+def _required_outside_body(operation: OperationModel) -> tuple[tuple[str, str], ...]:
+    return _required_of(operation.service_model.service_name, operation.name)
+
+
+def _constants(operation: OperationModel) -> dict[str, str]:
+    query = operation.http["requestUri"].partition("?")[2]
+    pairs = (part.partition("=") for part in query.split("&") if part)
+    return {key: value for key, _, value in pairs if key != _NO_CONSTANT}
+
+
+def _has_path(operation: OperationModel, path: str) -> bool:
+    return _path_pattern(operation.http["requestUri"]).fullmatch(path) is not None
+
+
+def _match_path(operation: OperationModel, path: str) -> dict[str, str]:
+    found = _path_pattern(operation.http["requestUri"]).fullmatch(path)
+    return {} if found is None else {k.replace("__", "-"): v for k, v in found.groupdict().items()}
+
+
+@cache
+def _path_pattern(uri: str) -> re.Pattern[str]:
+    pieces = re.split(r"\{([\w-]+)(\+?)\}", uri.partition("?")[0].rstrip("/"))
+    pattern = ""
+    for text, name, greedy in zip(pieces[::3], [*pieces[1::3], ""], [*pieces[2::3], ""], strict=True):
+        pattern += re.escape(text)
+        pattern += f"(?P<{name.replace('-', '__')}>{'.+' if greedy else '[^/]+'})" if name else ""
+    return re.compile(f"{pattern}/?")
+
+
+def _path_of(request: Request) -> str:
+    """Return the path as it was sent: an ARN in it may have an encoded slash."""
+    raw = str(request.environ.get("RAW_URI") or request.path)
+    return raw.partition("?")[0]
+
+
+def _parsed(protocol: str, shape: Shape, body: bytes, headers: dict[str, str], status: int) -> dict[str, Any]:
+    """Read a body by its shape, without what botocore adds."""
+    from botocore.parsers import create_parser
+
+    lowered = {name.lower(): value for name, value in headers.items()}
+    found: dict[str, Any] = create_parser(protocol).parse(
+        {"body": body, "headers": lowered, "status_code": status, "context": {}}, shape
+    )
+    found.pop("ResponseMetadata", None)
+    return found
+
+
+def _problems(shape: Shape | None, value: Any, path: str, *, is_answer: bool = False) -> Iterator[str]:
+    """Yield what is wrong with a value, each as AWS words it; of an answer, unknown members too."""
+    if shape is None or value is None:
+        return
+    kind: str = shape.type_name
+    if kind == "structure":
+        yield from _problems_of_structure(shape, value, path, is_answer=is_answer)
+        return
+    if kind == "list" and isinstance(value, list):
+        member: Any = getattr(shape, "member", None)
+        for number, item in enumerate(value, 1):
+            yield from _problems(member, item, f"{path}.{number}.member", is_answer=is_answer)
+    elif kind == "map" and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _problems(getattr(shape, "key", None), key, f"{path}.{key}.key", is_answer=is_answer)
+            yield from _problems(getattr(shape, "value", None), item, f"{path}.{key}", is_answer=is_answer)
+    if not _has_type(kind, value):
+        yield _unmet(path, f"be of type {kind}")
+        return
+    yield from _problems_of_value(shape, value, path, is_answer=is_answer)
+
+
+def _problems_of_structure(shape: Any, value: Any, path: str, *, is_answer: bool) -> Iterator[str]:
+    if not isinstance(value, dict):
+        yield _unmet(path, "be a structure")
+        return
+    if shape.is_document_type:
+        return
+    for name in shape.required_members:
+        if value.get(_wire_name(shape, name), value.get(name)) is None:
+            yield f"Value null at '{_member_path(path, name)}' failed to satisfy constraint: Member must not be null"
+    known = {_wire_name(shape, name): member for name, member in shape.members.items()} | dict(shape.members)
+    for name, item in value.items():
+        where = _member_path(path, name)
+        if name in known:
+            yield from _problems(known[name], item, where, is_answer=is_answer)
+        elif is_answer and name != "__type":
+            yield f"Value at '{where}' is no member of {shape.name}"
+
+
+def _member_path(path: str, name: str) -> str:
+    """Add a member to a path, its first letter in lower case as AWS's errors have it."""
+    return f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
+
+
+def _wire_name(shape: Any, name: str) -> str:
+    return str(shape.members[name].serialization.get("name", name))
+
+
+def _has_type(kind: str, value: Any) -> bool:
+    if kind == "boolean":
+        return isinstance(value, bool)
+    if kind in _NUMBERS:
+        return isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
+    if kind == "string":
+        return isinstance(value, str)
+    return kind not in {"list", "map"} or isinstance(value, list if kind == "list" else dict)
+
+
+def _problems_of_value(shape: Shape, value: Any, path: str, *, is_answer: bool) -> Iterator[str]:
+    limits, kind = shape.metadata, shape.type_name
+    size = len(value) if kind in _LENGTHS and hasattr(value, "__len__") else value
+    what = "length" if kind in _LENGTHS else "value"
+    # Answers share shapes with requests, and AWS answers with 0 and with empty lists and maps.
+    has_minimum = "min" in limits and not (is_answer and kind != "string")
+    if has_minimum and isinstance(size, numbers.Real) and size < limits["min"]:
+        yield _unmet(path, f"have {what} greater than or equal to {limits['min']}")
+    if "max" in limits and isinstance(size, numbers.Real) and size > limits["max"]:
+        yield _unmet(path, f"have {what} less than or equal to {limits['max']}")
+    if "enum" in limits and value not in limits["enum"]:
+        yield _unmet(path, f"satisfy enum value set: {limits['enum']}")
+    if kind == "string" and "pattern" in limits and not compile_pattern(limits["pattern"]).fullmatch(value):
+        yield _unmet(path, f"satisfy regular expression pattern: {limits['pattern']}")
+
+
+def _unmet(path: str, constraint: str) -> str:
+    return f"Value at '{path}' failed to satisfy constraint: Member must {constraint}"
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    """Return botocore's model of a service.
+
+    Parameters
+    ----------
+    service : str
+        As boto3 names it.
 
     Raises
     ------
-    ApiError
-        A value does not match.
+    ValueError
+        There is none.
     """
-    shape = _service_model(service).operation_model(operation).input_shape
-    for path, pattern in _mismatches(shape, given, ""):
-        raise ApiError(
-            f"1 validation error detected: Value at '{path}' failed to satisfy constraint: Member must satisfy regular "
-            f"expression pattern: {pattern}"
-        )
-
-
-def _mismatches(shape: Shape | None, value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Yield path and pattern of each string that does not match."""
-    members: Any = getattr(shape, "members", {})
-    for name in members.keys() & (value if isinstance(value, dict) else {}):
-        yield from _mismatches(members[name], value[name], f"{path}.{name}".lstrip("."))
-    if isinstance(value, list):
-        for number, item in enumerate(value, 1):
-            yield from _mismatches(getattr(shape, "member", None), item, f"{path}.{number}.member")
-    if shape is not None and shape.type_name == "map":
-        for key, item in value.items():
-            yield from _mismatches(getattr(shape, "key", None), key, f"{path}.{key}.key")
-            yield from _mismatches(getattr(shape, "value", None), item, f"{path}.{key}")
-    pattern = shape.metadata.get("pattern") if shape is not None else None
-    if pattern and isinstance(value, str) and not _compiled(pattern).fullmatch(value):
-        yield path, pattern
-
-
-@cache
-def _service_model(service: str) -> ServiceModel:
+    from botocore.exceptions import UnknownServiceError
     from botocore.session import get_session
+    from moto.core.model import ServiceModel as OfMoto  # botocore's, with what moto's parsers ask for
 
-    return get_session().get_service_model(service)
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    r"""Compile a pattern; Python's `re` does not know the categories of characters, such as \p{L}."""
-    return re.compile(_CATEGORY.sub(lambda found: _ranges(found[1]), _QUANTIFIED_END.sub("$", pattern)))
-
-
-@cache
-def _ranges(category: str) -> str:
-    """Return the characters of a category as they are written between brackets."""
-    members = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code))[0] == category]
-    known = set(members)
-    starts = (code for code in members if code - 1 not in known)
-    ends = (code for code in members if code + 1 not in known)
-    return "".join(f"\\U{start:08x}-\\U{end:08x}" for start, end in zip(starts, ends, strict=True))
+    try:
+        description = get_session().get_component("data_loader").load_service_model(service, "service-2")
+    except UnknownServiceError as error:
+        raise ValueError(f"botocore has no model of {service!r}") from error
+    return OfMoto(description, service)

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlparse
 
 from werkzeug.wrappers import Request, Response
 
-from local_aws.account import client
+from local_aws.account import ApiError, client
+from local_aws.asl import check_definition
 
 
 def execute(url: str) -> None:
@@ -36,6 +38,19 @@ def execute(url: str) -> None:
         return WaitingTask() if service_name in {"athena", "sagemaker", "states"} else of_moto(service_name)
 
     factory.state_task_service_for = service_for
+    _name_executions()
+
+
+def _name_executions() -> None:
+    """Name an execution that has no name, as Step Functions does; moto takes two of them for the same."""
+    from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+    start_execution = StepFunctionsParserBackend.start_execution
+
+    def start_named(self: Any, state_machine_arn: str, name: str | None = None, *rest: Any, **named: Any) -> Any:
+        return start_execution(self, state_machine_arn, name or str(uuid.uuid4()), *rest, **named)
+
+    StepFunctionsParserBackend.start_execution = start_named  # type: ignore[method-assign]
 
 
 def _sign_as_the_role(url: str) -> None:
@@ -71,10 +86,16 @@ def _write_json(params: dict[str, Any], **_: Any) -> None:
 
 
 def answer(request: Request, body: bytes) -> Response | None:
-    """Answer what moto does not know: whether a definition is valid, and that a machine has no versions."""
+    """Answer what moto does not know: whether a definition is valid, and that a machine has no versions.
+
+    A machine whose definition is not valid is refused.
+    """
     action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     if action == "ListStateMachineVersions":
         return Response(json.dumps({"stateMachineVersions": []}), mimetype="application/x-amz-json-1.0")
+    if action in {"CreateStateMachine", "UpdateStateMachine"}:
+        found = check_definition(json.loads(body).get("definition", "{}")) if b'"definition"' in body else []
+        return ApiError(f"Invalid State Machine Definition: {found}", "InvalidDefinition").response() if found else None
     if action == "ValidateStateMachineDefinition":
         return Response(json.dumps(_validated(json.loads(body)["definition"])), mimetype="application/x-amz-json-1.0")
     return None
@@ -84,11 +105,12 @@ def _validated(definition: str) -> dict[str, Any]:
     """Read a definition as an execution would."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
-    found: list[dict[str, str]] = []
+    messages = check_definition(definition)
     try:
         AmazonStateLanguageParser.parse(definition)
     except (ASLParserException, ValueError) as error:
-        found = [{"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}]
+        messages.append(str(error))
+    found = [{"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": message} for message in messages]
     return {"result": "FAIL" if found else "OK", "diagnostics": found, "truncated": False}
 
 

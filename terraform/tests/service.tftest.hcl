@@ -599,3 +599,100 @@ run "refuses_a_name_too_long_for_the_flow_logs_bucket" {
     flow_logs = { vpc_ids = ["vpc-0a1b2c3d"] }
   }
 }
+
+run "an_image_in_a_region_without_a_registry_entry" {
+  command = plan
+
+  variables {
+    image_uri = "111122223333.dkr.ecr.mx-central-1.amazonaws.com/mine:1"
+  }
+
+  assert {
+    condition     = length(data.aws_sagemaker_prebuilt_ecr_image.this) == 0
+    error_message = "With an image of your own the provider's list of registries must not be asked."
+  }
+}
+
+run "refuses_waits_longer_than_a_deployment_may_take" {
+  command         = plan
+  expect_failures = [var.realtime]
+
+  variables {
+    serverless = null
+    realtime   = { deployment = { type = "linear", step_percent = 10, bake_seconds = 3000 } }
+  }
+}
+
+run "refuses_a_wait_of_two_hours" {
+  command         = plan
+  expect_failures = [var.realtime]
+
+  variables {
+    serverless = null
+    realtime   = { deployment = { bake_seconds = 7200 } }
+  }
+}
+
+run "refuses_schedules_that_eventbridge_refuses" {
+  command         = plan
+  expect_failures = [var.schedule_expression, var.drift, var.flow_logs, var.retraining]
+
+  variables {
+    schedule_expression = "rate(1 hours)"
+    drift               = { schedule_expression = "cron(0 6 * * * *)" }
+    flow_logs           = { vpc_ids = ["vpc-0a1b2c3d"], schedule_expression = "rate(2 hour)" }
+    retraining          = { schedule_expression = "cron(0 5 ? * MON)" }
+  }
+}
+
+run "accepts_schedules_of_all_kinds" {
+  command = plan
+
+  variables {
+    schedule_expression = "rate(2 hours)"
+    drift               = { schedule_expression = "cron(0 6 * * ? *)" }
+    flow_logs           = { vpc_ids = ["vpc-0a1b2c3d"], schedule_expression = "rate(1 hour)" }
+    retraining          = { schedule_expression = "at(2026-12-31T05:00:00)" }
+  }
+
+  assert {
+    condition     = output.endpoint_name == "egress-sentinel"
+    error_message = "Schedules that EventBridge accepts must be accepted."
+  }
+}
+
+run "refuses_environments_that_sagemaker_refuses" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { LONG = join("", [for _ in range(513) : "xx"]) }
+  }
+}
+
+run "refuses_a_long_value_of_few_characters" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { LONG = join("", [for _ in range(600) : "ü"]) }
+  }
+}
+
+run "refuses_an_environment_name_with_a_hyphen" {
+  command         = plan
+  expect_failures = [var.environment]
+
+  variables {
+    environment = { "LOG-LEVEL" = "20" }
+  }
+}
+
+run "refuses_an_export_name_with_spaces" {
+  command         = plan
+  expect_failures = [var.data_export]
+
+  variables {
+    data_export = { name = "our egress" }
+  }
+}

@@ -36,7 +36,7 @@ def test_a_model_package_has_facts_of_letters_numbers_and_some_signs(aws: LocalA
 
 @pytest.mark.parametrize("value", ["it finds 40%", "one; two", "one, two", "(Spearman 0.3)", "two\nlines"])
 def test_a_fact_with_another_sign_is_refused(aws: LocalAws, value: str) -> None:
-    with pytest.raises(ClientError, match=r"'CustomerMetadataProperties\.blocked_by' failed to satisfy constraint"):
+    with pytest.raises(ClientError, match=r"'customerMetadataProperties\.blocked_by' failed to satisfy constraint"):
         register(aws, blocked_by=value)
     arn = register(aws, blocked_by="nothing")
     with pytest.raises(ClientError, match="regular expression pattern"):

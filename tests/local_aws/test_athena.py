@@ -145,3 +145,33 @@ def test_select_and_what_is_refused(aws: LocalAws) -> None:
         done = ask(aws, sql)
         assert done["Status"]["State"] == "FAILED"
         assert re.search(reason, done["Status"]["StateChangeReason"])
+
+
+def test_functions_answer_as_trinos_do(aws: LocalAws) -> None:
+    sql = (
+        "SELECT SPLIT_PART('a b', ' ', 2) AS part, SPLIT_PART('a b', ' ', 3) AS no_part, "
+        "REGEXP_EXTRACT('nat-0a', 'nat-(\\w+)', 1) AS found, REGEXP_EXTRACT('elb', 'nat-\\w+') AS not_found, "
+        "GREATEST(1, CAST(NULL AS INTEGER)) AS greatest"
+    )
+    execution = ask(aws, sql)
+    rows = aws.client("athena").get_query_results(QueryExecutionId=execution["QueryExecutionId"])["ResultSet"]["Rows"]
+    assert [cell.get("VarCharValue") for cell in rows[1]["Data"]] == ["b", None, "0a", None, None]
+
+
+@pytest.mark.parametrize(
+    ("select", "reason"),
+    [
+        ("SELECT CURRENT_TIMESTAMP AS now", "Unsupported Hive type: timestamp with time zone of column now"),
+        ("SELECT NULL AS nothing", "Unsupported Hive type"),
+        ("SELECT INTERVAL '1' HOUR AS span", "Unsupported Hive type: interval of column span"),
+        (
+            "SELECT 1 AS one, CAST(n AS VARCHAR) AS day FROM UNNEST(SEQUENCE(1, 101)) AS t(n)",
+            "Exceeded limit of 100 open writers for partitions",
+        ),
+    ],
+)
+def test_a_table_that_athena_refuses_is_refused(aws: LocalAws, select: str, reason: str) -> None:
+    by = "WITH (format = 'PARQUET', partitioned_by = ARRAY['day']) " if "AS day" in select else ""
+    execution = ask(aws, f"CREATE TABLE refused {by}AS {select}")
+    assert execution["Status"]["State"] == "FAILED"
+    assert reason in execution["Status"]["StateChangeReason"]

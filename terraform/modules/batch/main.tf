@@ -10,6 +10,8 @@ locals {
   region     = data.aws_region.current.id
   name       = "${var.name}-batch"
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
+
+  decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
 }
 
 module "function" {
@@ -40,7 +42,7 @@ module "function" {
     name = "score-files"
     # For the volumes of the transform jobs.
     more_kms_actions = ["kms:DescribeKey"]
-    statements = {
+    statements = merge(local.decrypt_model, {
       # Without it S3 answers 403, not 404, for a file that was removed meanwhile.
       ListBucket         = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadFilesAndScores = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/batch/input/*", "${var.bucket_arn}/batch/jobs/*"] }
@@ -62,7 +64,7 @@ module "function" {
         resources = [var.kms_key_arn]
         condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
       }
-    }
+    })
   }
 
   event_rules = {

@@ -10,6 +10,8 @@ locals {
   region     = data.aws_region.current.id
   name       = "${var.name}-drift"
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
+
+  decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
 }
 
 module "function" {
@@ -38,7 +40,7 @@ module "function" {
 
   policy = {
     name = "judge-drift"
-    statements = {
+    statements = merge(local.decrypt_model, {
       # Captured files are listed; and without it S3 answers 403, not 404, for a day without rows.
       ListBucket                   = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadRows                     = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.capture_prefix, var.scored_prefix)}*"] }
@@ -50,7 +52,7 @@ module "function" {
       FindItsArtifact              = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
       FindItsPackage               = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
       Tell                         = { actions = ["sns:Publish"], resources = [var.topic_arn] }
-    }
+    })
   }
 
   dead_letter_alarm = {

@@ -59,6 +59,12 @@ variable "model_object_arns" {
   type        = list(string)
 }
 
+variable "model_kms_key_arn" {
+  description = "Key of artifacts that another key than the bucket's encrypts; null for none."
+  type        = string
+  default     = null
+}
+
 variable "endpoint_name" {
   description = "Endpoint whose model is held against the rows."
   type        = string

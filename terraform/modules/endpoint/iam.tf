@@ -71,8 +71,15 @@ resource "aws_iam_role_policy" "this" {
         {
           Sid      = "Encryption"
           Effect   = "Allow"
-          Action   = concat(["kms:Decrypt", "kms:GenerateDataKey"], var.realtime == null ? [] : ["kms:CreateGrant"])
+          Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource = var.kms_key_arn
+        },
+        {
+          Sid       = "EncryptVolumes"
+          Effect    = "Allow"
+          Action    = "kms:CreateGrant"
+          Resource  = var.kms_key_arn
+          Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
         },
         {
           # ECR has no resource for this one.
@@ -97,6 +104,12 @@ resource "aws_iam_role_policy" "this" {
           Resource = ["${aws_cloudwatch_log_group.this.arn}", "${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
         },
       ],
+      [for key in var.model_kms_key_arn[*] : {
+        Sid      = "DecryptModel"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = key
+      }],
       local.capture_arn == null ? [] : [{
         Sid      = "Capture"
         Effect   = "Allow"

@@ -33,6 +33,13 @@ locals {
     kms_key_arn = var.kms_key_arn
   }, local.fixed_count == null ? {} : { instance_count = local.fixed_count })
   configuration_hash = substr(sha256(jsonencode(local.configuration)), 0, 12)
+
+  # SageMaker refuses a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
+  has_local_storage = can(regex("^ml\\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\\.", try(var.realtime.instance_type, "")))
+
+  # A deployment's timeout has to exceed all its waits; the hour, or half an hour more than the waits.
+  waits              = try(var.realtime.deployment.type, "") == "linear" ? ceil(100 / var.realtime.deployment.step_percent) + 1 : 2
+  deployment_seconds = max(3600, local.waits * try(var.realtime.deployment.bake_seconds, 0) + 1800)
 }
 
 resource "aws_sagemaker_model" "this" {
@@ -90,8 +97,8 @@ resource "aws_sagemaker_model" "this" {
 resource "aws_sagemaker_endpoint_configuration" "this" {
   name = "${var.name}-${local.configuration_hash}"
   # Serverless variants have no volume to encrypt, and SageMaker refuses a key for them.
-  # checkov:skip=CKV_AWS_98:set where there is a volume
-  kms_key_arn = var.realtime == null ? null : var.kms_key_arn
+  # checkov:skip=CKV_AWS_98:set where there is a volume that takes a key
+  kms_key_arn = var.realtime == null || local.has_local_storage ? null : var.kms_key_arn
 
   production_variants {
     variant_name           = local.variant_name
@@ -133,6 +140,17 @@ resource "aws_sagemaker_endpoint_configuration" "this" {
   }
 }
 
+# SageMaker refuses to change the mode of an endpoint in place (ValidationException): the endpoint is replaced.
+resource "terraform_data" "mode" {
+  input = var.serverless == null ? "real-time" : "serverless"
+}
+
+# SageMaker refuses another instance type while the variant is a scalable target: the target is deregistered first.
+# Terraform destroys the old target before it updates the endpoint, and registers the new one afterwards.
+resource "terraform_data" "instance_type" {
+  input = try(var.realtime.instance_type, null)
+}
+
 resource "aws_sagemaker_endpoint" "this" {
   name                 = var.name
   endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
@@ -142,7 +160,7 @@ resource "aws_sagemaker_endpoint" "this" {
 
     content {
       blue_green_update_policy {
-        maximum_execution_timeout_in_seconds = 3600
+        maximum_execution_timeout_in_seconds = local.deployment_seconds
         termination_wait_in_seconds          = deployment_config.value.bake_seconds
 
         traffic_routing_configuration {
@@ -180,6 +198,10 @@ resource "aws_sagemaker_endpoint" "this" {
       }
     }
   }
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.mode]
+  }
 }
 
 resource "aws_appautoscaling_target" "this" {
@@ -191,6 +213,10 @@ resource "aws_appautoscaling_target" "this" {
   # A deployment starts with instance_count again; the floor is the same number, so it never starts below it.
   min_capacity = var.realtime.instance_count
   max_capacity = var.realtime.max_instance_count
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.instance_type]
+  }
 }
 
 resource "aws_appautoscaling_policy" "this" {
@@ -210,6 +236,11 @@ resource "aws_appautoscaling_policy" "this" {
     predefined_metric_specification {
       predefined_metric_type = "SageMakerVariantInvocationsPerInstance"
     }
+  }
+
+  # AWS deletes the policies of a target that is deregistered.
+  lifecycle {
+    replace_triggered_by = [terraform_data.instance_type]
   }
 }
 

@@ -44,6 +44,12 @@ variable "model_object_arns" {
   type        = list(string)
 }
 
+variable "model_kms_key_arn" {
+  description = "Key of artifacts that another key than the bucket's encrypts; null for none."
+  type        = string
+  default     = null
+}
+
 variable "bucket_arn" {
   description = "Bucket under whose batch/jobs/ batch transform jobs of the model read and write."
   type        = string

@@ -134,6 +134,15 @@ resource "aws_s3_bucket_policy" "this" {
         })
       },
       {
+        # AWS's pages differ on whether deliveries to a bucket without ACLs carry this header.
+        Sid       = "AWSLogDeliveryWriteWithoutAcl"
+        Effect    = "Allow"
+        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Action    = "s3:PutObject"
+        Resource  = [for id in var.account_ids : "${aws_s3_bucket.this.arn}/AWSLogs/aws-account-id=${id}/*"]
+        Condition = local.delivered_for
+      },
+      {
         Sid       = "AWSLogDeliveryAclCheck"
         Effect    = "Allow"
         Principal = { Service = "delivery.logs.amazonaws.com" }

@@ -18,12 +18,6 @@ locals {
       statistic   = "Maximum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
     }
-    no-data = {
-      description = "No hour has been scored for ${var.no_data_hours} hours: exports, features or the detector have stopped."
-      namespace   = local.metrics.namespace, metric = "RowsScored", dimensions = local.metrics.dimensions
-      statistic   = "Sum", period = 3600, periods = var.no_data_hours, threshold = 1, missing = "breaching"
-      comparison  = "LessThanThreshold"
-    }
     dollars-at-stake = {
       description = format("Open incidents cost $%d a day or more above what was expected.", var.usd_per_day_at_stake)
       namespace   = local.metrics.namespace, metric = "DollarsAtStake", dimensions = local.metrics.dimensions
@@ -49,6 +43,44 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   treat_missing_data  = each.value.missing
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+}
+
+# Hours with rows are the only data points. Without one the alarm has the state INSUFFICIENT_DATA: from the start, until the
+# first row is scored, and again once no more rows are. CloudWatch runs actions when a state changes, so only the latter
+# notifies.
+resource "aws_cloudwatch_metric_alarm" "no_data" {
+  alarm_name                = "${var.name}-no-data"
+  alarm_description         = "INSUFFICIENT_DATA: no hour has been scored for ${var.no_data_hours} hours. Exports, features or the detector have stopped, or have not begun."
+  evaluation_periods        = var.no_data_hours
+  threshold                 = 1
+  comparison_operator       = "LessThanThreshold"
+  treat_missing_data        = "missing"
+  insufficient_data_actions = [var.topic_arn]
+  ok_actions                = [var.topic_arn]
+
+  metric_query {
+    id = "rows"
+
+    metric {
+      namespace   = local.metrics.namespace
+      metric_name = "RowsScored"
+      dimensions  = local.metrics.dimensions
+      period      = 3600
+      stat        = "Sum"
+    }
+  }
+
+  metric_query {
+    id          = "scored"
+    label       = "Rows scored, in hours that have any"
+    expression  = "IF(rows > 0, rows)"
+    return_data = true
+  }
+}
+
+moved {
+  from = aws_cloudwatch_metric_alarm.this["no-data"]
+  to   = aws_cloudwatch_metric_alarm.no_data
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
@@ -80,7 +112,7 @@ locals {
   widgets = [
     {
       type   = "alarm", title = "Alarms"
-      alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, var.endpoint_alarm_arns, var.drift_alarm_arns)
+      alarms = concat(values(aws_cloudwatch_metric_alarm.this)[*].arn, [aws_cloudwatch_metric_alarm.no_data.arn], var.endpoint_alarm_arns, var.drift_alarm_arns)
     },
     {
       type    = "metric", title = "Dollars a day at stake", stat = "Maximum", period = 3600, view = "timeSeries"

@@ -1,6 +1,8 @@
 # A place for experiments with the project installed. No root; no direct internet where a VPC is given.
 
 data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
   name = "${var.name}-notebook"
@@ -11,13 +13,13 @@ resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
 resource "aws_sagemaker_notebook_instance" "this" {
   # checkov:skip=CKV_AWS_122:without a VPC of the account's own there is no other way to PyPI; with one it is off
   # checkov:skip=CKV_AWS_306:a VPC is an option of whoever has one
+  # No platform_identifier: AWS's default is notebook-al2023-v1, which provider 5.100 does not accept as a value.
   name                   = "${var.name}-notebook"
   role_arn               = aws_iam_role.this.arn
   instance_type          = var.notebook.instance_type
   volume_size            = var.notebook.volume_gb
   kms_key_id             = var.kms_key_arn
   root_access            = "Disabled"
-  platform_identifier    = "notebook-al2-v3"
   direct_internet_access = var.notebook.subnet_id == null ? "Enabled" : "Disabled"
   subnet_id              = var.notebook.subnet_id
   security_groups        = var.notebook.subnet_id == null ? null : var.notebook.security_group_ids
@@ -72,8 +74,22 @@ resource "aws_iam_role_policy" "this" {
       {
         Sid      = "Encryption"
         Effect   = "Allow"
-        Action   = ["kms:CreateGrant", "kms:Decrypt", "kms:GenerateDataKey"]
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = var.kms_key_arn
+      },
+      {
+        Sid       = "EncryptTheVolume"
+        Effect    = "Allow"
+        Action    = "kms:CreateGrant"
+        Resource  = var.kms_key_arn
+        Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+      },
+      {
+        # What the start-up script prints.
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.id}:${data.aws_caller_identity.current.account_id}:log-group:/aws/sagemaker/NotebookInstances:*"
       },
       {
         Sid      = "Score"

@@ -10,7 +10,9 @@ locals {
   region     = data.aws_region.current.id
   name       = "${var.name}-registrar"
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
-  training   = "/aws/sagemaker/TrainingJobs"
+
+  decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
+  training      = "/aws/sagemaker/TrainingJobs"
 }
 
 resource "aws_sagemaker_model_package_group" "this" {
@@ -46,7 +48,7 @@ module "function" {
 
   policy = {
     name = "register"
-    statements = {
+    statements = merge(local.decrypt_model, {
       ReadArtifacts              = { actions = ["s3:GetObject"], resources = var.model_object_arns }
       WriteDocuments             = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/models/registry/*"] }
       ReadAlertsAndVerdicts      = { actions = ["dynamodb:Scan"], resources = [var.alerts_table_arn] }
@@ -65,6 +67,6 @@ module "function" {
         actions   = ["logs:FilterLogEvents"]
         resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
       }
-    }
+    })
   }
 }

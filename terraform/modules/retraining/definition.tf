@@ -119,8 +119,12 @@ locals {
         DataSource  = { S3DataSource = { S3DataType = "S3Prefix", "S3Uri.$" = "$.prepared.artifact" } }
       },
     ]
-    OutputDataConfig  = { S3OutputPath = "s3://${var.bucket}/models/training/", KmsKeyId = var.kms_key_arn }
-    ResourceConfig    = { InstanceType = var.instance_type, InstanceCount = 1, VolumeSizeInGB = 30, VolumeKmsKeyId = var.kms_key_arn }
+    OutputDataConfig = { S3OutputPath = "s3://${var.bucket}/models/training/", KmsKeyId = var.kms_key_arn }
+    ResourceConfig = merge(
+      { InstanceType = var.instance_type, InstanceCount = 1, VolumeSizeInGB = 30 },
+      # SageMaker refuses a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
+      can(regex("^ml\\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\\.", var.instance_type)) ? {} : { VolumeKmsKeyId = var.kms_key_arn },
+    )
     StoppingCondition = { MaxRuntimeInSeconds = var.max_training_seconds }
   }
 

@@ -1,4 +1,10 @@
 locals {
+  # Artifacts of other buckets, by the bucket's ARN: what the training job lists of them.
+  other_buckets = {
+    for arn in var.model_object_arns : split("/", arn)[0] => "${join("/", slice(split("/", arn), 1, length(split("/", arn))))}*"...
+    if split("/", arn)[0] != var.bucket_arn
+  }
+
   registry = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
 }
 
@@ -139,7 +145,7 @@ resource "aws_iam_role_policy" "training" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "ReadFeaturesCodeAndModels"
         Effect = "Allow"
@@ -187,7 +193,37 @@ resource "aws_iam_role_policy" "training" {
         Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         Resource = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/sagemaker/TrainingJobs:*"
       },
-    ]
+      {
+        # CloudWatch has no resources for metrics: those that the job's log names.
+        Sid       = "PublishMetrics"
+        Effect    = "Allow"
+        Action    = "cloudwatch:PutMetricData"
+        Resource  = "*"
+        Condition = { StringLike = { "cloudwatch:namespace" = "/aws/sagemaker/*" } }
+      },
+      {
+        Sid       = "EncryptVolumes"
+        Effect    = "Allow"
+        Action    = "kms:CreateGrant"
+        Resource  = var.kms_key_arn
+        Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
+      },
+      ],
+      # The channel `serving` lists the artifact's key, wherever it is.
+      [for bucket, prefixes in local.other_buckets : {
+        Sid       = "ListServingModel"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = bucket
+        Condition = { StringLike = { "s3:prefix" = prefixes } }
+      }],
+      [for key in var.model_kms_key_arn[*] : {
+        Sid      = "DecryptModel"
+        Effect   = "Allow"
+        Action   = "kms:Decrypt"
+        Resource = key
+      }],
+    )
   })
 }
 

@@ -84,6 +84,12 @@ variable "model_object_arns" {
   type        = list(string)
 }
 
+variable "model_kms_key_arn" {
+  description = "Key of artifacts that another key than the bucket's encrypts; null for none."
+  type        = string
+  default     = null
+}
+
 variable "topic_arn" {
   description = "Who is told."
   type        = string

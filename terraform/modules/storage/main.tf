@@ -12,11 +12,14 @@ locals {
   bucket     = "${var.name}-${local.account_id}-${local.region}"
 
   # Services that write encrypted things on our behalf; each only for resources of this account.
-  services = {
+  services = merge({
     "cloudwatch.amazonaws.com" = "alarms publish to the topic"
     "events.amazonaws.com"     = "EventBridge puts undelivered events into the queue"
     "budgets.amazonaws.com"    = "the budget publishes to the topic"
-  }
+    }, var.data_export == null ? {} : {
+    "bcm-data-exports.amazonaws.com" = "Data Exports writes the export"
+    "billingreports.amazonaws.com"   = "Data Exports writes the export"
+  })
 }
 
 resource "aws_kms_key" "this" {
@@ -39,7 +42,7 @@ resource "aws_kms_key" "this" {
         {
           Sid       = "LogGroups"
           Effect    = "Allow"
-          Principal = { Service = "logs.${local.region}.amazonaws.com" }
+          Principal = { Service = "logs.${local.region}.${data.aws_partition.current.dns_suffix}" }
           Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
           Resource  = "*"
           Condition = {
@@ -204,13 +207,23 @@ resource "aws_s3_bucket_policy" "this" {
         Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       }],
+      # AWS's own statement, since Data Exports compares the policy with it:
+      # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
       var.data_export == null ? [] : [{
-        Sid       = "DataExports"
+        Sid       = "EnableAWSDataExportsToWriteToS3AndCheckPolicy"
         Effect    = "Allow"
-        Principal = { Service = ["bcm-data-exports.amazonaws.com", "billingreports.amazonaws.com"] }
+        Principal = { Service = ["billingreports.amazonaws.com", "bcm-data-exports.amazonaws.com"] }
         Action    = ["s3:PutObject", "s3:GetBucketPolicy"]
-        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/exports/*"]
-        Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+        Condition = {
+          StringLike = {
+            "aws:SourceAccount" = local.account_id
+            "aws:SourceArn" = [
+              "arn:${local.partition}:cur:us-east-1:${local.account_id}:definition/*",
+              "arn:${local.partition}:bcm-data-exports:us-east-1:${local.account_id}:export/*",
+            ]
+          }
+        }
       }],
     )
   })

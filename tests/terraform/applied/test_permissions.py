@@ -1,11 +1,14 @@
 """Each role against what was called with it in the tests of the other files, so these come after them."""
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
 from tests.support.applied import requests_of
+from tests.support.authorization import USES_KEY, as_list
 from tests.support.stack import Stack
 
 ACTIONS = {
@@ -28,6 +31,12 @@ RESOURCES = {
     "DescribeTrainingJob": ("TrainingJobName", "training-job"),
     "CreateModelPackage": ("ModelPackageGroupName", "model-package-group"),
 }
+
+
+def prefix_of(request: dict[str, str]) -> str | None:
+    """Return the prefix that a bucket is listed by, which a policy may limit."""
+    query = parse_qs(request["path"].partition("?")[2], keep_blank_values=True)
+    return query.get("prefix", [""])[0] if request["service"] == "s3" else None
 
 
 def called(request: dict[str, str], account: str) -> tuple[str, str]:
@@ -100,9 +109,12 @@ def pairs(statement: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def is_covered(call: tuple[str, str], granted: tuple[str, str]) -> bool:
-    from fnmatch import fnmatchcase
-
     return call[0] == granted[0] and fnmatchcase(call[1], granted[1])
+
+
+def may_list(statement: dict[str, Any], prefix: str) -> bool:
+    patterns = statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", "*")
+    return any(fnmatchcase(prefix, pattern) for pattern in as_list(patterns))
 
 
 # What AWS does on a function's behalf.
@@ -174,9 +186,18 @@ def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *
     """Hold what was called against what a role allows, and what it allows against what was called."""
     recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
     calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
-    granted = [pair for statement in statements(stacks[0], role) for pair in pairs(statement)]
-    for call in calls:
-        assert any(is_covered(call, pair) for pair in granted), f"{call} is not allowed"
+    of_role = statements(stacks[0], role)
+    granted = [pair for statement in of_role for pair in pairs(statement)]
+    prefixes = {(*called(r, "123456789012"), prefix_of(r)) for r in recorded if r["access_key"] == access_key}
+    for action, resource, prefix in prefixes:
+        assert any(
+            is_covered((action, resource), pair)
+            for statement in of_role
+            if action != "s3:ListBucket" or may_list(statement, prefix or "")
+            for pair in pairs(statement)
+        ), f"{action} on {resource} is not allowed, prefix {prefix}"
+        for needed in USES_KEY.get(action, set()):
+            assert any(needed == pair[0] for pair in granted), f"{action} on {resource} needs {needed}"
     if not both_ways:
         pytest.skip(
             "what a role never uses is known once all tests of this folder have passed; what it used is allowed"

@@ -60,7 +60,7 @@ def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) ->
 
     policy = json.loads(stack.aws.client("s3").get_bucket_policy(Bucket=bucket)["Policy"])
     deliveries = [s for s in policy["Statement"] if s["Principal"] == {"Service": "delivery.logs.amazonaws.com"}]
-    assert len(deliveries) == 2
+    assert len(deliveries) == 3
     for statement in deliveries:
         condition = statement["Condition"]
         accounts = ["123456789012", "777788889999"]
