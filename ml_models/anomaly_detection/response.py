@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from anomaly_detection.content_types.csv_rows import write_csv, write_csv_after, write_csv_of_numbers
 from anomaly_detection.content_types.json_rows import encode, write_records, write_records_after
-from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES
+from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES, shown
 from anomaly_detection.errors import RequestError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _negotiate(accept: str | None) -> tuple[str, list[str]]:
         content_type = _RANGES.get(media_type, media_type)
         if content_type in {JSON, CSV, JSON_LINES} and _quality(media_range) > 0:
             return content_type, parameters
-    raise RequestError(406, f"{accept!r} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
+    raise RequestError(406, f"{shown(accept)} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
 
 
 def _quality(media_range: str) -> float:
@@ -169,9 +169,9 @@ def _quality(media_range: str) -> float:
             try:
                 return float(value)
             except ValueError as error:
-                raise RequestError(406, f"q={value} in Accept is not a number") from error
+                raise RequestError(406, f"q={shown(value)} in Accept is not a number") from error
     return 1.0
 
 
 def _numbers(column: list[Any]) -> list[Any]:
-    return [(float(value) if value else None) if isinstance(value, str) else value for value in column]
+    return [(float(value) if value.strip() else None) if isinstance(value, str) else value for value in column]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from anomaly_detection.artifact import pack
+from anomaly_detection.artifact import pack, sha256
 from anomaly_detection.content_types import json_rows
 from anomaly_detection.content_types import rows as request_rows
 from anomaly_detection.content_types.arrow_texts import float_texts
@@ -277,17 +277,57 @@ def test_attributions_name_what_is_odd(model: Model) -> None:
     assert [max(NAMES, key=row.__getitem__) for row in rows] == NAMES
 
 
-def test_an_artifact_from_before_the_flat_forest_is_served(model_dir: Path, tmp_path: Path) -> None:
+class Payload:
+    """A pickle that makes a file where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("stated", [["model.joblib", "baseline.json"], ["model.joblib", "baseline.json", "forest.npz"]])
+def test_a_pickle_is_never_loaded(model_dir: Path, tmp_path: Path, stated: list[str]) -> None:
     manifest = json.loads((model_dir / "manifest.json").read_text())
-    for name in ("model.joblib", "baseline.json"):
+    for name in ("forest.npz", "baseline.json"):
         (tmp_path / name).write_bytes((model_dir / name).read_bytes())
-    del manifest["files"]["forest.npz"]
+    if "forest.npz" not in stated:
+        (tmp_path / "forest.npz").unlink()
+    joblib.dump(Payload(tmp_path / "ran"), tmp_path / "model.joblib")
+    manifest["files"] = {name: sha256(tmp_path / name) for name in stated}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    old, new = model_fn(str(tmp_path)), model_fn(str(model_dir))
-    assert old.forest.scores(VALUES).tobytes() == new.forest.scores(VALUES).tobytes()
+    if "forest.npz" in stated:
+        model_fn(str(tmp_path))
+    else:
+        with pytest.raises(ArtifactError, match=r"no forest\.npz"):
+            model_fn(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
 
 
-ODD_CELLS = ["1_0", " 2", "+3", "nan", "inf", "1e39", "", "NULL", "0x1", "-0.0", "007", "true", "9" * 30, "2018-01-01"]
+ODD_CELLS = [
+    "1_0",
+    "\u0661",
+    "\u00a01",
+    "0X1F",
+    "1.",
+    ".5",
+    "1.e1",
+    "infinity",
+    " 2",
+    "+3",
+    "nan",
+    "inf",
+    "1e39",
+    "",
+    "NULL",
+    "0x1",
+    "-0.0",
+    "007",
+    "true",
+    "9" * 30,
+    "2018-01-01",
+]
 
 
 @settings(max_examples=60, deadline=None)

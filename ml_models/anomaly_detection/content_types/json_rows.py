@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,12 @@ from anomaly_detection.content_types.rows import (
     JSON_LINES,
     Request,
     arrow_numbers,
+    check_marks,
+    check_size,
     check_widths,
     distinct,
     of_lists,
+    shown,
     text_of,
 )
 from anomaly_detection.errors import RequestError
@@ -35,20 +40,25 @@ if TYPE_CHECKING:
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 # Between items and behind names: as Python's json writes them, and as most others do.
 _SEPARATORS = ((", ", ": "), (",", ":"))
+_BLANKS = " \t\r"
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_json(body: str | bytes) -> Request:
-    """Read one record, a list of records, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
+    """Read one record, a list of records or of lists, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
     text = text_of(body)
+    check_marks(text, row="{[", cell=",")
     if len(text) > rows_module.LARGE_BODY and (large := _read_plain_records(text)):
         return large
     document = _load_json(text)
     if isinstance(document, list):
+        if document and isinstance(document[0], list):
+            return _positional(document, "the body", "records")
         return _records("records", document)
     if not isinstance(document, dict):
-        raise RequestError(400, f"the body is {document!r}; a record or a list of records is expected")
+        raise RequestError(400, f"the body is {shown(document)}; a record or a list of records is expected")
     if "instances" in document:
-        return _positional(document["instances"])
+        return _positional(document["instances"], "instances", "instances")
     if set(document) == {"columns", "data"}:
         return _split(document["columns"], document["data"])
     return _records("record", [document])
@@ -56,7 +66,9 @@ def read_json(body: str | bytes) -> Request:
 
 def read_json_lines(body: str | bytes) -> Request:
     """Read one record on each line."""
-    lines = [line for line in text_of(body).splitlines() if line.strip()]
+    text = text_of(body)
+    check_marks(text, row="\n", cell=",")
+    lines = [line for line in text.split("\n") if line.strip(_BLANKS)]
     return _records("table", [_load_json(line, f"line {number + 1}") for number, line in enumerate(lines)])
 
 
@@ -176,12 +188,20 @@ def _joined(columns: Mapping[str, Any], separators: tuple[str, str]) -> list[str
 
 def _load_json(text: str, where: str = "the body") -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        document = json.loads(text, object_pairs_hook=_object)
+        if _ESCAPED_SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         position = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}") from error
+        hint = f" ({JSON} is also what a request without a Content-Type is read as)" if where == "the body" else ""
+        raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}{hint}") from error
+    except UnicodeEncodeError as error:
+        raise RequestError(400, f"{where} has half a character: a surrogate escape without its pair") from error
     except RecursionError as error:
         raise RequestError(400, f"{where} is nested too deeply") from error
+    except ValueError as error:
+        raise RequestError(400, f"{where} has an integer of more than {sys.get_int_max_str_digits()} digits") from error
+    return document
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,16 +216,18 @@ def _records(shape: str, records: list[Any]) -> Request:
     for row, record in enumerate(records):
         if not isinstance(record, dict):
             raise RequestError(400, f"row {row} is {type(record).__name__}, not a record of names and values", row=row)
-        names |= dict.fromkeys(record)
+        if not record.keys() <= names.keys():
+            names |= dict.fromkeys(record)
+            check_size(len(records), len(names))
     columns = [[record.get(name, ABSENT) for record in records] for name in names]
     return of_lists(shape, list(names), columns, len(records))
 
 
-def _positional(instances: Any) -> Request:
+def _positional(instances: Any, where: str, shape: str) -> Request:
     if not _is_list_of_lists(instances):
-        raise RequestError(400, "instances is not a list of lists of numbers, one for each row")
+        raise RequestError(400, f"{where} is not a list of lists of numbers, one for each row")
     check_widths(instances, len(instances[0]) if instances else 0)
-    return of_lists("instances", None, [list(column) for column in zip(*instances, strict=True)], len(instances))
+    return of_lists(shape, None, [list(column) for column in zip(*instances, strict=True)], len(instances))
 
 
 def _split(names: Any, rows: Any) -> Request:
@@ -292,6 +314,13 @@ def _records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 
 def encode(document: Any) -> str:
     """Write JSON; NaN and the infinities become null."""
+    try:
+        return _encode(document)
+    except RecursionError as error:
+        raise RequestError(400, "a value in the body is nested too deeply") from error
+
+
+def _encode(document: Any) -> str:
     try:
         return _ENCODER.encode(document)
     except ValueError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from anomaly_detection.content_types.rows import is_number
 from anomaly_detection.errors import InputError
 from anomaly_detection.time_series.features import TIMESTAMP, VALUE
 
@@ -121,7 +122,7 @@ def _seconds(name: str, texts: pd.Series) -> NDArray[np.int64]:
 
 def _values(name: str, numbers: pd.Series) -> NDArray[np.float64]:
     values: NDArray[np.float64] = pd.to_numeric(numbers, errors="coerce").to_numpy(np.float64)
-    bad = ~np.isfinite(values)
+    bad = ~(np.isfinite(values) & numbers.map(is_number).to_numpy(bool))
     if bad.any():
         row, text = next(iter(numbers[bad].items()))
         raise InputError(f"data row {int(str(row)) + 1} of {name} has the value {text!r}; a finite number is expected")
