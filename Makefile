@@ -63,6 +63,12 @@ mutation: $(VENV)/.installed-mutation ## changes egress_alerts in thousands of w
 	@cp tests/mutation.cfg $(BUILD)/mutation/setup.cfg
 	@cd $(BUILD)/mutation && $(CURDIR)/$(BIN)/mutmut run --max-children 1 && $(CURDIR)/$(BIN)/mutmut results
 
+BODIES ?= 50000
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test ## 50,000 request bodies against the endpoint's code and an independent oracle
+	@$(BIN)/python -W error -m tests.anomaly_detection.fuzz --bodies $(BODIES)
+
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
 	@$(BIN)/ruff check .

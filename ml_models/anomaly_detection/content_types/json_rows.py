@@ -41,15 +41,17 @@ _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 # Between items and behind names: as Python's json writes them, and as most others do.
 _SEPARATORS = ((", ", ": "), (",", ":"))
 _BLANKS = " \t\r"
+# What Arrow takes the columns' types from.
+_SAMPLE_BYTES = 2**14
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_json(body: str | bytes) -> Request:
     """Read one record, a list of records or of lists, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
     text = text_of(body)
-    check_marks(text, row="{[", cell=",")
     if len(text) > rows_module.LARGE_BODY and (large := _read_plain_records(text)):
         return large
+    check_marks(text, row="{[", cell=",")
     document = _load_json(text)
     if isinstance(document, list):
         if document and isinstance(document[0], list):
@@ -75,7 +77,6 @@ def read_json_lines(body: str | bytes) -> Request:
 def _read_plain_records(text: str) -> Request | None:
     """Read a list of records whose texts can be repeated as they are; None where they cannot, or may not be."""
     import pyarrow as pa
-    import pyarrow.json as pa_json
 
     style = _style(text)
     if style is None:
@@ -87,13 +88,7 @@ def _read_plain_records(text: str) -> Request | None:
     body = characters[1:-1]
     texts = [name for name, value in record.items() if isinstance(value, str)]
     try:
-        table = pa_json.read_json(
-            pa.BufferReader(pa.py_buffer(body)),
-            # One block, so that a column's type is that of all its cells.
-            pa_json.ReadOptions(use_threads=False, block_size=len(body) + 1),
-            # Arrow would take some texts for times.
-            pa_json.ParseOptions(pa.schema([(name, pa.string()) for name in texts])),
-        ).select(list(record))
+        table = _arrow_table(body, list(record), texts)
     except (pa.ArrowException, KeyError):
         return None
     columns = _column_texts(table, text)
@@ -117,6 +112,43 @@ def _read_plain_records(text: str) -> Request | None:
         return None if set(features) & set(texts) else lines
 
     return Request("records", list(record), len(record), table.num_rows, read, numbers, unchanged, JSON)
+
+
+def _arrow_table(body: NDArray[np.uint8], names: list[str], texts: list[str]) -> Any:
+    """Read lines of JSON whose names are those of the first one; the types are those of the first rows.
+
+    Raises
+    ------
+    pa.ArrowException, KeyError
+        They are not so, or the first line is longer than a sample.
+    """
+    import pyarrow as pa
+
+    end = len(body)
+    if end > _SAMPLE_BYTES:
+        line_ends = np.flatnonzero(body[:_SAMPLE_BYTES] == ord("\n"))
+        end = int(line_ends[-1]) if len(line_ends) else 0
+    # Arrow would take some texts for times.
+    sample = _read_lines(body[:end], pa.schema([(name, pa.string()) for name in texts]), "infer").select(names)
+    try:
+        # With a column for each name that comes later on, a small body could fill the memory.
+        return _read_lines(body, sample.schema, "error")
+    except pa.ArrowInvalid:
+        # The first rows may have had whole numbers alone.
+        types = [pa.float64() if pa.types.is_int64(kind) else kind for kind in sample.schema.types]
+        return _read_lines(body, pa.schema(zip(names, types, strict=True)), "error")
+
+
+def _read_lines(lines: NDArray[np.uint8], schema: Any, other_names: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.json as pa_json
+
+    return pa_json.read_json(
+        pa.BufferReader(pa.py_buffer(lines)),
+        # One block, so that a column's type is that of all its cells.
+        pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        pa_json.ParseOptions(schema, unexpected_field_behavior=other_names),
+    )
 
 
 def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:

@@ -124,10 +124,13 @@ def check_size(rows: int, columns: int) -> None:
 
 
 def check_marks(text: str, *, row: str, cell: str) -> None:
-    """Refuse a text with too many marks of rows or cells before it is read: reading takes many times its size."""
-    if len(text) > MAX_ROWS and (rows := max(map(text.count, row))) > MAX_ROWS:
+    """Refuse a text with too many marks of rows or cells before it is read: reading takes many times its size.
+
+    A row and a cell have two characters at least, so that usual bodies are not counted at all.
+    """
+    if len(text) > 2 * MAX_ROWS and (rows := max(map(text.count, row))) > MAX_ROWS:
         raise too_large(f"{rows:,} rows")
-    if len(text) > MAX_CELLS and (cells := text.count(cell)) > MAX_CELLS:
+    if len(text) > 2 * MAX_CELLS and (cells := text.count(cell)) > MAX_CELLS:
         raise too_large(f"{cells:,} cells")
 
 
