@@ -67,7 +67,7 @@ NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 def number_of(text: str) -> float | None:
     """Return the float32 of a number as CSV files have it; None for anything else, missing and infinite included."""
-    text = text.strip(" \t")
+    text = text.strip(" \t\r\n")
     if not NUMBER.fullmatch(text):
         return None
     mantissa, _, exponent = text.lower().partition("e")
@@ -318,7 +318,8 @@ def oracle_csv(content: str | bytes) -> np.ndarray | str | None:
         return None
     words = {"", "nan", "inf", "infinity"}
     numbers = [
-        bool(NUMBER.fullmatch(cell.strip(" \t"))) or cell.strip(" \t").lower().lstrip("+-") in words for cell in rows[0]
+        bool(NUMBER.fullmatch(cell.strip(" \t\r\n"))) or cell.strip(" \t\r\n").lower().lstrip("+-") in words
+        for cell in rows[0]
     ]
     if all(numbers):
         return matrix_of_texts(None, rows)

@@ -34,7 +34,7 @@ MAX_UNPACKED_BYTES = 256_000_000
 
 # The number of JSON, and what CSV files have besides: a plus sign, leading zeros, no digit before or after the point.
 _DIGITS = r"(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
-_NUMBER = re.compile(rf"[ \t]*+(?:[+-]?(?:{_DIGITS}|(?i:nan|inf|infinity)))?[ \t]*+")
+_NUMBER = re.compile(rf"[ \t\r\n]*+(?:[+-]?(?:{_DIGITS}|(?i:nan|inf|infinity)))?[ \t\r\n]*+")
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
@@ -108,7 +108,7 @@ def _float_reads_numbers_alone(text: str) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number, NaN, infinite or empty, with blanks and tabs around it."""
+    """Return whether a text is a number, NaN, infinite or empty, with blanks around it."""
     return _NUMBER.fullmatch(text) is not None
 
 
