@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from egress_alerts.alert import days_text, time_text
+from egress_alerts.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,7 @@ _WHERE_TO = {
 
 def render_subject(alerts: Sequence[Alert]) -> str:
     """Return one line of at most 100 ASCII characters about the worst alert and the number of the others."""
+    alerts = printable(list(alerts))
     worst = alerts[0]
     others = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
     text = (
@@ -66,6 +68,7 @@ def render_message(alerts: Sequence[Alert], raised: Mapping[str, str]) -> str:
     raised : mapping
         By alert id, the severity that was told before, for those that got worse.
     """
+    alerts = printable(list(alerts))
     parts: list[str] = []
     size = 0
     for number, alert in enumerate(alerts):
