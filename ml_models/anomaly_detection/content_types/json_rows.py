@@ -159,7 +159,7 @@ def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
     first = text[1 : text.find("}") + 1]
     try:
         record = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not all(type(value) in {float, int, str} for value in record.values()):
         return None
