@@ -213,6 +213,52 @@ def test_a_bad_request_is_a_4xx_that_says_where(model: Model, case: str) -> None
     assert len(error["message"]) > 10
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("body", ["csv with header", "records", "jsonlines"])
+def test_a_byte_order_mark_is_no_part_of_any_text(model: Model, model_dir: Path, body: str, mark: str | bytes) -> None:
+    content, content_type = BODIES[body](VALUES)
+    text = content.decode() if isinstance(content, bytes) else content
+    marked = mark + text if isinstance(mark, str) else mark + text.encode()
+    assert_exact(model_dir, VALUES, rows_of(*call(model, marked, content_type, "application/json")))
+
+
+def test_lists_of_lists_are_rows(model: Model, model_dir: Path) -> None:
+    text, _ = call(model, json.dumps(doubles(VALUES)), "application/json", None)
+    rows = json.loads(text)
+    assert_exact(model_dir, VALUES, rows)
+    assert [list(row) for row in rows] == [[*NAMES, "is_anomaly", "anomaly_score"]] * len(rows)
+
+
+def test_blanks_after_the_commas_of_a_header_are_no_part_of_the_names(model: Model, model_dir: Path) -> None:
+    lines = csv_text(VALUES, NAMES).splitlines()
+    for header in (", ".join(NAMES), ", ".join(f'"{name}"' for name in NAMES)):
+        text, _ = call(model, "\n".join([header, *lines[1:]]), "text/csv", "text/csv")
+        assert text.splitlines()[0] == ",".join([*NAMES, "is_anomaly", "anomaly_score"])
+        assert_exact(model_dir, VALUES, rows_of(text, "text/csv"))
+
+
+@pytest.mark.parametrize("content_type", [None, "", "application/json"])
+def test_a_missing_content_type_is_named(model: Model, content_type: str | None) -> None:
+    answer = output_fn(predict_fn(input_fn(csv_text(VALUES, NAMES), content_type), model), None)
+    error = json.loads(answer.get_data())["error"]
+    assert error["status"] == 400
+    assert "a request without a Content-Type" in error["message"] or "names no Content-Type" in error["message"]
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0661", "\u00a01", "1\u2003", "0x1F", "1e", "\x1c1", "--1", "\uff11"])
+@pytest.mark.parametrize("rows", [2, 3000])
+def test_a_number_is_what_json_and_csv_call_one(model: Model, number: str, rows: int) -> None:
+    records_ = [dict.fromkeys(NAMES, "1") for _ in range(rows)]
+    records_[1]["novelty"] = number
+    table = io.StringIO()
+    csv.DictWriter(table, NAMES).writeheader()
+    csv.DictWriter(table, NAMES).writerows(records_)
+    for body, content_type in ((table.getvalue(), "text/csv"), (json.dumps(records_), "application/json")):
+        answer = output_fn(predict_fn(input_fn(body, content_type), model), None)
+        error = json.loads(answer.get_data())["error"]
+        assert (error["status"], error["row"], error["column"]) == (400, 1, "novelty")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(st.text(max_size=80), st.binary(max_size=80)),
