@@ -6,7 +6,9 @@ import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from anomaly_detection.artifact import (
     BASELINE_FILE,
@@ -15,9 +17,15 @@ from anomaly_detection.artifact import (
     MODEL_FILE,
     sha256,
 )
-from anomaly_detection.errors import ArtifactError
+from anomaly_detection.content_types.array_rows import request_of_array
+from anomaly_detection.errors import ArtifactError, RequestError
 from anomaly_detection.feature_schema import FeatureSchema
 from anomaly_detection.forest import FOREST_FILE, FlatForest
+from anomaly_detection.frames import is_frame, request_of_frame
+from anomaly_detection.request import matrix_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 TRAIN_AGAIN = "train again with anomaly_detection.training_script"
 
@@ -42,6 +50,39 @@ class Model:
     feature_names: list[str]
     may_be_missing: frozenset[str]
     manifest: dict[str, Any]
+
+    def decision_function(self, rows: Any) -> NDArray[np.float64]:
+        """Return scikit-learn's `decision_function`, bit for bit: lower is more anomalous, below 0 is anomalous.
+
+        Parameters
+        ----------
+        rows : DataFrame or array-like of shape (n_rows, n_features)
+            A DataFrame has the features among its columns, in any order; an array has them in the model's order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+
+        Raises
+        ------
+        ValueError
+            A feature is missing, or a value is no finite number.
+        """
+        return self.forest.scores(self._matrix(rows))
+
+    def score_samples(self, rows: Any) -> NDArray[np.float64]:
+        """Return scikit-learn's `score_samples`, bit for bit; `rows` as for `decision_function`."""
+        return self.forest.score_samples(self._matrix(rows))
+
+    def predict(self, rows: Any) -> NDArray[np.int64]:
+        """Return -1 for anomalous rows and 1 for others, as scikit-learn does; `rows` as for `decision_function`."""
+        return np.where(self.decision_function(rows) < 0, -1, 1)
+
+    def _matrix(self, rows: Any) -> NDArray[np.float32]:
+        try:
+            return matrix_of(request_of_frame(rows) if is_frame(rows) else request_of_array(rows), self)
+        except RequestError as error:
+            raise ValueError(error.message) from error
 
 
 def load(model_dir: Path) -> Model:

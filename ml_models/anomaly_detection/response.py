@@ -11,9 +11,11 @@ from anomaly_detection.content_types.csv_rows import write_csv, write_csv_after,
 from anomaly_detection.content_types.json_rows import encode, write_records, write_records_after
 from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES, shown
 from anomaly_detection.errors import RequestError
+from anomaly_detection.frames import plain_values
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from anomaly_detection.content_types.rows import Request
@@ -99,6 +101,15 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     if RANDOM_CUT_FOREST in parameters:
         return write_records(columns, content_type, ('{"scores": ', "}")), content_type
     return _shaped(shape, columns, content_type), content_type
+
+
+def render_frame(frame: pd.DataFrame, accept: str | None) -> tuple[str, str]:
+    """Write a DataFrame as records or as CSV; with `output=scores` its two score columns alone."""
+    content_type, parameters = _negotiate(accept)
+    names = [str(name) for name in frame.columns]
+    kept = [place for place, name in enumerate(names) if name in ADDED or "output=scores" not in parameters]
+    columns = {names[place]: plain_values(frame, place) for place in kept}
+    return write_csv(columns) if content_type == CSV else _shaped("records", columns, content_type), content_type
 
 
 def asks_for_manifest(accept: str | None) -> bool:

@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 
 from anomaly_detection.content_types import rows as request_rows
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
-from tests.support.models import NAMES, matrix, run_training_script, write_part
+from tests.support.models import NAMES, matrix, named, run_training_script, write_part
 
 CSV, JSON, LINES, PARQUET, NPY = (
     "text/csv",
@@ -695,7 +695,7 @@ def _check_refusal(where: str, expected: Any, answer: Any, tally: Tally) -> None
 def _check_scores(forest: Any, pending: list[tuple[str, np.ndarray, list[float]]], tally: Tally) -> None:
     if not pending:
         return
-    expected = forest.decision_function(np.concatenate([matrix_ for _, matrix_, _ in pending]))
+    expected = forest.decision_function(named(forest, np.concatenate([matrix_ for _, matrix_, _ in pending])))
     first = 0
     for where, matrix_, scores in pending:
         if scores != expected[first : first + len(matrix_)].tolist():

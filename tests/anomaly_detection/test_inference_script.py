@@ -25,7 +25,7 @@ from anomaly_detection.content_types.arrow_texts import float_texts
 from anomaly_detection.errors import ArtifactError
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
 from anomaly_detection.model import Model
-from tests.support.models import NAMES, matrix
+from tests.support.models import NAMES, matrix, named
 
 VALUES = matrix(40, seed=5)
 
@@ -103,7 +103,8 @@ def rows_of(text: str, content_type: str) -> list[dict[str, Any]]:
 
 
 def assert_exact(model_dir: Path, values: np.ndarray, rows: list[dict[str, Any]]) -> None:
-    expected = joblib.load(model_dir / "model.joblib").decision_function(values)
+    forest = joblib.load(model_dir / "model.joblib")
+    expected = forest.decision_function(named(forest, values))
     scores = np.array([row["anomaly_score"] for row in rows])
     assert scores.tobytes() == expected.tobytes()
     assert [row["is_anomaly"] for row in rows] == (expected < 0).astype(int).tolist()

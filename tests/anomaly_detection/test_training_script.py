@@ -16,7 +16,7 @@ from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
 from anomaly_detection.training_script import main
 from egress_features import schema_hash
-from tests.support.models import NAMES, matrix, run_training_script, write_part
+from tests.support.models import NAMES, matrix, named, run_training_script, write_part
 
 pytestmark = pytest.mark.integration
 
@@ -142,7 +142,8 @@ def test_scores_do_not_depend_on_how_rows_are_split_into_files(tmp_path: Path) -
     scores = []
     for name in ("one", "two"):
         assert run_training_script(tmp_path / name, tmp_path / f"{name}-model", "--n_estimators", "10").returncode == 0
-        scores.append(joblib.load(tmp_path / f"{name}-model" / "model.joblib").decision_function(values))
+        forest = joblib.load(tmp_path / f"{name}-model" / "model.joblib")
+        scores.append(forest.decision_function(named(forest, values)))
     assert np.array_equal(scores[0], scores[1])
     assert pq.read_metadata(tmp_path / "one" / "a.parquet").num_rows == 400
 
@@ -173,7 +174,7 @@ def test_the_forest_is_what_scikit_learn_fits(tmp_path: Path, contamination: flo
     ours = joblib.load(tmp_path / "model" / "model.joblib")
     assert ours.offset_ == theirs.offset_
     assert ours.get_params() == theirs.get_params()
-    assert ours.decision_function(values).tobytes() == theirs.decision_function(values).tobytes()
+    assert ours.decision_function(named(ours, values)).tobytes() == theirs.decision_function(values).tobytes()
 
 
 @pytest.fixture(scope="module")

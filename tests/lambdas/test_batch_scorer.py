@@ -18,6 +18,7 @@ from local_aws.lambda_runner import LambdaProcess
 from tests.support.batch import HANDLER, DeployedScorer, deployed_scorer
 from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
 from tests.support.in_process import run_in_process
+from tests.support.models import named
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(model: Path) -> tuple[np.ndarray, np.ndarray]:
     values = fraud_matrix(ROWS, seed=1)
     forest = joblib.load(model.parent / "model" / "model.joblib")
-    return values, forest.decision_function(values.astype(np.float32))
+    return values, forest.decision_function(named(forest, values.astype(np.float32)))
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

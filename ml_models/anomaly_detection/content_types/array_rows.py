@@ -128,6 +128,12 @@ def read_npy(body: str | bytes) -> Request:
         array = read_npy_bytes(bytes_of(body))
     except ValueError as error:
         raise RequestError(400, f"the body is no .npy array of numbers: {error}") from error
+    return request_of_array(array)
+
+
+def request_of_array(values: Any) -> Request:
+    """Return an array of numbers as a request without names; one dimension is one row."""
+    array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise RequestError(400, "the array does not hold floats or integers")
     if array.ndim not in {1, 2}:
