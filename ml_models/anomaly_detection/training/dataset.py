@@ -119,8 +119,8 @@ def read_training_data(
     Raises
     ------
     InputError
-        Nothing to read or nothing left, a part that is neither parquet nor CSV or lacks what the exclusions name, parts that
-        disagree on the features, or an infinite value, be it in a row that is not kept.
+        Nothing to read or nothing left, a part that is neither parquet nor CSV or lacks what the exclusions name, parts
+        that disagree on the features, or an infinite value, be it in a row that is not kept.
     """
     parts = [part for path, name in _paths(channel) if (part := _open(path, name)) is not None]
     if not parts:
