@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from anomaly_detection.errors import RequestError
 from anomaly_detection.frames import is_frame, request_of_frame
 from anomaly_detection.model import Model, load
-from anomaly_detection.request import matrix_of, parse
+from anomaly_detection.request import parse
 from anomaly_detection.response import (
     ADDED,
     Prediction,
@@ -104,7 +104,7 @@ def execution_parameters_fn() -> dict[str, Any]:
 
 
 def _predict(request: Request, model: Model) -> Prediction:
-    matrix = matrix_of(request, model)
+    matrix = model.matrix_of(request)
     return Prediction(request, model, matrix, model.forest.scores(matrix))
 
 

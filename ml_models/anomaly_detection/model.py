@@ -27,6 +27,8 @@ from anomaly_detection.request import matrix_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from anomaly_detection.content_types.rows import Request
+
 TRAIN_AGAIN = "train again with anomaly_detection.training_script"
 
 
@@ -78,9 +80,13 @@ class Model:
         """Return -1 for anomalous rows and 1 for others, as scikit-learn does; `rows` as for `decision_function`."""
         return np.where(self.decision_function(rows) < 0, -1, 1)
 
+    def matrix_of(self, request: Request) -> NDArray[np.float32]:
+        """Take the features out of a request; see `request.matrix_of`."""
+        return matrix_of(request, self.feature_names, self.may_be_missing)
+
     def _matrix(self, rows: Any) -> NDArray[np.float32]:
         try:
-            return matrix_of(request_of_frame(rows) if is_frame(rows) else request_of_array(rows), self)
+            return self.matrix_of(request_of_frame(rows) if is_frame(rows) else request_of_array(rows))
         except RequestError as error:
             raise ValueError(error.message) from error
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from anomaly_detection.model import Model
-
 _READERS: dict[str, Callable[[str | bytes], Request]] = {
     CSV: read_csv,
     JSON: read_json,
@@ -78,7 +76,7 @@ def _read(body: str | bytes, reader: Callable[[str | bytes], Request]) -> Reques
     return request
 
 
-def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
+def matrix_of(request: Request, feature_names: list[str], may_be_missing: frozenset[str]) -> NDArray[np.float32]:
     """Take the model's features out of a request.
 
     Returns
@@ -91,7 +89,7 @@ def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
         400: a feature is missing, a column too many in a request without names, or a value that is no finite number
         (NaN and empty are accepted for features that were missing in training as well).
     """
-    places = _places(request, model.feature_names)
+    places = _places(request, feature_names)
     numbers = request.numbers(places)
     if numbers is not None:
         with np.errstate(over="ignore"):
@@ -99,8 +97,8 @@ def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
         if np.isfinite(singles).all():
             return singles
     matrix = np.empty((request.rows, len(places)), dtype=np.float32)
-    for number, (name, place) in enumerate(zip(model.feature_names, places, strict=True)):
-        matrix[:, number] = _floats(name, request.columns[place], may_be_missing=name in model.may_be_missing)
+    for number, (name, place) in enumerate(zip(feature_names, places, strict=True)):
+        matrix[:, number] = _floats(name, request.columns[place], may_be_missing=name in may_be_missing)
     return matrix
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from anomaly_detection.forest.trees import Trees
 
 _MOST_FEATURES = 100_000
 _PER_NODE = ("left", "feature", "threshold", "missing_goes_right", "path_length", "n_samples")
 
 
-def check_trees(trees: Trees) -> None:
-    """Check types, sizes, every index and every number.
+def check_trees(trees: Any) -> None:
+    """Check types, sizes, every index and every number of `Trees`.
 
     Raises
     ------
@@ -28,7 +25,7 @@ def check_trees(trees: Trees) -> None:
     _check_numbers(trees)
 
 
-def _check_shapes(trees: Trees) -> None:
+def _check_shapes(trees: Any) -> None:
     nodes = len(np.atleast_1d(trees.left))
     for field in fields(trees):
         array: np.ndarray = getattr(trees, field.name)
@@ -45,7 +42,7 @@ def _check_shapes(trees: Trees) -> None:
         raise ValueError("root does not name each tree's first node, in order")
 
 
-def _check_children(trees: Trees) -> None:
+def _check_children(trees: Any) -> None:
     nodes = np.arange(len(trees.left))
     end_of_tree = np.append(trees.root[1:], len(nodes))[np.searchsorted(trees.root, nodes, side="right") - 1]
     is_split = trees.left != nodes
@@ -60,7 +57,7 @@ def _check_children(trees: Trees) -> None:
         raise ValueError("left does not give each node one parent")
 
 
-def _check_levels(trees: Trees) -> None:
+def _check_levels(trees: Any) -> None:
     level, depth = trees.root, 0
     while len(level):
         splits = level[trees.left[level] != level]
@@ -70,7 +67,7 @@ def _check_levels(trees: Trees) -> None:
         raise ValueError(f"levels is {trees.levels}, and the longest path has {depth} splits")
 
 
-def _check_numbers(trees: Trees) -> None:
+def _check_numbers(trees: Any) -> None:
     is_leaf = trees.left == np.arange(len(trees.left))
     if not 0 < trees.n_features <= _MOST_FEATURES:
         raise ValueError(f"n_features is {trees.n_features}")
