@@ -471,7 +471,11 @@ def json_body(random_: random.Random) -> Body:
     separators = random_.choice([(", ", ": "), (",", ":"), (" ,\n", " : ")])
     lists = "[" + ",".join("[" + separators[0].join(row) + "]" for row in rows) + "]"
     shape = random_.choice(["records", "records", "record", "instances", "lists", "columns"])
-    if shape == "records":
+    if random_.random() < 0.02:
+        content = random_.choice(
+            ["[{}]", "[{}, {}]", "[[]]", "[[], []]", "{}", "[]", '{"columns": [], "data": [[]]}', "[{}, 1]"]
+        )
+    elif shape == "records":
         content = "[" + separators[0].join(json_record(names, row, separators) for row in rows) + "]"
     elif shape == "record":
         content = json_record(names, rows[0], separators)

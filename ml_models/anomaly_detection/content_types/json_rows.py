@@ -161,7 +161,7 @@ def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
         record = json.loads(first)
     except (ValueError, RecursionError):
         return None
-    if not all(type(value) in {float, int, str} for value in record.values()):
+    if not record or not all(type(value) in {float, int, str} for value in record.values()):
         return None
     for separators in _SEPARATORS:
         if json.dumps(record, separators=separators) == first:
