@@ -67,6 +67,12 @@ mutation: $(VENV)/.installed-mutation ## changes egress_alerts in thousands of w
 simulate: $(VENV)/.installed-test ## 10,000 worlds of the detector: deliveries, crashes, lost replies, duplicates, by a seed
 	@$(BIN)/python -m tests.simulation --worlds 10000
 
+BODIES ?= 50000
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test ## 50,000 request bodies against the endpoint's code and an independent oracle
+	@$(BIN)/python -W error -m tests.anomaly_detection.fuzz --bodies $(BODIES)
+
 .PHONY: lint
 lint: $(VENV)/.installed-test ## ruff, mypy --strict and the rules on who may import whom
 	@$(BIN)/ruff check .

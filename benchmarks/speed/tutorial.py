@@ -14,8 +14,10 @@ import pandas as pd
 
 
 def model_fn(model_dir: str) -> Any:
-    """Load the forest."""
-    return joblib.load(Path(model_dir) / "model.joblib")
+    """Load the forest, fitted on an array without names, as tutorials do."""
+    forest = joblib.load(Path(model_dir) / "model.joblib")
+    del forest.feature_names_in_
+    return forest
 
 
 def input_fn(body: str | bytes, content_type: str) -> pd.DataFrame:

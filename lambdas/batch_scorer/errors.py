@@ -6,5 +6,6 @@ class InputError(ValueError):
 
 
 def one_line(reason: str) -> str:
-    """Return a reason without line breaks and repeated spaces."""
-    return " ".join(reason.split())
+    """Return a reason without line breaks, repeated spaces and control characters."""
+    text = " ".join(reason.split())
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 from itertools import chain
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from batch_scorer.table import is_number
+from batch_scorer.table import DIGITS, ENDINGS, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,19 +16,31 @@ if TYPE_CHECKING:
     from batch_scorer.table import Table
 
 
+_FORMULA_STARTS = "=+-@\t\r"
+# In a whole line, of which most cells are numbers.
+_FORMULA = re.compile(rf"(?:^|,)(?:[=@\t\r]|[+-](?!{DIGITS}(?:,|$)))")
+
+
 class JoinError(RuntimeError):
     """The job wrote another number of scores than it was given lines."""
 
 
 def output_name(key: str, input_prefix: str, time_utc: str) -> str:
-    """Return TIMESTAMP-NAME.csv for a dropped file; folders below the prefix become part of the name."""
-    name = PurePosixPath(key.removeprefix(input_prefix))
+    """Return FOLDER/TIMESTAMP-NAME.csv for a dropped file: another name for each file below the prefix.
+
+    The ending of a file that is no CSV stays: `a.csv` gives `TIMESTAMP-a.csv`, `a.parquet` gives
+    `TIMESTAMP-a.parquet.csv`. So does that of `a.parquet.csv`, which gives `TIMESTAMP-a.parquet.csv.csv`.
+    """
+    folder, slash, name = key.removeprefix(input_prefix).rpartition("/")
+    is_plain = name.endswith(".csv") and not name.removesuffix(".csv").lower().endswith(ENDINGS)
     stamp = time_utc.replace("-", "").replace(":", "")
-    return f"{stamp}-{'-'.join(name.with_suffix('').parts)}.csv"
+    return f"{folder}{slash}{stamp}-{name if is_plain else f'{name}.csv'}"
 
 
 def join(table: Table, names: list[str] | None, answers: Iterable[Path], target: Path) -> int:
     """Write a CSV file with a header: the table's columns, then the scores'.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe in front, which the spreadsheet does not show.
 
     Parameters
     ----------
@@ -57,13 +69,16 @@ def join(table: Table, names: list[str] | None, answers: Iterable[Path], target:
     rows = 0
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*(columns[place] for place in kept), *score_names])
+        writer.writerow([*(_harmless(columns[place]) for place in kept), *score_names])
         for line in table.lines:
             score = next(scores, None)
             if score is None:
                 raise JoinError(f"the job wrote {rows} scores, fewer than there are lines")
             cells = [line.cells[place] for place in kept] + score
             text = ",".join(cells)
+            if _FORMULA.search(text):
+                cells = list(map(_harmless, cells))
+                text = ",".join(cells)
             if _needs_no_quotes(text, len(cells)):
                 file.write(f"{text}\n")
             else:
@@ -81,6 +96,11 @@ def _scores(lines: Iterator[list[str]]) -> tuple[list[str], Iterator[list[str]]]
         return first, (cells for cells in lines if cells != first)
     names = ["prediction", *(f"prediction_{place}" for place in range(2, len(first) + 1))]
     return names, chain([first] if first else [], lines)
+
+
+def _harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet runs as a formula."""
+    return f"'{cell}" if cell[:1] in _FORMULA_STARTS and cell and not is_number(cell) else cell
 
 
 def _needs_no_quotes(text: str, cells: int) -> bool:

@@ -11,6 +11,9 @@ MAX_PAYLOAD_BYTES = MAX_PAYLOAD_MB * MEGABYTE
 # A request of this size is scored in seconds, far below the container's timeout of 60.
 USUAL_PAYLOAD_MB = 6
 MAX_INSTANCES = 4
+# What the container takes in one request.
+MAX_ROWS = 1_000_000
+_MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ SIZES = (
 )
 
 
-def plan_for(size_bytes: int, longest_line_bytes: int, parts: int) -> Plan:
+def plan_for(size_bytes: int, longest_line_bytes: int, parts: int, shortest_line_bytes: int = 8) -> Plan:
     """Choose instances, payload and strategy.
 
     Parameters
@@ -49,6 +52,8 @@ def plan_for(size_bytes: int, longest_line_bytes: int, parts: int) -> Plan:
         At most `MAX_PAYLOAD_BYTES`.
     parts : int
         Files that they stand in: an instance takes whole files.
+    shortest_line_bytes : int
+        At least 2: a digit and the line's end.
 
     Returns
     -------
@@ -56,7 +61,9 @@ def plan_for(size_bytes: int, longest_line_bytes: int, parts: int) -> Plan:
         A worker of the container for each CPU; several lines a request, unless one alone fills it.
     """
     size = next(size for size in SIZES if size_bytes <= size.up_to_bytes)
-    payload_mb = max(min(_megabytes(size_bytes), USUAL_PAYLOAD_MB), _megabytes(longest_line_bytes))
+    most_rows_mb = max(MAX_ROWS * shortest_line_bytes // _MEBIBYTE, 1)
+    usual_mb = min(_megabytes(size_bytes), USUAL_PAYLOAD_MB, most_rows_mb)
+    payload_mb = max(usual_mb, _megabytes(longest_line_bytes))
     is_filled_by_one = longest_line_bytes > USUAL_PAYLOAD_MB * MEGABYTE
     return Plan(
         instance_type=size.instance_type,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from batch_scorer.errors import InputError
 from batch_scorer.plan import MAX_PAYLOAD_BYTES
+from batch_scorer.table import is_number
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 250_000_000
 LARGEST_FLOAT32 = 3.4028234663852886e38
+_MOST_QUOTED = 60
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Prepared:
     rows: int
     size_bytes: int
     longest_line_bytes: int
+    shortest_line_bytes: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def prepare(table: Table, contract: Contract, folder: Path, part_bytes: int = PA
     picks = _picks(table, contract)
     parts: list[Path] = []
     rows = size = longest = 0
+    shortest = MAX_PAYLOAD_BYTES
     room = 0
     file = None
     try:
@@ -60,13 +64,14 @@ def prepare(table: Table, contract: Contract, folder: Path, part_bytes: int = PA
                 parts.append(folder / f"part-{len(parts):05d}.csv")
                 file, room = parts[-1].open("wb"), part_bytes
             file.write(text)
-            rows, size, room, longest = rows + 1, size + len(text), room - len(text), max(longest, len(text))
+            rows, size, room = rows + 1, size + len(text), room - len(text)
+            longest, shortest = max(longest, len(text)), min(shortest, len(text))
     finally:
         if file is not None:
             file.close()
     if not rows:
         raise InputError("it has no rows")
-    return Prepared(parts, rows, size, longest)
+    return Prepared(parts, rows, size, longest, shortest)
 
 
 def _picks(table: Table, contract: Contract) -> list[_Pick]:
@@ -86,7 +91,7 @@ def _picks(table: Table, contract: Contract) -> list[_Pick]:
 
 
 def _text(line: Line, picks: list[_Pick]) -> bytes:
-    cells = [line.cells[pick.place].strip() for pick in picks]
+    cells = [line.cells[pick.place].strip(" \t\r\n") for pick in picks]
     if not _are_plain(cells):
         cells = [_number(line, pick) for pick in picks]
     text = (",".join(cells) + "\n").encode()
@@ -97,6 +102,10 @@ def _text(line: Line, picks: list[_Pick]) -> bytes:
 
 def _are_plain(cells: list[str]) -> bool:
     """Say whether all cells are finite 32-bit floats, which is so of nearly every line."""
+    text = "".join(cells)
+    # What Python's float reads besides numbers has one of these.
+    if not text.isascii() or not text.isprintable() or "_" in text:
+        return False
     try:
         values = list(map(float, cells))
     except ValueError:
@@ -106,11 +115,10 @@ def _are_plain(cells: list[str]) -> bool:
 
 
 def _number(line: Line, pick: _Pick) -> str:
-    cell = line.cells[pick.place].strip()
-    try:
-        value = float(cell or "nan")
-    except ValueError:
-        raise InputError(f"line {line.number}: {pick.name} is {cell!r}, not a number") from None
+    cell = line.cells[pick.place].strip(" \t\r\n")
+    if not is_number(cell):
+        raise InputError(f"line {line.number}: {pick.name} is {cell[:_MOST_QUOTED]!r}, not a number")
+    value = float(cell or "nan")
     if math.isnan(value):
         if not pick.may_be_missing:
             raise InputError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -129,7 +129,9 @@ class BatchScorer:
         }
 
     def _create_job(self, job_name: str, model_name: str, work: str, prepared: Prepared, contract: Contract) -> None:
-        plan = plan_for(prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts))
+        plan = plan_for(
+            prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts), prepared.shortest_line_bytes
+        )
         where = f"s3://{self._settings.bucket}/{work}"
         source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"{where}/input/"}}
         resources = {"InstanceType": plan.instance_type, "InstanceCount": plan.instance_count}
@@ -156,7 +158,8 @@ class BatchScorer:
                 raise
 
     def _join(self, job: dict[str, Any], folder: Path) -> None:
-        source = self._fetch(job["input_key"], job["etag"], folder / Path(job["input_key"]).name)
+        suffix = PurePosixPath(job["input_key"]).suffix.lower()
+        source = self._fetch(job["input_key"], job["etag"], folder / f"input{suffix}")
         answers = []
         for part in range(int(job["parts"])):
             name = f"part-{part:05d}.csv.out"
@@ -186,11 +189,11 @@ class BatchScorer:
         """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""
         reason = one_line(reason)[:MAX_REASON]
         moved = self._copy_aside(job_id, key, etag, reason)
-        where = f"It is now {moved}." if moved else "There is nothing to move."
+        where = f"It is now {one_line(moved)}." if moved else "There is nothing to move."
         self._sns.publish(
             TopicArn=self._settings.topic_arn,
-            Subject=f"Batch scoring failed: {Path(key).name}".encode("ascii", "replace").decode()[:100],
-            Message=f"s3://{self._settings.bucket}/{key} was not scored: {reason}\n{where}\nJob {job_id}",
+            Subject=one_line(f"Batch scoring failed: {Path(key).name}").encode("ascii", "replace").decode()[:100],
+            Message=f"s3://{self._settings.bucket}/{one_line(key)} was not scored: {reason}\n{where}\nJob {job_id}",
         )
         self._jobs.update(job_id, status=jobs.FAILED, reason=reason)
         if moved:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENDINGS = (".csv", ".parquet")
+DIGITS = r"(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
+# What the endpoint takes for a number: Python's float would read 1_0 and other digits as well.
+_NUMBER = re.compile(rf"[ \t\r\n]*+(?:[+-]?(?:{DIGITS}|(?i:nan|inf|infinity)))?[ \t\r\n]*+")
 _BATCH_ROWS = 10_000
 
 
@@ -56,11 +60,7 @@ def read_table(path: Path) -> Table:
 
 def is_number(cell: str) -> bool:
     """Say whether a cell is a number or empty."""
-    try:
-        float(cell or "nan")
-    except ValueError:
-        return False
-    return True
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def _read_csv(path: Path) -> Table:
@@ -81,7 +81,7 @@ def _read_csv(path: Path) -> Table:
             f"line {first.number} mixes numbers and texts such as {text!r}: give a header line with the columns' "
             "names, or numbers alone"
         )
-    return Table(_distinct(first.cells), width, _of_width(lines, width))
+    return Table(_distinct([cell.strip(" \t") for cell in first.cells]), width, _of_width(lines, width))
 
 
 def _csv_lines(path: Path) -> Iterator[Line]:
@@ -147,6 +147,8 @@ def _parquet_lines(file: Any) -> Iterator[Line]:
     except (pa.ArrowException, OSError) as error:
         message = str(error).splitlines()[0]
         raise InputError(f"it is no complete parquet file after row {number}: {message}") from error
+    except (ValueError, OverflowError, LookupError) as error:
+        raise InputError(f"a text is not UTF-8 or a time out of range after row {number}") from error
     finally:
         file.close()
 

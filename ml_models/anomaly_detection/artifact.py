@@ -9,10 +9,13 @@ import shutil
 import tarfile
 import tempfile
 from contextlib import contextmanager
+from copy import copy
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 import anomaly_detection
 from anomaly_detection.forest import FOREST_FILE, FlatForest
@@ -80,7 +83,10 @@ def save(model_dir: Path, forest: Any, baseline: Mapping[str, Any], manifest: Ma
 def _write_files(directory: Path, forest: Any, baseline: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     import joblib
 
-    joblib.dump(forest, directory / MODEL_FILE)
+    named = copy(forest)
+    # So that `joblib.load(...).decision_function(frame)` checks the columns, and does not warn of them.
+    named.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
+    joblib.dump(named, directory / MODEL_FILE)
     FlatForest.from_sklearn(forest).save(directory / FOREST_FILE)
     write_json(directory / BASELINE_FILE, baseline)
     copy_code(directory / "code")

@@ -14,9 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anomaly_detection.errors import RequestError
+from anomaly_detection.frames import is_frame, request_of_frame
 from anomaly_detection.model import Model, load
-from anomaly_detection.request import matrix_of, parse
-from anomaly_detection.response import Prediction, asks_for_manifest, error_body, render, render_manifest
+from anomaly_detection.request import parse
+from anomaly_detection.response import (
+    ADDED,
+    Prediction,
+    asks_for_manifest,
+    error_body,
+    render,
+    render_frame,
+    render_manifest,
+)
 
 T = TypeVar("T")
 
@@ -42,18 +51,39 @@ def input_fn(body: str | bytes, content_type: str | None) -> Request | RequestEr
     return _or_error(lambda: parse(body, content_type))
 
 
-def predict_fn(data: Request | RequestError, model: Model) -> Prediction | RequestError:
-    """Score a request's rows by the features' names, or by position where the request has no names."""
+def predict_fn(data: Any, model: Model) -> Any:
+    """Score rows by the features' names, or by position where they have no names.
+
+    Parameters
+    ----------
+    data : Request, RequestError or DataFrame
+        What `input_fn` returns, or a DataFrame with the features among its columns.
+    model : Model
+
+    Returns
+    -------
+    Prediction, RequestError or DataFrame
+        Of a DataFrame a copy with the columns `is_anomaly` and `anomaly_score`.
+
+    Raises
+    ------
+    RequestError
+        A DataFrame lacks a feature, or has a value that is no finite number.
+    """
+    if is_frame(data):
+        scores = _predict(request_of_frame(data), model).scores
+        return data.assign(**dict(zip(ADDED, ((scores < 0).astype(int), scores), strict=True)))
     answer = data if isinstance(data, RequestError) else _or_error(lambda: _predict(data, model))
     if isinstance(answer, RequestError):
         answer.manifest = model.manifest
     return answer
 
 
-def output_fn(prediction: Prediction | RequestError, accept: str | None) -> Any:
-    """Write the answer; `DEFAULT_OUTPUT` in the environment stands for an `output=` that Accept does not give.
+def output_fn(prediction: Any, accept: str | None) -> Any:
+    """Write what `predict_fn` returned.
 
-    Who asks for the manifest gets it whatever the rows are: it is what says which rows fit.
+    `DEFAULT_OUTPUT` in the environment stands for an `output=` that Accept does not give. Who asks for the
+    manifest gets it whatever the rows are: it is what says which rows fit.
 
     Returns
     -------
@@ -74,11 +104,13 @@ def execution_parameters_fn() -> dict[str, Any]:
 
 
 def _predict(request: Request, model: Model) -> Prediction:
-    matrix = matrix_of(request, model)
+    matrix = model.matrix_of(request)
     return Prediction(request, model, matrix, model.forest.scores(matrix))
 
 
-def _render(prediction: Prediction | RequestError, accept: str | None) -> tuple[str, str]:
+def _render(prediction: Any, accept: str | None) -> tuple[str, str]:
+    if is_frame(prediction):
+        return render_frame(prediction, accept)
     if not isinstance(prediction, RequestError):
         return render(prediction, accept, os.environ.get("DEFAULT_OUTPUT"))
     if prediction.manifest is None or not asks_for_manifest(accept):

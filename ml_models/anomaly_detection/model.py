@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from anomaly_detection.artifact import (
     BASELINE_FILE,
@@ -15,12 +17,17 @@ from anomaly_detection.artifact import (
     MODEL_FILE,
     sha256,
 )
-from anomaly_detection.errors import ArtifactError
+from anomaly_detection.content_types.array_rows import request_of_array
+from anomaly_detection.errors import ArtifactError, RequestError
 from anomaly_detection.feature_schema import FeatureSchema
 from anomaly_detection.forest import FOREST_FILE, FlatForest
+from anomaly_detection.frames import is_frame, request_of_frame
+from anomaly_detection.request import matrix_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from numpy.typing import NDArray
+
+    from anomaly_detection.content_types.rows import Request
 
 TRAIN_AGAIN = "train again with anomaly_detection.training_script"
 
@@ -46,6 +53,43 @@ class Model:
     may_be_missing: frozenset[str]
     manifest: dict[str, Any]
 
+    def decision_function(self, rows: Any) -> NDArray[np.float64]:
+        """Return scikit-learn's `decision_function`, bit for bit: lower is more anomalous, below 0 is anomalous.
+
+        Parameters
+        ----------
+        rows : DataFrame or array-like of shape (n_rows, n_features)
+            A DataFrame has the features among its columns, in any order; an array has them in the model's order.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+
+        Raises
+        ------
+        ValueError
+            A feature is missing, or a value is no finite number.
+        """
+        return self.forest.scores(self._matrix(rows))
+
+    def score_samples(self, rows: Any) -> NDArray[np.float64]:
+        """Return scikit-learn's `score_samples`, bit for bit; `rows` as for `decision_function`."""
+        return self.forest.score_samples(self._matrix(rows))
+
+    def predict(self, rows: Any) -> NDArray[np.int64]:
+        """Return -1 for anomalous rows and 1 for others, as scikit-learn does; `rows` as for `decision_function`."""
+        return np.where(self.decision_function(rows) < 0, -1, 1)
+
+    def matrix_of(self, request: Request) -> NDArray[np.float32]:
+        """Take the features out of a request; see `request.matrix_of`."""
+        return matrix_of(request, self.feature_names, self.may_be_missing)
+
+    def _matrix(self, rows: Any) -> NDArray[np.float32]:
+        try:
+            return self.matrix_of(request_of_frame(rows) if is_frame(rows) else request_of_array(rows))
+        except RequestError as error:
+            raise ValueError(error.message) from error
+
 
 def load(model_dir: Path) -> Model:
     """Load a model directory.
@@ -66,8 +110,7 @@ def load(model_dir: Path) -> Model:
     schema = _schema(manifest)
     _check_library(manifest)
     forest = _load_forest(model_dir, manifest, schema)
-    features = _read_json(model_dir, BASELINE_FILE)["features"]
-    missing = frozenset(name for name in schema.feature_names if features[name]["missing_count"])
+    missing = _may_be_missing(_read_json(model_dir, BASELINE_FILE), schema)
     return Model(forest, schema.feature_names, missing, manifest)
 
 
@@ -77,7 +120,7 @@ def _read_json(model_dir: Path, name: str) -> dict[str, Any]:
         raise ArtifactError(f"the model directory has no {name}; unpack the whole model.tar.gz, or {TRAIN_AGAIN}")
     try:
         document = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{name} is not JSON ({error}); unpack model.tar.gz anew, or {TRAIN_AGAIN}") from error
     if not isinstance(document, dict):
         raise ArtifactError(f"{name} is not a JSON object; unpack model.tar.gz anew, or {TRAIN_AGAIN}")
@@ -85,9 +128,10 @@ def _read_json(model_dir: Path, name: str) -> dict[str, Any]:
 
 
 def _check_files(model_dir: Path, manifest: dict[str, Any]) -> None:
-    stated = manifest.get("files") or {}
-    # Artifacts from before forest.npz have none, and state none.
-    for name in sorted({MODEL_FILE, BASELINE_FILE, *stated}):
+    stated = manifest.get("files")
+    if not isinstance(stated, dict) or not all(isinstance(name, str) and Path(name).name == name for name in stated):
+        raise ArtifactError(f"files in {MANIFEST_FILE} does not map names to hashes; {TRAIN_AGAIN}")
+    for name in sorted({MODEL_FILE, FOREST_FILE, BASELINE_FILE, *stated}):
         path = model_dir / name
         if not path.is_file():
             raise ArtifactError(f"the model directory has no {name}; unpack the whole model.tar.gz, or {TRAIN_AGAIN}")
@@ -121,34 +165,26 @@ def _check_library(manifest: dict[str, Any]) -> None:
 
 
 def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchema) -> FlatForest:
-    """Read forest.npz, which needs no scikit-learn; an artifact from before it gives its model.joblib."""
-    name = FOREST_FILE if FOREST_FILE in manifest["files"] else MODEL_FILE
+    """Read forest.npz; model.joblib, a pickle that could run anything, is for people and never loaded here."""
     try:
-        forest = FlatForest.load(model_dir / name) if name == FOREST_FILE else _flattened(model_dir / name)
+        forest = FlatForest.load(model_dir / FOREST_FILE)
     except ValueError as error:
         raise ArtifactError(f"{error}; {TRAIN_AGAIN}") from error
     if forest.n_features != len(schema.feature_names):
         raise ArtifactError(
-            f"{name} takes {forest.n_features} features, but {MANIFEST_FILE} names {len(schema.feature_names)}; "
+            f"{FOREST_FILE} takes {forest.n_features} features, but {MANIFEST_FILE} names {len(schema.feature_names)}; "
             f"{TRAIN_AGAIN}"
         )
     if forest.offset != manifest.get("threshold"):
         raise ArtifactError(
-            f"{name} has the threshold {forest.offset}, but {MANIFEST_FILE} says {manifest.get('threshold')}; "
+            f"{FOREST_FILE} has the threshold {forest.offset}, but {MANIFEST_FILE} says {manifest.get('threshold')}; "
             f"{TRAIN_AGAIN}"
         )
     return forest
 
 
-def _flattened(path: Path) -> FlatForest:
-    import joblib
-    from sklearn.ensemble import IsolationForest
-    from sklearn.exceptions import InconsistentVersionWarning
-
-    with warnings.catch_warnings():
-        # Another patch release is fine: _check_library has compared major.minor.
-        warnings.simplefilter("ignore", InconsistentVersionWarning)
-        forest = joblib.load(path)
-    if not isinstance(forest, IsolationForest):
-        raise ArtifactError(f"{path.name} holds a {type(forest).__name__}, not an IsolationForest; {TRAIN_AGAIN}")
-    return FlatForest.from_sklearn(forest)
+def _may_be_missing(baseline: dict[str, Any], schema: FeatureSchema) -> frozenset[str]:
+    try:
+        return frozenset(name for name in schema.feature_names if baseline["features"][name]["missing_count"])
+    except (LookupError, TypeError) as error:
+        raise ArtifactError(f"{BASELINE_FILE} does not describe each feature of the schema; {TRAIN_AGAIN}") from error

@@ -10,15 +10,22 @@ import numpy as np
 from anomaly_detection.content_types.array_rows import read_npy, read_parquet
 from anomaly_detection.content_types.csv_rows import read_csv
 from anomaly_detection.content_types.json_rows import read_json, read_json_lines
-from anomaly_detection.content_types.rows import ABSENT, CSV, JSON, JSON_LINES, Request
+from anomaly_detection.content_types.rows import (
+    ABSENT,
+    CSV,
+    JSON,
+    JSON_LINES,
+    Request,
+    check_size,
+    is_number,
+    shown,
+)
 from anomaly_detection.errors import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-
-    from anomaly_detection.model import Model
 
 _READERS: dict[str, Callable[[str | bytes], Request]] = {
     CSV: read_csv,
@@ -27,6 +34,7 @@ _READERS: dict[str, Callable[[str | bytes], Request]] = {
     "application/x-parquet": read_parquet,
     "application/x-npy": read_npy,
 }
+_ACCEPTED = f"accepted are {', '.join(_READERS)}"
 
 
 def parse(body: str | bytes, content_type: str | None) -> Request:
@@ -38,27 +46,37 @@ def parse(body: str | bytes, content_type: str | None) -> Request:
         The container gives str for exactly `text/csv` and `application/json`, else bytes.
     content_type : str or None
         text/csv (with a header, or positional without), application/json (the default: one record, a list of
-        records, `{"instances": [[...]]}`, `{"columns": [...], "data": [[...]]}`), application/jsonlines,
+        records, `[[...]]`, `{"instances": [[...]]}`, `{"columns": [...], "data": [[...]]}`), application/jsonlines,
         application/x-parquet or application/x-npy; parameters are ignored.
 
     Raises
     ------
     RequestError
-        415 for another content type, 400 for a body that is not what it says.
+        415 for another content type, 413 for more than one request may hold, 400 for a body that is not what it says.
     """
-    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
-    reader = _READERS.get(media_type)
+    media_type = (content_type or "").partition(";")[0].strip().lower()
+    reader = _READERS.get(media_type or JSON)
     if reader is None:
-        raise RequestError(415, f"content type {media_type!r} is not known; accepted are {', '.join(_READERS)}")
+        raise RequestError(415, f"content type {shown(media_type)} is not known; {_ACCEPTED}")
+    try:
+        return _read(body, reader)
+    except RequestError as error:
+        if not media_type:
+            error.message += f" (the request names no Content-Type and was read as {JSON}; {_ACCEPTED})"
+        raise
+
+
+def _read(body: str | bytes, reader: Callable[[str | bytes], Request]) -> Request:
     if not body:
         raise RequestError(400, "the body is empty; rows of features are expected")
     request = reader(body)
     if request.rows == 0:
         raise RequestError(400, "the body has no rows")
+    check_size(request.rows, request.width)
     return request
 
 
-def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
+def matrix_of(request: Request, feature_names: list[str], may_be_missing: frozenset[str]) -> NDArray[np.float32]:
     """Take the model's features out of a request.
 
     Returns
@@ -71,7 +89,7 @@ def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
         400: a feature is missing, a column too many in a request without names, or a value that is no finite number
         (NaN and empty are accepted for features that were missing in training as well).
     """
-    places = _places(request, model.feature_names)
+    places = _places(request, feature_names)
     numbers = request.numbers(places)
     if numbers is not None:
         with np.errstate(over="ignore"):
@@ -79,8 +97,8 @@ def matrix_of(request: Request, model: Model) -> NDArray[np.float32]:
         if np.isfinite(singles).all():
             return singles
     matrix = np.empty((request.rows, len(places)), dtype=np.float32)
-    for number, (name, place) in enumerate(zip(model.feature_names, places, strict=True)):
-        matrix[:, number] = _floats(name, request.columns[place], may_be_missing=name in model.may_be_missing)
+    for number, (name, place) in enumerate(zip(feature_names, places, strict=True)):
+        matrix[:, number] = _floats(name, request.columns[place], may_be_missing=name in may_be_missing)
     return matrix
 
 
@@ -108,7 +126,7 @@ def _floats(name: str, values: list[Any], *, may_be_missing: bool) -> NDArray[np
     if infinite.any():
         row = int(infinite.argmax())
         raise RequestError(
-            400, f"row {row} of {name} is {values[row]!r}: infinite as a 32-bit float", row=row, column=name
+            400, f"row {row} of {name} is {shown(values[row])}: infinite as a 32-bit float", row=row, column=name
         )
     missing = np.isnan(singles)
     if missing.any() and not may_be_missing:
@@ -122,21 +140,30 @@ def _floats(name: str, values: list[Any], *, may_be_missing: bool) -> NDArray[np
 def _doubles(name: str, values: list[Any]) -> NDArray[np.float64]:
     for row, value in enumerate(values):
         _check_number(name, row, value)
-    return np.array([math.nan if value in (None, "") else float(value) for value in values])
+    return np.array([math.nan if value is None or _is_blank(value) else float(value) for value in values])
 
 
 def _check_number(name: str, row: int, value: Any) -> None:
     if value is ABSENT:
         raise RequestError(400, f"row {row} has no {name}", row=row, column=name)
-    is_number = value is None or (isinstance(value, (int, float, str)) and not isinstance(value, bool))
-    if is_number and isinstance(value, (int, str)) and value != "":
-        try:
-            float(value)
-        except (ValueError, OverflowError):
-            is_number = False
-    if not is_number:
-        raise RequestError(400, f"row {row} of {name} is {value!r}, not a number", row=row, column=name)
+    if not (value is None or _reads_as_float(value)):
+        raise RequestError(400, f"row {row} of {name} is {shown(value)}, not a number", row=row, column=name)
+
+
+def _reads_as_float(value: Any) -> bool:
+    if isinstance(value, str):
+        return is_number(value)
+    try:
+        return isinstance(value, float) or (type(value) is int and math.isfinite(value))
+    except OverflowError:
+        return False
+
+
+def _is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return ", ".join(shown(name)[1:-1] for name in names[:8]) + (
+        f" and {len(names) - 8} more" if len(names) > 8 else ""
+    )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from anomaly_detection.content_types.csv_rows import write_csv, write_csv_after, write_csv_of_numbers
 from anomaly_detection.content_types.json_rows import encode, write_records, write_records_after
-from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES
+from anomaly_detection.content_types.rows import CSV, JSON, JSON_LINES, shown
 from anomaly_detection.errors import RequestError
+from anomaly_detection.frames import plain_values
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
     from anomaly_detection.content_types.rows import Request
@@ -101,6 +103,15 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     return _shaped(shape, columns, content_type), content_type
 
 
+def render_frame(frame: pd.DataFrame, accept: str | None) -> tuple[str, str]:
+    """Write a DataFrame as records or as CSV; with `output=scores` its two score columns alone."""
+    content_type, parameters = _negotiate(accept)
+    names = [str(name) for name in frame.columns]
+    kept = [place for place, name in enumerate(names) if name in ADDED or "output=scores" not in parameters]
+    columns = {names[place]: plain_values(frame, place) for place in kept}
+    return write_csv(columns) if content_type == CSV else _shaped("records", columns, content_type), content_type
+
+
 def asks_for_manifest(accept: str | None) -> bool:
     """Say whether an Accept asks for the model's manifest in place of scores."""
     return MANIFEST in _negotiate(accept)[1]
@@ -159,7 +170,7 @@ def _negotiate(accept: str | None) -> tuple[str, list[str]]:
         content_type = _RANGES.get(media_type, media_type)
         if content_type in {JSON, CSV, JSON_LINES} and _quality(media_range) > 0:
             return content_type, parameters
-    raise RequestError(406, f"{accept!r} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
+    raise RequestError(406, f"{shown(accept)} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
 
 
 def _quality(media_range: str) -> float:
@@ -169,9 +180,9 @@ def _quality(media_range: str) -> float:
             try:
                 return float(value)
             except ValueError as error:
-                raise RequestError(406, f"q={value} in Accept is not a number") from error
+                raise RequestError(406, f"q={shown(value)} in Accept is not a number") from error
     return 1.0
 
 
 def _numbers(column: list[Any]) -> list[Any]:
-    return [(float(value) if value else None) if isinstance(value, str) else value for value in column]
+    return [(float(value) if value.strip() else None) if isinstance(value, str) else value for value in column]

@@ -11,7 +11,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anomaly_detection.content_types.rows import CSV
+from anomaly_detection.content_types.rows import CSV, check_marks, shown, text_of
 from anomaly_detection.errors import InputError, RequestError
 from anomaly_detection.response import error_body
 from anomaly_detection.time_series.data import Series, read_series
@@ -38,12 +38,14 @@ def input_fn(body: str | bytes, content_type: str | None) -> Series | RequestErr
     """Read the lines of a request, in the order of time."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != CSV:
-        return RequestError(415, f"content type {media_type!r} is not known; {CSV} with timestamp,value lines is")
+        found = f"content type {shown(media_type)} is not known" if media_type else "the request names no Content-Type"
+        return RequestError(415, f"{found}; {CSV} with timestamp,value lines is accepted")
     try:
-        text = body if isinstance(body, str) else body.decode("utf-8-sig")
+        text = text_of(body)
+        check_marks(text, row="\n\r", cell=",")
         series = read_series(text, "the body", is_strict=True)
-    except UnicodeDecodeError as error:
-        return RequestError(400, f"the body is not UTF-8 at byte {error.start}")
+    except RequestError as error:
+        return error
     except InputError as error:
         return RequestError(400, str(error))
     return series if series.timestamps else RequestError(400, "the body has no lines; timestamp,value is expected")

@@ -30,7 +30,7 @@ from anomaly_detection.model import Model, load
 from anomaly_detection.training.baseline import describe_days, describe_training, quantiles
 from anomaly_detection.training.calibration import calibration_of
 from anomaly_detection.training.dataset import Progress, TrainingData, read_training_data
-from anomaly_detection.training.evaluation import Limits, evaluate, holdout_mask, why_not
+from anomaly_detection.training.evaluation import Limits, evaluate, holdout_mask, label_metrics, why_not
 from anomaly_detection.training.exclusions import read_exclusions
 from anomaly_detection.training.hyperparameters import (
     NAMES,
@@ -191,7 +191,8 @@ def train(job: Job) -> dict[str, Any]:
     -------
     dict
         What metrics.json holds: `rows`, `rows_left_out`, `rows_sampled`, `features`, `share_flagged`, `threshold`,
-        `score_quantiles`, `fit_seconds` and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with
+        `score_quantiles`, `fit_seconds`, where the rows have a `target` of both kinds `labels` (`rows`, `anomalies`,
+        `auroc`, `average_precision`) and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with
         `blocked_by`, the gate's reasons.
 
     Raises
@@ -216,6 +217,8 @@ def train(job: Job) -> dict[str, Any]:
         "threshold": float(forest.offset_),
         "score_quantiles": quantiles(scores),
     }
+    if labels := label_metrics(data.labels, scores):
+        metrics["labels"] = labels
     evaluation = _evaluation(job, data, everything.matrix[held_out], forest)
     if evaluation is not None:
         metrics["evaluation"] = evaluation

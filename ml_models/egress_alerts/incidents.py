@@ -45,7 +45,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from egress_alerts.policy import Floors, Policy
     from egress_alerts.series import Series
@@ -98,6 +98,8 @@ class Hour(NamedTuple):
     p_value: float | None = None
     # One of 24 equal parts of a day of a daily bill.
     is_daily: bool = False
+    # The hour whose data made it part of an incident, where that is a later one.
+    joined: int = 0
 
     @property
     def decided_at(self) -> int:
@@ -162,15 +164,12 @@ class Incident:
 
     def before(self, end: int) -> Incident:
         """Return the incident as it was when `end` had not come yet."""
-        return self._only(lambda hour: hour < end)
+        kept = {s: {h: r for h, r in member.items() if max(h, r.joined) < end} for s, member in self.members.items()}
+        return Incident(self.alert_id, self.detected, {s: member for s, member in kept.items() if member})
 
     def since(self, start: int) -> list[Hour]:
         """Return the hours from `start` on."""
         return [hour for hour in self.hours if hour.hour >= start]
-
-    def _only(self, keep: Callable[[int], bool]) -> Incident:
-        kept = {s: {h: row for h, row in member.items() if keep(h)} for s, member in self.members.items()}
-        return Incident(self.alert_id, self.detected, {s: member for s, member in kept.items() if member})
 
 
 def find_incidents(
@@ -335,6 +334,7 @@ class _Decision:
         self._by_place: dict[tuple[str, ...], list[_Growing]] = {}
         self._incidents: list[_Growing] = []
         self._held = _Held()
+        self._time = 0
         past = sorted(past, key=lambda each: each.hour)
         past_hours = {row.hour for row in past}
         for incident in open_incidents:
@@ -354,8 +354,8 @@ class _Decision:
         by_time: defaultdict[int, defaultdict[_Track, list[Hour]]] = defaultdict(lambda: defaultdict(list))
         for row in sorted(new, key=lambda each: each.hour):
             by_time[row.decided_at][self._track(row.series)].append(row)
-        for time in sorted(by_time):
-            self._decide(by_time[time])
+        for self._time in sorted(by_time):
+            self._decide(by_time[self._time])
         return [known.incident for known in sorted(self._incidents, key=lambda each: each.key) if known.is_touched]
 
     def _decide(self, turns: Mapping[_Track, list[Hour]]) -> None:
@@ -452,6 +452,7 @@ class _Decision:
         return bool(below) and sum(_weight(row) for row in left) / len(left) < _LITTLE * sum(below)
 
     def _add(self, known: _Member, track: _Track, rows: Sequence[Hour]) -> None:
+        rows = [row if row.decided_at >= self._time else row._replace(joined=self._time) for row in rows]
         known.add(rows)
         track.clear()
         self._held.add(rows, [level for level in track.levels if level in self._tracks])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from egress_alerts.alert import days_text, hours_text, resource_text, time_text
 from egress_alerts.policy import SEVERITIES
+from egress_alerts.printable import printable
 from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ _WHERE_TO = {
 
 def render_subject(alerts: Sequence[Alert]) -> str:
     """Return one line of at most 100 ASCII characters about the worst alert and the number of the others."""
+    alerts = printable(list(alerts))
     worst = alerts[0]
     others = f" and {len(alerts) - 1} more" if len(alerts) > 1 else ""
     if worst["state"] == "open":
@@ -76,6 +78,7 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str]) -> str:
     changes : mapping
         By alert id, what has changed since people were notified before, in a few words.
     """
+    alerts = printable(list(alerts))
     if len(alerts) <= _MAX_IN_FULL:
         return "\n\n".join(_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts)
     worst = [_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts[:_WORST]]

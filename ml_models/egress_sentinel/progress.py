@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from egress_alerts.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -37,17 +39,18 @@ class Reporter:
     def step(self, title: str) -> Iterator[Step]:
         """Run a named step; its line appears, with its seconds, once the step has succeeded."""
         started = time.monotonic()
+        title = _harmless(title)
         with self.console.status(f"{title} ...") as status:
-            step = Step(title, lambda text: status.update(f"{title}: {escape(text)} ..."))
+            step = Step(title, lambda text: status.update(f"{title}: {_harmless(text)} ..."))
             yield step
         seconds = time.monotonic() - started
-        result = f"  {escape(step.result)}" if step.result else ""
+        result = f"  {_harmless(step.result)}" if step.result else ""
         self.console.print(f"[green]✓[/] {title:<10}{result}  [dim]({seconds:.1f} s)[/]", highlight=False)
 
     def track(self, title: str, items: list[str]) -> Iterable[str]:
         """Iterate over items with a progress bar."""
         columns = (
-            TextColumn(title),
+            TextColumn(_harmless(title)),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.description}"),
@@ -56,13 +59,18 @@ class Reporter:
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task("", total=len(items))
             for item in items:
-                progress.update(task, description=item)
+                progress.update(task, description=_harmless(item))
                 yield item
                 progress.advance(task)
 
     def note(self, sentence: str) -> None:
         """Print a sentence that the person should know, such as which lines were left out."""
-        self.console.print(f"[yellow]note[/] {escape(self.shown(sentence))}", highlight=False)
+        self.console.print(f"[yellow]note[/] {_harmless(self.shown(sentence))}", highlight=False)
+
+
+def _harmless(text: str) -> str:
+    """Return a text, which may come from a bill or a file's name, without markup and control characters."""
+    return escape("\n".join(map(printable, text.split("\n"))))
 
 
 class Step:

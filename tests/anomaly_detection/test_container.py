@@ -83,6 +83,7 @@ import sys
 from pathlib import Path
 import joblib
 import numpy as np
+import pandas as pd
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
 import anomaly_detection
 assert "site-packages" in anomaly_detection.__file__, anomaly_detection.__file__
@@ -93,6 +94,7 @@ bad = output_fn(predict_fn(input_fn("x", "application/xml"), model), None)
 assert bad.status_code == 415
 scores = [float(line.split(",")[1]) for line in text.splitlines()[1:]]
 forest = joblib.load(Path(sys.argv[1]) / "model.joblib")
-assert forest.decision_function(np.load(sys.argv[2])).tolist() == scores
+rows = pd.DataFrame(np.load(sys.argv[2]), columns=forest.feature_names_in_)
+assert forest.decision_function(rows).tolist() == scores
 sys.stdout.write(text)
 """

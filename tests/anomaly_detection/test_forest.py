@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,80 @@ def test_a_file_gives_the_same_forest_and_the_same_forest_the_same_bytes(tmp_pat
 def test_a_file_that_is_no_forest(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "forest.npz").write_bytes(content)
     with pytest.raises(ValueError, match="forest"):
+        FlatForest.load(tmp_path / "forest.npz")
+
+
+def changed(arrays: dict[str, np.ndarray], name: str, place: int | None, value: Any) -> dict[str, np.ndarray]:
+    """Return arrays of which one has another value at a place, or is another array."""
+    array = arrays[name].copy()
+    if place is None:
+        array = np.asarray(value) if not callable(value) else value(array)
+    elif array.ndim:
+        array[place] = value
+    else:
+        array = np.array(value, array.dtype)
+    return arrays | {name: array}
+
+
+def with_shared_child(left: np.ndarray) -> np.ndarray:
+    second, third = np.flatnonzero(left != np.arange(len(left)))[1:3]
+    left[second] = left[third]
+    return left
+
+
+# A split is node 0, a leaf the last one.
+DAMAGE = {
+    "a child behind the end": ("left", 0, 10**6),
+    "a child before its parent": ("left", 3, 1),
+    "a negative child": ("left", 0, -1),
+    "a child in the next tree": ("left", 0, 60),
+    "a child that two parents have": ("left", None, lambda left: with_shared_child(left)),
+    "no root": ("root", None, np.zeros(0, np.int32)),
+    "a root behind the end": ("root", -1, 10**6),
+    "roots out of order": ("root", 1, 0),
+    "a column that is not there": ("feature", 0, 4),
+    "a negative column": ("feature", 0, -1),
+    "a threshold that is NaN": ("threshold", 0, np.nan),
+    "a leaf that sends rows on": ("threshold", -1, 0.0),
+    "a leaf that sends NaN on": ("missing_goes_right", -1, True),
+    "a path length that is NaN": ("path_length", -1, np.nan),
+    "a negative path length": ("path_length", -1, -1.0),
+    "no training rows": ("n_samples", 0, 0),
+    "more levels than there are": ("levels", 0, 2**31 - 1),
+    "fewer levels than there are": ("levels", 0, 1),
+    "no features": ("n_features", 0, 0),
+    "an offset that is NaN": ("offset", 0, np.nan),
+    "an endless usual path": ("usual_path_length", 0, np.inf),
+    "an array that is shorter": ("feature", None, lambda array: array[:-1]),
+    "an array of another type": ("left", None, lambda array: array.astype(np.int64)),
+    "an array of two dimensions": ("left", None, lambda array: array[:, None]),
+    "texts": ("left", None, np.array(["a"])),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_forest_that_would_be_followed_out_of_bounds(tmp_path: Path, damage: str) -> None:
+    values = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    FlatForest.from_sklearn(IsolationForest(n_estimators=3, random_state=1).fit(values)).save(tmp_path / "good.npz")
+    with np.load(tmp_path / "good.npz") as good:
+        arrays = {name: good[name] for name in good.files}
+    assert FlatForest.load(tmp_path / "good.npz").n_features == 4
+    np.savez(tmp_path / "forest.npz", **changed(arrays, *DAMAGE[damage]))
+    with pytest.raises(ValueError, match=r"^forest\.npz does not hold a flat forest: [^\n]+$"):
+        FlatForest.load(tmp_path / "forest.npz")
+
+
+def test_a_forest_that_unpacks_to_far_more_than_its_file(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "forest.npz", left=np.zeros(10**6, np.int32))
+    with pytest.raises(ValueError, match="it is compressed"):
+        FlatForest.load(tmp_path / "forest.npz")
+
+
+def test_a_header_that_states_more_than_there_is(tmp_path: Path) -> None:
+    header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (99999999999,), }"
+    with zipfile.ZipFile(tmp_path / "forest.npz", "w") as archive:
+        archive.writestr("left.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(40))
+    with pytest.raises(ValueError, match="its header says 99999999999 of int32, and 40 bytes follow"):
         FlatForest.load(tmp_path / "forest.npz")
 
 

@@ -18,14 +18,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from anomaly_detection.artifact import pack
+from anomaly_detection.artifact import pack, sha256
 from anomaly_detection.content_types import json_rows
 from anomaly_detection.content_types import rows as request_rows
 from anomaly_detection.content_types.arrow_texts import float_texts
 from anomaly_detection.errors import ArtifactError
 from anomaly_detection.inference_script import input_fn, model_fn, output_fn, predict_fn
 from anomaly_detection.model import Model
-from tests.support.models import NAMES, matrix
+from tests.support.models import NAMES, matrix, named
 
 VALUES = matrix(40, seed=5)
 
@@ -103,7 +103,8 @@ def rows_of(text: str, content_type: str) -> list[dict[str, Any]]:
 
 
 def assert_exact(model_dir: Path, values: np.ndarray, rows: list[dict[str, Any]]) -> None:
-    expected = joblib.load(model_dir / "model.joblib").decision_function(values)
+    forest = joblib.load(model_dir / "model.joblib")
+    expected = forest.decision_function(named(forest, values))
     scores = np.array([row["anomaly_score"] for row in rows])
     assert scores.tobytes() == expected.tobytes()
     assert [row["is_anomaly"] for row in rows] == (expected < 0).astype(int).tolist()
@@ -213,6 +214,52 @@ def test_a_bad_request_is_a_4xx_that_says_where(model: Model, case: str) -> None
     assert len(error["message"]) > 10
 
 
+@pytest.mark.parametrize("mark", ["\ufeff", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("body", ["csv with header", "records", "jsonlines"])
+def test_a_byte_order_mark_is_no_part_of_any_text(model: Model, model_dir: Path, body: str, mark: str | bytes) -> None:
+    content, content_type = BODIES[body](VALUES)
+    text = content.decode() if isinstance(content, bytes) else content
+    marked = mark + text if isinstance(mark, str) else mark + text.encode()
+    assert_exact(model_dir, VALUES, rows_of(*call(model, marked, content_type, "application/json")))
+
+
+def test_lists_of_lists_are_rows(model: Model, model_dir: Path) -> None:
+    text, _ = call(model, json.dumps(doubles(VALUES)), "application/json", None)
+    rows = json.loads(text)
+    assert_exact(model_dir, VALUES, rows)
+    assert [list(row) for row in rows] == [[*NAMES, "is_anomaly", "anomaly_score"]] * len(rows)
+
+
+def test_blanks_after_the_commas_of_a_header_are_no_part_of_the_names(model: Model, model_dir: Path) -> None:
+    lines = csv_text(VALUES, NAMES).splitlines()
+    for header in (", ".join(NAMES), ", ".join(f'"{name}"' for name in NAMES)):
+        text, _ = call(model, "\n".join([header, *lines[1:]]), "text/csv", "text/csv")
+        assert text.splitlines()[0] == ",".join([*NAMES, "is_anomaly", "anomaly_score"])
+        assert_exact(model_dir, VALUES, rows_of(text, "text/csv"))
+
+
+@pytest.mark.parametrize("content_type", [None, "", "application/json"])
+def test_a_missing_content_type_is_named(model: Model, content_type: str | None) -> None:
+    answer = output_fn(predict_fn(input_fn(csv_text(VALUES, NAMES), content_type), model), None)
+    error = json.loads(answer.get_data())["error"]
+    assert error["status"] == 400
+    assert "a request without a Content-Type" in error["message"] or "names no Content-Type" in error["message"]
+
+
+@pytest.mark.parametrize("number", ["1_0", "\u0661", "\u00a01", "1\u2003", "0x1F", "1e", "\x1c1", "--1", "\uff11"])
+@pytest.mark.parametrize("rows", [2, 3000])
+def test_a_number_is_what_json_and_csv_call_one(model: Model, number: str, rows: int) -> None:
+    records_ = [dict.fromkeys(NAMES, "1") for _ in range(rows)]
+    records_[1]["novelty"] = number
+    table = io.StringIO()
+    csv.DictWriter(table, NAMES).writeheader()
+    csv.DictWriter(table, NAMES).writerows(records_)
+    for body, content_type in ((table.getvalue(), "text/csv"), (json.dumps(records_), "application/json")):
+        answer = output_fn(predict_fn(input_fn(body, content_type), model), None)
+        error = json.loads(answer.get_data())["error"]
+        assert (error["status"], error["row"], error["column"]) == (400, 1, "novelty")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.one_of(st.text(max_size=80), st.binary(max_size=80)),
@@ -277,17 +324,57 @@ def test_attributions_name_what_is_odd(model: Model) -> None:
     assert [max(NAMES, key=row.__getitem__) for row in rows] == NAMES
 
 
-def test_an_artifact_from_before_the_flat_forest_is_served(model_dir: Path, tmp_path: Path) -> None:
+class Payload:
+    """A pickle that makes a file where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("stated", [["model.joblib", "baseline.json"], ["model.joblib", "baseline.json", "forest.npz"]])
+def test_a_pickle_is_never_loaded(model_dir: Path, tmp_path: Path, stated: list[str]) -> None:
     manifest = json.loads((model_dir / "manifest.json").read_text())
-    for name in ("model.joblib", "baseline.json"):
+    for name in ("forest.npz", "baseline.json"):
         (tmp_path / name).write_bytes((model_dir / name).read_bytes())
-    del manifest["files"]["forest.npz"]
+    if "forest.npz" not in stated:
+        (tmp_path / "forest.npz").unlink()
+    joblib.dump(Payload(tmp_path / "ran"), tmp_path / "model.joblib")
+    manifest["files"] = {name: sha256(tmp_path / name) for name in stated}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    old, new = model_fn(str(tmp_path)), model_fn(str(model_dir))
-    assert old.forest.scores(VALUES).tobytes() == new.forest.scores(VALUES).tobytes()
+    if "forest.npz" in stated:
+        model_fn(str(tmp_path))
+    else:
+        with pytest.raises(ArtifactError, match=r"no forest\.npz"):
+            model_fn(str(tmp_path))
+    assert not (tmp_path / "ran").exists()
 
 
-ODD_CELLS = ["1_0", " 2", "+3", "nan", "inf", "1e39", "", "NULL", "0x1", "-0.0", "007", "true", "9" * 30, "2018-01-01"]
+ODD_CELLS = [
+    "1_0",
+    "\u0661",
+    "\u00a01",
+    "0X1F",
+    "1.",
+    ".5",
+    "1.e1",
+    "infinity",
+    " 2",
+    "+3",
+    "nan",
+    "inf",
+    "1e39",
+    "",
+    "NULL",
+    "0x1",
+    "-0.0",
+    "007",
+    "true",
+    "9" * 30,
+    "2018-01-01",
+]
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anomaly_detection.errors import InputError
+from anomaly_detection.errors import InputError, RequestError
+from anomaly_detection.series_preprocessor import input_fn
 from anomaly_detection.time_series.data import seconds_of
 from anomaly_detection.time_series.detector import (
     SeriesSettings,
@@ -175,3 +176,37 @@ def test_calibration_takes_half_of_the_past_peak_off() -> None:
 
 def test_times_without_a_zone_are_utc() -> None:
     assert seconds_of(["1970-01-01 00:01:00", "1970-01-01T02:01:00+02:00"]).tolist() == [60, 60]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "now,1\n",
+        "NaT,1\n",
+        "2013-12-02 21:15:00,1_0\n",
+        "2013-12-02 21:15:00,\u0661\n",
+        "2013-12-02 21:15:00,1e39\n",
+        "timestamp,value\n2013-12-02 21:15:00,1,5\n",
+        "timestamp,value\nx,2013-12-02 21:15:00,1\n",
+        "2013-12-02 21:15:00,\ud800\n",
+        "9999-12-31,1\n10000-01-01,1\n",
+        b"2013-12-02 21:15:00,\xff\n",
+        "\n" * 3_000_000,
+        "",
+    ],
+)
+def test_lines_that_are_no_series_get_a_sentence(body: str | bytes) -> None:
+    error = input_fn(body, "text/csv")
+    assert isinstance(error, RequestError)
+    assert 400 <= error.status < 500
+    assert "\n" not in error.message
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_line_is_read_with_and_without_a_byte_order_mark(mark: str) -> None:
+    series = input_fn(f"{mark}2013-12-02 21:15:00, 75", "text/csv")
+    assert (series.timestamps, series.values.tolist()) == (["2013-12-02 21:15:00"], [75.0])
+
+
+def test_the_content_type_that_is_missing_is_named() -> None:
+    assert "names no Content-Type" in input_fn("2013-12-02 21:15:00, 75", None).message

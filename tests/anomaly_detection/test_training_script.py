@@ -6,17 +6,19 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 import anomaly_detection
 from anomaly_detection.artifact import pack
 from anomaly_detection.forest import FlatForest
 from anomaly_detection.training_script import main
 from egress_features import schema_hash
-from tests.support.models import NAMES, matrix, run_training_script, write_part
+from tests.support.models import NAMES, matrix, named, run_training_script, write_part
 
 pytestmark = pytest.mark.integration
 
@@ -142,7 +144,8 @@ def test_scores_do_not_depend_on_how_rows_are_split_into_files(tmp_path: Path) -
     scores = []
     for name in ("one", "two"):
         assert run_training_script(tmp_path / name, tmp_path / f"{name}-model", "--n_estimators", "10").returncode == 0
-        scores.append(joblib.load(tmp_path / f"{name}-model" / "model.joblib").decision_function(values))
+        forest = joblib.load(tmp_path / f"{name}-model" / "model.joblib")
+        scores.append(forest.decision_function(named(forest, values)))
     assert np.array_equal(scores[0], scores[1])
     assert pq.read_metadata(tmp_path / "one" / "a.parquet").num_rows == 400
 
@@ -173,7 +176,7 @@ def test_the_forest_is_what_scikit_learn_fits(tmp_path: Path, contamination: flo
     ours = joblib.load(tmp_path / "model" / "model.joblib")
     assert ours.offset_ == theirs.offset_
     assert ours.get_params() == theirs.get_params()
-    assert ours.decision_function(values).tobytes() == theirs.decision_function(values).tobytes()
+    assert ours.decision_function(named(ours, values)).tobytes() == theirs.decision_function(values).tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -320,3 +323,53 @@ def test_rows_without_the_keys_cannot_be_left_out(tmp_path: Path, capsys: pytest
     given = ["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]
     assert main([*given, "--exclude", str(tmp_path / "exclude.jsonl")]) == 2
     assert "a.parquet has no account_id, by which the exclude channel says what is left out" in capsys.readouterr().err
+
+
+def labelled_csv(path: Path, values: np.ndarray, target: list[object] | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame = pd.DataFrame(values.astype(np.float64), columns=NAMES)
+    frame.insert(0, "account_id", "011122223333")
+    frame.insert(1, "hour_utc", pd.date_range("2026-01-01", periods=len(values), freq="h", tz="UTC"))
+    if target is not None:
+        frame["target"] = target
+    frame.to_csv(path, index=False, date_format="%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_training_reads_csv_and_ranks_what_the_target_says(tmp_path: Path) -> None:
+    values = matrix(400)
+    values[::20] += 4
+    target = [int(row % 20 == 0) for row in range(400)]
+    labelled_csv(tmp_path / "csv" / "a.csv", values[:150], target[:150])
+    labelled_csv(tmp_path / "csv" / "b.csv.gz", values[150:], target[150:])
+    write_part(tmp_path / "parquet" / "a.parquet", values, with_schema=False)
+    found = {}
+    for kind in ("csv", "parquet"):
+        assert main(["--train", str(tmp_path / kind), "--model-dir", str(tmp_path / f"{kind}-model")]) == 0
+        found[kind] = json.loads((tmp_path / f"{kind}-model" / "manifest.json").read_text())
+    assert found["csv"]["feature_names"] == found["parquet"]["feature_names"] == NAMES
+    assert found["csv"]["threshold"] == found["parquet"]["threshold"]
+    assert found["csv"]["training"]["start_hour_utc"] == "2026-01-01T00:00:00Z"
+    labels = found["csv"]["metrics"]["labels"]
+    forest = joblib.load(tmp_path / "csv-model" / "model.joblib")
+    rank = -forest.decision_function(named(forest, values))
+    assert (labels["rows"], labels["anomalies"]) == (400, 20)
+    assert labels["auroc"] == pytest.approx(roc_auc_score(target, rank))
+    assert labels["average_precision"] == pytest.approx(average_precision_score(target, rank))
+    assert labels["auroc"] > 0.95
+    assert "labels" not in found["parquet"]["metrics"]
+
+
+@pytest.mark.parametrize("target", [[0] * 60, [None] * 60, ["yes"] * 60, None])
+def test_a_target_that_says_nothing_is_no_feature_and_no_metric(tmp_path: Path, target: list[object] | None) -> None:
+    labelled_csv(tmp_path / "train" / "a.csv", matrix(60), target)
+    assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]) == 0
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert manifest["feature_names"] == NAMES
+    assert "labels" not in manifest["metrics"]
+
+
+@pytest.mark.parametrize("content", ["a,b\n1\n", "a,a\n1,2\n", "a,b\n", "\u00e9"])
+def test_csv_that_is_no_table_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content.encode("latin-1"))
+    assert main(["--train", str(tmp_path / "a.csv"), "--model-dir", str(tmp_path / "model")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1

@@ -219,7 +219,7 @@ def test_the_first_reason_compares_with_what_is_expected(hours: list[Hour], usua
 )
 def test_a_reason_says_how_rare_the_worst_hour_is(p_value: float, says: str) -> None:
     (_, _, rarity) = build(hour(0, p_value=p_value))["reasons"]
-    assert rarity == f"{says} with traffic looks this unusual to the model"
+    assert rarity == f"{says} above expected looks this unusual to the model"
 
 
 FREE = "billed at $0 so far: a free tier, or not priced yet"

@@ -130,3 +130,16 @@ def test_an_alert_says_what_has_changed() -> None:
     assert text == f"{render_alert(first)}\n\n{render_alert(second, 'raised from LOW')}"
     assert text.count("raised") == 1
     assert "\nHIGH (raised from LOW)   open, $" in text
+
+
+def test_a_bill_cannot_forge_a_line_or_command_a_terminal() -> None:
+    forged = "media\nCRITICAL   $9,999 so far\u2028\x1b[2J\x9b1m\u202egnp.exe\r\ud800"
+    plain = alert_record(resource_id="media")
+    hostile = alert_record(resource_id=forged, region=forged, account_id=forged, service=forged)
+    message = render_message([hostile], {})
+    assert len(message.split("\n")) == len(render_message([plain], {}).split("\n"))
+    subject = render_subject([hostile])
+    for text in (message, subject):
+        assert all(character.isprintable() or character == "\n" for character in text)
+    assert "\n" not in subject
+    assert "media\ufffdCRITICAL" in message

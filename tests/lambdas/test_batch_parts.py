@@ -157,7 +157,10 @@ def test_every_line_gets_its_own_score(
     with (folder / "joined.csv").open(newline="", encoding="utf-8") as file:
         joined = list(csv.reader(file))
     assert joined[0] == ["note", "a", "b", "score" if header else "prediction"]
-    assert [line[0] for line in joined[1:]] == [note for note, _, _ in rows]
+    formulas = ("=", "+", "-", "@", "\t", "\r")
+    assert [line[0] for line in joined[1:]] == [
+        f"'{note}" if note.startswith(formulas) else note for note, _, _ in rows
+    ]
     assert [float(line[3]) for line in joined[1:]] == [a + b for _, a, b in rows]
 
 
@@ -221,4 +224,43 @@ def test_other_events_are_refused(event: dict[str, object]) -> None:
 
 def test_a_result_is_named_after_time_and_file() -> None:
     name = output_name("batch/input/2026/fraud.v1.csv", "batch/input/", "2026-11-25T13:30:05Z")
-    assert name == "20261125T133005Z-2026-fraud.v1.csv"
+    assert name == "2026/20261125T133005Z-fraud.v1.csv"
+
+
+STEPS = st.lists(st.sampled_from(["a", "b", "-", ".csv", ".CSV", ".parquet", "/", ".."]), max_size=5).map("".join)
+
+
+@settings(max_examples=500)
+@given(st.sets(st.tuples(STEPS, st.sampled_from([".csv", ".parquet", ".CSV"])).map("".join), min_size=2, max_size=8))
+def test_no_two_files_have_one_result(names: set[str]) -> None:
+    results = {output_name(f"batch/input/{name}", "batch/input/", "2026-11-25T13:30:05Z") for name in names}
+    assert len(results) == len(names)
+
+
+@pytest.mark.parametrize("cell", ["1_0", "\u0661", "\u00a01", "\x1c1", "0x1F"])
+def test_numbers_are_those_that_the_endpoint_takes(tmp_path: Path, cell: str) -> None:
+    table = read_table(written(tmp_path, f"a,b\n1,2\n{cell},2\n".encode()))
+    with pytest.raises(InputError, match=r"line 3: a is .*, not a number"):
+        prepare(table, AB, tmp_path)
+
+
+def test_what_a_spreadsheet_would_run_is_text_in_the_result(tmp_path: Path) -> None:
+    cells = ["=1+1", "+1+cmd|' /C calc'!A0", "-2", "-2+3", "@SUM(A1)", "\t=1", "+.5e3", "a, =1", "x=1", ""]
+    lines = "".join(f'{number},0,"{cell}"\n' for number, cell in enumerate(cells))
+    source = written(tmp_path, f"a,b,=note\n{lines}".encode())
+    scores = tmp_path / "scores.csv"
+    scores.write_text("anomaly_score\n" + "-0.5\n" * len(cells))
+    join(read_table(source), None, [scores], tmp_path / "joined")
+    with (tmp_path / "joined").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["a", "b", "'=note", "anomaly_score"]
+    assert [row[2] for row in rows[1:]] == [
+        *("'=1+1", "'+1+cmd|' /C calc'!A0", "-2", "'-2+3", "'@SUM(A1)", "'\t=1", "+.5e3", "a, =1", "x=1", "")
+    ]
+    assert {row[3] for row in rows[1:]} == {"-0.5"}
+
+
+@given(st.integers(2, 20), st.integers(1, 10**9))
+def test_a_request_has_no_more_rows_than_the_container_takes(shortest: int, rows: int) -> None:
+    plan = plan_for(shortest * rows, 20, 1, shortest)
+    assert plan.max_payload_mb == 1 or plan.max_payload_mb * 2**20 // shortest <= 1_000_000

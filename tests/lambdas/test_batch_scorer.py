@@ -18,6 +18,7 @@ from local_aws.lambda_runner import LambdaProcess
 from tests.support.batch import HANDLER, DeployedScorer, deployed_scorer
 from tests.support.fraud import COLUMNS, FRAUDS, fraud_matrix, fraud_model
 from tests.support.in_process import run_in_process
+from tests.support.models import named
 
 pytestmark = pytest.mark.integration
 
@@ -33,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def expected(model: Path) -> tuple[np.ndarray, np.ndarray]:
     values = fraud_matrix(ROWS, seed=1)
     forest = joblib.load(model.parent / "model" / "model.joblib")
-    return values, forest.decision_function(values.astype(np.float32))
+    return values, forest.decision_function(named(forest, values.astype(np.float32)))
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -66,7 +67,11 @@ def test_the_command_line_scores_files_of_every_kind(
     done = run(*files, "--model", model, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
-    assert [Path(result).name.partition("-")[2] for result in results] == ["named.csv", "bare.csv", "columns.csv"]
+    assert [Path(result).name.partition("-")[2] for result in results] == [
+        "named.csv",
+        "bare.csv",
+        "columns.parquet.csv",
+    ]
     for result in results:
         with Path(result).open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -174,7 +179,7 @@ def test_the_deployed_path_and_the_command_line_write_the_same_bytes(
         write_csv(path, values, header=name == "named.csv", extra=name == "named.csv")
     started = world.scorer.invoke(world.drop(name, path.read_bytes()))
     assert world.scorer.invoke(world.ended(started["job_id"]))["status"] == "done"
-    (key,) = [key for key in world.keys("output/") if key.endswith(f"-{path.stem}.csv")]
+    (key,) = [key for key in world.keys("output/") if key.endswith(f"-{name.removesuffix('.csv')}.csv")]
     deployed = world.s3.get_object(Bucket=world.resources.bucket, Key=key)["Body"].read()
     done = run(path, "--model", model, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
@@ -187,6 +192,36 @@ def test_files_of_one_stem_have_a_result_each(model: Path, tmp_path: Path) -> No
     pq.write_table(pa.table({name: values[:5, place] for place, name in enumerate(COLUMNS)}), tmp_path / "same.parquet")
     done = run(one, tmp_path / "same.parquet", "--model", model, "-o", tmp_path / "out", "--json")
     assert [len(Path(path).read_text().splitlines()) for path in json.loads(done.stdout)] == [31, 6]
+
+
+def test_each_file_has_a_result_of_its_own_whatever_it_is_called(world: World, tmp_path: Path) -> None:
+    columns = {column: fraud_matrix(30)[:20, place] for place, column in enumerate(COLUMNS)}
+    pq.write_table(pa.table(columns), tmp_path / "f.parquet")
+    files = {
+        "own/a/b.csv": body(tmp_path, 30),
+        "own/a-b.csv": body(tmp_path, 31),
+        "own/a-b.parquet": (tmp_path / "f.parquet").read_bytes(),
+        "own/joined.csv": body(tmp_path, 32),
+        "own/part-00000.csv": body(tmp_path, 33),
+        "own/../up.csv": body(tmp_path, 34),
+        "own/=1+1 [x].csv": body(tmp_path, 35),
+    }
+    started = [world.scorer.invoke(world.drop(name, content)) for name, content in files.items()]
+    assert [world.scorer.invoke(world.ended(each["job_id"]))["status"] for each in started] == ["done"] * len(files)
+    results = {}
+    for each in started:
+        key = world.job(each["job_id"])["output_key"]
+        content = world.s3.get_object(Bucket=world.resources.bucket, Key=key)["Body"].read()
+        results[key] = len(content.splitlines()) - 1
+    assert results == {
+        "batch/output/own/a/20261125T133005Z-b.csv": 30,
+        "batch/output/own/20261125T133005Z-a-b.csv": 31,
+        "batch/output/own/20261125T133005Z-a-b.parquet.csv": 20,
+        "batch/output/own/20261125T133005Z-joined.csv": 32,
+        "batch/output/own/20261125T133005Z-part-00000.csv": 33,
+        "batch/output/own/../20261125T133005Z-up.csv": 34,
+        "batch/output/own/20261125T133005Z-=1+1 [x].csv": 35,
+    }
 
 
 def test_an_attempt_that_died_half_way_is_taken_up_again(world: World, tmp_path: Path) -> None:

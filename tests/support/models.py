@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,6 +19,11 @@ NAMES = [feature.name for feature in FEATURES]
 def matrix(rows: int, seed: int = 0) -> np.ndarray:
     """Return float32 features, shape (rows, 11)."""
     return np.random.default_rng(seed).normal(0, 1, (rows, len(NAMES))).astype(np.float32)
+
+
+def named(forest: Any, values: np.ndarray) -> pd.DataFrame:
+    """Return rows as the DataFrame that a saved forest takes without a warning."""
+    return pd.DataFrame(values, columns=forest.feature_names_in_)
 
 
 def write_part(path: Path, values: np.ndarray, *, with_schema: bool = True) -> Path:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +22,12 @@ from anomaly_detection.content_types.rows import (
     JSON_LINES,
     Request,
     arrow_numbers,
+    check_marks,
+    check_size,
     check_widths,
     distinct,
     of_lists,
+    shown,
     text_of,
 )
 from anomaly_detection.errors import RequestError
@@ -35,20 +40,27 @@ if TYPE_CHECKING:
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
 # Between items and behind names: as Python's json writes them, and as most others do.
 _SEPARATORS = ((", ", ": "), (",", ":"))
+_BLANKS = " \t\r"
+# What Arrow takes the columns' types from.
+_SAMPLE_BYTES = 2**14
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_json(body: str | bytes) -> Request:
-    """Read one record, a list of records, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
+    """Read one record, a list of records or of lists, `{"instances": [...]}` or `{"columns": [...], "data": [...]}`."""
     text = text_of(body)
     if len(text) > rows_module.LARGE_BODY and (large := _read_plain_records(text)):
         return large
+    check_marks(text, row="{[", cell=",")
     document = _load_json(text)
     if isinstance(document, list):
+        if document and isinstance(document[0], list):
+            return _positional(document, "the body", "records")
         return _records("records", document)
     if not isinstance(document, dict):
-        raise RequestError(400, f"the body is {document!r}; a record or a list of records is expected")
+        raise RequestError(400, f"the body is {shown(document)}; a record or a list of records is expected")
     if "instances" in document:
-        return _positional(document["instances"])
+        return _positional(document["instances"], "instances", "instances")
     if set(document) == {"columns", "data"}:
         return _split(document["columns"], document["data"])
     return _records("record", [document])
@@ -56,14 +68,15 @@ def read_json(body: str | bytes) -> Request:
 
 def read_json_lines(body: str | bytes) -> Request:
     """Read one record on each line."""
-    lines = [line for line in text_of(body).splitlines() if line.strip()]
+    text = text_of(body)
+    check_marks(text, row="\n", cell=",")
+    lines = [line for line in text.split("\n") if line.strip(_BLANKS)]
     return _records("table", [_load_json(line, f"line {number + 1}") for number, line in enumerate(lines)])
 
 
 def _read_plain_records(text: str) -> Request | None:
     """Read a list of records whose texts can be repeated as they are; None where they cannot, or may not be."""
     import pyarrow as pa
-    import pyarrow.json as pa_json
 
     style = _style(text)
     if style is None:
@@ -75,13 +88,7 @@ def _read_plain_records(text: str) -> Request | None:
     body = characters[1:-1]
     texts = [name for name, value in record.items() if isinstance(value, str)]
     try:
-        table = pa_json.read_json(
-            pa.BufferReader(pa.py_buffer(body)),
-            # One block, so that a column's type is that of all its cells.
-            pa_json.ReadOptions(use_threads=False, block_size=len(body) + 1),
-            # Arrow would take some texts for times.
-            pa_json.ParseOptions(pa.schema([(name, pa.string()) for name in texts])),
-        ).select(list(record))
+        table = _arrow_table(body, list(record), texts)
     except (pa.ArrowException, KeyError):
         return None
     columns = _column_texts(table, text)
@@ -107,6 +114,43 @@ def _read_plain_records(text: str) -> Request | None:
     return Request("records", list(record), len(record), table.num_rows, read, numbers, unchanged, JSON)
 
 
+def _arrow_table(body: NDArray[np.uint8], names: list[str], texts: list[str]) -> Any:
+    """Read lines of JSON whose names are those of the first one; the types are those of the first rows.
+
+    Raises
+    ------
+    pa.ArrowException, KeyError
+        They are not so, or the first line is longer than a sample.
+    """
+    import pyarrow as pa
+
+    end = len(body)
+    if end > _SAMPLE_BYTES:
+        line_ends = np.flatnonzero(body[:_SAMPLE_BYTES] == ord("\n"))
+        end = int(line_ends[-1]) if len(line_ends) else 0
+    # Arrow would take some texts for times.
+    sample = _read_lines(body[:end], pa.schema([(name, pa.string()) for name in texts]), "infer").select(names)
+    try:
+        # With a column for each name that comes later on, a small body could fill the memory.
+        return _read_lines(body, sample.schema, "error")
+    except pa.ArrowInvalid:
+        # The first rows may have had whole numbers alone.
+        types = [pa.float64() if pa.types.is_int64(kind) else kind for kind in sample.schema.types]
+        return _read_lines(body, pa.schema(zip(names, types, strict=True)), "error")
+
+
+def _read_lines(lines: NDArray[np.uint8], schema: Any, other_names: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.json as pa_json
+
+    return pa_json.read_json(
+        pa.BufferReader(pa.py_buffer(lines)),
+        # One block, so that a column's type is that of all its cells.
+        pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        pa_json.ParseOptions(schema, unexpected_field_behavior=other_names),
+    )
+
+
 def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
     """Return the separators and the first record of a list that is written as Python's json writes one."""
     is_list = text.startswith("[{") and text.endswith("}]") and text.isascii() and "\\" not in text
@@ -115,9 +159,9 @@ def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
     first = text[1 : text.find("}") + 1]
     try:
         record = json.loads(first)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not all(type(value) in {float, int, str} for value in record.values()):
+    if not record or not all(type(value) in {float, int, str} for value in record.values()):
         return None
     for separators in _SEPARATORS:
         if json.dumps(record, separators=separators) == first:
@@ -176,12 +220,20 @@ def _joined(columns: Mapping[str, Any], separators: tuple[str, str]) -> list[str
 
 def _load_json(text: str, where: str = "the body") -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_object)
+        document = json.loads(text, object_pairs_hook=_object)
+        if _ESCAPED_SURROGATE.search(text):
+            json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         position = f"line {error.lineno}, column {error.colno}"
-        raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}") from error
+        hint = f" ({JSON} is also what a request without a Content-Type is read as)" if where == "the body" else ""
+        raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}{hint}") from error
+    except UnicodeEncodeError as error:
+        raise RequestError(400, f"{where} has half a character: a surrogate escape without its pair") from error
     except RecursionError as error:
         raise RequestError(400, f"{where} is nested too deeply") from error
+    except ValueError as error:
+        raise RequestError(400, f"{where} has an integer of more than {sys.get_int_max_str_digits()} digits") from error
+    return document
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -196,16 +248,18 @@ def _records(shape: str, records: list[Any]) -> Request:
     for row, record in enumerate(records):
         if not isinstance(record, dict):
             raise RequestError(400, f"row {row} is {type(record).__name__}, not a record of names and values", row=row)
-        names |= dict.fromkeys(record)
+        if not record.keys() <= names.keys():
+            names |= dict.fromkeys(record)
+            check_size(len(records), len(names))
     columns = [[record.get(name, ABSENT) for record in records] for name in names]
     return of_lists(shape, list(names), columns, len(records))
 
 
-def _positional(instances: Any) -> Request:
+def _positional(instances: Any, where: str, shape: str) -> Request:
     if not _is_list_of_lists(instances):
-        raise RequestError(400, "instances is not a list of lists of numbers, one for each row")
+        raise RequestError(400, f"{where} is not a list of lists of numbers, one for each row")
     check_widths(instances, len(instances[0]) if instances else 0)
-    return of_lists("instances", None, [list(column) for column in zip(*instances, strict=True)], len(instances))
+    return of_lists(shape, None, [list(column) for column in zip(*instances, strict=True)], len(instances))
 
 
 def _split(names: Any, rows: Any) -> Request:
@@ -292,6 +346,13 @@ def _records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 
 def encode(document: Any) -> str:
     """Write JSON; NaN and the infinities become null."""
+    try:
+        return _encode(document)
+    except RecursionError as error:
+        raise RequestError(400, "a value in the body is nested too deeply") from error
+
+
+def _encode(document: Any) -> str:
     try:
         return _ENCODER.encode(document)
     except ValueError:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from reprlib import Repr
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,18 @@ LARGE_BODY = 2**16
 ARROW_ROWS = 4000
 ABSENT = object()
 """Stands where a JSON record has no such key."""
+
+# One request. A body of 6 MB has at most 3,000,000 cells, and what is read of this many fits into a gigabyte.
+MAX_ROWS = 1_000_000
+MAX_COLUMNS = 2_000
+MAX_CELLS = 4_000_000
+MAX_UNPACKED_BYTES = 256_000_000
+
+# The number of JSON, and what CSV files have besides: a plus sign, leading zeros, no digit before or after the point.
+_DIGITS = r"(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
+_NUMBER = re.compile(rf"[ \t\r\n]*+(?:[+-]?(?:{_DIGITS}|(?i:nan|inf|infinity)))?[ \t\r\n]*+")
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxlong = _SHORT.maxother = 60
 
 
 @dataclass(frozen=True)
@@ -81,24 +95,77 @@ def _plain(columns: list[list[Any]], places: list[int]) -> NDArray[np.float64] |
     try:
         if kinds <= {float, int}:
             return np.array(chosen, dtype=np.float64).T
-        return np.array([list(map(float, column)) for column in chosen]).T if kinds == {str} else None
+        if kinds != {str} or not _float_reads_numbers_alone("".join(chain.from_iterable(chosen))):
+            return None
+        return np.array([list(map(float, column)) for column in chosen]).T
     except (ValueError, OverflowError):
         return None
 
 
+def _float_reads_numbers_alone(text: str) -> bool:
+    """Return whether Python's float reads nothing in a text that `is_number` refuses: 1_0, other digits or blanks."""
+    return text.isascii() and text.isprintable() and "_" not in text
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number, NaN, infinite or empty, with blanks around it."""
+    return _NUMBER.fullmatch(text) is not None
+
+
+def shown(value: Any) -> str:
+    """Return a value as an error message quotes it: short, whatever it is."""
+    return _SHORT.repr(value)
+
+
+def check_size(rows: int, columns: int) -> None:
+    """Refuse more rows, columns or cells than one request may have, by 413."""
+    if rows > MAX_ROWS or columns > MAX_COLUMNS or rows * columns > MAX_CELLS:
+        raise too_large(f"{rows:,} rows and {columns:,} columns")
+
+
+def check_marks(text: str, *, row: str, cell: str) -> None:
+    """Refuse a text with too many marks of rows or cells before it is read: reading takes many times its size.
+
+    A row and a cell have two characters at least, so that usual bodies are not counted at all.
+    """
+    if len(text) > 2 * MAX_ROWS and (rows := max(map(text.count, row))) > MAX_ROWS:
+        raise too_large(f"{rows:,} rows")
+    if len(text) > 2 * MAX_CELLS and (cells := text.count(cell)) > MAX_CELLS:
+        raise too_large(f"{cells:,} cells")
+
+
+def too_large(found: str) -> RequestError:
+    """Return the refusal of a body that holds more than one request may."""
+    return RequestError(
+        413,
+        f"the body has {found}; one request takes up to {MAX_ROWS:,} rows, {MAX_COLUMNS:,} columns and "
+        f"{MAX_CELLS:,} cells: send it in parts",
+    )
+
+
 def text_of(body: str | bytes) -> str:
-    """Decode a body; 400 where it is not UTF-8."""
-    if isinstance(body, str):
-        return body
+    """Decode a body, with or without a byte order mark; 400 where it is not UTF-8."""
     try:
-        return body.decode("utf-8-sig")
+        if isinstance(body, bytes):
+            return body.decode("utf-8-sig")
+        # The container decodes, and puts U+FFFD for what is not UTF-8.
+        if not body.isascii():
+            bytes_of(body)
+            if (place := body.find("\ufffd")) >= 0:
+                raise RequestError(400, f"the body is not UTF-8 at character {place}")
+        return body.removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise RequestError(400, f"the body is not UTF-8 at byte {error.start}") from error
 
 
 def bytes_of(body: str | bytes) -> bytes:
     """Encode a body that came as text."""
-    return body.encode() if isinstance(body, str) else body
+    if isinstance(body, bytes):
+        return body
+    try:
+        return body.encode()
+    except UnicodeEncodeError as error:
+        raise RequestError(400, f"the body has half a character (a surrogate) at {error.start}") from error
 
 
 def check_widths(rows: list[list[str]] | list[list[Any]], width: int) -> None:
@@ -109,11 +176,13 @@ def check_widths(rows: list[list[str]] | list[list[Any]], width: int) -> None:
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Return the names; 400 where one is given twice."""
+    """Return the names; 400 where one is given twice, 413 where they are too many."""
+    if len(names) > MAX_COLUMNS:
+        raise too_large(f"{len(names):,} columns")
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise RequestError(400, f"the column {name} is given twice", column=name)
+            raise RequestError(400, f"the column {shown(name)} is given twice", column=name)
         seen.add(name)
     return list(names)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from anomaly_detection.forest.checks import check_trees
+from anomaly_detection.npy import read_npz
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOREST_FILE = "forest.npz"
+# A thousand trees that are grown on ten thousand rows each have half of it.
+MOST_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,15 +97,19 @@ class Trees:
         Raises
         ------
         ValueError
-            It is no such file.
+            It is no such file, or its arrays are no forest.
         OSError
             It cannot be read.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-        except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            arrays = read_npz(path, MOST_BYTES)
+            trees = cls(**{field.name: arrays[field.name] for field in fields(cls)})
+            check_trees(trees)
+        except KeyError as error:
+            raise ValueError(f"{path.name} does not hold a flat forest: it has no array {error}") from error
+        except ValueError as error:
             raise ValueError(f"{path.name} does not hold a flat forest: {error}") from error
+        return trees
 
     def save(self, path: Path) -> None:
         """Write an .npz file, the same bytes for the same forest.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from anomaly_detection.content_types.rows import is_number, shown
 from anomaly_detection.errors import InputError
 from anomaly_detection.time_series.features import TIMESTAMP, VALUE
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+# Features are 32-bit floats.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +89,15 @@ def seconds_of(timestamps: Sequence[str] | pd.Series) -> NDArray[np.int64]:
     ValueError
         One cannot be read as a time.
     """
-    times = pd.to_datetime(pd.Series(timestamps), utc=True, format="ISO8601")
+    times = _times(pd.Series(timestamps))
+    if times.isna().any():
+        raise ValueError("a text is no ISO 8601 time")
     return times.to_numpy("datetime64[s]").astype(np.int64)
+
+
+def _times(texts: pd.Series) -> pd.Series:
+    """Return times, NaT for what is none: pandas would also read "now", which has no digit."""
+    return pd.to_datetime(texts.where(texts.str.match("[0-9]")), utc=True, format="ISO8601", errors="coerce")
 
 
 def _table(source: Path | str, name: str) -> pd.DataFrame:
@@ -101,6 +112,9 @@ def _table(source: Path | str, name: str) -> pd.DataFrame:
             table.columns = pd.Index([TIMESTAMP, VALUE])
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {name}: {str(error).splitlines()[0]}") from error
+    # pandas makes an index of what stands before the columns that the header names.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"a row of {name} has more values than its header names")
     for column in (TIMESTAMP, VALUE):
         if column not in table.columns:
             raise InputError(f"{name} has no column {column}; a header with {TIMESTAMP} and {VALUE} is expected")
@@ -110,19 +124,20 @@ def _table(source: Path | str, name: str) -> pd.DataFrame:
 def _seconds(name: str, texts: pd.Series) -> NDArray[np.int64]:
     try:
         return seconds_of(texts)
-    except ValueError:
-        bad = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce").isna()
-        row, text = next(iter(texts[bad].items()))
+    except ValueError as error:
+        row, text = next(iter(texts[_times(texts).isna()].items()))
         raise InputError(
-            f"data row {int(str(row)) + 1} of {name} has the timestamp {text!r}; "
+            f"data row {int(str(row)) + 1} of {name} has the timestamp {shown(text)}; "
             "an ISO 8601 time such as 2013-12-02 21:15:00 is expected"
-        ) from None
+        ) from error
 
 
 def _values(name: str, numbers: pd.Series) -> NDArray[np.float64]:
     values: NDArray[np.float64] = pd.to_numeric(numbers, errors="coerce").to_numpy(np.float64)
-    bad = ~np.isfinite(values)
+    bad = ~((np.abs(values) <= LARGEST) & numbers.map(is_number).to_numpy(bool))
     if bad.any():
         row, text = next(iter(numbers[bad].items()))
-        raise InputError(f"data row {int(str(row)) + 1} of {name} has the value {text!r}; a finite number is expected")
+        raise InputError(
+            f"data row {int(str(row)) + 1} of {name} has the value {shown(text)}; a finite number is expected"
+        )
     return values

@@ -15,6 +15,7 @@ import numpy as np
 
 from anomaly_detection.artifact import MANIFEST_FILE, copy_code, library_versions, sha256, write_json
 from anomaly_detection.errors import ArtifactError
+from anomaly_detection.npy import read_npz
 from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES, SeriesState, advance, series_schema
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 SERIES_FILE = "series.npz"
 KIND = "series_preprocessor"
+MOST_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,5 +115,14 @@ def load(folder: Path) -> Preprocessor:
     path = folder / SERIES_FILE
     if not path.is_file() or sha256(path) != stated:
         raise ArtifactError(f"{SERIES_FILE} is missing or not the file that {MANIFEST_FILE} was written for")
-    with np.load(path, allow_pickle=False) as arrays:
-        return Preprocessor.of(arrays["seconds"], arrays["values"])
+    try:
+        arrays = read_npz(path, MOST_BYTES)
+        seconds, values = arrays["seconds"], arrays["values"]
+    except (ValueError, LookupError) as error:
+        raise ArtifactError(
+            f"{SERIES_FILE} holds no series ({error}); serve the artifact of series_training"
+        ) from error
+    is_series = seconds.dtype == np.int64 and values.dtype == np.float64 and seconds.shape == values.shape
+    if not is_series or seconds.ndim != 1 or not np.isfinite(values).all():
+        raise ArtifactError(f"{SERIES_FILE} holds no times and finite values; serve the artifact of series_training")
+    return Preprocessor.of(seconds, values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from anomaly_detection.errors import InputError
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
     from anomaly_detection.training.exclusions import Exclusion
 
 HOUR = "hour_utc"
+CSV_ENDINGS = (".csv", ".csv.gz")
 # Keys whose values come again day after day; the mix of them is what drift is measured on beside the features.
 CATEGORIES = ("account_id", "region", "service", "egress_class")
+# A label, 1 for an anomaly: never a feature.
+TARGET = "target"
 PROGRESS_SECONDS = 5.0
 
 
@@ -54,6 +59,8 @@ class TrainingData:
         Each of `CATEGORIES` that all parts have as texts, to (number of each row's value, int32; the values).
     rows_left_out : int
         Rows that the exclusions took out; they are not among `rows`.
+    labels : ndarray of shape (n_sampled,), float64, or None
+        `target` of the matrix's rows, NaN where a row has none; None where a part has no such column of numbers.
     """
 
     matrix: NDArray[np.float32]
@@ -65,6 +72,7 @@ class TrainingData:
     hours: NDArray[np.datetime64] | None = None
     categories: dict[str, tuple[NDArray[np.int32], list[str]]] = field(default_factory=dict)
     rows_left_out: int = 0
+    labels: NDArray[np.float64] | None = None
 
     def only(self, kept: NDArray[np.bool_]) -> TrainingData:
         """Return the rows of a mask; of a sample, `rows` becomes the same share of all rows."""
@@ -74,7 +82,8 @@ class TrainingData:
         start, end = (self.start_hour_utc, self.end_hour_utc) if hours is None else _range(hours)
         categories = {name: (codes[kept], values) for name, (codes, values) in self.categories.items()}
         left_out = self.rows_left_out
-        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours, categories, left_out)
+        labels = None if self.labels is None else self.labels[kept]
+        return TrainingData(matrix, rows, self.schema, self.files, start, end, hours, categories, left_out, labels)
 
 
 @dataclass(frozen=True)
@@ -90,9 +99,10 @@ def read_training_data(
 ) -> TrainingData:
     """Read all parts below a directory (or one file), in the order of their paths.
 
-    Parts without rows, zero-byte files, hidden files, and what starts with `_` or ends with `.crc` are passed over.
-    The features are those that the schema in the parquet metadata names; where the parts carry none, their numeric
-    columns. Only one row group is in memory at a time, and of it only the features, `hour_utc` and `CATEGORIES`.
+    Parts are parquet, or CSV with a header (`.csv`, `.csv.gz`). Parts without rows, zero-byte files, hidden files, and
+    what starts with `_` or ends with `.crc` are skipped. The features are those that the schema in the parquet metadata
+    names; where the parts carry none, their numeric columns but `target`. Of parquet only one row group is in memory at
+    a time, and of it only the features, `hour_utc`, `CATEGORIES` and `target`.
 
     Parameters
     ----------
@@ -109,12 +119,12 @@ def read_training_data(
     Raises
     ------
     InputError
-        Nothing to read or nothing left, a part that is not parquet or lacks what the exclusions name, parts that
-        disagree on the features, or an infinite value, be it in a row that is not kept.
+        Nothing to read or nothing left, a part that is neither parquet nor CSV or lacks what the exclusions name, parts
+        that disagree on the features, or an infinite value, be it in a row that is not kept.
     """
     parts = [part for path, name in _paths(channel) if (part := _open(path, name)) is not None]
     if not parts:
-        raise InputError(f"no training data: {channel} has no parquet part with rows")
+        raise InputError(f"no training data: {channel} has no parquet or CSV part with rows")
     schema = _agreed_schema(parts)
     total = sum(part.file.metadata.num_rows for part in parts)
     masks = list(_masks(parts, exclusions)) if exclusions else []
@@ -128,15 +138,17 @@ def read_training_data(
     ends: list[datetime] = []
     has_hours = True
     categories = _Categories(parts, len(kept))
+    labels = np.full(len(kept), np.nan) if all(map(_has_target, parts)) else None
+    more = [*categories.names, *([] if labels is None else [TARGET])]
     first = 0
-    for count, columns, group_hours, group_ends, table in _row_groups(
-        parts, schema.feature_names, categories.names, masks
-    ):
+    for count, columns, group_hours, group_ends, table in _row_groups(parts, schema.feature_names, more, masks):
         past = first + count
         start, end = np.searchsorted(kept, (first, past))
         for index, values in enumerate(columns):
             matrix[start:end, index] = values[kept[start:end] - first]
         categories.add(table, kept[start:end] - first, start)
+        if labels is not None:
+            labels[start:end] = table[TARGET].cast(pa.float64()).to_numpy()[kept[start:end] - first]
         if group_hours is None:
             has_hours = False
         else:
@@ -147,7 +159,7 @@ def read_training_data(
     earliest, latest = (_iso(min(ends)), _iso(max(ends))) if ends else (None, None)
     found_hours = hours if has_hours else None
     return TrainingData(
-        matrix, rows, schema, len(parts), earliest, latest, found_hours, categories.found(), total - rows
+        matrix, rows, schema, len(parts), earliest, latest, found_hours, categories.found(), total - rows, labels
     )
 
 
@@ -202,16 +214,25 @@ def _open(path: Path, name: str) -> _Part | None:
     if path.stat().st_size == 0:
         return None
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(_csv_as_parquet(path) if name.lower().endswith(CSV_ENDINGS) else path)
         if file.metadata.num_rows == 0:
             return None
         arrow_schema = file.schema_arrow
         carried = FeatureSchema.from_metadata(arrow_schema.metadata)
         schema = carried or FeatureSchema.from_names(_feature_names(arrow_schema))
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise InputError(f"{name} in the training channel is not a parquet part of features: {error}") from error
+        raise InputError(f"{name} in the training channel is not a parquet or CSV part of features: {error}") from error
     _check_columns(name, arrow_schema, schema)
     return _Part(name, file, schema, carried is not None)
+
+
+def _csv_as_parquet(path: Path) -> Any:
+    """Read CSV with a header, and give it as the parquet file that the rest reads; an empty file has no rows."""
+    texts = dict.fromkeys(CATEGORIES, pa.string())
+    table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=texts))
+    target = io.BytesIO()
+    pq.write_table(table, target, compression="none")
+    return pa.BufferReader(target.getbuffer())
 
 
 def _check_columns(name: str, arrow_schema: Any, schema: FeatureSchema) -> None:
@@ -227,7 +248,15 @@ def _check_columns(name: str, arrow_schema: Any, schema: FeatureSchema) -> None:
 def _feature_names(arrow_schema: Any) -> list[str]:
     """Return the float32 columns, or all numeric ones where there is none: Athena's files of features say no more."""
     features = [column.name for column in arrow_schema if pa.types.is_float32(column.type)]
-    return features or [column.name for column in arrow_schema if _is_number(column.type)]
+    names = features or [column.name for column in arrow_schema if _is_number(column.type)]
+    return [name for name in names if name != TARGET]
+
+
+def _has_target(part: _Part) -> bool:
+    """Return whether a part has labels: a column of numbers that is no feature."""
+    schema = part.file.schema_arrow
+    is_there = len(schema.get_all_field_indices(TARGET)) == 1 and TARGET not in part.schema.feature_names
+    return bool(is_there and _is_number(schema.field(TARGET).type))
 
 
 def _is_number(kind: Any) -> bool:

@@ -238,3 +238,34 @@ def holdout_mask(hours: NDArray[np.datetime64] | None, rows: int, share: float) 
         return np.arange(rows) >= round(rows * (1 - share))
     first = known[min(len(known) - 1, round(len(known) * (1 - share)))]
     return np.asarray(hours >= first)
+
+
+def label_metrics(labels: NDArray[np.float64] | None, scores: NDArray[np.float64]) -> dict[str, Any] | None:
+    """Return how well scores rank labelled anomalies before other rows; None without labels of both kinds.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_rows,), float64, or None
+        0 for a row that is no anomaly, NaN for one without a label, anything else for an anomaly.
+    scores : ndarray of shape (n_rows,), float64
+        Lower is more anomalous.
+
+    Returns
+    -------
+    dict or None
+        `rows` with a label, `anomalies` among them, `auroc` and `average_precision`.
+    """
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    if labels is None:
+        return None
+    known = ~np.isnan(labels)
+    is_anomaly, rank = labels[known] != 0, -scores[known]
+    if is_anomaly.all() or not is_anomaly.any():
+        return None
+    return {
+        "rows": int(known.sum()),
+        "anomalies": int(is_anomaly.sum()),
+        "auroc": float(roc_auc_score(is_anomaly, rank)),
+        "average_precision": float(average_precision_score(is_anomaly, rank)),
+    }

@@ -88,7 +88,7 @@ def scans_sql(paths: Sequence[Path], fields: Sequence[str] | None = None) -> str
 
 
 def _scan(files: Sequence[Path], layout: Layout) -> str:
-    listed = "[" + ", ".join(_quoted(str(path)) for path in files) + "]"
+    listed = "[" + ", ".join(_quoted(glob.escape(str(path))) for path in files) + "]"
     compression = "gzip" if layout.is_gzip else "none"
     at = {normal(name): place for place, name in enumerate(layout.names)}
     if layout.kind == "parquet":

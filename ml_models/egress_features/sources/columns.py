@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import gzip
 import re
 from dataclasses import dataclass, field
@@ -123,7 +124,8 @@ class ExportFile:
 
     def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
         """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
-        quoted = _quoted(str(self.copy or self.path))
+        # The engines would take the path for a pattern, and bill[1].csv for bill1.csv.
+        quoted = _quoted(glob.escape(str(self.copy or self.path)))
         if self.csv_form is None:
             # A folder such as BILLING_PERIOD=2026-11 adds no column.
             return f"read_parquet({quoted}, hive_partitioning = false)"

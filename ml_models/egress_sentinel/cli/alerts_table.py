@@ -8,6 +8,7 @@ from rich.table import Column
 from rich.text import Text
 
 from egress_alerts.alert import time_text
+from egress_alerts.printable import printable
 from egress_sentinel.cli.output import print_json, print_table, resource_name, right, say
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
     if not alerts:
         say("no alerts")
         return
+    alerts = printable(list(alerts))
     columns: list[str | Column] = [
         "severity\nstate",
         Column("start_hour_utc\nend_hour_utc", no_wrap=True),

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
+from egress_alerts.printable import printable
 from egress_alerts.series import SUMMED
 from egress_sentinel.progress import Reporter
 
@@ -32,7 +33,7 @@ def reporter() -> Reporter:
 
 def say(sentence: str) -> None:
     """Print a sentence on stderr, in one line."""
-    _console(stderr=True).print(sentence, markup=False, soft_wrap=True)
+    _console(stderr=True).print(_harmless(sentence), markup=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
@@ -42,7 +43,7 @@ def print_json(value: Any) -> None:
 
 def print_line(sentence: str) -> None:
     """Print a sentence that belongs to a result, wrapped like its table."""
-    _console().print(sentence, markup=False)
+    _console().print(_harmless(sentence), markup=False)
 
 
 def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]], **options: Any) -> None:
@@ -52,14 +53,27 @@ def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str | T
     ----------
     columns : sequence of str or rich.table.Column
     rows : iterable of sequences of str or rich.text.Text
-        A str is printed as it is, whatever brackets it has; a Text brings its style.
+        A str is printed as it is, whatever brackets it has; a Text brings its style. Control characters but line
+        breaks are replaced.
     **options : Any
         Of `rich.table.Table`.
     """
     table = Table(*columns, **options)
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*map(_cell, row))
     _console().print(table)
+
+
+def _cell(cell: str | Text) -> Text:
+    if isinstance(cell, str):
+        return Text(_harmless(cell))
+    cell.plain = _harmless(cell.plain)
+    return cell
+
+
+def _harmless(text: str) -> str:
+    """Return a text whose control characters, which may come from a bill, do not reach the terminal."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def right(header: str, *, no_wrap: bool = False) -> Column:

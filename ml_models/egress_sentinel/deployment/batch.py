@@ -131,7 +131,9 @@ def _score(path: Path, contract: Contract, ask: Ask, output_dir: Path) -> Path:
     try:
         with tempfile.TemporaryDirectory() as temporary:
             prepared = prepare(read_table(path), contract, Path(temporary))
-            plan = plan_for(prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts))
+            plan = plan_for(
+                prepared.size_bytes, prepared.longest_line_bytes, len(prepared.parts), prepared.shortest_line_bytes
+            )
             answers = [_answered(part, plan, contract.accept, ask) for part in prepared.parts]
             join(read_table(path), contract.features, answers, target)
     except (InputError, JoinError, ProgramError) as error:
@@ -140,7 +142,7 @@ def _score(path: Path, contract: Contract, ask: Ask, output_dir: Path) -> Path:
 
 
 def _free_name(output_dir: Path, name: str) -> Path:
-    """Name a result after the time; a.csv and a.parquet of the same second are a second apart."""
+    """Name a result after the time; two of the same file and second are a second apart."""
     moment = datetime.now(UTC)
     while (target := output_dir / output_name(f"{INPUT}{name}", INPUT, f"{moment:%Y-%m-%dT%H:%M:%SZ}")).exists():
         moment += timedelta(seconds=1)
@@ -196,7 +198,7 @@ def _wait(s3: Any, bucket: str, upload: _Upload, output_dir: Path, timeout_secon
 
 def _of_upload(s3: Any, bucket: str, upload: _Upload) -> Iterator[tuple[str, dict[str, str]]]:
     """Find what became of an upload: objects whose metadata name its ETag."""
-    ending = f"-{Path(upload.name).stem}.csv"
+    ending = output_name(upload.name, "", "")
     listed = [*_listed(s3, bucket, OUTPUT), *_listed(s3, bucket, f"{FAILED}{upload.name}")]
     for entry in listed:
         key = entry["Key"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,9 +53,9 @@ class ReportData:
         parts = sorted(scored.rglob("*.parquet")) if scored else []
         try:
             metadata = pq.read_schema(features).metadata or {}
-            self._connection.read_parquet(str(features)).create_view("features")
+            self._connection.read_parquet(glob.escape(str(features))).create_view("features")
             if parts:
-                self._connection.read_parquet([str(part) for part in parts]).create_view("scored")
+                self._connection.read_parquet([glob.escape(str(part)) for part in parts]).create_view("scored")
         except (duckdb.Error, OSError, ValueError) as error:
             first_line = str(error).partition("\n")[0]
             raise UserError(f"cannot read features from {features}: {first_line}") from error

@@ -60,7 +60,7 @@ def model_in_process(model_tar: Path) -> Iterator[Callable[[bytes, str, str], by
 
             def ask(body: bytes, content_type: str, accept: str) -> bytes:
                 with _as_program_error("the model's program failed"):
-                    given = body.decode("utf-8") if content_type in TEXT_TYPES else body
+                    given = body.decode("utf-8", errors="replace") if content_type in TEXT_TYPES else body
                     return _content(transform(model, given, content_type, accept))
 
             yield ask

@@ -25,6 +25,7 @@ from egress_sentinel.pipeline.series import (
     train_pipeline,
 )
 from local_aws import LocalAws
+from tests.support.models import named
 
 pytestmark = pytest.mark.integration
 
@@ -173,7 +174,7 @@ def test_the_pipeline_scores_as_the_forest_on_the_whole_series(runtime: Any, sen
     with tarfile.open(artifacts / MODEL_TAR) as archive:
         archive.extractall(artifacts / "model", filter="data")
     forest = joblib.load(artifacts / "model" / "model.joblib")
-    expected = -forest.score_samples(features_of(series.seconds, series.values))
+    expected = -forest.score_samples(named(forest, features_of(series.seconds, series.values)))
     assert scores(runtime, lines[TRAINING_ROWS:]) == expected[TRAINING_ROWS:].tolist()
     assert scores(runtime, lines[100:130]) == expected[100:130].tolist()
     for end in (1, 2, 200):

@@ -152,6 +152,11 @@ def test_only_the_exact_text_types_arrive_as_str(
         assert answer["length"] == (1 if body_type == "str" else 2)
 
 
+def test_what_is_not_utf8_reaches_the_program_as_the_container_gives_it(endpoint: LocalEndpoint) -> None:
+    status, _, answer = http(f"{endpoint.url}/invocations", b"a\xffb", content_type="text/csv")
+    assert (status, json.loads(answer)["text"]) == (200, "a\ufffdb")
+
+
 def test_no_content_type_and_no_accept_mean_json(client: Any) -> None:
     response = client.invoke_endpoint(EndpointName="sentinel", Body=b"{}")
     answer = json.loads(response["Body"].read())
