@@ -89,7 +89,6 @@ def _table(rows: tuple[tuple[int, Series, float], ...], features: Mapping[str, f
     hours = [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour, _, _ in rows]
     gb = np.array([gb for _, _, gb in rows])
     expected, zeros = np.full(len(rows), EXPECTED_GB), np.zeros(len(rows))
-    excess = np.maximum(gb - EXPECTED_GB, 0.0)
     no = np.zeros(len(rows), bool)
     columns: dict[str, Any] = {
         "hour_utc": pa.array(hours, pa.timestamp("us", tz="UTC")),
@@ -103,17 +102,12 @@ def _table(rows: tuple[tuple[int, Series, float], ...], features: Mapping[str, f
         "expected_egress_gb": expected,
         "expected_cost_usd": expected * USD_PER_GB,
         "expected_spread_gb": zeros,
-        "three_day_excess_gb": excess,
-        "usual_three_day_excess_gb": zeros,
-        "steady_excess_gb": excess,
-        "usual_steady_excess_gb": zeros,
-        "three_hour_excess_gb": excess,
-        "usual_three_hour_excess_gb": zeros,
         "is_provisional": no,
         "is_estimated": no,
         "is_complete": ~no,
         "is_daily": no,
         "ratio": (gb / EXPECTED_GB).astype(np.float32),
+        "beyond_habit_log": np.where(gb > EXPECTED_GB, 3.0, 0.0).astype(np.float32),
     }
     columns |= {name: np.full(len(rows), value, np.float32) for name, value in features.items()}
     return pa.table(columns)
