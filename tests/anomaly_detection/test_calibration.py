@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
 from anomaly_detection.training.calibration import calibration_of
-from egress_alerts.model import p_values
+from egress_alerts.model import MIN_TRAINING_HOURS, p_values
 
-scores = st.lists(st.floats(-0.5, 0.5).map(lambda s: round(s, 3)), min_size=1, max_size=400).map(np.array)
+scores = st.lists(
+    st.floats(-0.5, 0.5).map(lambda s: round(s, 3)), min_size=MIN_TRAINING_HOURS, max_size=2 * MIN_TRAINING_HOURS
+).map(np.array)
 
 
 @settings(max_examples=100, deadline=None)
@@ -28,6 +30,12 @@ def test_the_lowest_and_the_highest_score_of_training_have_their_share(training:
     lowest = (training <= training.min()).sum() / (len(training) + 1)
     assert found.min() == pytest.approx(lowest)
     assert found.max() == pytest.approx(len(training) / (len(training) + 1))
+
+
+@pytest.mark.parametrize(("rows", "is_known"), [(MIN_TRAINING_HOURS - 1, False), (MIN_TRAINING_HOURS, True)])
+def test_a_model_that_has_seen_too_few_hours_gives_no_p_value(rows: int, is_known: bool) -> None:
+    found = p_values({"calibration": calibration_of(np.linspace(-0.5, 0.5, rows))}, np.array([-0.4]))
+    assert np.isfinite(found).all() == is_known
 
 
 def test_beyond_the_lowest_score_the_tail_goes_on() -> None:

@@ -95,13 +95,13 @@ def train(folder: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[st
 def test_training_holds_out_the_last_hours_and_compares_with_what_serves(tmp_path: Path) -> None:
     write_hours(tmp_path / "one" / "train" / "part.parquet")
     write_hours(tmp_path / "two" / "train" / "part.parquet")
-    done, first = train(tmp_path / "one", "--holdout_share", "0.25", "--n_estimators", "40")
+    done, first = train(tmp_path / "one", "--holdout_share", "0.25", "--n_estimators", "40", "--contamination", "0.02")
     assert re.search(r"^recall_injected=(1\.0|0\.9)\d+;$", done.stdout, re.MULTILINE), done.stdout
     assert first["training"]["rows"] == 900  # type: ignore[index]
     assert first["training"]["end_hour_utc"] == "2026-01-10T08:00:00Z"  # type: ignore[index]
     assert first["evaluation"]["blocked_by"] == []  # type: ignore[index]
     serving = ["--serving", str(tmp_path / "one" / "model")]
-    another = ["--holdout_share", "0.25", "--n_estimators", "40", "--random_state", "7"]
+    another = ["--holdout_share", "0.25", "--n_estimators", "40", "--contamination", "0.02", "--random_state", "7"]
     _, second = train(tmp_path / "two", *another, *serving)
     beside = second["evaluation"]["serving"]  # type: ignore[index]
     assert beside["rank_correlation"] > 0.7

@@ -174,14 +174,14 @@ def short_row() -> str:
 ERRORS: dict[str, tuple[str | bytes, str | None, str | None, int, int | None, str | None]] = {
     "missing feature": (short_row(), None, None, 400, 1, NAMES[0]),
     "missing column": ("a,b\n1,2\n", "text/csv", None, 400, None, NAMES[0]),
-    "NaN": (row_with(novelty=float("nan")), None, None, 400, 1, "novelty"),
-    "null": (row_with(novelty=None), None, None, 400, 1, "novelty"),
-    "infinity": (row_with(novelty=float("inf")), None, None, 400, 1, "novelty"),
-    "too large for float32": (row_with(novelty=1e39), None, None, 400, 1, "novelty"),
-    "huge integer": (row_with(novelty=10**400), None, None, 400, 1, "novelty"),
-    "text": (row_with(novelty="much"), None, None, 400, 1, "novelty"),
-    "boolean": (row_with(novelty=True), None, None, 400, 1, "novelty"),
-    "list": (row_with(novelty=[1]), None, None, 400, 1, "novelty"),
+    "NaN": (row_with(persistence=float("nan")), None, None, 400, 1, "persistence"),
+    "null": (row_with(persistence=None), None, None, 400, 1, "persistence"),
+    "infinity": (row_with(persistence=float("inf")), None, None, 400, 1, "persistence"),
+    "too large for float32": (row_with(persistence=1e39), None, None, 400, 1, "persistence"),
+    "huge integer": (row_with(persistence=10**400), None, None, 400, 1, "persistence"),
+    "text": (row_with(persistence="much"), None, None, 400, 1, "persistence"),
+    "boolean": (row_with(persistence=True), None, None, 400, 1, "persistence"),
+    "list": (row_with(persistence=[1]), None, None, 400, 1, "persistence"),
     "empty": ("", "text/csv", None, 400, None, None),
     "no rows": (",".join(NAMES), "text/csv", None, 400, None, None),
     "no records": ("[]", None, None, 400, None, None),
@@ -250,14 +250,14 @@ def test_a_missing_content_type_is_named(model: Model, content_type: str | None)
 @pytest.mark.parametrize("rows", [2, 3000])
 def test_a_number_is_what_json_and_csv_call_one(model: Model, number: str, rows: int) -> None:
     records_ = [dict.fromkeys(NAMES, "1") for _ in range(rows)]
-    records_[1]["novelty"] = number
+    records_[1]["persistence"] = number
     table = io.StringIO()
     csv.DictWriter(table, NAMES).writeheader()
     csv.DictWriter(table, NAMES).writerows(records_)
     for body, content_type in ((table.getvalue(), "text/csv"), (json.dumps(records_), "application/json")):
         answer = output_fn(predict_fn(input_fn(body, content_type), model), None)
         error = json.loads(answer.get_data())["error"]
-        assert (error["status"], error["row"], error["column"]) == (400, 1, "novelty")
+        assert (error["status"], error["row"], error["column"]) == (400, 1, "persistence")
 
 
 @settings(max_examples=150, deadline=None)

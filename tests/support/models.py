@@ -17,7 +17,7 @@ NAMES = [feature.name for feature in FEATURES]
 
 
 def matrix(rows: int, seed: int = 0) -> np.ndarray:
-    """Return float32 features, shape (rows, 11)."""
+    """Return float32 features, shape (rows, 5)."""
     return np.random.default_rng(seed).normal(0, 1, (rows, len(NAMES))).astype(np.float32)
 
 
