@@ -226,7 +226,9 @@ def train(job: Job) -> dict[str, Any]:
     days = describe_days(data.matrix, names, scores, data.hours, _nonzero_rows(data.matrix), data.categories)
     baseline = describe_training(data.matrix, names, scores) | ({"reference": days} if days else {})
     try:
-        calibration = calibration_of(scores[_nonzero_rows(data.matrix)])
+        # A quiet account's weeks may hold none: the forest is then fitted on zeros, and its p-values say nothing.
+        telling_rows = int((data.matrix != 0).any(axis=1).sum())
+        calibration = calibration_of(scores[_nonzero_rows(data.matrix)]) | {"rows": telling_rows}
         manifest = _manifest(job, data, metrics, evaluation) | {"calibration": calibration}
         artifact.save(job.model_dir, forest, baseline, manifest)
         metrics["fit_seconds"] = fit_seconds

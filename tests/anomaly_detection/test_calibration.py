@@ -34,7 +34,8 @@ def test_the_lowest_and_the_highest_score_of_training_have_their_share(training:
 
 @pytest.mark.parametrize(("rows", "is_known"), [(MIN_TRAINING_HOURS - 1, False), (MIN_TRAINING_HOURS, True)])
 def test_a_model_that_has_seen_too_few_hours_gives_no_p_value(rows: int, is_known: bool) -> None:
-    found = p_values({"calibration": calibration_of(np.linspace(-0.5, 0.5, rows))}, np.array([-0.4]))
+    calibration = calibration_of(np.linspace(-0.5, 0.5, 400)) | {"rows": rows}
+    found = p_values({"calibration": calibration}, np.array([-0.4]))
     assert np.isfinite(found).all() == is_known
 
 

@@ -373,3 +373,14 @@ def test_csv_that_is_no_table_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "a.csv").write_bytes(content.encode("latin-1"))
     assert main(["--train", str(tmp_path / "a.csv"), "--model-dir", str(tmp_path / "model")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_calibration_counts_the_rows_that_tell_something(tmp_path: Path) -> None:
+    for telling in (0, 3):
+        values = np.zeros((300, len(NAMES)), np.float32)
+        values[:telling] = matrix(telling) if telling else 0
+        write_part(tmp_path / str(telling) / "train" / "a.parquet", values)
+        done = run_training_script(tmp_path / str(telling) / "train", tmp_path / str(telling) / "model")
+        assert done.returncode == 0, done.stderr
+        manifest = json.loads((tmp_path / str(telling) / "model" / "manifest.json").read_text())
+        assert manifest["calibration"]["rows"] == telling

@@ -33,9 +33,8 @@ def calibration_of(scores: NDArray[np.float64]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``, their number; ``anomaly_score`` and ``p_value``: at most 64 rising points of the one against the
-        other, dense in the tail; ``tail_scale``: how much lower than the first point a score is whose p-value is e
-        times smaller.
+        ``anomaly_score`` and ``p_value``: at most 64 rising points of the one against the other, dense in the tail;
+        ``tail_scale``: how much lower than the first point a score is whose p-value is e times smaller.
     """
     ordered = np.sort(scores)
     rows = len(ordered)
@@ -45,7 +44,6 @@ def calibration_of(scores: NDArray[np.float64]) -> dict[str, Any]:
     shares = np.searchsorted(ordered, at, side="right") / (rows + 1)
     tail = ordered[: min(max(int(TAIL_SHARE * rows), LEAST_TAIL_ROWS), rows)]
     return {
-        "rows": rows,
         "anomaly_score": at.tolist(),
         "p_value": shares.tolist(),
         "tail_scale": max(float(np.mean(tail[-1] - tail)), LEAST_SCALE),
