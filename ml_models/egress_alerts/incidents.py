@@ -63,7 +63,7 @@ _MATTERS = 0.1
 # What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
 _TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
 # A series that holds most of a level's excess explains it, and so do a few that hold nearly all of it.
-_MOST, _FEW, _NEARLY_ALL = 0.6, 3, 0.8
+_MOST, _FEW, _NEARLY_ALL, _HALF = 0.6, 3, 0.8, 0.5
 # What is left of a level beside recent incidents opens one of its own from this share of theirs on.
 _LITTLE, _LOOK_BACK_HOURS = 0.3, 96
 # Where nothing costs dollars, GB say which series is larger.
@@ -388,9 +388,11 @@ class _Decision:
                 self._open(track, turns[track])
 
     def _explaining(self, openings: list[_Track], counting: list[_Track]) -> dict[Series, list[_Track]]:
-        """Return for the levels that few series below explain: those of one account and region, the largest first.
+        """Return for levels what opens an incident in their place: few series of one account and region, or nothing.
 
-        A series that explains a larger level alone opens its own incident, now or when it reaches a floor.
+        A series that explains a larger level alone opens its own incident, now or when it reaches a floor. A sum over
+        regions or accounts opens none either, unless series below that count hold half of its excess: many small
+        deviations that mean nothing add up as well.
         """
         levels = {track.series: track for track in openings if track.series.is_level}
         below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in levels}
@@ -402,7 +404,9 @@ class _Decision:
         found: dict[Series, list[_Track]] = {}
         for level, part in below.items():
             whole, largest = self._weight_left(levels[level]), sorted(part)[:_FEW]
-            if largest and -largest[0][0] >= _MOST * whole:
+            if (largest and -largest[0][0] >= _MOST * whole) or (
+                level.region == SUMMED and _held_by_distinct(part) < _HALF * whole
+            ):
                 found[level] = []
             elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _NEARLY_ALL * whole:
                 found[level] = [self._tracks[series] for weight, series in largest if -weight >= whole / 10]
@@ -562,6 +566,12 @@ class _Decision:
         growing = _Growing(incident)
         self._keep(growing, hours)
         return growing
+
+
+def _held_by_distinct(part: list[tuple[float, Series]]) -> float:
+    """Return what series hold together, without those that another one sums."""
+    every = {series for _, series in part}
+    return -sum(weight for weight, series in part if every.isdisjoint(series.levels))
 
 
 def _new_in(series: Series) -> tuple[str, str]:

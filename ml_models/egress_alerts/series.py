@@ -30,8 +30,8 @@ class Series(NamedTuple):
         """The levels that the series is part of, the smallest first."""
         resources = self._replace(resource_id=SUMMED)
         regions = resources._replace(region=SUMMED, service=SUMMED)
-        levels = (resources, regions, regions._replace(account_id=SUMMED))
-        return levels[levels.index(self) + 1 :] if self in levels else levels
+        levels = dict.fromkeys((resources, regions, regions._replace(account_id=SUMMED)))
+        return tuple(level for level in levels if level != self)
 
 
 @dataclass(frozen=True)

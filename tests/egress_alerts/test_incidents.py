@@ -105,6 +105,27 @@ def crowd(size: int, usd: float, hours: int, account: str = "1", region: str = "
     ]
 
 
+def test_a_level_is_part_of_the_larger_ones_alone() -> None:
+    resource = Series("1", "a", "AmazonEC2", "internet", "r")
+    assert resource.levels == (
+        Series("1", "a", "AmazonEC2", "internet", "*"),
+        Series("1", "*", "*", "internet", "*"),
+        Series("*", "*", "*", "internet", "*"),
+    )
+    assert [level.levels for level in resource.levels] == [resource.levels[1:], resource.levels[2:], ()]
+
+
+def test_what_begins_in_many_regions_is_one_incident_of_the_account() -> None:
+    rows = [row for region in "abcd" for row in crowd(1, 3.0, 20, region=region) if not row.series.is_level]
+    account = [
+        row._replace(cost_usd=4 * row.cost_usd, usage_gb=4 * row.usage_gb)
+        for row in crowd(1, 3.0, 20)
+        if row.series == LEVELS[1]
+    ]
+    (incident,) = find_incidents(Policy(), [], [], [*rows, *account])
+    assert set(incident.members) == {LEVELS[1]}
+
+
 def test_a_fleet_that_rises_together_is_one_incident_of_the_smallest_level_that_holds_it() -> None:
     (incident,) = find_incidents(Policy(), [], [], crowd(20, 0.6, 30))
     # Each instance alone would reach $5 after 9 hours.
