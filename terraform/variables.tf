@@ -84,7 +84,7 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z_][a-zA-Z0-9_]{0,1023}$", name))])
+    condition     = alltrue([for name in keys(var.environment) : length(name) <= 1024 && can(regex("^[a-zA-Z_][a-zA-Z0-9_]*$", name))])
     error_message = "Names in environment are letters, digits and underscores, do not start with a digit, and have at most 1,024 characters."
   }
 
