@@ -348,7 +348,7 @@ class _Decision:
         for row in past:
             track = self._track(row.series)
             if all(row.hour > known.last for known in track.incidents) and self._rises(row, track.floors):
-                track.remember(row, counts=self._counts(row))
+                track.remember(row, counts=self._counts(row, row))
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
         by_time: defaultdict[int, defaultdict[_Track, list[Hour]]] = defaultdict(lambda: defaultdict(list))
@@ -366,10 +366,10 @@ class _Decision:
         for track, given in sorted(turns.items(), key=lambda turn: (-len(turn[0].levels), _largest_first(turn))):
             if not self._rises(given[-1], track.floors):
                 continue
-            counts = self._counts(given[-1])
+            rows = [self._held.rest(row) for row in given] if track.series.is_level else given
+            counts = self._counts(given[-1], rows[-1])
             known = self._latest(track, given[-1]) if counts else None
             if known is not None:
-                rows = [self._held.rest(row) for row in given]
                 if self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
                     # Small hours between two that matter are part of it: they do not extend it.
                     self._add(known, track, [*self._left(track, counting=True), *rows])
@@ -489,10 +489,12 @@ class _Decision:
 
     def _left(self, track: _Track, *, counting: bool = False) -> list[Hour]:
         """Return the rising hours of the last 24, or those that count; of a level what no incident below it holds."""
-        rows = [recent.row for recent in track.recent if recent.counts or not counting]
         if not track.series.is_level:
-            return rows
-        return [row for row in map(self._held.rest, rows) if self._rises(row, track.floors)]
+            return [recent.row for recent in track.recent if recent.counts or not counting]
+        pairs = [(recent.row, self._held.rest(recent.row)) for recent in track.recent]
+        return [
+            rest for row, rest in pairs if self._rises(rest, track.floors) and (not counting or self._counts(row, rest))
+        ]
 
     def _weight_left(self, track: _Track) -> float:
         """Return the excess of the counting hours that no incident holds, as `_weight` says it."""
@@ -503,9 +505,10 @@ class _Decision:
         excess_gb = row.usage_gb - row.expected_usage_gb
         return excess_gb > 0 and excess_gb >= floors.min_excess_percent / 100 * row.expected_usage_gb
 
-    def _counts(self, row: Hour) -> bool:
-        """Whether a rising hour exceeds the habit of its series."""
-        return row.times_habit >= self._policy.min_times_usual_excess
+    def _counts(self, row: Hour, rest: Hour) -> bool:
+        """Whether a rising hour exceeds the habit of its series, with what is left of it by as much less."""
+        times = row.times_habit if rest is row else row.times_habit * rest.excess_gb / row.excess_gb
+        return times >= self._policy.min_times_usual_excess
 
     def _reaches_a_floor(self, track: _Track) -> bool:
         """Whether the hours that count, and that no incident holds, are enough for an alert."""
@@ -520,9 +523,8 @@ class _Decision:
 
     def _only_left(self, track: _Track) -> _Track:
         left = _Track(track.series, track.floors)
-        counts = {recent.row.hour: recent.counts for recent in track.recent}
-        for row in self._left(track):
-            left.remember(row, counts=counts[row.hour])
+        for row in self._left(track, counting=True):
+            left.remember(row, counts=True)
         return left
 
     def _latest(self, track: _Track, row: Hour) -> _Member | None:

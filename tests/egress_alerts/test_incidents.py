@@ -151,7 +151,9 @@ def test_a_large_resource_under_an_open_level_takes_its_dollars_along() -> None:
     fleet = crowd(20, 0.6, 30)
     leak = Series("1", "a", "AmazonEC2", "internet", "leak")
     joined = [
-        row._replace(cost_usd=row.cost_usd + 90.0, usage_gb=row.usage_gb + 900) if row.series in LEVELS else row
+        row._replace(cost_usd=row.cost_usd + 90.0, usage_gb=row.usage_gb + 900, times_habit=9.0 * 1020 / 120)
+        if row.series in LEVELS
+        else row
         for row in fleet
         if row.hour >= 25
     ]
