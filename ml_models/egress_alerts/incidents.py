@@ -369,11 +369,10 @@ class _Decision:
             rows = [self._held.rest(row) for row in given] if track.series.is_level else given
             counts = self._counts(given[-1], rows[-1])
             known = self._latest(track, given[-1]) if counts else None
-            if known is not None:
-                if self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
-                    # Small hours between two that matter are part of it: they do not extend it.
-                    self._add(known, track, [*self._left(track, counting=True), *rows])
-                    continue
+            if known is not None and self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
+                # Small hours between two that matter are part of it: they do not extend it.
+                self._add(known, track, [*self._left(track, counting=True), *rows])
+                continue
             for each in given:
                 track.remember(each, counts=counts)
             if counts:

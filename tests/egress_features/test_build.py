@@ -52,7 +52,8 @@ def test_the_real_spike_is_one_row_that_nothing_led_to_expect(real: pd.DataFrame
     assert largest["usage_gb"] == pytest.approx(3.459, abs=0.001)
     assert (largest["cost_usd"], largest["egress_class"]) == (0, "internet")
     assert largest["expected_usage_gb"] < 0.01
-    assert largest["beyond_habit_log"] > 3
+    # 3.46 GB are worth $0.31 at list price, and $0.50 in a day are material.
+    assert not spike[NAMES].to_numpy().any()
 
 
 def test_features_are_finite_and_rows_are_unique_and_sorted(real: pd.DataFrame) -> None:
@@ -184,7 +185,7 @@ def test_three_hours_are_enough_where_an_hour_costs_20_dollars_more(tmp_path: Pa
     row, enough = table.iloc[702], 0.25 / 0.09
     beyond = math.log((3 * gb + enough) / (2 * 30 + enough))
     assert (row["beyond_habit_log"] == pytest.approx(beyond, rel=1e-6)) == is_dear
-    assert row["excess_3d_log"] == pytest.approx(math.log((3 * gb + enough) / (720 + enough)), abs=1e-6)
+    assert row["excess_3d_log"] == 0
 
 
 @settings(max_examples=8, deadline=None)

@@ -15,15 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.rows import without_levels
-from egress_features import FlowLogs, build_features, find_flow_logs
+from egress_features import FEATURES, FlowLogs, build_features, find_flow_logs
 from egress_features.engines import DuckDBEngine
 from egress_features.feature_file import write_features
 from egress_features.windows import DAY
 from tests.support.bill import START, line, write_parquet
 from tests.support.flow_logs import write_flow_logs
 from tests.support.random_lines import add_up_random_lines
+
 from tests.support.sql_features import SqlEngine
 
+NAMES = [feature.name for feature in FEATURES]
 SERIES = ["account_id", "region", "service", "egress_class", "resource_id"]
 ACCOUNT, OTHER_ACCOUNT = "011122223333", "044455556666"
 EC2 = {"product_code": "AmazonEC2", "operation": "RunInstances"}
@@ -136,7 +138,7 @@ def test_a_fleet_whose_ids_rotate_has_an_expectation_at_its_level(tmp_path: Path
     assert level["usage_gb"].eq(12.0).all()
     assert level["expected_usage_gb"].eq(12.0).all()
     grown = level["hour_utc"] >= START + timedelta(days=8)
-    assert level[grown]["three_day_excess_gb"].eq(0).all()
+    assert not level[grown][NAMES].to_numpy().any()
 
 
 def test_a_level_borrows_no_habit_and_takes_no_traffic_over(tmp_path: Path) -> None:
@@ -144,8 +146,9 @@ def test_a_level_borrows_no_habit_and_takes_no_traffic_over(tmp_path: Path) -> N
     new = [line(h, 4.0, resource_id=name, **EC2) for h in range(560, 720) for name in ("c", "d")]
     rows = built(tmp_path, [line(0, 0.1), line(719, 0.1), *job, *new])
     leaf, level = rows[rows["resource_id"] == "c"], levels(rows)[ACCOUNT, "us-east-1", "AmazonEC2"]
-    assert leaf.iloc[30]["usual_three_day_excess_gb"] == pytest.approx(400 / 8)
-    assert level.iloc[30]["usual_three_day_excess_gb"] == level.iloc[30]["usual_steady_excess_gb"] == 0
+    enough = 0.25 / 0.09
+    assert leaf.iloc[30]["excess_3d_log"] == pytest.approx(np.log((31 * 4 + enough) / (400 / 8 + enough)), rel=1e-6)
+    assert level.iloc[30]["excess_3d_log"] == pytest.approx(np.log((31 * 8 + enough) / enough), rel=1e-6)
     old = [line(h, 4.0, resource_id=name) for h in range(600) for name in ("a", "b")]
     moved = [line(h, 4.0, resource_id=name, **EC2) for h in range(600, 720) for name in ("c", "d")]
     rows = built(tmp_path, [*old, *moved])
