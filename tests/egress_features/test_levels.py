@@ -22,7 +22,6 @@ from egress_features.windows import DAY
 from tests.support.bill import START, line, write_parquet
 from tests.support.flow_logs import write_flow_logs
 from tests.support.random_lines import add_up_random_lines
-
 from tests.support.sql_features import SqlEngine
 
 NAMES = [feature.name for feature in FEATURES]
