@@ -95,10 +95,10 @@ def test_what_input_fn_returns_is_what_predict_fn_takes(model: Model, frame: pd.
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda rows: rows.drop(columns="novelty"), "the feature novelty is missing"),
-        (lambda rows: rows.assign(novelty="1_0"), "row 0 of novelty is '1_0', not a number"),
-        (lambda rows: rows.assign(novelty=np.nan), "row 0 of novelty is missing or NaN"),
-        (lambda rows: rows.assign(novelty=np.inf), "row 0 of novelty is inf: infinite"),
+        (lambda rows: rows.drop(columns="persistence"), "the feature persistence is missing"),
+        (lambda rows: rows.assign(persistence="1_0"), "row 0 of persistence is '1_0', not a number"),
+        (lambda rows: rows.assign(persistence=np.nan), "row 0 of persistence is missing or NaN"),
+        (lambda rows: rows.assign(persistence=np.inf), "row 0 of persistence is inf: infinite"),
     ],
 )
 def test_a_frame_that_does_not_fit_is_said_so(model: Model, frame: pd.DataFrame, change: object, sentence: str) -> None:

@@ -46,7 +46,7 @@ def bill(folder: Path, hours: int) -> Path:
 def rows_of(folder: Path, exports: list[Path], flow_logs: FlowLogs | None = None) -> list[dict[str, Any]]:
     """Return the last day's keys and measures, and the one feature that the endpoint's rule reads."""
     build_features(exports, folder / "features.parquet", flow_logs=flow_logs)
-    rows = pq.read_table(folder / "features.parquet", columns=[*KEYS, *MEASURES]).to_pylist()
+    rows = pq.read_table(folder / "features.parquet", columns=[*KEYS, *MEASURES, "beyond_habit_log"]).to_pylist()
     last = [row for row in rows if row["hour_utc"] >= START + timedelta(hours=216)]
     return [row | {"ratio": row["usage_gb"] / max(row["expected_usage_gb"], 0.1) / 1.01} for row in last]
 

@@ -78,8 +78,8 @@ class FaultyEndpoint:
         ratios = [float(row["ratio"]) for row in csv.DictReader(io.StringIO(body.decode()))]
         scores = [0.5 - 0.5 * ratio for ratio in ratios]
         if "attributions" in accept:
-            lines = [f"{int(s < 0)},{s!r},{r!r}\n" for s, r in zip(scores, ratios, strict=True)]
-            return 200, "".join(["is_anomaly,anomaly_score,ratio\n", *lines]).encode()
+            lines = [f"{int(s < 0)},{s!r},{r!r},0\n" for s, r in zip(scores, ratios, strict=True)]
+            return 200, "".join(["is_anomaly,anomaly_score,ratio,beyond_habit_log\n", *lines]).encode()
         if fault == "short":
             scores.pop()
         return 200, "".join(["is_anomaly,anomaly_score\n", *(f"{int(s < 0)},{s!r}\n" for s in scores)]).encode()

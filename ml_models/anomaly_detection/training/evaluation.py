@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 INJECTED = 200
 TIMES_AS_MUCH = 3.0
 LOGARITHMIC = "ln("
-MOVED_SHARE = 1 / 3
+MOVED_SHARE = 1 / 2
 SEED = 20_260_101
 PERCENTS = (1, 99)
 MIN_HOLDOUT_ROWS = 20
@@ -106,7 +107,7 @@ def inject(training: NDArray[np.float32], quiet: NDArray[np.float32], units: Seq
     """Make incidents out of quiet rows, the same ones for the same rows.
 
     Where features are logarithms of ratios, as their units say, these are raised by ln 3: an hour that carries three
-    times what is usual. In any other table a third of the features is moved beyond anything that training had: above
+    times what is usual. In any other table half of the features is moved beyond anything that training had: above
     the largest value by the width of the usual range (1st to 99th percent), or by 1 where it has none.
 
     Returns
@@ -119,17 +120,17 @@ def inject(training: NDArray[np.float32], quiet: NDArray[np.float32], units: Seq
     if logarithms.any():
         rows[:, logarithms] += np.float32(np.log(TIMES_AS_MUCH))
     else:
-        _move_a_third(training, rows, random)
+        _move_half(training, rows, random)
     return rows
 
 
-def _move_a_third(training: NDArray[np.float32], rows: NDArray[np.float32], random: np.random.Generator) -> None:
+def _move_half(training: NDArray[np.float32], rows: NDArray[np.float32], random: np.random.Generator) -> None:
     features = training.shape[1]
     with np.errstate(all="ignore"):
         low, high = np.nanpercentile(training, PERCENTS, axis=0)
         width = np.where(high > low, high - low, 1.0)
         beyond = (np.nanmax(training, axis=0) + width).astype(np.float32)
-    moved = max(1, round(features * MOVED_SHARE))
+    moved = math.ceil(features * MOVED_SHARE)
     for row in rows:
         chosen = random.permutation(features)[:moved]
         row[chosen] = beyond[chosen]

@@ -22,7 +22,7 @@ from tests.support.stack import Stack
 def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
     stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
 ) -> None:
-    """The drift monitor on rows as the detector writes them, three days of which carry a feature in percent."""
+    """The drift monitor on rows as the detector writes them, three days of which carry a feature that is off by one."""
     stack = stacks["complete"]
     messages = read_messages(stack)
     s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
@@ -33,8 +33,8 @@ def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
         rows = table.filter(
             pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, pa.scalar(day + timedelta(days=1))))
         )
-        percent = pc.multiply(rows["persistence"], pa.scalar(100, pa.float32()))
-        rows = rows.set_column(rows.column_names.index("persistence"), "persistence", percent)
+        shifted = pc.add(rows["persistence"], pa.scalar(1, pa.float32()))
+        rows = rows.set_column(rows.column_names.index("persistence"), "persistence", shifted)
         rows = rows.append_column("anomaly_score", pa.array([0.1] * rows.num_rows))
         body = io.BytesIO()
         pq.write_table(rows, body)
