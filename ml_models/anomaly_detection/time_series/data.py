@@ -96,7 +96,7 @@ def seconds_of(timestamps: Sequence[str] | pd.Series) -> NDArray[np.int64]:
 
 
 def _times(texts: pd.Series) -> pd.Series:
-    """Return times as they are or as texts say them, NaT for what is none: pandas would also read "now", which has no digit."""
+    """Return times, NaT for what is none: pandas would also read "now", which has no digit."""
     if pd.api.types.is_datetime64_any_dtype(texts):
         return pd.to_datetime(texts, utc=True)
     return pd.to_datetime(texts.where(texts.str.match("[0-9]")), utc=True, format="ISO8601", errors="coerce")
