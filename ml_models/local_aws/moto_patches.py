@@ -30,6 +30,19 @@ def apply() -> None:
     _delete_markers_go()
     _flow_logs_keep_their_options()
     _scalable_targets_have_a_role()
+    _budgets_are_listed_as_aws_lists_them()
+
+
+def _budgets_are_listed_as_aws_lists_them() -> None:
+    """Leave out the `nextToken` of a list of budgets, which AWS does not have."""
+    from moto.budgets.responses import BudgetsResponse
+
+    describe = BudgetsResponse.describe_budgets
+
+    def describe_budgets(self: Any) -> str:
+        return json.dumps({"Budgets": json.loads(describe(self))["Budgets"]})
+
+    BudgetsResponse.describe_budgets = describe_budgets  # type: ignore[method-assign]
 
 
 def _delete_markers_go() -> None:

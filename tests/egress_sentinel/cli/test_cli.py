@@ -30,19 +30,12 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_real_spike_is_found_and_the_lines_at_nothing_in_every_region_are_not(tmp_path: Path) -> None:
+def test_a_real_bill_without_an_expensive_hour_raises_no_alert(tmp_path: Path) -> None:
+    """Its one spike is 3.46 GB in one hour at $0, worth $0.31 at list price: a single hour at $0 needs 24 GB."""
     exports = sorted(sample("cur_legacy").glob("*.parquet"))
     done = sentinel("run", *exports, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
-    alerts = json.loads(done.stdout)
-    spike = [a for a in alerts if a["start_hour_utc"] <= "2018-11-27T16:00:00Z" <= a["end_hour_utc"]]
-    assert [(a["resource_id"], a["cost_usd"], a["egress_class"]) for a in spike] == [
-        ("costworkshop-billing", 0.0, "internet")
-    ]
-    assert spike[0]["egress_gb"] > 3.45
-    assert spike[0]["detected_hour_utc"] == "2018-11-27T16:00:00Z"
-    assert not [a for a in alerts if a["start_hour_utc"] <= "2018-11-17T23:00:00Z" <= a["end_hour_utc"]]
-    assert len(alerts) <= 3
+    assert json.loads(done.stdout) == []
 
 
 def test_an_alert_has_the_fields_that_everybody_reads(demo: Path) -> None:

@@ -211,7 +211,12 @@ def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *
 
 
 # Actions that AWS knows on no resource.
-WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData",
+    "ecr:GetAuthorizationToken",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
 
 
 WITHOUT_RESOURCE |= {

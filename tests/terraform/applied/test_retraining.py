@@ -116,7 +116,7 @@ def test_a_training_script_that_refuses_is_quoted(stacks: dict[str, Stack], tmp_
     stack.aws.client("s3").delete_object(Bucket=stack.outputs()["bucket"], Key=key)
     (message,) = [m for m in messages() if m.get("Subject") == "Retraining failed at Train"]
     assert "ExitCode 2" in message["Message"]
-    assert "broken.parquet in the training channel is not a parquet part" in message["Message"]
+    assert "broken.parquet in the training channel is not a parquet or CSV part" in message["Message"]
     # Days that are made for training alone are no new hours.
     items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["alerts_table"])["Items"]
     assert not [item for item in items if "account_region" in item]
