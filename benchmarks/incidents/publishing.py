@@ -322,7 +322,7 @@ def _alert(cases: Mapping[str, Case], entry: Mapping[str, Any]) -> Alert:
     if not named:
         raise ValueError("'named' is empty")
     return Alert(
-        accounts=tuple(str(one["account"]) for one in named),
+        accounts=tuple(str(one.get("account", ALL)) for one in named),
         regions=tuple(str(one.get("region", ALL)) for one in named),
         resources=tuple(str(one.get("resource", ALL)) for one in named),
         usage_types=tuple(str(one.get("usage_type", ALL)) for one in named),
