@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from egress_alerts.alert import Alert
-    from egress_alerts.incidents import Incident
+    from egress_alerts.hours import Incident
     from egress_alerts.verdicts import Verdict
 
 # The item that counts the changes to scored rows and alerts. It has no account_region, so that the index leaves it out.

@@ -23,7 +23,7 @@ from egress_alerts.signatures import likely_cause
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.hours import Hour, Incident
     from egress_alerts.policy import Policy
 
 MAX_CONTRIBUTORS = 5

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 
 from egress_alerts.alert import build_alert, close_alert, lead_of, worst_hour
-from egress_alerts.incidents import GATHERING_HOURS, Incident, find_incidents
+from egress_alerts.hours import Incident
+from egress_alerts.incidents import GATHERING_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
 from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from egress_alerts.alert import Alert
-    from egress_alerts.incidents import Hour
+    from egress_alerts.hours import Hour
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.policy import Policy

@@ -3,35 +3,33 @@
 A decision at an hour depends only on that hour and earlier ones. Hours may arrive one by one, by the day or all at
 once, and give the same incidents.
 
-An hour of a series counts when all of this is true:
+**Hours that count.** All of this is true of them:
 
-- The model finds it unusual: so few hours of the training weeks score as low (`max_p_value`).
+- The model finds the hour unusual: few hours of the training weeks have such a low score (`max_p_value`).
 - It is above expected by the floor in percent.
-- It goes beyond the habit of its series, what it did in the five weeks before, by a factor. One of the model's own
-  features says by how much (`times_habit`). The model alone would alert on growth: where every week is a little above
-  the ones before, a little more is rare.
+- Its excess is a multiple of the largest in the five weeks before (`times_habit`, `min_times_usual_excess`). The model
+  alone would alert on growth: where each week is a little above the one before, a little more is rare.
 
-A series opens an incident when its counting hours of the last 24 hours reach the floor in dollars, or the floor in GB
-if the bill prices all of them at $0 (free tiers hide true spikes). The floors are for lasting incidents: below 12
-counting hours (`lasting_hours`) they rise in proportion, and a single hour needs twelve times as much. Unusual hours of
-these 24 that did not count yet become part of the incident, because it began there.
+**Opening.** A series opens an incident when its counting hours of the last 24 hours reach the floor in dollars, or the
+floor in GB if the bill prices all of them at $0. The floors are for lasting incidents: below 12 counting hours
+(`lasting_hours`) they rise in proportion, and a single hour needs twelve times as much. Rising hours of these 24 that
+did not count yet become part of the incident, because it began there.
 
-An incident goes on with each hour that matters: a counting hour that carries at least a tenth of the usual hour of its
-series in the incident, and a tenth of the floor's share of an hour. Smaller hours after it are left out, until an hour
-that matters comes or they reach a floor by themselves. An incident without hours that matter for `ended_after_hours`
-has ended. Its series reopen it within `incident_gap_hours` when they reach a floor again.
+**Continuing.** An hour that counts extends an incident if it matters: it has at least a tenth of the usual excess of
+its series in the incident, and a tenth of the floor divided by 24. Smaller hours join when a later hour matters, or
+when they reach a floor by themselves. Without an hour that matters for `ended_after_hours`, the incident has ended. Its
+series reopen it within `incident_gap_hours` if they reach a floor again.
 
-Other series of the account and region join an incident within `sibling_hours`, unless they show another cause: a new
-resource never joins an incident of old ones, a burst at night never joins an incident that began hours before, and
-lines of another class join only where they carry the same bytes.
+**Joining.** Other series of the account and region join an incident within `sibling_hours`, with three exceptions. A
+new resource does not join an incident of old ones. A burst at night does not join an incident that began hours before.
+Lines of another class join only if they carry the same bytes.
 
-A level, which sums over resources, regions or accounts, alerts on what no incident below it holds. Of a level and what
-it sums, what explains the excess opens the incident: the series that holds most of it, the few that hold nearly all, or
-else the level. What is below an open level and holds less than most of its excess is part of it. So a fleet that rises
-together is one incident, and so is one key in many regions. Levels of several accounts that begin together share one
-incident as well.
+**Levels.** A level sums over resources, regions or accounts. It alerts on the excess that no incident below it holds.
+One series with most of a level's excess, or a few with nearly all of it, open the incident in its place. A small part
+of an open level belongs to it. So a fleet that rises together is one incident, and so is a key that is used in many
+regions. Levels of several accounts that begin together share an incident.
 
-The hours of a daily bill are decided together when their day is over, so that incidents begin and end with a day.
+The hours of a daily bill are decided together at the end of their day, so that incidents begin and end with a day.
 """
 
 from __future__ import annotations
@@ -39,137 +37,37 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from egress_alerts.hours import Incident
+from egress_alerts.packing import HOUR_BYTES, MAX_PACKED_BYTES, text_bytes
 from egress_alerts.series import SUMMED
+from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from egress_alerts.hours import Hour
     from egress_alerts.policy import Floors, Policy
     from egress_alerts.series import Series
 
 GATHERING_HOURS = 24
-# An item of DynamoDB holds 400 KB; the record takes the rest. What goes on beyond is another alert.
-MAX_PACKED_BYTES = 360_000
-# A resource is new while its expected GB an hour are below this: a share of what it sends would call any old resource
-# new once the incident is large enough.
-NEW_EXPECTED_GB = 0.01
-SHORT_HOURS = 12
-_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
-# An hour matters from this share of the usual hour and of the floor on.
+# An hour matters if it has this share of the usual hour, and of the floor.
 _MATTERS = 0.1
-# What rises so many hours after an incident began has a beginning of its own; small crowds show theirs later.
+# What rises more hours after an incident began has another beginning. Small crowds become visible later.
 _TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
-# A series that holds most of a level's excess explains it, and so do a few that hold nearly all of it.
-_MOST, _FEW, _NEARLY_ALL, _HALF = 0.6, 3, 0.8, 0.5
-# What is left of a level beside recent incidents opens one of its own from this share of theirs on.
-_LITTLE, _LOOK_BACK_HOURS = 0.3, 96
-# Where nothing costs dollars, GB say which series is larger.
+# One series with this share of a level's excess explains it.
+_ALONE = 0.6
+# So do a few series that have this share together.
+_FEW, _TOGETHER = 3, 0.8
+# A sum over regions or accounts opens an incident if counting series have this share of its excess.
+_COUNTED = 0.5
+# Beside incidents of the last hours, a level opens another one if it has this share of their excess left.
+_REST, _REST_HOURS = 0.3, 96
+# A GB weighs as much as this many dollars: enough to order series that cost nothing.
 _PER_GB = 1e-6
-# A gateway meters the bytes of a sender again; both then rise by GB of the same order.
+# Two meters of the same bytes may differ by this factor.
 _SAME_BYTES = 2.0
-
-
-class Hour(NamedTuple):
-    """One anomalous hour of a series; amounts are rounded to 6 decimals.
-
-    `times_habit` is how many times as much its excess is as the largest of the five weeks before; it comes from the
-    feature `beyond_habit_log`.
-    """
-
-    hour: int
-    series: Series
-    usage_gb: float
-    expected_usage_gb: float
-    egress_gb: float
-    expected_egress_gb: float
-    cost_usd: float
-    expected_cost_usd: float
-    anomaly_score: float
-    usage_type: str
-    operation: str
-    is_provisional: bool
-    # Taken from flow logs and priced by list price, since the bill has not reached the hour.
-    is_estimated: bool = False
-    times_habit: float = 0.0
-    # The share of the material training hours that score as low; None where the model gives none.
-    p_value: float | None = None
-    # One of 24 equal parts of a day of a daily bill.
-    is_daily: bool = False
-    # The hour whose data made it part of an incident, where that is a later one.
-    joined: int = 0
-
-    @property
-    def decided_at(self) -> int:
-        """The hour at which it is decided on: the last one of its day where the bill is daily."""
-        return self.hour - self.hour % 24 + 23 if self.is_daily else self.hour
-
-    @property
-    def excess_usd(self) -> float:
-        """Dollars above what was expected."""
-        return self.cost_usd - self.expected_cost_usd
-
-    @property
-    def excess_gb(self) -> float:
-        """GB above what was expected."""
-        return self.usage_gb - self.expected_usage_gb
-
-
-# What `packing` takes at most for an hour: eight bytes a field.
-_PACKED_HOUR = 8 * len(Hour._fields)
-
-
-def _packed_texts(texts: Iterable[str]) -> int:
-    """Return the bytes that `packing` takes at most for texts: in JSON a character takes up to six."""
-    return sum(6 * len(text) + 8 for text in texts)
-
-
-@dataclass
-class Incident:
-    """Anomalous hours of one or more series of one account and region."""
-
-    alert_id: str
-    detected: int
-    members: dict[Series, dict[int, Hour]] = field(default_factory=dict)
-
-    @property
-    def hours(self) -> list[Hour]:
-        """All anomalous hours, by hour and series."""
-        return sorted(hour for member in self.members.values() for hour in member.values())
-
-    @property
-    def start(self) -> int:
-        """The first anomalous hour."""
-        return min(min(member) for member in self.members.values())
-
-    @property
-    def end(self) -> int:
-        """The last anomalous hour."""
-        return max(max(member) for member in self.members.values())
-
-    @property
-    def is_daily(self) -> bool:
-        """Whether the bill says its days alone."""
-        return any(hour.is_daily for member in self.members.values() for hour in member.values())
-
-    def add(self, hours: Iterable[Hour]) -> None:
-        """Take hours in; an hour that is there already is replaced, never added up."""
-        for hour in hours:
-            member = self.members.get(hour.series)
-            if member is None:
-                member = self.members[hour.series] = {}
-            member[hour.hour] = hour
-
-    def before(self, end: int) -> Incident:
-        """Return the incident as it was when `end` had not come yet."""
-        kept = {s: {h: r for h, r in member.items() if max(h, r.joined) < end} for s, member in self.members.items()}
-        return Incident(self.alert_id, self.detected, {s: member for s, member in kept.items() if member})
-
-    def since(self, start: int) -> list[Hour]:
-        """Return the hours from `start` on."""
-        return [hour for hour in self.hours if hour.hour >= start]
 
 
 def find_incidents(
@@ -197,7 +95,7 @@ def find_incidents(
 
 
 class _Growing:
-    """An incident that may take hours in, with what decides on the next hour."""
+    """An incident that may still grow."""
 
     __slots__ = ("end", "incident", "is_touched", "members", "size", "start")
 
@@ -216,7 +114,7 @@ class _Growing:
     def join(self, series: Series) -> _Member:
         member = _Member(self, series)
         self.members.append(member)
-        self.size += _packed_texts(series)
+        self.size += text_bytes(series)
         return member
 
 
@@ -243,11 +141,11 @@ class _Member:
             self.cost_usd += row.cost_usd
             if row.usage_type not in self.texts or row.operation not in self.texts:
                 self.texts |= {row.usage_type, row.operation}
-                growing.size += _packed_texts((row.usage_type, row.operation))
+                growing.size += text_bytes((row.usage_type, row.operation))
         self.hours += len(rows)
         self.last = max(self.last, rows[-1].hour)
         growing.end = max(growing.end, rows[-1].hour)
-        growing.size += _PACKED_HOUR * len(rows)
+        growing.size += HOUR_BYTES * len(rows)
 
     def replace(self, row: Hour) -> None:
         """Put an hour in the place of the one that is there."""
@@ -263,7 +161,7 @@ class _Member:
 
 
 class _Recent(NamedTuple):
-    """A rising hour, with its excess in millionths: whole numbers add up exactly, in any order."""
+    """A rising hour. Its excess is in whole millionths, whose sum is the same in any order."""
 
     row: Hour
     counts: bool
@@ -283,7 +181,7 @@ class _Track:
         self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
 
     def clear(self) -> None:
-        """Let an incident hold the hours."""
+        """Forget the hours: an incident holds them."""
         if self.recent:
             self.recent.clear()
             self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
@@ -362,7 +260,7 @@ class _Decision:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
         openings: list[_Track] = []
         counting: list[_Track] = []
-        # What goes on comes first, from resources up: a level has what is left.
+        # Open incidents come first, and resources before levels: a level gets what they leave.
         for track, given in sorted(turns.items(), key=lambda turn: (-len(turn[0].levels), _largest_first(turn))):
             if not self._rises(given[-1], track.floors):
                 continue
@@ -370,7 +268,7 @@ class _Decision:
             counts = self._counts(given[-1], rows[-1])
             known = self._latest(track, given[-1]) if counts else None
             if known is not None and self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
-                # Small hours between two that matter are part of it: they do not extend it.
+                # Small hours between two that matter join.
                 self._add(known, track, [*self._left(track, counting=True), *rows])
                 continue
             for each in given:
@@ -379,7 +277,7 @@ class _Decision:
                 counting.append(track)
                 if self._reaches_a_floor(track):
                     openings.append(track)
-        # What begins comes from the top, and the largest leads: the alert is named after it.
+        # New incidents follow, large levels first. The alert is named after the first series.
         explaining = self._explaining(openings, counting)
         openings.sort(key=lambda track: (len(track.levels), _largest_first((track, turns[track]))))
         for opening in openings:
@@ -387,11 +285,10 @@ class _Decision:
                 self._open(track, turns[track])
 
     def _explaining(self, openings: list[_Track], counting: list[_Track]) -> dict[Series, list[_Track]]:
-        """Return for levels what opens an incident in their place: few series of one account and region, or nothing.
+        """Return by level what opens an incident in its place: a few series of its account and region, or nothing.
 
-        A series that explains a larger level alone opens its own incident, now or when it reaches a floor. A sum over
-        regions or accounts opens none either, unless series below that count hold half of its excess: many small
-        deviations that mean nothing add up as well.
+        A series that explains a level alone opens its own incident, now or once it reaches a floor. Nothing opens for a
+        sum over regions or accounts whose excess is mostly in series that do not count: chance deviations add up too.
         """
         levels = {track.series: track for track in openings if track.series.is_level}
         below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in levels}
@@ -403,27 +300,31 @@ class _Decision:
         found: dict[Series, list[_Track]] = {}
         for level, part in below.items():
             whole, largest = self._weight_left(levels[level]), sorted(part)[:_FEW]
-            if (largest and -largest[0][0] >= _MOST * whole) or (
-                level.region == SUMMED and _held_by_distinct(part) < _HALF * whole
+            if (largest and -largest[0][0] >= _ALONE * whole) or (
+                level.region == SUMMED and _held_by_distinct(part) < _COUNTED * whole
             ):
                 found[level] = []
-            elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _NEARLY_ALL * whole:
+            elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _TOGETHER * whole:
                 found[level] = [self._tracks[series] for weight, series in largest if -weight >= whole / 10]
         return found
 
     def _open(self, track: _Track, rows: list[Hour]) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
-        row, above = rows[-1], self._above(track, rows[-1])
-        if above is not None:
-            if _weight(row) < _MOST * above.weight:
-                return
-            for each in (each for each in rows if each.hour in above.rows):
-                self._replace(above, _less(above.rows[each.hour], each.excess_gb, each.excess_usd))
-        # With what rose before it was more than habit: it is where the incident began, and costs money too.
         left = self._left(track)
         if not left or self._is_rest_of_recent_ones(left):
             return
-        hours = _from_the_first_that_matters(left) if above is None else rows
+        rows = [self._held.rest(row) for row in rows] if track.series.is_level else rows
+        row, above = rows[-1], self._above(track, rows[-1])
+        if above is None:
+            # Hours that rose before were not beyond habit yet: the incident began there, and they cost money too.
+            hours = _from_the_first_that_matters(left)
+        elif _weight(row) < _ALONE * above.weight:
+            return
+        else:
+            # The level has the earlier hours, and gives up this one.
+            hours = rows
+            for each in (each for each in rows if each.hour in above.rows):
+                self._replace(above, _less(above.rows[each.hour], each.excess_gb, each.excess_usd))
         known = self._latest(track, row)
         if known is None:
             known = self._join(track, self._sibling(row, hours) or self._opened(hours, row))
@@ -438,9 +339,10 @@ class _Decision:
         return None
 
     def _is_rest_of_recent_ones(self, left: list[Hour]) -> bool:
-        """Whether a level has little left beside incidents below it: hours of theirs that do not count, or come after.
+        """Whether a level has little left beside incidents below it.
 
-        The features of a level look back three days, on what they held as well.
+        That may be their own hours that do not count. And for three days after them, the features of the level still
+        include what they held.
         """
         level, hour = left[-1].series, left[-1].hour
         if not level.is_level:
@@ -448,11 +350,11 @@ class _Decision:
         below = [
             member.weight
             for growing in self._by_place.get((SUMMED, level.egress_class), ())
-            if hour - growing.end <= _LOOK_BACK_HOURS
+            if hour - growing.end <= _REST_HOURS
             for member in growing.members
             if level in member.series.levels
         ]
-        return bool(below) and sum(_weight(row) for row in left) / len(left) < _LITTLE * sum(below)
+        return bool(below) and sum(_weight(row) for row in left) / len(left) < _REST * sum(below)
 
     def _add(self, known: _Member, track: _Track, rows: Sequence[Hour]) -> None:
         rows = [row if row.decided_at >= self._time else row._replace(joined=self._time) for row in rows]
@@ -478,7 +380,7 @@ class _Decision:
         return member
 
     def _keep(self, growing: _Growing, lead: list[Hour]) -> None:
-        """Let others find an incident: by account and region, by class, and where new resources began it."""
+        """Make an incident known by account and region, by class, and, if new resources began it, by these."""
         self._incidents.append(growing)
         series = lead[0].series
         places = [series[:2], (SUMMED, series.egress_class)]
@@ -551,7 +453,7 @@ class _Decision:
         series = row.series
         places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if series.is_level else []
         places += [series[:2], *([_new_in(series)] if is_new_resource(hours) else [])]
-        room = MAX_PACKED_BYTES - _packed_texts(series)
+        room = MAX_PACKED_BYTES - text_bytes(series)
         for near in (self._by_place.get(place, []) for place in places):
             first = bisect_left(
                 near, row.decided_at - self._policy.sibling_hours, key=lambda each: each.incident.detected
@@ -581,23 +483,6 @@ def _new_in(series: Series) -> tuple[str, str]:
 
 def _order(member: _Member) -> tuple[int, tuple[int, str]]:
     return member.growing.end, member.growing.key
-
-
-def is_new_resource(hours: list[Hour]) -> bool:
-    """Return whether next to nothing was expected of a series: its resource was not there before."""
-    return sum(hour.expected_usage_gb for hour in hours) < NEW_EXPECTED_GB * len(hours)
-
-
-def is_off_hours_burst(hours: list[Hour]) -> bool:
-    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
-    is_short = not hours[0].is_daily and len(hours) <= SHORT_HOURS
-    to_the_internet = hours[0].series.egress_class == "internet"
-    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
-
-
-def _is_off_hours(hour: int) -> bool:
-    # 1970-01-01 was a Thursday.
-    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5
 
 
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:

@@ -38,7 +38,7 @@ from egress_alerts.signatures import SECURITY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from egress_alerts.incidents import Incident
+    from egress_alerts.hours import Incident
     from egress_alerts.policy import Policy
     from egress_alerts.series import Series
 

@@ -1,7 +1,7 @@
 """An incident as bytes: each column of its hours after the other, compressed.
 
-A number takes eight bytes and a text is kept once, so that the size is bounded before the compression, whatever the
-names and numbers are. `incidents` lets an incident take hours in only within `MAX_PACKED_BYTES`.
+A number takes eight bytes and a text is kept once. So the size before compression has a bound that does not depend on
+names and numbers, and `incidents` keeps each incident within `MAX_PACKED_BYTES`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,25 @@ import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.series import Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# A DynamoDB item holds 400 KB, and the alert's record takes the rest. Hours beyond this become another alert.
+MAX_PACKED_BYTES = 360_000
+# An hour takes at most eight bytes a field.
+HOUR_BYTES = 8 * len(Hour._fields)
 _FORMAT = b"1"
 _TEXTS = ("usage_type", "operation")
-_WHOLE = ("hour", "series", *_TEXTS)
+_NUMBERS = ("hour", "joined")
+_WHOLE = (*_NUMBERS, "series", *_TEXTS)
+
+
+def text_bytes(texts: Iterable[str]) -> int:
+    """Return the bytes that texts take at most: a character takes up to six in JSON."""
+    return sum(6 * len(text) + 8 for text in texts)
 
 
 def pack_incident(incident: Incident) -> bytes:
@@ -72,7 +82,7 @@ def _column(name: str, values: list[Any], series: dict[Series, int], texts: dict
         return bytes(values)
     if name in _WHOLE:
         places: dict[Any, int] = {"series": series}.get(name, texts)
-        return array("q", values if name == "hour" else [places[value] for value in values]).tobytes()
+        return array("q", values if name in _NUMBERS else [places[value] for value in values]).tobytes()
     return array("d", [float("nan") if value is None else value for value in values]).tobytes()
 
 
@@ -80,7 +90,7 @@ def _values(name: str, raw: bytes, series: list[Series], texts: list[str]) -> li
     if name.startswith("is_"):
         return [bool(value) for value in raw]
     column: array[Any] = array("q" if name in _WHOLE else "d", raw)
-    if name == "hour":
+    if name in _NUMBERS:
         return column.tolist()
     if name in _WHOLE:
         names: list[Any] = series if name == "series" else texts
@@ -91,5 +101,13 @@ def _values(name: str, raw: bytes, series: list[Series], texts: list[str]) -> li
 def _earlier(alert_id: str, packed: bytes) -> Incident:
     content = json.loads(zlib.decompress(packed))
     incident = Incident(alert_id, content["detected"])
-    incident.add(Hour(hour, Series(*series), *rest) for hour, series, *rest in content["hours"])
+    incident.add(_earlier_hour(*hour) for hour in content["hours"])
     return incident
+
+
+def _earlier_hour(hour: int, series: list[str], *rest: Any) -> Hour:
+    """Read an hour that was stored as a list: after `is_estimated` pairs of measures, a p-value, perhaps `is_daily`."""
+    known, later = rest[:11], list(rest[11:])
+    is_daily = later.pop() if later and isinstance(later[-1], bool) else False
+    p_value = later.pop() if len(later) % 2 else None
+    return Hour(hour, Series(*series), *known)._replace(p_value=p_value, is_daily=is_daily)

@@ -19,7 +19,7 @@ from egress_alerts.series import iso_hour, parse_hour
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.hours import Hour, Incident
     from egress_alerts.policy import Policy
     from egress_alerts.series import Series
 

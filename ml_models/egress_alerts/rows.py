@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egress_alerts.incidents import Hour
+from egress_alerts.hours import Hour
 from egress_alerts.series import SUMMED, Series, hour_number, parse_hour
 
 if TYPE_CHECKING:

@@ -10,17 +10,21 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from egress_alerts.incidents import is_new_resource, is_off_hours_burst
 from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
-    from egress_alerts.incidents import Hour, Incident
+    from egress_alerts.hours import Hour, Incident
     from egress_alerts.series import Series
 
-LASTING_HOURS = 48
-BURST_HOURS = 3
-GROWTH = 3.0
-LOW_MULTIPLE = 4.0
+# A resource is new while its expected GB an hour are below this. A share of what it sends would call any old resource
+# new once the incident is large enough.
+_NEW_EXPECTED_GB = 0.01
+_LASTING_HOURS = 48
+_SHORT_HOURS = 12
+_BURST_HOURS = 3
+_GROWTH = 3.0
+_LOW_MULTIPLE = 4.0
+_NIGHT_UTC = {22, 23, 0, 1, 2, 3, 4, 5}
 # Causes that are never of low severity.
 SECURITY = frozenset({"leaked_key", "many_regions", "exfiltration", "slow_exfiltration"})
 
@@ -168,6 +172,23 @@ def _to_the_internet(incident: Incident, lead: Series, hours: list[Hour]) -> str
     return ""
 
 
+def is_new_resource(hours: list[Hour]) -> bool:
+    """Return whether next to nothing was expected of a series: its resource was not there before."""
+    return sum(hour.expected_usage_gb for hour in hours) < _NEW_EXPECTED_GB * len(hours)
+
+
+def is_off_hours_burst(hours: list[Hour]) -> bool:
+    """Return whether a series sends to the internet for a few hours, all at night or on a weekend (UTC)."""
+    is_short = not hours[0].is_daily and len(hours) <= _SHORT_HOURS
+    to_the_internet = hours[0].series.egress_class == "internet"
+    return to_the_internet and is_short and all(_is_off_hours(hour.hour) for hour in hours)
+
+
+def _is_off_hours(hour: int) -> bool:
+    # 1970-01-01 was a Thursday.
+    return hour % 24 in _NIGHT_UTC or (hour // 24 + 3) % 7 >= 5
+
+
 def _grows(hours: list[Hour]) -> bool:
     """Return whether the excess rises by a factor from the first third to the second and again to the last."""
     third = len(hours) // 3
@@ -177,7 +198,7 @@ def _grows(hours: list[Hour]) -> bool:
         sum(hour.excess_gb for hour in part) / len(part)
         for part in (hours[:third], hours[third:-third], hours[-third:])
     )
-    return middle >= GROWTH**0.5 * first and last >= GROWTH * first and last >= middle
+    return middle >= _GROWTH**0.5 * first and last >= _GROWTH * first and last >= middle
 
 
 def _comes_in_bursts(hours: list[Hour]) -> bool:
@@ -187,10 +208,10 @@ def _comes_in_bursts(hours: list[Hour]) -> bool:
             runs[-1] += 1
         else:
             runs.append(1)
-    return len(runs) >= 3 and sorted(runs)[len(runs) // 2] <= BURST_HOURS
+    return len(runs) >= 3 and sorted(runs)[len(runs) // 2] <= _BURST_HOURS
 
 
 def _is_low_and_slow(hours: list[Hour]) -> bool:
     span = hours[-1].hour - hours[0].hour + 1
     sent, expected = sum(hour.usage_gb for hour in hours), sum(hour.expected_usage_gb for hour in hours)
-    return span >= LASTING_HOURS and sent < LOW_MULTIPLE * expected
+    return span >= _LASTING_HOURS and sent < _LOW_MULTIPLE * expected

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.alert import ALERT_FIELDS, Alert, build_alert, json_schema, read_alert, worst_first
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.policy import SEVERITIES, Policy
 from egress_alerts.series import Series
 from tests.support.alerts import alert_record

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.alert import build_alert
-from egress_alerts.incidents import Hour, Incident, find_incidents
+from egress_alerts.hours import Hour, Incident
+from egress_alerts.incidents import find_incidents
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series
 

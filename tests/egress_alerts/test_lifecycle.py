@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from egress_alerts.detector import StoredAlert
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.lifecycle import current_usd_per_day, peak_usd_per_day, severity_of, state_of
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series, iso_hour

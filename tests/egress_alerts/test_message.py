@@ -3,7 +3,7 @@
 from typing import Any
 
 from egress_alerts.alert import Alert, build_alert
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.message import render_alert, render_message, render_subject
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series

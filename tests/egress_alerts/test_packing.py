@@ -4,12 +4,14 @@ import json
 import random
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egress_alerts.incidents import Hour, Incident, find_incidents
+from egress_alerts.hours import Hour, Incident
+from egress_alerts.incidents import find_incidents
 from egress_alerts.packing import pack_incident, unpack_incident
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series
@@ -42,11 +44,22 @@ def test_an_incident_is_read_as_it_was(rows: list[Hour], detected: int) -> None:
     assert list(read.members) == list(incident.members)  # the first one leads
 
 
-def test_what_an_earlier_version_wrote_is_read() -> None:
+@pytest.mark.parametrize(
+    ("later", "p_value", "is_daily"),
+    [
+        ([], None, False),
+        ([True, 9.0, 3.0, 1.0, 0.5, 0.02], 0.02, False),
+        ([True, 9.0, 3.0, 1.0, 0.5, None, True], None, True),
+        ([True, 9.0, 3.0, 1.0, 0.5, 2.0, 0.1, 0.02, False], 0.02, False),
+    ],
+)
+def test_what_an_earlier_version_wrote_is_read(later: list[Any], p_value: float | None, is_daily: bool) -> None:
+    """Hours were lists, with two or three pairs of measures of habit that no longer exist."""
     hour = Hour(10, Series("1", "a", "s", "internet", "r"), 9.0, 1.0, 9.0, 1.0, 2.0, 0.1, -0.1, "t", "o", True)
-    content = {"detected": 12, "hours": [list(hour[:12])]}
+    content = {"detected": 12, "hours": [[*hour[:12], *later]]}
     old = unpack_incident("id", zlib.compress(json.dumps(content).encode(), 9))
-    assert (old.alert_id, old.detected, old.hours) == ("id", 12, [hour])
+    expected = hour._replace(is_estimated=bool(later), p_value=p_value, is_daily=is_daily)
+    assert (old.alert_id, old.detected, old.hours) == ("id", 12, [expected])
 
 
 @pytest.mark.parametrize("name", ["i-{}", "{}" + "x" * 63, "{}" + "\x00\U0001f600" * 500])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.planned import CalendarError, check_event, match_planned_event, read_calendar
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series, iso_hour

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anomaly_detector.settings import Settings, SettingsError
-from egress_alerts.incidents import Hour, find_incidents
+from egress_alerts.hours import Hour
+from egress_alerts.incidents import find_incidents
 from egress_alerts.policy import Floors, Policy, PolicyError
 from egress_alerts.series import Series
 

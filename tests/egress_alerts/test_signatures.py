@@ -2,7 +2,7 @@
 
 import pytest
 
-from egress_alerts.incidents import Hour, Incident
+from egress_alerts.hours import Hour, Incident
 from egress_alerts.series import Series
 from egress_alerts.signatures import Cause, likely_cause
 

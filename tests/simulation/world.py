@@ -13,7 +13,7 @@ from anomaly_detector.alert_store import AlertStore, _stored
 from anomaly_detector.endpoint import Endpoint
 from anomaly_detector.feature_rows import FeatureError
 from egress_alerts.detector import Detector, StoredAlert
-from egress_alerts.incidents import Incident
+from egress_alerts.hours import Incident
 from egress_alerts.series import Window, iso_hour
 from egress_sentinel.pipeline.memory import AlertsInMemory, Outbox, RowsInMemory
 from tests.simulation.aws import S3, Direct, Sns, Table

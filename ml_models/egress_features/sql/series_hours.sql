@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS covered_series (account_id VARCHAR, region VARCHAR, s
 
 -- A level is one more series, over all leaves that agree in the keys that it keeps; the others are '*'. It exists where
 -- its leaves differ in the keys next to its own: else it would be its only leaf, or the level below it, again.
--- Numbers of accounts, classes, regions and groups are for sets of leaves. A level has numbers of its own.
+-- A group is the leaves of an account, region and class: they are each other's peers. A level is a group of its own.
 CREATE TABLE series AS
 WITH leaves AS (
   SELECT s.account_id, s.region, s.service, s.egress_class, s.resource_id, s.is_processing_fee, s.first_hour_utc,
@@ -70,9 +70,6 @@ apart AS (
   FROM numbered AS n
 )
 SELECT series_id,
-  DENSE_RANK() OVER (ORDER BY account_id, level_id) AS account_number,
-  DENSE_RANK() OVER (ORDER BY account_id, egress_class, level_id) AS class_number,
-  DENSE_RANK() OVER (ORDER BY account_id, region, level_id) AS region_number,
   DENSE_RANK() OVER (ORDER BY account_id, region, egress_class, level_id) AS group_number,
   level_id, account_id, region, service, egress_class, resource_id, is_processing_fee, first_hour_utc,
   estimated_from_utc, complete_until_utc, last_hour_utc
