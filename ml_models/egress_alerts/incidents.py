@@ -488,9 +488,9 @@ def _order(member: _Member) -> tuple[int, tuple[int, str]]:
 def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     """Whether hours of another series may have the cause of an incident.
 
-    Levels belong together where one is part of the other, or where they begin together. A new resource is a cause of
-    its own, unless others begin with it in other regions, and so is what rises at night hours after the incident began.
-    A gateway that meters the bytes of a new sender again belongs to it.
+    Levels belong together if one is part of the other, or if they begin together. A new resource has its own cause,
+    unless others begin with it in other regions. So has a burst at night that begins hours after the incident. A
+    gateway that meters the bytes of a new sender belongs to the sender's incident.
     """
     lead = list(growing.members[0].rows.values())
     series, other = hours[0].series, lead[0].series
