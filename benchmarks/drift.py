@@ -221,11 +221,11 @@ def _new_account(bill: Bill, rng: Any, shaper: Any, hour: int) -> None:
 
 
 def _shift(table: pa.Table) -> pa.Table:
-    return _set(table, "ratio_day_log", pc.add(table["ratio_day_log"], pa.scalar(0.2, pa.float32())))
+    return _set(table, "excess_3d_log", pc.add(table["excess_3d_log"], pa.scalar(0.2, pa.float32())))
 
 
 def _faint_shift(table: pa.Table) -> pa.Table:
-    return _set(table, "ratio_day_log", pc.add(table["ratio_day_log"], pa.scalar(0.02, pa.float32())))
+    return _set(table, "excess_3d_log", pc.add(table["excess_3d_log"], pa.scalar(0.02, pa.float32())))
 
 
 def _missing(table: pa.Table) -> pa.Table:
@@ -246,7 +246,7 @@ BILLS: dict[str, Callable[..., None]] = {
     "unit change: usage in MB, not GB": _unit,
 }
 TABLES: dict[str, Callable[[pa.Table], pa.Table]] = {
-    "shift: 0.2 is added to ratio_day_log": _shift,
+    "shift: 0.2 is added to excess_3d_log": _shift,
     "shift: of 0.02": _faint_shift,
     "missing feature: excess_3d_log is empty in 30 % of the rows": _missing,
 }

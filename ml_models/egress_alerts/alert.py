@@ -194,7 +194,7 @@ def build_alert(
     policy : Policy
         For the severity.
     model_reason : str
-        Why the model calls the worst hour anomalous; may be empty.
+        Why the model calls the worst hour anomalous, a sentence a line; may be empty.
     model_id : str
         Which model scored it.
     state : str
@@ -338,7 +338,7 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     unit = "day" if incident.is_daily else "hour"
     hours = len({hour.hour for hour in incident.hours})
     usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'], unit)}, {_lasting(incident)}"
-    reasons = [usual, model_reason, _how_often(worst_hour(incident).p_value, unit)]
+    reasons = [usual, *model_reason.splitlines(), _how_often(worst_hour(incident).p_value, unit)]
     if amounts["cost_usd"] == 0:
         reasons.append("billed at $0 so far: a free tier, or not priced yet")
     estimated = len({hour.hour for hour in incident.hours if hour.is_estimated})

@@ -254,7 +254,7 @@ class Detector:
             return reason
         tables = (scored, self._scored_rows.between(worst.hour, worst.hour + 1))
         spread = next((text for table in tables if (text := spread_of(table, worst.hour, worst.series))), "")
-        return "; ".join(part for part in (spread, reason) if part)
+        return "\n".join(part for part in (spread, reason) if part)
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Return the features of hours, from the rows just scored or those of the day before."""

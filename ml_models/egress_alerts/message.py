@@ -205,5 +205,7 @@ def _who(alert: Alert) -> str:
     for row in alert["contributors"]:
         operation = f"{row['operation']} " if row["operation"] else ""
         resource = resource_text(row) if row["resource_id"] else row["service"]
-        parts.append(f"{row['share']:.0%} {operation}{row['usage_type']} on {resource}")
+        # A sum over regions has usage types of several regions.
+        kind = "" if row["region"] == SUMMED else f"{operation}{row['usage_type']} on "
+        parts.append(f"{row['share']:.0%} {kind}{resource}")
     return ", ".join(parts)

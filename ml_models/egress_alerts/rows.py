@@ -147,7 +147,7 @@ def spread_of(table: pa.Table, hour: int, level: Series) -> str:
         return ""
     largest = risen[np.argsort(-above[risen], kind="stable")]
     known = largest[expected[largest] > _NEXT_TO_NOTHING * usage[largest]]
-    times = f", {np.median(usage[known] / expected[known]):.1f} times the usual in the middle one" if len(known) else ""
+    times = f", {np.median(usage[known] / expected[known]):.1f} times their usual (median)" if len(known) else ""
     new = len(risen) - len(known)
     parts = above[largest[:_NAMED]] / above[risen].sum()
     names = [rows["resource_id"][int(place)].as_py().rpartition(":")[2] for place in largest[:_NAMED]]

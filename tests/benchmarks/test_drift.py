@@ -3,13 +3,23 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from benchmarks import drift
+from egress_features import FEATURES
 
 UNIT = "unit change: usage in MB, not GB"
 MISSING = "missing feature: excess_3d_log is empty in 30 % of the rows"
 NOTHING = "nothing changes"
+
+
+@pytest.mark.parametrize("change", drift.TABLES)
+def test_a_drift_of_the_rows_changes_features_that_there_are(change: str) -> None:
+    table = pa.table({feature.name: pa.array([0.5] * 100, pa.float32()) for feature in FEATURES})
+    changed = drift.TABLES[change](table)
+    assert changed.column_names == table.column_names
+    assert not changed.equals(table)
 
 
 @pytest.mark.slow

@@ -123,6 +123,11 @@ def test_the_worst_hour_is_the_first_one_with_the_lowest_score() -> None:
     assert (alert["anomaly_score"], alert["p_value"]) == (-0.3, 0.002)
 
 
+def test_an_hour_further_beyond_its_habit_is_worse_than_one_with_a_lower_score() -> None:
+    alert = build(hour(0, anomaly_score=-0.3, times_habit=3.0), hour(1, anomaly_score=-0.2, times_habit=4.0))
+    assert alert["anomaly_score"] == -0.2
+
+
 @pytest.mark.parametrize(
     ("hours", "peak", "current"),
     [

@@ -53,6 +53,32 @@ def test_the_model_gets_features_alone_and_rows_are_kept_with_their_scores() -> 
     assert kept["p_value"].null_count == 33
 
 
+def test_the_model_is_asked_once_for_all_rows_without_features() -> None:
+    zeros = {"ratio": 0.0, "hour_of_day": 0.0, "beyond_habit_log": 0.0}
+    rows = [
+        *hot(0, 3),
+        *(row(hour, 5.0, **zeros) for hour in range(3, 20)),
+        row(20, 5.0, **zeros | {"hour_of_day": 1.0}),
+    ]
+    world = Detection()
+    world.run(rows, 0, 24)
+    assert world.scorer.rows_scored == [3 + 1 + 1]
+    kept = world.rows.between(FIRST, FIRST + 24).sort_by("hour_utc")
+    assert kept["anomaly_score"].to_pylist() == [0.5 - 0.5 * ratio for ratio in [16.0] * 3 + [0.0] * 18]
+
+
+def test_without_the_model_other_hours_are_incidents() -> None:
+    """Two bursts are beyond habit alike. The model has often seen the one that it scores higher."""
+    bursts = [*hot(0, 9, ratio=3.0), *hot(0, 9, resource_id="other", ratio=16.0)]
+    calibration = {"anomaly_score": [-7.5, -1.0, 0.5], "p_value": [0.001, 0.2, 1.0], "tail_scale": 1.0}
+    found = []
+    for scorer in (RatioScorer(calibration), RatioScorer(calibration | {"rows": 0})):
+        world = Detection(scorer=scorer)
+        world.run(bursts, 0, 24)
+        found.append({name["resource_id"] for alert in world.alerts for name in alert["contributors"]})
+    assert found == [{"other"}, {"media-prod", "other"}]
+
+
 def test_a_calibrated_model_decides_by_p_value() -> None:
     def alerts(p_value: float) -> list[float | None]:
         world = Detection(

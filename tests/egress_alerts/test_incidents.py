@@ -166,6 +166,65 @@ def test_a_large_resource_under_an_open_level_takes_its_dollars_along() -> None:
     )
 
 
+@pytest.mark.parametrize(("times", "alerts"), [(9.0, 1), (10.0, 2)])
+def test_what_is_left_of_a_level_has_to_be_beyond_its_habit(times: float, alerts: int) -> None:
+    """Three quarters of the level's excess are a resource's, which takes as much of how far it is beyond habit."""
+    leak = lasting(30, 6.0)
+    level = [row._replace(series=LEVELS[0], usage_gb=133.0, cost_usd=8.0, times_habit=times) for row in leak]
+    assert len(find_incidents(Policy(), [], [], [*leak, *level])) == alerts
+
+
+@pytest.mark.parametrize(("usd", "alerts"), [(2.9, 1), (3.1, 2)])
+def test_little_left_of_a_level_after_an_incident_is_still_that_incident(usd: float, alerts: int) -> None:
+    leak = lasting(20, 10.0)
+    after = [row._replace(hour=row.hour + 40, series=LEVELS[0], cost_usd=usd) for row in leak]
+    assert len(find_incidents(Policy(), [], [], [*leak, *after])) == alerts
+    much_later = [row._replace(hour=row.hour + 100) for row in after]
+    assert len(find_incidents(Policy(), [], [], [*leak, *much_later])) == 2
+
+
+@pytest.mark.parametrize(("usd", "alerts"), [(2.4, 0), (2.6, 1)])
+def test_chance_deviations_of_regions_that_add_up_are_no_incident(usd: float, alerts: int) -> None:
+    """Half of the account's excess has to be in regions that count, none of which reaches the floor."""
+    policy = Policy(min_excess_usd=30.0)
+    regions = [LEVELS[0]._replace(region=name) for name in "abcdefghij"]
+    rows = [
+        HOUR._replace(hour=hour, series=series, cost_usd=cost_usd)
+        for hour in range(10, 20)
+        for series, cost_usd in [(LEVELS[1], 5.0), *((each, usd / 10) for each in regions)]
+    ]
+    assert len(find_incidents(policy, [], [], rows)) == alerts
+
+
+@pytest.mark.parametrize(("usage_gb", "alerts"), [(199.0, 1), (201.0, 2), (50.4, 1), (49.0, 2)])
+def test_lines_of_another_class_join_where_they_carry_about_the_same_bytes(usage_gb: float, alerts: int) -> None:
+    other = SERIES[1]._replace(resource_id="nat-1")
+    rows = [HOUR, HOUR._replace(series=other, usage_gb=usage_gb, cost_usd=8.0)]
+    assert len(find_incidents(POLICY, [], [], rows)) == alerts
+
+
+def test_a_resource_that_opens_twice_in_an_hour_takes_its_dollars_from_a_level_once() -> None:
+    """The two instances explain their region's level, and the account's level is open."""
+    account = [row._replace(series=LEVELS[1], cost_usd=9.0, usage_gb=100.0) for row in lasting(12)]
+    later = [row for row in crowd(2, 8.0, 1, first=22) if row.series != LEVELS[2]]
+    rows = [row._replace(cost_usd=25.0, usage_gb=260.0) if row.series == LEVELS[1] else row for row in later]
+    branches = [
+        HOUR._replace(hour=hour, series=LEVELS[0]._replace(region=region), cost_usd=4.0)
+        for hour in range(10, 22)
+        for region in ("x", "y")
+    ]
+    found = find_incidents(Policy(), [], [], [*account, *branches, *rows])
+    whole = sum(row.excess_usd for row in [*account, *rows] if row.series == LEVELS[1])
+    assert sum(hour.excess_usd for incident in found for hour in incident.hours) == pytest.approx(whole, abs=1e-3)
+
+
+def test_an_hour_that_joined_later_is_no_part_of_the_incident_before() -> None:
+    small = [HOUR._replace(hour=11 + h, cost_usd=0.5) for h in range(3)]
+    (incident,) = find_incidents(POLICY, [], [], [HOUR, *small, HOUR._replace(hour=14)])
+    assert [hour.hour for hour in incident.hours] == [10, 11, 12, 13, 14]
+    assert [hour.hour for hour in incident.before(14).hours] == [10]
+
+
 def test_fleets_of_several_accounts_that_rise_together_are_one_incident() -> None:
     rows = [row for account in ("1", "2", "3") for row in crowd(9, 0.6, 30, account) if row.series != LEVELS[2]]
     payer = [row._replace(cost_usd=3 * row.cost_usd) for row in crowd(9, 0.6, 30, "1") if row.series == LEVELS[2]]

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from egress_alerts.alert import Alert, build_alert
 from egress_alerts.hours import Hour, Incident
 from egress_alerts.message import render_alert, render_message, render_subject
@@ -41,6 +43,30 @@ def test_the_text_of_an_alert() -> None:
     alert = build_alert(incident, Policy(), "unusual to the model, most by the last 3 hours: 4.1 times (71%)")
     assert render_message([alert], {}).splitlines() == TEXT
     assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
+
+
+@pytest.mark.parametrize(
+    ("place", "first", "what", "who", "subject"),
+    [
+        (0, "account 210012345678, eu-west-1, AmazonS3 to", "all AmazonS3 resources in eu-west-1 have sent 6,300.0 GB",
+         "100% GetObject EU-DataTransfer-Out-Bytes on all AmazonS3 resources in eu-west-1", "210012345678 eu-west-1"),
+        (1, "account 210012345678, all regions to", "all regions have sent", "100% all regions",
+         "210012345678 all regions"),
+        (2, "all accounts, all regions to", "all accounts have sent", "100% all accounts", "all accounts all regions"),
+    ],
+)  # fmt: skip
+def test_a_level_is_named_by_what_it_sums(place: int, first: str, what: str, who: str, subject: str) -> None:
+    rows = hot("r", 700.0, 40.0)
+    level = rows[0].series.levels[place]
+    incident = Incident("0123456789abcdef", 497_474)
+    incident.add(row._replace(series=level) for row in rows)
+    alert = build_alert(incident, Policy(), "spread over 9 of 9 resources\nunusual to the model")
+    lines = render_message([alert], {}).splitlines()
+    assert f"   {first} the internet" in lines[0]
+    assert lines[1].startswith(what)
+    assert lines[2] == f"Who    {who}"
+    assert lines[4:6] == ["       spread over 9 of 9 resources", "       unusual to the model"]
+    assert render_subject([alert]).endswith(f" in {subject} internet")
 
 
 def test_a_storm_is_a_digest_that_names_every_alert() -> None:

@@ -192,3 +192,19 @@ def test_an_incident_that_fits_no_signature_gets_the_advice_of_its_class() -> No
     assert cause("vpn")[:2] == cause("something_new")[:2] == ("", "")
     assert len({cause(name).next_step for name in ("vpn", "cloudfront", "something_new")}) == 3
     assert cause("inter_az").likely_cause == "clients that call another availability zone"
+
+
+@pytest.mark.parametrize(
+    ("expected", "place", "lead"),
+    [
+        ("fleet", 0, series()),
+        ("bucket_family", 0, BUCKET),
+        ("zone_chatter", 0, series("inter_az")),
+        ("", 0, series("transit_gateway")),
+        ("many_regions", 1, series()),
+        ("many_accounts", 2, BUCKET),
+    ],
+)
+def test_a_level_looks_like_something_that_many_share(expected: str, place: int, lead: Series) -> None:
+    level = lead.levels[place]
+    assert kind(level, hours(level, [80.0] * 30)) == expected

@@ -67,11 +67,13 @@ class RatioScorer:
     def __init__(self, calibration: Mapping[str, Any] | None = None) -> None:
         self._calibration = calibration
         self.columns: set[tuple[str, ...]] = set()
+        self.rows_scored: list[int] = []
         self.rows_explained: list[int] = []
         self.explains = True
 
     def score(self, features: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         self.columns.add(tuple(features.column_names))
+        self.rows_scored.append(features.num_rows)
         scores = 0.5 - 0.5 * features["ratio"].to_numpy().astype(np.float64)
         return (scores < 0).astype(np.int8), scores
 
