@@ -25,7 +25,7 @@ from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from egress_alerts.alert import Alert
     from egress_alerts.hours import Hour
@@ -258,13 +258,11 @@ class Detector:
 
     def _features_of(self, hours: list[Hour], scored: pa.Table) -> list[dict[str, float]]:
         """Return the features of hours, from the rows just scored or those of the day before."""
-        if not hours:
-            return []
-        first = min(hour.hour for hour in hours)
         wanted = {(hour.hour, hour.series) for hour in hours}
-        found: dict[tuple[int, Series], dict[str, float]] = {}
-        for table in (self._scored_rows.between(first, first + 1), scored):
-            found |= {key: row for key, row in anomalous_features(table, self._policy) if key in wanted}
+        found = _features_in(scored, wanted, self._policy)
+        if missing := {hour for hour, _ in wanted - found.keys()}:
+            earlier = self._scored_rows.between(min(missing), max(missing) + 1)
+            found |= _features_in(earlier, wanted - found.keys(), self._policy)
         return [found.get((hour.hour, hour.series), {}) for hour in hours]
 
     def _suppress(
@@ -398,6 +396,12 @@ def _restated_to_less(
         and each.incident.detected < window.end
         and any(window.start <= hour < window.end for member in each.incident.members.values() for hour in member)
     ]
+
+
+def _features_in(
+    table: pa.Table, wanted: Set[tuple[int, Series]], policy: Policy
+) -> dict[tuple[int, Series], dict[str, float]]:
+    return {key: row for key, row in anomalous_features(table, policy) if key in wanted}
 
 
 def _without(incident: Incident, window: Window) -> Incident:

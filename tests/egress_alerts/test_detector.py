@@ -62,7 +62,7 @@ def test_the_model_is_asked_once_for_all_rows_without_features() -> None:
     ]
     world = Detection()
     world.run(rows, 0, 24)
-    assert world.scorer.rows_scored == [3 + 1 + 1]
+    assert world.scorer.rows_scored[0] == 3 + 1 + 1
     kept = world.rows.between(FIRST, FIRST + 24).sort_by("hour_utc")
     assert kept["anomaly_score"].to_pylist() == [0.5 - 0.5 * ratio for ratio in [16.0] * 3 + [0.0] * 18]
 
@@ -89,6 +89,20 @@ def test_a_calibrated_model_decides_by_p_value() -> None:
 
     assert alerts(0.0499) == [pytest.approx(0.0499)]
     assert alerts(0.0501) == []
+
+
+def test_each_alert_of_a_window_has_the_model_s_reason_though_its_worst_hour_came_before() -> None:
+    rows = [
+        row(0, 80.0, egress_class="internet"),
+        row(1, 80.0, resource_id="backup", egress_class="nat_gateway"),
+        row(2, 20.0, resource_id="backup", egress_class="nat_gateway"),
+        row(2, 80.0, egress_class="internet"),
+    ]
+    world = Detection(Policy(lasting_hours=2))
+    for hour in range(3):
+        world.run(rows, hour, hour + 1)
+    assert len(world.alerts) == 2
+    assert all("unusual to the model" in " ".join(alert["reasons"]) for alert in world.alerts)
 
 
 def test_a_second_run_changes_nothing() -> None:

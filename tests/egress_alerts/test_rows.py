@@ -187,15 +187,15 @@ def test_rows_of_levels_are_known() -> None:
 
 def test_the_spread_of_a_level_is_told_by_its_resources() -> None:
     names = [{"resource_id": f"i-{number}", "region": region} for number, region in enumerate(["a", "a", "a", "b"])]
-    gb = [30.0, 20.0, 10.0, 80.0]
+    gb = [30.0, 20.0, 12.0, 80.0]
     rows = [row(2, usage, expected=8.0, **name) for usage, name in zip(gb, names, strict=True)]
     rows += [row(2, 9.0, expected=8.0, resource_id="calm", region="a"), row(2, 150.0, resource_id="*", region="a")]
     region, account, _ = Series("111122223333", "a", "AmazonS3", "internet", "i-0").levels
     assert spread_of(table(rows), FIRST + 2, region) == (
-        "spread over 3 of 4 resources, 2.5 times their usual (median); the largest: i-0 (61%), i-1 (33%), i-2 (6%)"
+        "spread over 3 of 4 resources, 2.5 times their usual (median); the largest: i-0 (58%), i-1 (32%), i-2 (11%)"
     )
     assert spread_of(table([*rows, row(2, 28.0, 0.0, resource_id="n", region="b")]), FIRST + 2, account) == (
         "spread over 5 of 6 resources, 3.1 times their usual (median), 1 of them new; "
-        "the largest: i-3 (53%), n (21%), i-0 (16%)"
+        "the largest: i-3 (52%), n (20%), i-0 (16%)"
     )
     assert spread_of(table(rows), FIRST + 3, region) == ""
