@@ -56,7 +56,7 @@ class LimitTable:
 
     @classmethod
     def parse(cls, text: str) -> LimitTable:
-        """Read such as `{"*": {"psi": 0.2}, "novelty": {"ks": null}}`.
+        """Read such as `{"*": {"psi": 0.2}, "persistence": {"ks": null}}`.
 
         Raises
         ------

@@ -4,16 +4,15 @@ A bill is delivered again and again: the open month several times a day, a close
 Each delivery holds a billing period of a payer as a whole, so the newest replaces the others as a whole.
 
 - **A delivery** is an execution folder (`2024-04-02T13:14:43.337Z-<id>`, `20230103T125721Z`, an assembly id), or else
-  the files of a folder that have one name but for AWS's part number (`NAME-00001.snappy.parquet`).
-- **The same bill** are two deliveries of a payer and billing period that have at least half of the smaller one's
-  (account, region, egress class, resource, hour) in common. Line item ids do not tell: AWS gives new ones in each
-  delivery, and FOCUS has none. Deliveries with nothing in common are parts of a bill, such as an export for each
+  the files of a folder whose names differ only in AWS's part number (`NAME-00001.snappy.parquet`).
+- **The same bill:** two deliveries of a payer and billing period share at least half of the smaller one's
+  (account, region, egress class, resource, hour). Line item ids cannot decide it: AWS gives new ones in each
+  delivery, and FOCUS has none. Deliveries that share nothing are parts of a bill, such as an export for each
   account, and are added up.
-- **Newer** is the later execution, by the time in the folders' names. Where these do not say it: the one with an
+- **Newer** is the later execution, by the time in the folders' names. Without a time: the one with an
   invoice, then the one that reaches further, then the one whose files were written later (`aws s3 sync` keeps S3's
   times).
-- **Refused** is what stays ambiguous: a few lines in common, accounts that the newer one lacks, or no telling which is
-  newer.
+- **Refused:** ambiguous deliveries, which share a few lines, or of which the newer one lacks accounts or is unknown.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ _PART_NUMBER = re.compile(r"-\d{5}(?=\.)")
 
 @dataclass(frozen=True)
 class Delivery:
-    """Files that were delivered together; `executed` is None where their folder does not say when."""
+    """Files that were delivered together; `executed` is None where their folder's name has no time."""
 
     name: str
     paths: tuple[Path, ...]
@@ -53,7 +52,7 @@ class Delivery:
 
 
 def execution_time(folder: str) -> datetime | None:
-    """Return when an execution ran, from its folder's name; None where that is no execution's or does not say."""
+    """Return when an execution ran, from its folder's name; None where that has no time."""
     match = _EXECUTION.fullmatch(folder)
     if match is None or not (match["iso"] or match["compact"]):
         return None
@@ -61,7 +60,7 @@ def execution_time(folder: str) -> datetime | None:
 
 
 def is_execution(folder: str) -> bool:
-    """Say whether a folder's name is an execution's or an assembly id."""
+    """Whether a folder's name is an execution's or an assembly id."""
     return _EXECUTION.fullmatch(folder) is not None
 
 
@@ -83,7 +82,7 @@ def find_replaced(engine: Engine, paths: Sequence[Path], granularity: str, kept:
     paths : sequence of Path
         The files by file_number.
     granularity : str
-        That of the bill; lines of another one are left out and tell nothing.
+        That of the bill; lines of another one are left out.
     kept : str
         SQL list of the line item types that bill usage.
 
@@ -187,7 +186,7 @@ Age = tuple[float, ...]
 
 
 def _ages(engine: Engine, deliveries: Sequence[Delivery], group: list[int], payer: str, period: str) -> dict[int, Age]:
-    """Return what tells how new each delivery is, to be compared within the group."""
+    """Return how new each delivery is, to be compared within the group."""
     executed = {number: deliveries[number].executed for number in group}
     if all(moment is not None for moment in executed.values()):
         return {number: (moment.timestamp(),) for number, moment in executed.items() if moment}

@@ -196,7 +196,7 @@ run "everything_that_is_off_by_default" {
     data_export        = { name = "egress" }
     monthly_budget_usd = 20
     retraining         = { start_alarm_names = ["errors"] }
-    drift              = { limits = { "*" = { psi = 0.2 }, novelty = { ks = 0.3 } } }
+    drift              = { limits = { "*" = { psi = 0.2 }, persistence = { ks = 0.3 } } }
     notebook           = { repository_url = "https://example.com/egress-sentinel.git", subnet_id = "subnet-1", security_group_ids = ["sg-1"] }
   }
 

@@ -23,7 +23,7 @@ def drift(
     ],
     model: Annotated[Path, typer.Option(help="The model.tar.gz that the rows are held against.")],
     limits: Annotated[
-        str, typer.Option(help='Limits by feature, as JSON: {"*": {"psi": 0.2}, "novelty": {"ks": null}}.')
+        str, typer.Option(help='Limits by feature, as JSON: {"*": {"psi": 0.2}, "persistence": {"ks": null}}.')
     ] = "{}",
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Where the days' files go; replaced as a whole, on success.")
