@@ -31,22 +31,28 @@ def test_every_incident_is_notified_once_whatever_goes_wrong() -> None:
     assert main(["--worlds", str(WORLDS)]) == 0
 
 
+def _first_violation():
+    """Search rather than name seeds: which world shows a fault depends on every rule of the detector."""
+    return next(result for seed in range(WORLDS) if (result := run_world(seed)).violation)
+
+
 @pytest.mark.parametrize(
-    ("owner", "name", "broken", "seeds"),
+    ("owner", "name", "broken"),
     [
-        (AlertStore, "_put", _put_without_condition, (7, 14, 22)),
-        (AlertStore, "_put", _put_without_ledger, (26, 69, 95)),
-        (ScoredRows, "since", _rows_of_the_window_alone, (3, 5, 37)),
+        (AlertStore, "_put", _put_without_condition),
+        (AlertStore, "_put", _put_without_ledger),
+        (ScoredRows, "since", _rows_of_the_window_alone),
     ],
     ids=["writes without a condition", "no ledger", "later days are not decided again"],
 )
-def test_the_simulation_notices_what_is_broken(owner, name, broken, seeds) -> None:
+def test_the_simulation_notices_what_is_broken(owner, name, broken) -> None:
     with patch.object(owner, name, broken):
-        assert any(run_world(seed).violation for seed in seeds)
+        assert _first_violation()
 
 
 def test_a_seed_replays_call_by_call() -> None:
     with patch.object(AlertStore, "_put", _put_without_condition):
-        one, other = run_world(7), run_world(7)
-    assert one.violation
-    assert (one.log, one.counts) == (other.log, other.counts)
+        one = _first_violation()
+        other = run_world(one.seed)
+    assert one.log
+    assert (one.log, one.counts, one.violation) == (other.log, other.counts, other.violation)
