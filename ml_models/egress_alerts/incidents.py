@@ -22,12 +22,17 @@ series reopen it within `incident_gap_hours` if they reach a floor again.
 
 **Joining.** Other series of the account and region join an incident within `sibling_hours`, with three exceptions. A
 new resource does not join an incident of old ones. A burst at night does not join an incident that began hours before.
-Lines of another class join only if they carry the same bytes.
+Lines of another class join only if they carry the same bytes. New resources in other regions join if they begin within
+hours.
 
 **Levels.** A level sums over resources, regions or accounts. It alerts on the excess that no incident below it holds.
 One series with most of a level's excess, or a few with nearly all of it, open the incident in its place. A small part
 of an open level belongs to it. So a fleet that rises together is one incident, and so is a key that is used in many
-regions. Levels of several accounts that begin together share an incident.
+regions.
+
+**Crowds.** A level is a crowd, and so are resources of one level that open in the same hour. Crowds of one service in
+several accounts or regions are one incident if they begin within a day, as with a deployment to all accounts. The
+later ones may be found two days after the first.
 
 The hours of a daily bill are decided together at the end of their day, so that incidents begin and end with a day.
 """
@@ -54,8 +59,10 @@ if TYPE_CHECKING:
 GATHERING_HOURS = 24
 # An hour matters if it has this share of the usual hour, and of the floor.
 _MATTERS = 0.1
-# What rises more hours after an incident began has another beginning. Small crowds become visible later.
-_TOGETHER_HOURS, _CROWD_TOGETHER_HOURS = 3, 6
+# What rises more hours after an incident began has another beginning.
+_TOGETHER_HOURS, _NEW_TOGETHER_HOURS = 3, 6
+# A crowd rises by less than a resource of the same size: it becomes visible, and its alert is due, hours later.
+_CROWD_TOGETHER_HOURS, _CROWD_SIBLING_HOURS = 24, 48
 # One series with this share of a level's excess explains it.
 _ALONE = 0.6
 # So do a few series that have this share together.
@@ -110,6 +117,11 @@ class _Growing:
     @property
     def key(self) -> tuple[int, str]:
         return self.incident.detected, self.incident.alert_id
+
+    @property
+    def is_crowd(self) -> bool:
+        """Whether a level is in it, or as many series as may open in the place of one."""
+        return len(self.members) >= _FEW or any(member.series.is_level for member in self.members)
 
     def join(self, series: Series) -> _Member:
         member = _Member(self, series)
@@ -277,12 +289,23 @@ class _Decision:
                 counting.append(track)
                 if self._reaches_a_floor(track):
                     openings.append(track)
-        # New incidents follow, large levels first. The alert is named after the first series.
+        self._open_each(openings, counting, turns)
+
+    def _open_each(self, openings: list[_Track], counting: list[_Track], turns: Mapping[_Track, list[Hour]]) -> None:
+        """Open new incidents, large levels first. The alert is named after the first series."""
         explaining = self._explaining(openings, counting)
+        together: defaultdict[Series, float] = defaultdict(float)
+        for track in openings:
+            if not track.series.is_level and self._above(track, turns[track][-1]) is None:
+                together[track.levels[0]] += self._weight_left(track)
         openings.sort(key=lambda track: (len(track.levels), _largest_first((track, turns[track]))))
         for opening in openings:
-            for track in explaining.get(opening.series, [opening]):
-                self._open(track, turns[track])
+            tracks = explaining.get(opening.series, [opening])
+            for track in tracks:
+                # Several resources of a level that reach a floor in the same hour are a crowd, too.
+                others = together[track.levels[0]] if track.levels else 0.0
+                is_crowd = len(tracks) > 1 or track.series.is_level or self._weight_left(track) < _ALONE * others
+                self._open(track, turns[track], is_crowd=is_crowd)
 
     def _explaining(self, openings: list[_Track], counting: list[_Track]) -> dict[Series, list[_Track]]:
         """Return by level what opens an incident in its place: a few series of its account and region, or nothing.
@@ -308,7 +331,7 @@ class _Decision:
                 found[level] = [self._tracks[series] for weight, series in largest if -weight >= whole / 10]
         return found
 
-    def _open(self, track: _Track, rows: list[Hour]) -> None:
+    def _open(self, track: _Track, rows: list[Hour], *, is_crowd: bool) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
         left = self._left(track)
         if not left or self._is_rest_of_recent_ones(left):
@@ -327,7 +350,7 @@ class _Decision:
                 self._replace(above, _less(above.rows[each.hour], each.excess_gb, each.excess_usd))
         known = self._latest(track, row)
         if known is None:
-            known = self._join(track, self._sibling(row, hours) or self._opened(hours, row))
+            known = self._join(track, self._sibling(row, hours, is_crowd=is_crowd) or self._opened(hours, row))
         self._add(known, track, hours)
 
     def _above(self, track: _Track, row: Hour) -> _Member | None:
@@ -375,6 +398,9 @@ class _Decision:
         return track
 
     def _join(self, track: _Track, growing: _Growing) -> _Member:
+        place = track.series[:2]
+        if growing.members and all(member.series[:2] != place for member in growing.members):
+            self._keep_at(place, growing)
         member = growing.join(track.series)
         track.incidents.append(member)
         return member
@@ -383,10 +409,12 @@ class _Decision:
         """Make an incident known by account and region, by class, and, if new resources began it, by these."""
         self._incidents.append(growing)
         series = lead[0].series
-        places = [series[:2], (SUMMED, series.egress_class)]
-        places += [_new_in(series)] if is_new_resource(lead) else []
-        for place in places:
-            insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
+        places = {(SUMMED, series.egress_class), series[:2], *(member.series[:2] for member in growing.members)}
+        for place in places | ({_new_in(series)} if is_new_resource(lead) else set()):
+            self._keep_at(place, growing)
+
+    def _keep_at(self, place: tuple[str, ...], growing: _Growing) -> None:
+        insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
 
     def _left(self, track: _Track, *, counting: bool = False) -> list[Hour]:
         """Return the rising hours of the last 24, or those that count; of a level what no incident below it holds."""
@@ -448,18 +476,20 @@ class _Decision:
             return row.excess_gb >= _MATTERS * max(known.excess_gb / known.hours, track.floors.min_excess_gb / 24)
         return row.excess_usd >= _MATTERS * max(known.excess_usd / known.hours, track.floors.min_excess_usd / 24)
 
-    def _sibling(self, row: Hour, hours: list[Hour]) -> _Growing | None:
+    def _sibling(self, row: Hour, hours: list[Hour], *, is_crowd: bool) -> _Growing | None:
         """Return the first incident that the hours of another series belong to."""
         series = row.series
-        places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if series.is_level else []
+        places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if is_crowd else []
         places += [series[:2], *([_new_in(series)] if is_new_resource(hours) else [])]
         room = MAX_PACKED_BYTES - text_bytes(series)
-        for near in (self._by_place.get(place, []) for place in places):
-            first = bisect_left(
-                near, row.decided_at - self._policy.sibling_hours, key=lambda each: each.incident.detected
-            )
-            for known in (near[place] for place in range(first, len(near))):
-                if known.size < room and self._is_open(known, row.hour) and _is_related(known, hours):
+        for place in places:
+            near = self._by_place.get(place, [])
+            first = bisect_left(near, row.decided_at - _CROWD_SIBLING_HOURS, key=lambda each: each.incident.detected)
+            for known in near[first:]:
+                if known.size >= room or not self._is_open(known, row.hour):
+                    continue
+                is_near = row.decided_at - known.incident.detected <= self._policy.sibling_hours
+                if _is_related(known, hours, is_crowd=is_crowd, is_near=is_near):
                     return known
         return None
 
@@ -485,24 +515,27 @@ def _order(member: _Member) -> tuple[int, tuple[int, str]]:
     return member.growing.end, member.growing.key
 
 
-def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
-    """Whether hours of another series may have the cause of an incident.
+def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near: bool) -> bool:
+    """Whether hours of another series may have the cause of an incident, which is near if it was found hours ago.
 
-    Levels belong together if one is part of the other, or if they begin together. A new resource has its own cause,
-    unless others begin with it in other regions. So has a burst at night that begins hours after the incident. A
-    gateway that meters the bytes of a new sender belongs to the sender's incident.
+    A level belongs to another one that it is part of. Crowds of one service belong together if they begin together. A
+    new resource has its own cause, unless others begin with it in other regions. So has a burst at night that begins
+    hours after the incident. A gateway that meters the bytes of a new sender belongs to the sender's incident.
     """
-    lead = list(growing.members[0].rows.values())
-    series, other = hours[0].series, lead[0].series
-    begin_together = abs(hours[0].hour - growing.start) <= _CROWD_TOGETHER_HOURS
+    series = hours[0].series
+    beside = next((member for member in growing.members if member.series[:4] == series[:4]), growing.members[0])
+    lead, other = list(beside.rows.values()), beside.series
+    apart = abs(hours[0].hour - growing.start)
+    if is_crowd and growing.is_crowd and series.egress_class == other.egress_class and apart <= _CROWD_TOGETHER_HOURS:
+        return series.service == other.service or SUMMED in (series.service, other.service)
     if series.is_level or other.is_level:
-        is_part = series in other.levels or other in series.levels
-        is_same = series.is_level and other.is_level and begin_together
         if series.egress_class == other.egress_class:
-            return is_part or is_same
-        return series[:2] == other[:2] and _has_same_bytes(hours, growing)
+            return is_near and (series in other.levels or other in series.levels)
+        return is_near and series[:2] == other[:2] and _has_same_bytes(hours, growing)
     if series[:2] != other[:2]:
-        return begin_together
+        return apart <= _NEW_TOGETHER_HOURS and is_new_resource(hours) and is_new_resource(lead)
+    if not is_near and not (growing.is_crowd and series[:4] == other[:4]):
+        return False
     if series.resource_id and series.resource_id == other.resource_id:
         return True
     has_same_bytes = _has_same_bytes(hours, growing)

@@ -233,6 +233,37 @@ def test_fleets_of_several_accounts_that_rise_together_are_one_incident() -> Non
         assert sum(h.excess_usd for h in incident.hours) == pytest.approx(3 * 9 * 0.6 * 30)
 
 
+@pytest.mark.parametrize(
+    ("later", "service", "alerts"), [(24, "AmazonEC2", 1), (25, "AmazonEC2", 2), (24, "AmazonS3", 2)]
+)
+def test_fleets_of_one_service_are_one_incident_if_they_begin_within_a_day(
+    later: int, service: str, alerts: int
+) -> None:
+    second = [
+        row._replace(series=row.series._replace(service=service))
+        for row in crowd(9, 0.6, 30, "2", first=10 + later)
+        if row.series[:2] == ("2", "a")
+    ]
+    first = [row for row in crowd(9, 0.6, 60) if row.series[:2] == ("1", "a")]
+    assert len(find_incidents(Policy(), [], [], [*first, *second])) == alerts
+
+
+@pytest.mark.parametrize(("size", "alerts"), [(1, 2), (2, 1)])
+def test_resources_that_open_together_join_a_fleet_of_another_account_and_one_alone_does_not(
+    size: int, alerts: int
+) -> None:
+    fleet = [row for row in crowd(9, 0.6, 40) if row.series[:2] == ("1", "a")]
+    others = [row for row in crowd(size, 2.0, 30, "2", first=20) if not row.series.is_level]
+    assert len(find_incidents(Policy(), [], [], [*fleet, *others])) == alerts
+
+
+@pytest.mark.parametrize(("size", "alerts"), [(1, 2), (3, 1)])
+def test_a_resource_joins_its_siblings_for_longer_where_they_are_several(size: int, alerts: int) -> None:
+    siblings = [row for row in crowd(size, 2.0, 40) if not row.series.is_level]
+    late = [row._replace(hour=row.hour + 20, series=row.series._replace(resource_id="i-late")) for row in siblings]
+    assert len(find_incidents(Policy(), [], [], [*siblings, *late[::size]])) == alerts
+
+
 @pytest.mark.parametrize(("later", "alerts"), [(6, 1), (7, 2)])
 def test_new_resources_that_begin_together_in_several_regions_are_one_incident(later: int, alerts: int) -> None:
     rows = [
