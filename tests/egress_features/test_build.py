@@ -155,6 +155,17 @@ def test_a_job_that_moves_by_an_hour_is_expected(tmp_path: Path) -> None:
     assert job["expected_usage_gb"].to_numpy() == pytest.approx(50)
 
 
+def test_a_job_on_the_first_of_each_month_is_a_habit_from_its_second_run_on(tmp_path: Path) -> None:
+    # From September on: the first of October, November and December. The last run is five times as large.
+    firsts = {720: 60.0, 720 + 744: 60.0, 720 + 744 + 720: 300.0}
+    runs = [line(first + h, gb, resource_id="export") for first, gb in firsts.items() for h in range(2, 8)]
+    table = built(tmp_path, [*steady(2300), *runs]).to_pandas()
+    export = table[table["resource_id"] == "export"].set_index("hour_utc")
+    start = pd.Timestamp("2026-09-01", tz="UTC")
+    times = [math.exp(export.loc[start + pd.Timedelta(hours=first + 7), "beyond_habit_log"]) for first in firsts]
+    assert [each >= 2.5 for each in times] == [True, False, True]
+
+
 def test_a_new_series_borrows_from_the_habit_of_its_peers_and_a_new_region_has_none(tmp_path: Path) -> None:
     job = [line(h, 80.0, resource_id="job") for run in (200, 400) for h in range(run, run + 5)]
     new = [line(h, 4.0, resource_id="new") for h in range(560, 720)]
