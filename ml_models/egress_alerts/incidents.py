@@ -42,7 +42,11 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from typing import TYPE_CHECKING, NamedTuple
+from heapq import nsmallest
+from itertools import starmap
+from math import fsum
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, TypeAlias
 
 from egress_alerts.hours import Incident
 from egress_alerts.packing import HOUR_BYTES, MAX_PACKED_BYTES, text_bytes
@@ -50,7 +54,7 @@ from egress_alerts.series import SUMMED
 from egress_alerts.signatures import is_new_resource, is_off_hours_burst
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from egress_alerts.hours import Hour
     from egress_alerts.policy import Floors, Policy
@@ -75,6 +79,13 @@ _REST, _REST_HOURS = 0.3, 96
 _PER_GB = 1e-6
 # Two meters of the same bytes may differ by this factor.
 _SAME_BYTES = 2.0
+_HOUR, _KEY, _DETECTED = attrgetter("hour"), attrgetter("key"), attrgetter("detected")
+
+
+# A rising hour, whether it counts, and its excess in whole millionths, whose sum is the same in any order.
+_Recent: TypeAlias = "tuple[Hour, bool, int, int]"
+# The hours of a series that are decided on together. Turns sort by levels, resources first, then by excess.
+_Turn: TypeAlias = "tuple[int, float, float, Series, _Track, list[Hour]]"
 
 
 def find_incidents(
@@ -104,40 +115,47 @@ def find_incidents(
 class _Growing:
     """An incident that may still grow."""
 
-    __slots__ = ("end", "incident", "is_touched", "members", "size", "start")
+    __slots__ = (
+        "beside",
+        "egress_class",
+        "end",
+        "incident",
+        "is_crowd",
+        "is_touched",
+        "members",
+        "places",
+        "size",
+        "start",
+    )
 
     def __init__(self, incident: Incident) -> None:
         self.incident = incident
         self.is_touched = False
+        self.egress_class = ""  # of the series that opened it
         self.size = self.start = self.end = 0
         self.members: list[_Member] = []
-        for series, hours in incident.members.items():
-            self.join(series).add([hours[hour] for hour in sorted(hours)], is_kept=True)
+        # The first member of each account, region, service and class.
+        self.beside: dict[tuple[str, ...], _Member] = {}
+        self.places: set[tuple[str, ...]] = set()
+        self.is_crowd = False  # a level is in it, or as many series as may open in the place of one
 
     @property
     def key(self) -> tuple[int, str]:
         return self.incident.detected, self.incident.alert_id
 
     @property
-    def is_crowd(self) -> bool:
-        """Whether a level is in it, or as many series as may open in the place of one."""
-        return len(self.members) >= _FEW or any(member.series.is_level for member in self.members)
-
-    def join(self, series: Series) -> _Member:
-        member = _Member(self, series)
-        self.members.append(member)
-        self.size += text_bytes(series)
-        return member
+    def detected(self) -> int:
+        return self.incident.detected
 
 
 class _Member:
     """A series in an incident, with running sums."""
 
-    __slots__ = ("cost_usd", "excess_gb", "excess_usd", "growing", "hours", "last", "rows", "series", "texts")
+    __slots__ = ("cost_usd", "excess_gb", "excess_usd", "growing", "hours", "last", "rows", "texts", "track")
 
-    def __init__(self, growing: _Growing, series: Series) -> None:
-        self.growing, self.series = growing, series
-        self.rows = growing.incident.members.setdefault(series, {})
+    def __init__(self, growing: _Growing, track: _Track) -> None:
+        self.growing, self.track = growing, track
+        self.rows = growing.incident.members.setdefault(track.series, {})
         self.texts: set[str] = set()
         self.hours, self.last = 0, -1
         self.excess_usd = self.excess_gb = self.cost_usd = 0.0
@@ -172,68 +190,98 @@ class _Member:
         return (self.excess_usd + _PER_GB * self.excess_gb) / max(self.hours, 1)
 
 
-class _Recent(NamedTuple):
-    """A rising hour. Its excess is in whole millionths, whose sum is the same in any order."""
+class _Sums:
+    """How many hours count, how many of them have a price, and their excess in whole millionths."""
 
-    row: Hour
-    counts: bool
-    micro_usd: int
-    micro_gb: int
+    __slots__ = ("hours", "micro_gb", "micro_usd", "priced_hours")
+
+    def __init__(self) -> None:
+        self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+
+    def add(self, row: Hour, micro_usd: int, micro_gb: int, sign: int = 1) -> None:
+        self.hours += sign
+        self.micro_usd += sign * micro_usd
+        self.micro_gb += sign * micro_gb
+        if row.cost_usd:
+            self.priced_hours += sign
+
+    @property
+    def weight(self) -> float:
+        """The excess, as `_weight` says it."""
+        return (self.micro_usd + _PER_GB * self.micro_gb) / 1e6
 
 
 class _Track:
-    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds."""
+    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds.
 
-    __slots__ = ("floors", "hours", "incidents", "levels", "micro_gb", "micro_usd", "priced_hours", "recent", "series")
+    `sums` are those of its hours that count. `left` are those that no incident below a level holds, as of the hour that
+    is being decided on.
+    """
 
-    def __init__(self, series: Series, floors: Floors) -> None:
-        self.series, self.levels, self.floors = series, series.levels, floors
+    __slots__ = ("floors", "incidents", "is_level", "left", "levels", "recent", "rises_by", "series", "sums")
+
+    def __init__(self, series: Series, levels: tuple[Series, ...], floors: Floors) -> None:
+        self.series, self.levels, self.floors = series, levels, floors
+        self.is_level = series.is_level
+        self.rises_by = floors.min_excess_percent / 100
         self.incidents: list[_Member] = []
         self.recent: deque[_Recent] = deque()
-        self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+        self.sums = self.left = _Sums()
 
     def clear(self) -> None:
         """Forget the hours: an incident holds them."""
         if self.recent:
             self.recent.clear()
-            self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
+            self.sums = self.left = _Sums()
+
+    def rises(self, row: Hour) -> bool:
+        """Whether an hour is above expected by the floor in percent."""
+        excess_gb = row.usage_gb - row.expected_usage_gb
+        return excess_gb > 0 and excess_gb >= self.rises_by * row.expected_usage_gb
 
     def remember(self, row: Hour, *, counts: bool) -> None:
         """Keep a rising hour for a day."""
-        micro_usd = round((row.cost_usd - row.expected_cost_usd) * 1e6)
-        micro_gb = round((row.usage_gb - row.expected_usage_gb) * 1e6)
-        recent = _Recent(row, counts, micro_usd, micro_gb)
-        self.recent.append(recent)
-        self._sum(recent, 1)
-        while self.recent[0].row.hour <= row.hour - GATHERING_HOURS:
-            self._sum(self.recent.popleft(), -1)
+        micro_usd, micro_gb = _millionths(row)
+        self.recent.append((row, counts, micro_usd, micro_gb))
+        if counts:
+            self.sums.add(row, micro_usd, micro_gb)
+        first = row.hour - GATHERING_HOURS + 1
+        while self.recent[0][0].hour < first:
+            old, counted, micro_usd, micro_gb = self.recent.popleft()
+            if counted:
+                self.sums.add(old, micro_usd, micro_gb, -1)
 
-    def _sum(self, recent: _Recent, sign: int) -> None:
-        if recent.counts:
-            self.hours += sign
-            self.micro_usd += sign * recent.micro_usd
-            self.micro_gb += sign * recent.micro_gb
-            if recent.row.cost_usd:
-                self.priced_hours += sign
+    def reaches_a_floor(self, lasting_hours: int) -> bool:
+        """Whether what is left is enough for an alert."""
+        left, weight = self.left, min(self.left.hours, lasting_hours)
+        if left.priced_hours:
+            return weight * left.micro_usd >= lasting_hours * self.floors.min_excess_usd * 1e6
+        return weight * left.micro_gb >= lasting_hours * self.floors.min_excess_gb * 1e6
 
 
 class _Held:
     """How much of each level's excess incidents hold below it, by hour."""
 
     def __init__(self) -> None:
-        self._excess: dict[tuple[Series, int], list[float]] = {}
+        self._excess: dict[Series, dict[int, list[float]]] = {}
 
     def add(self, rows: Iterable[Hour], levels: Iterable[Series], sign: float = 1.0) -> None:
         """Note that an incident holds hours of a series that is part of levels, or no longer."""
-        for row in rows:
-            for level in levels:
-                sums = self._excess.setdefault((level, row.hour), [0.0, 0.0])
+        for level in levels:
+            by_hour = self._excess.setdefault(level, {})
+            for row in rows:
+                sums = by_hour.setdefault(row.hour, [0.0, 0.0])
                 sums[0] += sign * row.excess_gb
                 sums[1] += sign * row.excess_usd
 
+    def has(self, level: Series) -> bool:
+        """Return whether an incident has ever held a part of a level."""
+        return level in self._excess
+
     def rest(self, row: Hour) -> Hour:
         """Return what is left of an hour."""
-        sums = self._excess.get((row.series, row.hour))
+        by_hour = self._excess.get(row.series)
+        sums = by_hour.get(row.hour) if by_hour else None
         return row if sums is None else _less(row, *sums)
 
 
@@ -241,45 +289,56 @@ class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
         self._policy = policy
         self._tracks: dict[Series, _Track] = {}
+        self._levels: dict[tuple[str, ...], tuple[Series, ...]] = {}
+        self._floors: dict[tuple[str, str], Floors] = {}
+        # Incidents that may have room for another series.
         self._by_place: dict[tuple[str, ...], list[_Growing]] = {}
+        # By level, the series below it that an incident of its class holds.
+        self._below: dict[Series, list[_Member]] = {}
         self._incidents: list[_Growing] = []
         self._held = _Held()
         self._time = 0
-        past = sorted(past, key=lambda each: each.hour)
+        past = sorted(past, key=_HOUR)
         past_hours = {row.hour for row in past}
         for incident in open_incidents:
-            copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
-            growing = _Growing(copy)
-            self._keep(growing, list(growing.members[0].rows.values()))
-            for member in growing.members:
-                track = self._track(member.series)
-                track.incidents.append(member)
-                self._held.add([row for hour, row in member.rows.items() if hour in past_hours], track.levels)
+            self._take_up(incident, past_hours)
         for row in past:
             track = self._track(row.series)
-            if all(row.hour > known.last for known in track.incidents) and self._rises(row, track.floors):
+            if all(row.hour > known.last for known in track.incidents) and track.rises(row):
                 track.remember(row, counts=self._counts(row, row))
 
-    def take(self, new: Iterable[Hour]) -> list[Incident]:
-        by_time: defaultdict[int, defaultdict[_Track, list[Hour]]] = defaultdict(lambda: defaultdict(list))
-        for row in sorted(new, key=lambda each: each.hour):
-            by_time[row.decided_at][self._track(row.series)].append(row)
-        for self._time in sorted(by_time):
-            self._decide(by_time[self._time])
-        return [known.incident for known in sorted(self._incidents, key=lambda each: each.key) if known.is_touched]
+    def _take_up(self, incident: Incident, past_hours: set[int]) -> None:
+        """Go on with a copy of an incident."""
+        growing = _Growing(Incident(incident.alert_id, incident.detected, {series: {} for series in incident.members}))
+        hours = list(incident.members.values())
+        self._keep(growing, list(hours[0].values()))
+        for series, member in incident.members.items():
+            track = self._track(series)
+            self._join(track, growing).add([member[hour] for hour in sorted(member)], is_kept=True)
+            self._held.add([row for hour, row in member.items() if hour in past_hours], track.levels)
 
-    def _decide(self, turns: Mapping[_Track, list[Hour]]) -> None:
+    def take(self, new: Iterable[Hour]) -> list[Incident]:
+        by_time: dict[int, dict[_Track, list[Hour]]] = {}
+        for row in sorted(new, key=_HOUR):
+            turns = by_time.setdefault(row.decided_at, {})
+            turns.setdefault(self._track(row.series), []).append(row)
+        for self._time in sorted(by_time):
+            self._decide(sorted(starmap(_turn, by_time[self._time].items())))
+        return [known.incident for known in sorted(self._incidents, key=_KEY) if known.is_touched]
+
+    def _decide(self, turns: list[_Turn]) -> None:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
-        openings: list[_Track] = []
+        openings: list[_Turn] = []
         counting: list[_Track] = []
         # Open incidents come first, and resources before levels: a level gets what they leave.
-        for track, given in sorted(turns.items(), key=lambda turn: (-len(turn[0].levels), _largest_first(turn))):
-            if not self._rises(given[-1], track.floors):
+        for turn in turns:
+            *_, track, given = turn
+            if not track.rises(given[-1]):
                 continue
-            rows = [self._held.rest(row) for row in given] if track.series.is_level else given
+            rows = [self._held.rest(row) for row in given] if track.is_level else given
             counts = self._counts(given[-1], rows[-1])
-            known = self._latest(track, given[-1]) if counts else None
-            if known is not None and self._rises(rows[-1], track.floors) and self._goes_on(known, track, rows):
+            known = self._latest(track, given[-1]) if counts and track.incidents else None
+            if known is not None and track.rises(rows[-1]) and self._goes_on(known, track, rows):
                 # Small hours between two that matter join.
                 self._add(known, track, [*self._left(track, counting=True), *rows])
                 continue
@@ -287,25 +346,27 @@ class _Decision:
                 track.remember(each, counts=counts)
             if counts:
                 counting.append(track)
-                if self._reaches_a_floor(track):
-                    openings.append(track)
+                track.left = self._sums_left(track)
+                if track.reaches_a_floor(self._policy.lasting_hours):
+                    openings.append(turn)
         self._open_each(openings, counting, turns)
 
-    def _open_each(self, openings: list[_Track], counting: list[_Track], turns: Mapping[_Track, list[Hour]]) -> None:
+    def _open_each(self, openings: list[_Turn], counting: list[_Track], turns: list[_Turn]) -> None:
         """Open new incidents, large levels first. The alert is named after the first series."""
-        explaining = self._explaining(openings, counting)
+        explaining = self._explaining([track for *_, track, _ in openings], counting)
         together: defaultdict[Series, float] = defaultdict(float)
-        for track in openings:
-            if not track.series.is_level and self._above(track, turns[track][-1]) is None:
-                together[track.levels[0]] += self._weight_left(track)
-        openings.sort(key=lambda track: (len(track.levels), _largest_first((track, turns[track]))))
-        for opening in openings:
+        for *_, track, rows in openings:
+            if not track.is_level and self._above(track, rows[-1]) is None:
+                together[track.levels[0]] += track.left.weight
+        openings.sort(key=itemgetter(0), reverse=True)
+        rows_by_track = {track: rows for *_, track, rows in turns} if openings else {}
+        for *_, opening, _ in openings:
             tracks = explaining.get(opening.series, [opening])
             for track in tracks:
                 # Several resources of a level that reach a floor in the same hour are a crowd, too.
                 others = together[track.levels[0]] if track.levels else 0.0
-                is_crowd = len(tracks) > 1 or track.series.is_level or self._weight_left(track) < _ALONE * others
-                self._open(track, turns[track], is_crowd=is_crowd)
+                is_crowd = len(tracks) > 1 or track.is_level or track.left.weight < _ALONE * others
+                self._open(track, rows_by_track[track], is_crowd=is_crowd)
 
     def _explaining(self, openings: list[_Track], counting: list[_Track]) -> dict[Series, list[_Track]]:
         """Return by level what opens an incident in its place: a few series of its account and region, or nothing.
@@ -313,34 +374,41 @@ class _Decision:
         A series that explains a level alone opens its own incident, now or once it reaches a floor. Nothing opens for a
         sum over regions or accounts whose excess is mostly in series that do not count: chance deviations add up too.
         """
-        levels = {track.series: track for track in openings if track.series.is_level}
+        levels = {track.series: track for track in openings if track.is_level}
         below: dict[Series, list[tuple[float, Series]]] = {series: [] for series in levels}
         for track in counting if below else []:
-            parts = [below[level] for level in track.levels if level in below]
-            weight = self._weight_left(track) if parts else 0.0
-            for part in parts:
-                part.append((-weight, track.series))
+            for level in track.levels:
+                if level in below:
+                    below[level].append((-track.left.weight, track.series))
         found: dict[Series, list[_Track]] = {}
         for level, part in below.items():
-            whole, largest = self._weight_left(levels[level]), sorted(part)[:_FEW]
+            whole, largest = levels[level].left.weight, nsmallest(_FEW, part)
             if (largest and -largest[0][0] >= _ALONE * whole) or (
-                level.region == SUMMED and _held_by_distinct(part) < _COUNTED * whole
+                level.region == SUMMED and self._held_by_distinct(part) < _COUNTED * whole
             ):
                 found[level] = []
             elif level.region != SUMMED and -sum(weight for weight, _ in largest) >= _TOGETHER * whole:
                 found[level] = [self._tracks[series] for weight, series in largest if -weight >= whole / 10]
         return found
 
+    def _held_by_distinct(self, part: list[tuple[float, Series]]) -> float:
+        """Return what series hold together, without those that another one sums."""
+        every = {series for _, series in part if series.is_level}
+        return -sum(weight for weight, series in part if every.isdisjoint(self._tracks[series].levels))
+
     def _open(self, track: _Track, rows: list[Hour], *, is_crowd: bool) -> None:
         """Open an incident, join or reopen one, unless the hours are a small part of an open level's."""
-        left = self._left(track)
-        if not left or self._is_rest_of_recent_ones(left):
+        if not track.recent:
             return
-        rows = [self._held.rest(row) for row in rows] if track.series.is_level else rows
+        is_level = track.is_level
+        left = self._left(track) if is_level else []
+        if is_level and (not left or self._is_rest_of_recent_ones(left)):
+            return
+        rows = [self._held.rest(row) for row in rows] if is_level else rows
         row, above = rows[-1], self._above(track, rows[-1])
         if above is None:
             # Hours that rose before were not beyond habit yet: the incident began there, and they cost money too.
-            hours = _from_the_first_that_matters(left)
+            hours = _from_the_first_that_matters(left or self._left(track))
         elif _weight(row) < _ALONE * above.weight:
             return
         else:
@@ -356,7 +424,8 @@ class _Decision:
     def _above(self, track: _Track, row: Hour) -> _Member | None:
         """Return the smallest level that the series is part of, as a member of an open incident."""
         for level in track.levels:
-            known = self._latest(self._tracks[level], row) if level in self._tracks else None
+            above = self._tracks.get(level)
+            known = self._latest(above, row) if above is not None and above.incidents else None
             if known is not None and row.hour - known.last <= self._policy.ended_after_hours:
                 return known
         return None
@@ -367,17 +436,10 @@ class _Decision:
         That may be their own hours that do not count. And for three days after them, the features of the level still
         include what they held.
         """
-        level, hour = left[-1].series, left[-1].hour
-        if not level.is_level:
-            return False
-        below = [
-            member.weight
-            for growing in self._by_place.get((SUMMED, level.egress_class), ())
-            if hour - growing.end <= _REST_HOURS
-            for member in growing.members
-            if level in member.series.levels
-        ]
-        return bool(below) and sum(_weight(row) for row in left) / len(left) < _REST * sum(below)
+        hour = left[-1].hour
+        members = self._below.get(left[-1].series, ())
+        below = [member.weight for member in members if hour - member.growing.end <= _REST_HOURS]
+        return bool(below) and sum(_weight(row) for row in left) / len(left) < _REST * fsum(below)
 
     def _add(self, known: _Member, track: _Track, rows: Sequence[Hour]) -> None:
         rows = [row if row.decided_at >= self._time else row._replace(joined=self._time) for row in rows]
@@ -386,7 +448,7 @@ class _Decision:
         self._held.add(rows, [level for level in track.levels if level in self._tracks])
 
     def _replace(self, known: _Member, row: Hour) -> None:
-        levels = known.series.levels
+        levels = known.track.levels
         self._held.add([known.rows[row.hour]], levels, -1.0)
         self._held.add([row], levels)
         known.replace(row)
@@ -394,67 +456,71 @@ class _Decision:
     def _track(self, series: Series) -> _Track:
         track = self._tracks.get(series)
         if track is None:
-            track = self._tracks[series] = _Track(series, self._policy.floors(series.account_id, series.egress_class))
+            track = self._tracks[series] = _Track(series, self._levels_of(series), self._floors_of(series))
         return track
 
+    def _levels_of(self, series: Series) -> tuple[Series, ...]:
+        # All resources of an account and region have the same ones.
+        key = series if series.is_level else series[:4]
+        levels = self._levels.get(key)
+        if levels is None:
+            levels = self._levels[key] = series.levels
+        return levels
+
+    def _floors_of(self, series: Series) -> Floors:
+        key = series.account_id, series.egress_class
+        floors = self._floors.get(key)
+        if floors is None:
+            floors = self._floors[key] = self._policy.floors(*key)
+        return floors
+
     def _join(self, track: _Track, growing: _Growing) -> _Member:
-        place = track.series[:2]
-        if growing.members and all(member.series[:2] != place for member in growing.members):
-            self._keep_at(place, growing)
-        member = growing.join(track.series)
+        member, series = _Member(growing, track), track.series
+        growing.members.append(member)
+        growing.beside.setdefault(series[:4], member)
+        growing.is_crowd = growing.is_crowd or track.is_level or len(growing.members) >= _FEW
+        self._keep_at(series[:2], growing)
+        growing.size += text_bytes(series)
         track.incidents.append(member)
+        for level in track.levels if series.egress_class == growing.egress_class else ():
+            self._below.setdefault(level, []).append(member)
         return member
 
     def _keep(self, growing: _Growing, lead: list[Hour]) -> None:
         """Make an incident known by account and region, by class, and, if new resources began it, by these."""
         self._incidents.append(growing)
         series = lead[0].series
-        places = {(SUMMED, series.egress_class), series[:2], *(member.series[:2] for member in growing.members)}
-        for place in places | ({_new_in(series)} if is_new_resource(lead) else set()):
+        growing.egress_class = series.egress_class
+        places = [series[:2], (SUMMED, series.egress_class)]
+        places += [_new_in(series)] if is_new_resource(lead) else []
+        for place in places:
             self._keep_at(place, growing)
 
     def _keep_at(self, place: tuple[str, ...], growing: _Growing) -> None:
-        insort(self._by_place.setdefault(place, []), growing, key=lambda each: each.key)
+        if place not in growing.places:
+            growing.places.add(place)
+            insort(self._by_place.setdefault(place, []), growing, key=_KEY)
 
     def _left(self, track: _Track, *, counting: bool = False) -> list[Hour]:
         """Return the rising hours of the last 24, or those that count; of a level what no incident below it holds."""
-        if not track.series.is_level:
-            return [recent.row for recent in track.recent if recent.counts or not counting]
-        pairs = [(recent.row, self._held.rest(recent.row)) for recent in track.recent]
-        return [
-            rest for row, rest in pairs if self._rises(rest, track.floors) and (not counting or self._counts(row, rest))
-        ]
+        if not track.is_level:
+            return [row for row, counts, *_ in track.recent if counts or not counting]
+        pairs = [(row, self._held.rest(row)) for row, *_ in track.recent]
+        return [rest for row, rest in pairs if track.rises(rest) and (not counting or self._counts(row, rest))]
 
-    def _weight_left(self, track: _Track) -> float:
-        """Return the excess of the counting hours that no incident holds, as `_weight` says it."""
-        own = self._only_left(track) if track.series.is_level else track
-        return (own.micro_usd + _PER_GB * own.micro_gb) / 1e6
-
-    def _rises(self, row: Hour, floors: Floors) -> bool:
-        excess_gb = row.usage_gb - row.expected_usage_gb
-        return excess_gb > 0 and excess_gb >= floors.min_excess_percent / 100 * row.expected_usage_gb
+    def _sums_left(self, track: _Track) -> _Sums:
+        """Return the sums of the counting hours; of a level of what no incident below it holds."""
+        if not (track.is_level and self._held.has(track.series)):
+            return track.sums
+        sums = _Sums()
+        for row in self._left(track, counting=True):
+            sums.add(row, *_millionths(row))
+        return sums
 
     def _counts(self, row: Hour, rest: Hour) -> bool:
         """Whether a rising hour exceeds the habit of its series, with what is left of it by as much less."""
         times = row.times_habit if rest is row else row.times_habit * rest.excess_gb / row.excess_gb
         return times >= self._policy.min_times_usual_excess
-
-    def _reaches_a_floor(self, track: _Track) -> bool:
-        """Whether the hours that count, and that no incident holds, are enough for an alert."""
-        if track.series.is_level:
-            # Hours that did not count, or that incidents below hold, are not its own.
-            track = self._only_left(track)
-        lasting = self._policy.lasting_hours
-        weight = min(track.hours, lasting)
-        if track.priced_hours:
-            return weight * track.micro_usd >= lasting * track.floors.min_excess_usd * 1e6
-        return weight * track.micro_gb >= lasting * track.floors.min_excess_gb * 1e6
-
-    def _only_left(self, track: _Track) -> _Track:
-        left = _Track(track.series, track.floors)
-        for row in self._left(track, counting=True):
-            left.remember(row, counts=True)
-        return left
 
     def _latest(self, track: _Track, row: Hour) -> _Member | None:
         """Return the series as a member of the incident that may still take hours in."""
@@ -482,15 +548,18 @@ class _Decision:
         places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if is_crowd else []
         places += [series[:2], *([_new_in(series)] if is_new_resource(hours) else [])]
         room = MAX_PACKED_BYTES - text_bytes(series)
-        for place in places:
-            near = self._by_place.get(place, [])
-            first = bisect_left(near, row.decided_at - _CROWD_SIBLING_HOURS, key=lambda each: each.incident.detected)
-            for known in near[first:]:
-                if known.size >= room or not self._is_open(known, row.hour):
+        for near in (self._by_place.get(place, []) for place in places):
+            place = bisect_left(near, row.decided_at - _CROWD_SIBLING_HOURS, key=_DETECTED)
+            while place < len(near):
+                known = near[place]
+                if known.size >= MAX_PACKED_BYTES:
+                    del near[place]
                     continue
-                is_near = row.decided_at - known.incident.detected <= self._policy.sibling_hours
-                if _is_related(known, hours, is_crowd=is_crowd, is_near=is_near):
+                is_near = row.decided_at - known.detected <= self._policy.sibling_hours
+                has_room = known.size < room and self._is_open(known, row.hour)
+                if has_room and _is_related(known, hours, is_crowd=is_crowd, is_near=is_near):
                     return known
+                place += 1
         return None
 
     def _opened(self, hours: list[Hour], row: Hour) -> _Growing:
@@ -499,12 +568,6 @@ class _Decision:
         growing = _Growing(incident)
         self._keep(growing, hours)
         return growing
-
-
-def _held_by_distinct(part: list[tuple[float, Series]]) -> float:
-    """Return what series hold together, without those that another one sums."""
-    every = {series for _, series in part}
-    return -sum(weight for weight, series in part if every.isdisjoint(series.levels))
 
 
 def _new_in(series: Series) -> tuple[str, str]:
@@ -523,8 +586,8 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
     hours after the incident. A gateway that meters the bytes of a new sender belongs to the sender's incident.
     """
     series = hours[0].series
-    beside = next((member for member in growing.members if member.series[:4] == series[:4]), growing.members[0])
-    lead, other = list(beside.rows.values()), beside.series
+    beside = growing.beside.get(series[:4], growing.members[0])
+    lead, other = list(beside.rows.values()), beside.track.series
     apart = abs(hours[0].hour - growing.start)
     # What rose in every hour that is still known may have begun earlier.
     may_begin_together = apart <= _CROWD_TOGETHER_HOURS or hours[-1].hour - hours[0].hour >= GATHERING_HOURS - 2
@@ -540,12 +603,11 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
         return False
     if series.resource_id and series.resource_id == other.resource_id:
         return True
-    has_same_bytes = _has_same_bytes(hours, growing)
-    if series.egress_class != other.egress_class and not has_same_bytes:
+    if series.egress_class != other.egress_class and not _has_same_bytes(hours, growing):
         return False
     if is_new_resource(hours) or is_new_resource(lead):
-        meters_again = has_same_bytes and not any(row.egress_gb for row in hours)
-        return is_new_resource(lead) and (is_new_resource(hours) or meters_again)
+        is_metered_again = not any(row.egress_gb for row in hours) and _has_same_bytes(hours, growing)
+        return is_new_resource(lead) and (is_new_resource(hours) or is_metered_again)
     return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
 
 
@@ -579,9 +641,15 @@ def _weight(row: Hour) -> float:
     return row.excess_usd + _PER_GB * row.excess_gb
 
 
-def _largest_first(item: tuple[_Track, list[Hour]]) -> tuple[float, float, Series]:
-    rows = item[1]
-    row = rows[0]
+def _turn(track: _Track, rows: list[Hour]) -> _Turn:
+    row, levels = rows[0], -len(track.levels)
     if len(rows) == 1:
-        return row.expected_cost_usd - row.cost_usd, row.expected_usage_gb - row.usage_gb, row.series
-    return -sum(row.excess_usd for row in rows), -sum(row.excess_gb for row in rows), row.series
+        usd, gb = row.expected_cost_usd - row.cost_usd, row.expected_usage_gb - row.usage_gb
+    else:
+        usd, gb = -sum(each.excess_usd for each in rows), -sum(each.excess_gb for each in rows)
+    return levels, usd, gb, track.series, track, rows
+
+
+def _millionths(row: Hour) -> tuple[int, int]:
+    """Return the excess in whole millionths of dollars and of GB."""
+    return round((row.cost_usd - row.expected_cost_usd) * 1e6), round((row.usage_gb - row.expected_usage_gb) * 1e6)
