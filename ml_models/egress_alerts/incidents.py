@@ -589,9 +589,7 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
     beside = growing.beside.get(series[:4], growing.members[0])
     lead, other = list(beside.rows.values()), beside.track.series
     apart = abs(hours[0].hour - growing.start)
-    # What rose in every hour that is still known may have begun earlier.
-    may_begin_together = apart <= _CROWD_TOGETHER_HOURS or hours[-1].hour - hours[0].hour >= GATHERING_HOURS - 2
-    if is_crowd and growing.is_crowd and series.egress_class == other.egress_class and may_begin_together:
+    if is_crowd and growing.is_crowd and series.egress_class == other.egress_class and apart <= _CROWD_TOGETHER_HOURS:
         return series.service == other.service or SUMMED in (series.service, other.service)
     if series.is_level or other.is_level:
         if series.egress_class == other.egress_class:

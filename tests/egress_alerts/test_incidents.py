@@ -248,14 +248,6 @@ def test_fleets_of_one_service_are_one_incident_if_they_begin_within_a_day(
     assert len(find_incidents(Policy(), [], [], [*first, *second])) == alerts
 
 
-@pytest.mark.parametrize(("usd_an_hour", "alerts"), [(0.21, 1), (0.25, 2)])
-def test_a_fleet_that_rose_in_all_hours_that_are_known_may_have_begun_earlier(usd_an_hour: float, alerts: int) -> None:
-    """The smaller one reaches $5 after 24 hours, the larger one after 20."""
-    first = [row for row in crowd(9, 0.6, 80) if row.series[:2] == ("1", "a")]
-    second = [row for row in crowd(9, usd_an_hour / 9, 30, "2", first=36) if row.series[:2] == ("2", "a")]
-    assert len(find_incidents(Policy(), [], [], [*first, *second])) == alerts
-
-
 @pytest.mark.parametrize(("size", "alerts"), [(1, 2), (2, 1)])
 def test_resources_that_open_together_join_a_fleet_of_another_account_and_one_alone_does_not(
     size: int, alerts: int
