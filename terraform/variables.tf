@@ -218,7 +218,7 @@ variable "data_capture" {
 }
 
 variable "alert_policy" {
-  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours within which its series reopen an incident, hours between siblings, hours of data without an incident after which it has ended, least hours of data between two notifications of an alert, whether its end is notified, and dollars above expected (in a day or in all) from which it is medium, high, critical; and overrides of the floors and of these dollars for an account, an egress class or both, of which the most specific wins."
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours within which its series reopen an incident, hours between siblings, hours of data without an incident after which it has ended, least hours of data between two notifications of an alert, whether its end is notified, and dollars above expected (in a day or in all) from which it is medium, high, critical, the share of the account's expected dollars a day from which it is at least medium; and overrides of the floors, of this share and of these dollars for an account, an egress class or both, of which the most specific wins."
   type = object({
     min_excess_usd         = optional(number, 5)
     min_excess_gb          = optional(number, 2)
@@ -232,6 +232,9 @@ variable "alert_policy" {
     notify_again_hours     = optional(number, 6)
     notify_ended           = optional(bool, false)
     severity_usd_per_day   = optional(list(number), [50, 500, 5000])
+
+    medium_share_of_expected = optional(number, 1)
+
     overrides = optional(list(object({
       account              = optional(string)
       egress_class         = optional(string)
@@ -239,14 +242,16 @@ variable "alert_policy" {
       min_excess_gb        = optional(number)
       min_excess_percent   = optional(number)
       severity_usd_per_day = optional(list(number))
+
+      medium_share_of_expected = optional(number)
     })), [])
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.min_times_usual_excess, var.alert_policy.sibling_hours, var.alert_policy.notify_again_hours) >= 0
-    error_message = "The floors of alert_policy, min_times_usual_excess, sibling_hours and notify_again_hours are at least 0."
+    condition     = min(var.alert_policy.min_excess_usd, var.alert_policy.min_excess_gb, var.alert_policy.min_excess_percent, var.alert_policy.min_times_usual_excess, var.alert_policy.sibling_hours, var.alert_policy.notify_again_hours, var.alert_policy.medium_share_of_expected) >= 0
+    error_message = "The floors of alert_policy, min_times_usual_excess, sibling_hours, notify_again_hours and medium_share_of_expected are at least 0."
   }
 
   validation {
@@ -286,10 +291,10 @@ variable "alert_policy" {
   validation {
     condition = alltrue([
       for o in var.alert_policy.overrides :
-      length([for value in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent, o.severity_usd_per_day] : value if value != null]) > 0 &&
-      alltrue([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent] : floor >= 0 if floor != null])
+      length([for value in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent, o.medium_share_of_expected, o.severity_usd_per_day] : value if value != null]) > 0 &&
+      alltrue([for floor in [o.min_excess_usd, o.min_excess_gb, o.min_excess_percent, o.medium_share_of_expected] : floor >= 0 if floor != null])
     ])
-    error_message = "Each of alert_policy.overrides has at least one of min_excess_usd, min_excess_gb and min_excess_percent (each at least 0) and severity_usd_per_day."
+    error_message = "Each of alert_policy.overrides has at least one of min_excess_usd, min_excess_gb, min_excess_percent and medium_share_of_expected (each at least 0) and severity_usd_per_day."
   }
 
   validation {

@@ -15,7 +15,13 @@ from typing import (
     is_typeddict,
 )
 
-from egress_alerts.lifecycle import State, current_usd_per_day, peak_usd_per_day, severity_of
+from egress_alerts.lifecycle import (
+    State,
+    current_usd_per_day,
+    is_large_for_the_account,
+    peak_usd_per_day,
+    severity_of,
+)
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
 from egress_alerts.signatures import likely_cause
@@ -77,7 +83,9 @@ class Alert(TypedDict):
         float, "Dollars above expected per day at the rate of the last 24 hours; 0 unless the state is open"
     ]
     severity: Annotated[
-        Severity, "By the dollars above expected, in a day and in all, the likely cause and the thresholds"
+        Severity,
+        "By the dollars above expected, in a day and in all, their share of the account's, the likely cause and the "
+        "thresholds",
     ]
     state: Annotated[State, "Whether the incident goes on, has ended, or is gone from a restated bill"]
     anomaly_score: Annotated[float, "Lowest score of its hours: scikit-learn's decision_function, below 0 is anomalous"]
@@ -180,7 +188,12 @@ def worst_first(alerts: Iterable[Record]) -> list[Record]:
 
 
 def build_alert(
-    incident: Incident, policy: Policy, model_reason: str, model_id: str = "", state: State = "open"
+    incident: Incident,
+    policy: Policy,
+    model_reason: str,
+    model_id: str = "",
+    state: State = "open",
+    expected_usd_per_day: Mapping[str, float] | None = None,
 ) -> Alert:
     """Return the alert record, its fields in the order in which they are printed.
 
@@ -199,6 +212,8 @@ def build_alert(
         Which model scored it.
     state : str
         Open or ended.
+    expected_usd_per_day : mapping, optional
+        What the data transfer of each account was expected to cost in the day before the incident's detection.
     """
     hours = incident.hours
     contributors = _contributors(incident)
@@ -208,6 +223,11 @@ def build_alert(
     causes = (cause.incident_class, _first_cause(incident))
     amounts = _amounts(hours, [h for h in hours if h.series.egress_class == lead["egress_class"]])
     worst = worst_hour(incident)
+    account_usd = (expected_usd_per_day or {}).get(lead["account_id"], 0.0)
+    is_large = is_large_for_the_account(incident, series, policy, account_usd)
+    large = (
+        [f"much for this account: all its data transfer normally costs ${account_usd:,.2f} a day"] if is_large else []
+    )
     return {
         "alert_id": incident.alert_id,
         "account_id": lead["account_id"],
@@ -228,11 +248,11 @@ def build_alert(
         "expected_usage_gb": amounts["expected_usage_gb"],
         "excess_cost_usd_per_day": peak_usd_per_day(incident),
         "current_usd_per_day": current_usd_per_day(incident) if state == "open" else 0.0,
-        "severity": severity_of(incident, series, causes, policy),
+        "severity": severity_of(incident, series, causes, policy, account_usd),
         "state": state,
         "anomaly_score": worst.anomaly_score,
         "p_value": worst.p_value,
-        "reasons": _reasons(incident, amounts, model_reason),
+        "reasons": [*_reasons(incident, amounts, model_reason), *large],
         "contributors": contributors[:MAX_CONTRIBUTORS],
         "anomalous_hours": len({hour.hour for hour in hours}),
         "is_provisional": any(hour.is_provisional for hour in hours),

@@ -20,7 +20,15 @@ from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
-from egress_alerts.rows import add_scores, anomalous_features, anomalous_hours, feature_names, material, spread_of
+from egress_alerts.rows import (
+    add_scores,
+    anomalous_features,
+    anomalous_hours,
+    expected_usd_per_day,
+    feature_names,
+    material,
+    spread_of,
+)
 from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
 
@@ -244,9 +252,14 @@ class Detector:
         for stored, reason in zip(explained, reasons, strict=True):
             stored.model_reason = self._with_spread(reason, worst_hour(stored.incident), scored)
         identity = _model_of(scored)
+        # The day before has all its hours, whatever window the incident is decided in.
+        days = {stored.incident.detected // 24 * 24 for stored in changed}
+        expected = {day: expected_usd_per_day(self._scored_rows.between(day - 24, day)) for day in sorted(days)}
         for stored in changed:
-            state = state_of(stored.incident, self._policy, clock.data_until(stored.incident))
-            stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity, state)
+            incident = stored.incident
+            state = state_of(incident, self._policy, clock.data_until(incident))
+            usual = expected[incident.detected // 24 * 24]
+            stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
 
     def _with_spread(self, reason: str, worst: Hour, scored: pa.Table) -> str:
         """Put before the reason how a level's worst hour is spread over resources."""

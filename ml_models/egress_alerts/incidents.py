@@ -43,7 +43,7 @@ import hashlib
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from heapq import nsmallest
-from itertools import starmap
+from itertools import groupby
 from math import fsum
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, TypeAlias
@@ -79,11 +79,10 @@ _REST, _REST_HOURS = 0.3, 96
 _PER_GB = 1e-6
 # Two meters of the same bytes may differ by this factor.
 _SAME_BYTES = 2.0
-_HOUR, _KEY, _DETECTED = attrgetter("hour"), attrgetter("key"), attrgetter("detected")
+_HOUR, _DECIDED_AT, _IS_DAILY = attrgetter("hour"), attrgetter("decided_at"), attrgetter("is_daily")
+_KEY, _DETECTED = attrgetter("key"), attrgetter("detected")
 
 
-# A rising hour, whether it counts, and its excess in whole millionths, whose sum is the same in any order.
-_Recent: TypeAlias = "tuple[Hour, bool, int, int]"
 # The hours of a series that are decided on together. Turns sort by levels, resources first, then by excess.
 _Turn: TypeAlias = "tuple[int, float, float, Series, _Track, list[Hour]]"
 
@@ -191,17 +190,20 @@ class _Member:
 
 
 class _Sums:
-    """How many hours count, how many of them have a price, and their excess in whole millionths."""
+    """How many hours count, how many of them have a price, and their excess.
+
+    The excess is in whole millionths, whose sum is the same in any order.
+    """
 
     __slots__ = ("hours", "micro_gb", "micro_usd", "priced_hours")
 
     def __init__(self) -> None:
         self.hours = self.priced_hours = self.micro_usd = self.micro_gb = 0
 
-    def add(self, row: Hour, micro_usd: int, micro_gb: int, sign: int = 1) -> None:
+    def add(self, row: Hour, sign: int = 1) -> None:
         self.hours += sign
-        self.micro_usd += sign * micro_usd
-        self.micro_gb += sign * micro_gb
+        self.micro_usd += sign * round((row.cost_usd - row.expected_cost_usd) * 1e6)
+        self.micro_gb += sign * round((row.usage_gb - row.expected_usage_gb) * 1e6)
         if row.cost_usd:
             self.priced_hours += sign
 
@@ -214,18 +216,29 @@ class _Sums:
 class _Track:
     """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds.
 
-    `sums` are those of its hours that count. `left` are those that no incident below a level holds, as of the hour that
-    is being decided on.
+    `sums` are those of its hours that count, of a level as long as no incident holds a part of it. `left` are those of
+    what incidents below a level leave, as of the hour that is being decided on.
     """
 
-    __slots__ = ("floors", "incidents", "is_level", "left", "levels", "recent", "rises_by", "series", "sums")
+    __slots__ = (
+        "floors",
+        "incidents",
+        "is_level",
+        "least_times",
+        "left",
+        "levels",
+        "recent",
+        "rises_by",
+        "series",
+        "sums",
+    )
 
-    def __init__(self, series: Series, levels: tuple[Series, ...], floors: Floors) -> None:
+    def __init__(self, series: Series, levels: tuple[Series, ...], floors: Floors, least_times: float) -> None:
         self.series, self.levels, self.floors = series, levels, floors
         self.is_level = series.is_level
-        self.rises_by = floors.min_excess_percent / 100
+        self.rises_by, self.least_times = floors.min_excess_percent / 100, least_times
         self.incidents: list[_Member] = []
-        self.recent: deque[_Recent] = deque()
+        self.recent: deque[Hour] = deque()
         self.sums = self.left = _Sums()
 
     def clear(self) -> None:
@@ -239,17 +252,18 @@ class _Track:
         excess_gb = row.usage_gb - row.expected_usage_gb
         return excess_gb > 0 and excess_gb >= self.rises_by * row.expected_usage_gb
 
-    def remember(self, row: Hour, *, counts: bool) -> None:
-        """Keep a rising hour for a day."""
-        micro_usd, micro_gb = _millionths(row)
-        self.recent.append((row, counts, micro_usd, micro_gb))
-        if counts:
-            self.sums.add(row, micro_usd, micro_gb)
-        first = row.hour - GATHERING_HOURS + 1
-        while self.recent[0][0].hour < first:
-            old, counted, micro_usd, micro_gb = self.recent.popleft()
-            if counted:
-                self.sums.add(old, micro_usd, micro_gb, -1)
+    def remember(self, rows: Iterable[Hour], *, counts: bool) -> None:
+        """Keep rising hours for a day."""
+        recent, sums = self.recent, self.sums
+        for row in rows:
+            recent.append(row)
+            if counts:
+                sums.add(row)
+            first = row.hour - GATHERING_HOURS + 1
+            while recent[0].hour < first:
+                old = recent.popleft()
+                if old.times_habit >= self.least_times:
+                    sums.add(old, -1)
 
     def reaches_a_floor(self, lasting_hours: int) -> bool:
         """Whether what is left is enough for an alert."""
@@ -305,7 +319,7 @@ class _Decision:
         for row in past:
             track = self._track(row.series)
             if all(row.hour > known.last for known in track.incidents) and track.rises(row):
-                track.remember(row, counts=self._counts(row, row))
+                track.remember([row], counts=self._counts(row, row))
 
     def _take_up(self, incident: Incident, past_hours: set[int]) -> None:
         """Go on with a copy of an incident."""
@@ -318,12 +332,15 @@ class _Decision:
             self._held.add([row for hour, row in member.items() if hour in past_hours], track.levels)
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
-        by_time: dict[int, dict[_Track, list[Hour]]] = {}
-        for row in sorted(new, key=_HOUR):
-            turns = by_time.setdefault(row.decided_at, {})
-            turns.setdefault(self._track(row.series), []).append(row)
-        for self._time in sorted(by_time):
-            self._decide(sorted(starmap(_turn, by_time[self._time].items())))
+        ordered, time_of = sorted(new, key=_HOUR), _HOUR
+        if any(map(_IS_DAILY, ordered)):
+            time_of = _DECIDED_AT
+            ordered.sort(key=time_of)
+        for self._time, rows in groupby(ordered, key=time_of):
+            by_series: dict[Series, list[Hour]] = {}
+            for row in rows:
+                by_series.setdefault(row.series, []).append(row)
+            self._decide(sorted([_turn(self._track(series), given) for series, given in by_series.items()]))
         return [known.incident for known in sorted(self._incidents, key=_KEY) if known.is_touched]
 
     def _decide(self, turns: list[_Turn]) -> None:
@@ -342,8 +359,7 @@ class _Decision:
                 # Small hours between two that matter join.
                 self._add(known, track, [*self._left(track, counting=True), *rows])
                 continue
-            for each in given:
-                track.remember(each, counts=counts)
+            track.remember(given, counts=counts)
             if counts:
                 counting.append(track)
                 track.left = self._sums_left(track)
@@ -456,7 +472,9 @@ class _Decision:
     def _track(self, series: Series) -> _Track:
         track = self._tracks.get(series)
         if track is None:
-            track = self._tracks[series] = _Track(series, self._levels_of(series), self._floors_of(series))
+            least_times = self._policy.min_times_usual_excess
+            track = _Track(series, self._levels_of(series), self._floors_of(series), least_times)
+            self._tracks[series] = track
         return track
 
     def _levels_of(self, series: Series) -> tuple[Series, ...]:
@@ -504,8 +522,8 @@ class _Decision:
     def _left(self, track: _Track, *, counting: bool = False) -> list[Hour]:
         """Return the rising hours of the last 24, or those that count; of a level what no incident below it holds."""
         if not track.is_level:
-            return [row for row, counts, *_ in track.recent if counts or not counting]
-        pairs = [(row, self._held.rest(row)) for row, *_ in track.recent]
+            return [row for row in track.recent if not counting or row.times_habit >= track.least_times]
+        pairs = [(row, self._held.rest(row)) for row in track.recent]
         return [rest for row, rest in pairs if track.rises(rest) and (not counting or self._counts(row, rest))]
 
     def _sums_left(self, track: _Track) -> _Sums:
@@ -514,7 +532,7 @@ class _Decision:
             return track.sums
         sums = _Sums()
         for row in self._left(track, counting=True):
-            sums.add(row, *_millionths(row))
+            sums.add(row)
         return sums
 
     def _counts(self, row: Hour, rest: Hour) -> bool:
@@ -646,8 +664,3 @@ def _turn(track: _Track, rows: list[Hour]) -> _Turn:
     else:
         usd, gb = -sum(each.excess_usd for each in rows), -sum(each.excess_gb for each in rows)
     return levels, usd, gb, track.series, track, rows
-
-
-def _millionths(row: Hour) -> tuple[int, int]:
-    """Return the excess in whole millionths of dollars and of GB."""
-    return round((row.cost_usd - row.expected_cost_usd) * 1e6), round((row.usage_gb - row.expected_usage_gb) * 1e6)

@@ -11,8 +11,12 @@ Severity: the larger of two amounts is compared with the thresholds of the accou
 - The dollars a day that it cost at any time at the rate of the 24 hours until then. An incident of less than 12 hours
   counts as one of 12, so that one expensive hour is not taken for 24 of them.
 
-A suspected leaked key or exfiltration is at least medium, at its detection and later. Both amounts only rise as hours
-arrive, so that severity never falls while an incident goes on. Only a restatement lowers it.
+Two kinds are at least medium, at their detection and later: a suspected leaked key or exfiltration, and an incident
+whose rate reached the share `medium_share_of_expected` of all that the account's data transfer was expected to cost a
+day before the detection. A small account whose egress doubles is not low.
+
+All amounts only rise as hours arrive, so that severity never falls while an incident goes on. Only a restatement lowers
+it.
 
 Notifications: people are notified of a new incident, and again when one of these is true:
 
@@ -46,7 +50,7 @@ State = Literal["open", "ended", "withdrawn"]
 NEW = "new"
 _DAY_HOURS = 24
 _SHORTEST_HOURS = 12
-_LEAST_OF_SECURITY = SEVERITIES.index("medium")
+_MEDIUM = SEVERITIES.index("medium")
 
 
 class Notified(NamedTuple):
@@ -75,7 +79,9 @@ def current_usd_per_day(incident: Incident) -> float:
     return round(_rates(incident)[-1], 6)
 
 
-def severity_of(incident: Incident, lead: Series, causes: Iterable[str], policy: Policy) -> Severity:
+def severity_of(
+    incident: Incident, lead: Series, causes: Iterable[str], policy: Policy, account_usd_per_day: float = 0.0
+) -> Severity:
     """Return how severe an incident is.
 
     Parameters
@@ -86,11 +92,19 @@ def severity_of(incident: Incident, lead: Series, causes: Iterable[str], policy:
     causes : iterable of str
         Short names of the likely causes, at the detection and now.
     policy : Policy
+    account_usd_per_day : float
+        What the account's data transfer is expected to cost in a day; 0 where that is not known.
     """
     usd = round(max(excess_usd(incident), *_rates(incident)), 6)
     rank = sum(usd >= threshold for threshold in policy.thresholds(lead.account_id, lead.egress_class))
-    least = 0 if SECURITY.isdisjoint(causes) else _LEAST_OF_SECURITY
-    return SEVERITIES[max(rank, least)]
+    is_large = is_large_for_the_account(incident, lead, policy, account_usd_per_day)
+    return SEVERITIES[max(rank, _MEDIUM if is_large or not SECURITY.isdisjoint(causes) else 0)]
+
+
+def is_large_for_the_account(incident: Incident, lead: Series, policy: Policy, account_usd_per_day: float) -> bool:
+    """Return whether an incident has reached the share of what the account's data transfer is expected to cost."""
+    share = policy.medium_share(lead.account_id, lead.egress_class)
+    return 0 < share * account_usd_per_day <= round(max(_rates(incident)), 6)
 
 
 def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:

@@ -48,6 +48,7 @@ class Policy:
     ended_after_hours: int = 24
     notify_again_hours: int = 6
     notify_ended: bool = False
+    medium_share_of_expected: float = 1.0
     severity_usd_per_day: tuple[float, float, float] = (50.0, 500.0, 5000.0)
     overrides: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
@@ -87,6 +88,10 @@ class Policy:
         thresholds: tuple[float, float, float] = self._value("severity_usd_per_day", account_id, egress_class)
         return thresholds
 
+    def medium_share(self, account_id: str, egress_class: str) -> float:
+        """Return the share of the account's expected dollars a day from which an incident of the class is medium."""
+        return float(self._value("medium_share_of_expected", account_id, egress_class))
+
     def _value(self, name: str, account_id: str, egress_class: str) -> Any:
         scopes = ((account_id, egress_class), (account_id, ""), ("", egress_class))
         given = (self.overrides[scope][name] for scope in scopes if name in self.overrides.get(scope, {}))
@@ -95,7 +100,7 @@ class Policy:
 
 POLICY_NAMES = tuple(item.name for item in fields(Policy))
 NUMBERS = tuple(name for name in POLICY_NAMES if name not in ("severity_usd_per_day", "notify_ended", "overrides"))
-OVERRIDABLE = (*Floors._fields, "severity_usd_per_day")
+OVERRIDABLE = (*Floors._fields, "medium_share_of_expected", "severity_usd_per_day")
 _ACCOUNT = re.compile("[0-9]{12}")
 _WHOLE_NUMBERS = {"lasting_hours", "incident_gap_hours", "sibling_hours", "ended_after_hours", "notify_again_hours"}
 # With a gap below the 24 hours in which an incident gathers its floor, an incident would be counted twice.

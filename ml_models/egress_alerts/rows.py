@@ -68,6 +68,16 @@ def without_levels(table: pa.Table) -> pa.Table:
     return table.filter(pc.not_equal(table["resource_id"], SUMMED))
 
 
+def expected_usd_per_day(table: pa.Table) -> dict[str, float]:
+    """Return by account what data transfer is expected to cost in a day, from the hours that are there; * is all."""
+    if table.num_rows == 0:
+        return {}
+    rows = without_levels(table).group_by("account_id", use_threads=False)
+    sums = rows.aggregate([("expected_cost_usd", "sum"), ("hour_utc", "count_distinct")]).to_pylist()
+    found = {row["account_id"]: 24 * row["expected_cost_usd_sum"] / row["hour_utc_count_distinct"] for row in sums}
+    return found | {SUMMED: math.fsum(found.values())}
+
+
 def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
     """Return the rows of the hours [start, end), as hour numbers."""
     if table.num_rows == 0:

@@ -386,7 +386,7 @@ run "passes_the_floors_of_accounts_and_classes_on" {
       overrides = [
         { egress_class = "inter_az", min_excess_usd = 100 },
         { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
-        { account = "111122223333", severity_usd_per_day = [5, 50, 500] },
+        { account = "111122223333", severity_usd_per_day = [5, 50, 500], medium_share_of_expected = 0.5 },
       ]
     }
   }
@@ -395,14 +395,14 @@ run "passes_the_floors_of_accounts_and_classes_on" {
     condition = jsondecode(module.detection.environment.POLICY_OVERRIDES) == [
       { egress_class = "inter_az", min_excess_usd = 100 },
       { account = "111122223333", egress_class = "inter_az", min_excess_percent = 20 },
-      { account = "111122223333", severity_usd_per_day = [5, 50, 500] },
+      { account = "111122223333", severity_usd_per_day = [5, 50, 500], medium_share_of_expected = 0.5 },
     ]
     error_message = "The function gets the overrides as they were given, without what was left out."
   }
 
   assert {
-    condition     = tostring(module.detection.environment.NOTIFY_ENDED) == "true" && tonumber(module.detection.environment.ENDED_AFTER_HOURS) == 24
-    error_message = "The function gets when an incident has ended, and whether that is notified."
+    condition     = tostring(module.detection.environment.NOTIFY_ENDED) == "true" && tonumber(module.detection.environment.MEDIUM_SHARE_OF_EXPECTED) == 1 && tonumber(module.detection.environment.ENDED_AFTER_HOURS) == 24
+    error_message = "The function gets when an incident has ended, whether that is notified, and what is much for an account."
   }
 }
 

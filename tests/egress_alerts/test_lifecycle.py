@@ -28,6 +28,40 @@ def daily(rows: list[Row], days: int, policy: Policy | None = None, step: int = 
     return world
 
 
+def small_account(usd_per_day: float, **policy: Any) -> list[str]:
+    """Return the severities by hour of an account that expects $10.80 a day, and whose bucket rises on a Monday."""
+    world = Detection(Policy(**policy))
+    quiet = [row(hour, gb=1.0, resource_id="quiet") for hour in range(5 * DAY)]
+    found = []
+    for start in range(0, 5 * DAY, 8):
+        world.run([*bucket(3 * DAY, DAY, usd_per_day / DAY), *quiet], start, start + 8)
+        found += [alert["severity"] for alert in world.alerts]
+    return list(dict.fromkeys(found))
+
+
+def test_a_small_account_whose_egress_doubles_is_not_low() -> None:
+    expected = 24 * 0.45  # of the quiet bucket, the day before
+    assert small_account(0.9 * expected) == ["low"]
+    assert small_account(1.1 * expected)[-1] == "medium"
+    assert small_account(1.1 * expected, medium_share_of_expected=1.5) == ["low"]
+    narrow = {("111122223333", "internet"): {"medium_share_of_expected": 0.8}}
+    assert small_account(0.9 * expected, overrides=narrow)[-1] == "medium"
+
+
+def test_the_share_of_the_account_is_that_of_its_data_transfer_whatever_the_window() -> None:
+    policy = Policy(notify_again_hours=0)
+    rows = bucket(3 * DAY + 3, 30, 0.6)
+    found = [daily(rows, 6, policy, step).alert for step in (1, 8, 24, 144)]
+    assert {alert["severity"] for alert in found} == {"medium"}
+    assert {alert["reasons"][-1] for alert in found} == {
+        "much for this account: all its data transfer normally costs $10.80 a day"
+    }
+
+
+def test_without_a_day_before_it_the_share_of_the_account_is_not_known() -> None:
+    assert daily(bucket(3, 12, 1.0), 2).alert["severity"] == "low"
+
+
 def subjects(world: Detection) -> list[str]:
     """Return the first line about an alert of each notification."""
     return [message.splitlines()[1] for message in world.outbox.messages]

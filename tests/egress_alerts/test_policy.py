@@ -77,7 +77,8 @@ def test_what_makes_no_sense_is_refused(text: str, says: str) -> None:
 CLASS_NAMES = ", ".join(CLASSES)
 NAMES = (
     "min_excess_usd, min_excess_gb, min_excess_percent, min_times_usual_excess, max_p_value, lasting_hours, "
-    "incident_gap_hours, sibling_hours, ended_after_hours, notify_again_hours, notify_ended, severity_usd_per_day, "
+    "incident_gap_hours, sibling_hours, ended_after_hours, notify_again_hours, notify_ended, "
+    "medium_share_of_expected, severity_usd_per_day, "
     "overrides"
 )
 
@@ -152,12 +153,12 @@ def test_the_classes_that_an_override_may_name() -> None:
         (
             {"overrides": [{"min_excess_gb": 1}]},
             'override 1: {"min_excess_gb": 1} needs account or egress_class, and one of min_excess_usd, min_excess_gb, '
-            "min_excess_percent, severity_usd_per_day",
+            "min_excess_percent, medium_share_of_expected, severity_usd_per_day",
         ),
         (
             {"overrides": [{"egress_class": "internet", "b": 1, "a": 1}]},
             "override 1: has 'a'; accepted are account, egress_class, min_excess_usd, min_excess_gb, "
-            "min_excess_percent, severity_usd_per_day",
+            "min_excess_percent, medium_share_of_expected, severity_usd_per_day",
         ),
     ],
 )

@@ -65,6 +65,7 @@ module "function" {
     SIBLING_HOURS                = var.alert_policy.sibling_hours
     ENDED_AFTER_HOURS            = var.alert_policy.ended_after_hours
     NOTIFY_AGAIN_HOURS           = var.alert_policy.notify_again_hours
+    MEDIUM_SHARE_OF_EXPECTED     = var.alert_policy.medium_share_of_expected
     NOTIFY_ENDED                 = var.alert_policy.notify_ended
     SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])

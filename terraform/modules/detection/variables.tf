@@ -83,6 +83,9 @@ variable "alert_policy" {
     notify_again_hours     = number
     notify_ended           = bool
     severity_usd_per_day   = list(number)
+
+    medium_share_of_expected = number
+
     overrides = list(object({
       account              = optional(string)
       egress_class         = optional(string)
@@ -90,6 +93,8 @@ variable "alert_policy" {
       min_excess_gb        = optional(number)
       min_excess_percent   = optional(number)
       severity_usd_per_day = optional(list(number))
+
+      medium_share_of_expected = optional(number)
     }))
   })
 }
