@@ -18,7 +18,7 @@ from typing import (
 from egress_alerts.lifecycle import State, current_usd_per_day, peak_usd_per_day, severity_of
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
-from egress_alerts.signatures import likely_cause
+from egress_alerts.signatures import Cause, likely_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -232,7 +232,7 @@ def build_alert(
         "state": state,
         "anomaly_score": worst.anomaly_score,
         "p_value": worst.p_value,
-        "reasons": _reasons(incident, amounts, model_reason),
+        "reasons": [*_reasons(incident, amounts, model_reason), *_evidence(cause)],
         "contributors": contributors[:MAX_CONTRIBUTORS],
         "anomalous_hours": len({hour.hour for hour in hours}),
         "is_provisional": any(hour.is_provisional for hour in hours),
@@ -260,6 +260,11 @@ def lead_of(alert: Alert) -> Series:
     """Return the series that leads an alert."""
     lead: Any = {"account_id": alert["account_id"], **alert["contributors"][0]}
     return _series(lead)
+
+
+def leading_series(incident: Incident) -> Series:
+    """Return the series with the largest excess of an incident."""
+    return _series(_contributors(incident)[0])
 
 
 def close_alert(alert: Alert, state: State) -> Alert:
@@ -291,7 +296,7 @@ def _first_cause(incident: Incident) -> str:
     then = incident.before(incident.detected + 1)
     if not then.members:  # the bill was restated since
         return ""
-    return likely_cause(then, _series(_contributors(then)[0])).incident_class
+    return likely_cause(then, leading_series(then)).incident_class
 
 
 def _total(hours: list[Hour], name: str) -> float:
@@ -348,6 +353,10 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     if any(hour.is_provisional for hour in incident.hours):
         reasons.append(f"the bill for these {unit}s is provisional and may still grow")
     return [reason for reason in reasons if reason]
+
+
+def _evidence(cause: Cause) -> list[str]:
+    return [f"signs of {cause.likely_cause}: {'; '.join(cause.evidence)}"] if cause.evidence else []
 
 
 def _lasting(incident: Incident) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from egress_alerts.alert import build_alert, close_alert, lead_of, worst_hour
+from egress_alerts.alert import build_alert, close_alert, lead_of, leading_series, worst_hour
 from egress_alerts.hours import Incident
 from egress_alerts.incidents import GATHERING_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
@@ -20,7 +20,17 @@ from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
-from egress_alerts.rows import add_scores, anomalous_features, anomalous_hours, feature_names, material, spread_of
+from egress_alerts.rows import (
+    BACKGROUND_HOURS,
+    add_scores,
+    anomalous_features,
+    anomalous_hours,
+    background_of,
+    feature_names,
+    material,
+    spread_of,
+    with_quiet_hours,
+)
 from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
 
@@ -207,11 +217,13 @@ class Detector:
         # An incident that was found inside the window is found again, from its hours before it.
         before = [s.incident.before(window.start) for s in active if s.incident.detected < window.start]
         past = self._scored_rows.between(window.start - GATHERING_HOURS, window.start)
+        hours = [*anomalous_hours(past, self._policy), *anomalous_hours(scored, self._policy)]
+        hours = with_quiet_hours(hours, self._scored_rows.between)
         found = find_incidents(
             self._policy,
             [incident for incident in before if incident.members],
-            anomalous_hours(past, self._policy),
-            anomalous_hours(scored, self._policy),
+            [hour for hour in hours if hour.hour < window.start],
+            [hour for hour in hours if hour.hour >= window.start],
         )
         self._keep_ids(found, active, window)
         return found
@@ -237,6 +249,7 @@ class Detector:
         self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str], clock: _Clock
     ) -> None:
         """Ask the model why, once for all worst hours that have no reason yet, and build the records."""
+        self._add_backgrounds([stored.incident for stored in changed if stored.incident.background is None])
         unexplained = [stored for stored in changed if not stored.model_reason]
         rows = self._features_of([worst_hour(stored.incident) for stored in unexplained], scored)
         explained = [stored for stored, row in zip(unexplained, rows, strict=True) if row]
@@ -247,6 +260,15 @@ class Detector:
         for stored in changed:
             state = state_of(stored.incident, self._policy, clock.data_until(stored.incident))
             stored.alert = build_alert(stored.incident, self._policy, stored.model_reason, identity, state)
+
+    def _add_backgrounds(self, incidents: list[Incident]) -> None:
+        """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
+        for incident in incidents:
+            then = incident.before(incident.detected + 1)
+            lead = leading_series(then if then.members else incident)
+            start = min(incident.members[lead])
+            rows = self._scored_rows.between(start - BACKGROUND_HOURS, start)
+            incident.background = background_of(rows, lead, start)
 
     def _with_spread(self, reason: str, worst: Hour, scored: pa.Table) -> str:
         """Put before the reason how a level's worst hour is spread over resources."""

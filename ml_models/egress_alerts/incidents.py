@@ -21,8 +21,8 @@ when they reach a floor by themselves. Without an hour that matters for `ended_a
 series reopen it within `incident_gap_hours` if they reach a floor again.
 
 **Joining.** Other series of the account and region join an incident within `sibling_hours`, with three exceptions. A
-new resource does not join an incident of old ones. A burst at night does not join an incident that began hours before.
-Lines of another class join only if they carry the same bytes.
+new resource does not join an incident of old ones. A burst while its account is quiet does not join an incident that
+began hours before. Lines of another class join only if they carry the same bytes.
 
 **Levels.** A level sums over resources, regions or accounts. It alerts on the excess that no incident below it holds.
 One series with most of a level's excess, or a few with nearly all of it, open the incident in its place. A small part
@@ -42,7 +42,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from egress_alerts.hours import Incident
 from egress_alerts.packing import HOUR_BYTES, MAX_PACKED_BYTES, text_bytes
 from egress_alerts.series import SUMMED
-from egress_alerts.signatures import is_new_resource, is_off_hours_burst
+from egress_alerts.signatures import is_new_resource, is_quiet_burst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -236,7 +236,8 @@ class _Decision:
         past = sorted(past, key=lambda each: each.hour)
         past_hours = {row.hour for row in past}
         for incident in open_incidents:
-            copy = Incident(incident.alert_id, incident.detected, {s: dict(m) for s, m in incident.members.items()})
+            members = {series: dict(member) for series, member in incident.members.items()}
+            copy = Incident(incident.alert_id, incident.detected, members, incident.background)
             growing = _Growing(copy)
             self._keep(growing, list(growing.members[0].rows.values()))
             for member in growing.members:
@@ -489,7 +490,7 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     """Whether hours of another series may have the cause of an incident.
 
     Levels belong together if one is part of the other, or if they begin together. A new resource has its own cause,
-    unless others begin with it in other regions. So has a burst at night that begins hours after the incident. A
+    unless others begin with it in other regions. So has a burst in quiet time that begins hours after the incident. A
     gateway that meters the bytes of a new sender belongs to the sender's incident.
     """
     lead = list(growing.members[0].rows.values())
@@ -511,7 +512,7 @@ def _is_related(growing: _Growing, hours: list[Hour]) -> bool:
     if is_new_resource(hours) or is_new_resource(lead):
         meters_again = has_same_bytes and not any(row.egress_gb for row in hours)
         return is_new_resource(lead) and (is_new_resource(hours) or meters_again)
-    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
+    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_quiet_burst(hours)
 
 
 def _has_same_bytes(hours: list[Hour], growing: _Growing) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from egress_alerts.alert import Alert, build_alert
-from egress_alerts.hours import Hour, Incident
+from egress_alerts.hours import Background, Hour, Incident
 from egress_alerts.message import render_alert, render_message, render_subject
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series
@@ -21,8 +21,10 @@ TEXT = [
     "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
     "       unusual to the model, most by the last 3 hours: 4.1 times (71%)",
     "       one in 12,000 hours above expected looks this unusual to the model",
+    "       signs of a hot-linked object: a bucket sends to the internet directly; it climbed to its level over 2 "
+    "hours; it has stayed up for 12 hours",
     "Looks  like a hot-linked object",
-    "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
+    "First  find the top keys and referrers in the bucket's access log; then put CloudFront or signed URLs in front",
     "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
 ]
 
@@ -40,6 +42,7 @@ def hot(resource: str, gb: float, expected: float) -> list[Hour]:
 def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
+    incident.background = Background(497_474, (0.0, 100.0, 250.0, 400.0))
     alert = build_alert(incident, Policy(), "unusual to the model, most by the last 3 hours: 4.1 times (71%)")
     assert render_message([alert], {}).splitlines() == TEXT
     assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
