@@ -31,7 +31,7 @@ def demo(
             step.result = f"{bill.lines:,} lines, {bill.incidents} labelled incidents"
         labels = json.loads(bill.labels.read_text(encoding="utf-8"))
         result = run_job(bill.files, directory, progress, train_until=bill.score_from, labels=labels)
-    print_alerts(result.alerts, as_json=as_json)
+    print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     for line in outcome_lines(compare(result.alerts, labels)):
         say(line)
     say(f"report: {(output_dir / REPORT_FILE).absolute()}")

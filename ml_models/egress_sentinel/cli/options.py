@@ -60,9 +60,9 @@ PolicyFile = Annotated[
     typer.Option(
         "--policy",
         metavar="FILE",
-        help="A policy.toml: floors, also for an account or an egress class alone ([[overrides]], the most specific "
-        "wins), severity_usd_per_day, incident_gap_hours (no second alert until then), and the others of Terraform's "
-        "alert_policy.",
+        help="A policy.toml with the values of Terraform's alert_policy: floors, severity_usd_per_day, "
+        "incident_gap_hours and others. An account or egress class can have its own floors ([\\[overrides]]; the most "
+        "specific one wins).",
     ),
 ]
 MinExcessUsd = Annotated[

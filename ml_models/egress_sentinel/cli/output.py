@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,14 @@ _PIPED_WIDTH = 160
 
 
 def _console(*, stderr: bool = False) -> Console:
-    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file."""
-    piped = not stderr and not sys.stdout.isatty()
+    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file without COLUMNS."""
+    piped = not stderr and not sys.stdout.isatty() and not os.environ.get("COLUMNS")
     return Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH if piped else None)
+
+
+def columns_of_stdout() -> int:
+    """Return how many characters fit on a line of stdout."""
+    return _console().width
 
 
 def reporter() -> Reporter:

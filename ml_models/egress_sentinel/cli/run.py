@@ -49,5 +49,5 @@ def run(
             feedback=verdicts,
             planned=calendar,
         )
-    print_alerts(result.alerts, as_json=as_json)
+    print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

@@ -55,4 +55,4 @@ def score(
         step.result = result.in_words()
     for alert in result.suppressed:
         progress.note(suppressed_line(alert))
-    print_alerts(result.alerts, as_json=as_json)
+    print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
