@@ -7,7 +7,7 @@ class. The evidence is what an engineer would look at:
 - **Course**: from two days before the incident to its last hour. A loop doubles for hours until it reaches a ceiling. A
   linked object climbs too, but its plateau follows the day of its readers. Image pulls are a sawtooth of a few hours.
 - **Expectation**, in GB an hour: a new resource has none.
-- **Schedule**: data theft is a burst while the account is quiet. The account's own traffic says when that is.
+- **Schedule**: data theft is a burst while the account is quiet. The account's own traffic shows when that is.
 - **Company**: a NAT gateway that processes the bytes of an instance, other new resources, a region that was not in use.
 
 A daily bill has no hours: it shows neither growth by the hour nor bursts.
@@ -99,7 +99,7 @@ _KINDS = {
     ),
     "fleet": (
         "a cause that many resources share, such as a deployment with a retry or log loop",
-        "check what was deployed to them in the hours before the start",
+        "check the deployments to them in the hours before the start",
     ),
     "bucket_family": (
         "a crawler, or links from elsewhere, on many buckets at once",
@@ -111,7 +111,7 @@ _KINDS = {
     ),
     "many_accounts": (
         "one cause in several accounts, such as a deployment",
-        "check what was deployed to these accounts in the hours before the start",
+        "check the deployments to these accounts in the hours before the start",
     ),
     "leaked_key": (
         "possible leaked key: new resources in a region that the account did not use",
@@ -130,17 +130,17 @@ _BY_CLASS = {
     "transit_gateway": "check transit gateway flow logs by attachment pair for a route that takes a detour",
     "vpc_endpoint": "check flow logs of the endpoint's interfaces by source; for S3 and DynamoDB a gateway endpoint is "
     "free",
-    "vpc_lattice": "check the Lattice service's access log by caller, and what was deployed there lately",
-    "classic_load_balancer": "check the load balancer's access log by client, and what was deployed behind it lately",
+    "vpc_lattice": "check the Lattice service's access log by caller, and recent deployments",
+    "classic_load_balancer": "check the load balancer's access log by client, and recent deployments behind it",
     "global_accelerator": "check the accelerator's flow logs by client location, and if the clients need acceleration",
     "s3_mrap": "check the requests of the access point's buckets, and if clients need a Multi-Region Access Point",
-    "unclassified_transfer": "check the usage type in AWS's price list, and what was deployed in the hours before",
+    "unclassified_transfer": "check the usage type in AWS's price list, and the deployments before the start",
     "s3_acceleration": "check the bucket's access log, and if the clients need transfer acceleration",
     "s3_replication_time_control": "check the bucket's replication rules and when they were changed",
     "inter_region": "check who copies to the other region: replication rules, backup plans, cross-region readers",
     "nat_gateway": "check the flow logs of the NAT gateway's interface by source and destination",
 }
-_ELSE = "check flow logs by destination, and what was deployed in the hours before the start"
+_ELSE = "check flow logs by destination, and the deployments in the hours before the start"
 
 
 def likely_cause(incident: Incident, lead: Series) -> Cause:
@@ -311,7 +311,7 @@ class _Facts:
 
     @property
     def times_expected(self) -> float:
-        """What was sent, in multiples of what was expected."""
+        """GB sent, in multiples of the expected GB."""
         expected = sum(hour.expected_usage_gb for hour in self.hours)
         return sum(hour.usage_gb for hour in self.hours) / max(expected, 1e-9)
 
@@ -342,7 +342,7 @@ def _cdn_miss(facts: _Facts) -> Iterable[_Evidence]:
 
 
 def _log_loop(facts: _Facts) -> Iterable[_Evidence]:
-    """Score a loop: what is shipped creates more to ship, so it doubles until a ceiling, by day and by night."""
+    """Score a loop: shipped lines create more lines, so it doubles until a ceiling, by day and by night."""
     climb = facts.climb_hours
     yield _when(climb >= _CLIMB_HOURS, 2, f"it grew for {climb} hours until it reached its level")
     yield _when(facts.has_twin, 1, "the same bytes pass a NAT gateway")

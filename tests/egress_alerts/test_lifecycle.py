@@ -87,7 +87,7 @@ def test_the_cause_rests_on_the_hours_before_the_incident(step: int) -> None:
     world = daily(rows, 3, step=step)
     assert parse_hour(world.alert["start_hour_utc"]) == FIRST + 34
     assert world.alert["incident_class"] == "log_loop"
-    assert world.alert["reasons"][-1].startswith("signs of a log or retry loop: it grew for ")
+    assert world.alert["reasons"][-1].startswith("signs of the likely cause: it grew for ")
 
 
 def test_an_ended_incident_keeps_its_severity_and_has_no_rate() -> None:
@@ -102,7 +102,7 @@ def test_an_ended_incident_keeps_its_severity_and_has_no_rate() -> None:
 
 def test_a_rate_is_said_only_while_the_incident_is_open() -> None:
     rows = bucket(0, 24, 306 / 24)
-    assert "about $306.00 a day if it goes on" in daily(rows, 1).outbox.messages[0]
+    assert "about $306.00 a day at the current rate" in daily(rows, 1).outbox.messages[0]
     assert daily(rows, 1).alert["state"] == "open"
     assert daily(rows, 2).alert["state"] == "ended"
     # All days at once, eight days after the end.

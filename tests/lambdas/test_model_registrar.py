@@ -152,7 +152,7 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     refused = world.models("approve", "2")
     assert refused.returncode == 2
     assert "version 2 failed its quality checks: it was not evaluated: no rows were held out" in refused.stderr
-    assert "needs a --note" in world.models("approve", "2", "--force").stderr
+    assert "requires a --note" in world.models("approve", "2", "--force").stderr
     assert world.models("approve", "2", "--force", "--note", "seen by hand").returncode == 0
     promoted = world.models("promote").stdout.strip()
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}/2"

@@ -1,4 +1,4 @@
-"""The command `backtest`: what a bill's past would have told, when, and what it would have saved."""
+"""The command `backtest`: the alerts of a bill's past, and the dollars that they would have saved."""
 
 from __future__ import annotations
 
@@ -53,9 +53,7 @@ def backtest(
         ),
     ] = None,
     retrain_days: Annotated[int, typer.Option(min=1, help="Days from one training to the next.")] = 7,
-    react_hours: Annotated[
-        int, typer.Option(min=0, help="Hours from an alert until somebody has ended the incident.")
-    ] = 4,
+    react_hours: Annotated[int, typer.Option(min=0, help="Hours from an alert to the end of the incident.")] = 4,
     policy: options.PolicyFile = None,
     min_excess_usd: options.MinExcessUsd = None,
     min_excess_gb: options.MinExcessGb = None,
@@ -65,7 +63,7 @@ def backtest(
     n_estimators: options.Trees = options.DEFAULT_TREES,
     as_json: options.AsJson = False,
 ) -> None:
-    """Replay a bill's history as it would have arrived: which alerts, when, and what they would have saved.
+    """Replay a bill's history as it arrived: alerts, delays, and the dollars that they would have saved.
 
     At each delivery only what had arrived is known: a model is trained on it every week, new hours are scored by the
     deployed code, and an alert counts from the delivery that brought it. Costs until the alert and from --react-hours

@@ -26,9 +26,7 @@ def cost(
     series: Annotated[int, typer.Option(min=1, help="Series of egress in your bill; `features` counts them.")] = 135,
     notebook_hours: Annotated[float, typer.Option(min=0, max=744, help="Hours a month that a notebook runs.")] = 730,
     athena_gb: Annotated[float, typer.Option(min=0, help="GB a month that queries scan.")] = 10,
-    prices: Annotated[
-        Path | None, typer.Option(help="A price table of your own; the default's region is us-east-1.")
-    ] = None,
+    prices: Annotated[Path | None, typer.Option(help="Your price table. Default: list prices of us-east-1.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Price the deployment per month from its Terraform plan or state, with the cheapest changes."""

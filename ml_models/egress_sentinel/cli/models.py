@@ -75,7 +75,7 @@ def approve(
 ) -> None:
     """Approve a model, so that it can be promoted."""
     if force and not note:
-        raise UserError("--force needs a --note that says why")
+        raise UserError("--force requires a --note with the reason")
     package = _Deployment(group, terraform_dir).registry.approve(version, note, force=force)
     say(f"version {package.version} is approved; next: egress-sentinel models promote")
 
@@ -125,7 +125,7 @@ def lineage(
 
 
 class _Deployment:
-    """Whose models a command is about: as Terraform's outputs or the options and the environment say."""
+    """The deployment of a command, from Terraform's outputs, or from the options and the environment."""
 
     def __init__(self, group: str | None, terraform_dir: Path | None) -> None:
         import boto3
@@ -156,7 +156,7 @@ def _apply(package: Package, folder: Path, *, apply: bool) -> None:
     command = ["terraform", "apply", "-var", f"model_package_arn={package.arn}"]
     if not apply:
         print(shlex.join(command))
-        say(f"run this in {folder}, and keep model_package_arn in your variables; or say --apply")
+        say(f"run this in {folder}, and keep model_package_arn in your variables; or use --apply")
         return
     target = folder / TFVARS
     before: Any = target.read_text(encoding="utf-8") if target.exists() else None

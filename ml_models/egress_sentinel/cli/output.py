@@ -93,5 +93,5 @@ def minute(timestamp: str) -> str:
 
 
 def resource_name(resource_id: str) -> str:
-    """Return the end of an ARN, which is what tells resources apart."""
+    """Return the end of an ARN, which identifies the resource."""
     return "all resources" if resource_id == SUMMED else resource_id.rpartition(":")[2] or "no resource in the bill"

@@ -119,7 +119,7 @@ def _money(alert: Mapping[str, Any]) -> str:
     """Return the state of an incident and its dollars above expected, with a rate only while it is open."""
     excess = _usd(alert["cost_usd"] - alert["expected_cost_usd"])
     if alert["state"] == "open":
-        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day if it goes on"
+        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day at the current rate"
     return f"ended: {excess} in all {hours_text(alert)}" if alert["state"] == "ended" else "withdrawn"
 
 
