@@ -38,9 +38,9 @@ TerraformDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 OutputDir = Annotated[
-    Path, typer.Option("--output-dir", "-o", help="Where everything is written; replaced as a whole, on success.")
+    Path, typer.Option("--output-dir", "-o", help="The output folder. It is replaced as a whole, on success.")
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
 TrainUntil = Annotated[
     str | None,
     typer.Option(
@@ -136,7 +136,7 @@ Network = Annotated[
     ),
 ]
 Prices = Annotated[
-    Path | None, typer.Option("--prices", metavar="JSON", help="A price table to estimate with; default: list prices.")
+    Path | None, typer.Option("--prices", metavar="JSON", help="A price table for estimates. Default: list prices.")
 ]
 CompleteUntil = Annotated[
     str | None,
