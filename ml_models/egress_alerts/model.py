@@ -96,7 +96,7 @@ def _sentence(row: Mapping[str, float], credited: np.ndarray, descriptions: Mapp
         if parts_by_name[name] >= _WORTH_NAMING * whole
     ]
     if not parts:
-        return "no feature stands out to the model: many do a little"
+        return "no single feature explains the score: many contribute a little"
     return f"unusual to the model, most by {', and by '.join(parts)}"
 
 

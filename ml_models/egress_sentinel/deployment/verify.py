@@ -94,7 +94,7 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
     try:
         return [*_described(session.client("sagemaker"), outputs), *_answered(session, outputs)]
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not say what endpoint {outputs['endpoint_name']} serves: {error}") from error
+        raise UserError(f"cannot read endpoint {outputs['endpoint_name']} from AWS: {error}") from error
 
 
 def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:

@@ -22,9 +22,9 @@ def headline_of(result: Backtest) -> str:
         f"{span} {totals['alerts']} {noun} would have come, {totals['alerts_per_account_and_month']:,.1f} an account "
     )
     if totals["excess_usd"] == 0:
-        return f"{came}and month. {whose} cost nothing above what was expected: the bill says $0, as in a free tier."
+        return f"{came}and month. {whose} cost nothing above expected: the bill has $0, as in a free tier."
     return (
-        f"{came}and month. {whose} cost ${totals['excess_usd']:,.2f} above what was expected, "
+        f"{came}and month. {whose} cost ${totals['excess_usd']:,.2f} above expected, "
         f"${totals['excess_before_alert_usd']:,.2f} of it before the alert; ${totals['avoidable_usd']:,.2f} could have "
         "been saved."
     )

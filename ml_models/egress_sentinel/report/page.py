@@ -104,12 +104,12 @@ def _detail(alert: dict[str, Any], data: ReportData) -> dict[str, Any]:
 
 def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
     if not alerts:
-        return "No alerts: nothing in the scored hours was far above what was expected and above the floors."
+        return "No alerts: no scored hours were far enough above expected and above the floors."
     excess = sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)
     noun = "alert" if len(alerts) == 1 else "alerts"
     worst = alerts[0]
     return (
-        f"{len(alerts)} {noun}, ${excess:,.2f} above what was expected; the worst is {worst['severity']}: "
+        f"{len(alerts)} {noun}, ${excess:,.2f} above expected; the worst is {worst['severity']}: "
         f"{_resource(worst['resource_id']) or worst['service']} ({worst['egress_class']}) in account "
         f"{worst['account_id']}, {_money(worst)}."
     )

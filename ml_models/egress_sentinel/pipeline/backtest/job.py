@@ -247,8 +247,8 @@ def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: da
         "Each delivery is taken as it came, at the time in its folder's name, with the amounts that it had then."
         if is_dated
         else f"The bill is taken to be delivered every {timing.every_hours or DEFAULT_EVERY_HOURS} hours, with all "
-        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of the bill as it is today: what was "
-        "corrected later is in them."
+        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of today's bill, with all later "
+        "corrections."
     )
     return [
         arrival,
@@ -256,8 +256,8 @@ def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: da
         "alerts that had come (unless they had been called false); hours are scored once they arrive. Nothing of what "
         "came later is used.",
         *([verdicts] if feedback else []),
-        f"Avoidable is what an incident cost above what was expected from {timing.react_hours} hours after its alert "
-        "until its last unusual hour, as if somebody had ended it then.",
+        f"Avoidable is the excess of an incident from {timing.react_hours} hours after its alert to its last anomalous "
+        "hour, as if it had been ended then.",
         "Every alert counts as worth acting on; one that you would have called false or planned saves nothing.",
     ]
 
