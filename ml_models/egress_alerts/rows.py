@@ -83,6 +83,9 @@ def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
         return table
     hour = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
     first, last = (pa.scalar(number * 3_600_000_000, hour.type) for number in (start, end))
+    limits = pc.min_max(hour)
+    if limits["min"].value >= first.value and limits["max"].value < last.value:
+        return table  # a whole day, as it is stored: nothing is copied
     return table.filter(pc.and_(pc.greater_equal(hour, first), pc.less(hour, last)))
 
 
