@@ -106,9 +106,9 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `usd_per_day_at_stake` adds up what new and changed alerts cost a day if they go on.
+    """The result of a run; `usd_per_day_at_stake` is the current cost of new and changed alerts a day.
 
-    `suppressed` says by alert id why nobody was notified.
+    `suppressed` has the reason for each suppressed alert, by its id.
     """
 
     rows_scored: int = 0
@@ -146,9 +146,9 @@ class Detector:
         descriptions: Mapping[str, str],
         calendar: Sequence[PlannedEvent] = (),
     ) -> Outcome:
-        """Score the rows of a window and notify people of what is new.
+        """Score the rows of a window and notify people of new and changed alerts.
 
-        A second run changes nothing: scored rows are replaced, incidents are decided from what was there before the
+        A second run changes nothing: scored rows are replaced, incidents are decided from rows and alerts before the
         window, and no notification is sent twice.
 
         Parameters
@@ -179,7 +179,7 @@ class Detector:
     def decide(
         self, window: Window, scored: pa.Table, descriptions: Mapping[str, str], calendar: Sequence[PlannedEvent] = ()
     ) -> Outcome:
-        """Decide on the scored rows of a window and notify people of what is new; see `run`."""
+        """Decide on the scored rows of a window and notify people of changes; see `run`."""
         self._scored_rows.replace(window, scored)
         stored = self._known(scored, window, calendar)
         active = [each for each in stored if each.alert["state"] != "withdrawn"]
@@ -332,7 +332,7 @@ class Detector:
         return failures
 
     def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
-        """Notify people of what they do not know yet, worst first, and remember that.
+        """Notify people of new changes, worst first, and remember that.
 
         What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
         publishing and remembering, the next run notifies once more: a page too many, never one too few.
@@ -364,7 +364,7 @@ class Detector:
 
 
 class _Clock:
-    """For which hours data have arrived: by account, and no less than what is stored of an incident implies."""
+    """For which hours data have arrived: by account, and no less than a stored incident implies."""
 
     def __init__(self, scored: pa.Table, stored: list[StoredAlert], policy: Policy) -> None:
         latest = scored.group_by("account_id").aggregate([("hour_utc", "max")]).to_pylist()
@@ -384,7 +384,7 @@ def _implied(stored: StoredAlert, policy: Policy) -> int:
 
 
 def _merged(found: list[Incident], stored: list[StoredAlert], window: Window) -> list[StoredAlert]:
-    """Return the found incidents that are new or differ from what is stored; their records are not built yet."""
+    """Return the found incidents that are new or differ from the stored ones; their records are not built yet."""
     by_id = {each.incident.alert_id: each for each in stored}
     changed = []
     for incident in found:

@@ -48,12 +48,12 @@ class Hour(NamedTuple):
 
     @property
     def excess_usd(self) -> float:
-        """Dollars above what was expected."""
+        """Dollars above expected."""
         return self.cost_usd - self.expected_cost_usd
 
     @property
     def excess_gb(self) -> float:
-        """GB above what was expected."""
+        """GB above expected."""
         return self.usage_gb - self.expected_usage_gb
 
 
@@ -102,7 +102,7 @@ class Incident:
 
     @property
     def is_daily(self) -> bool:
-        """Whether the bill says its days alone."""
+        """Whether the bill is daily."""
         return any(hour.is_daily for member in self.members.values() for hour in member.values())
 
     def add(self, hours: Iterable[Hour]) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SMALLEST_P_VALUE = 1e-12
-# Of fewer material training hours, the rarest twentieth is too few to tell.
+# Of fewer material training hours, the rarest twentieth is too few to decide.
 MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly

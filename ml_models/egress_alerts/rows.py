@@ -40,14 +40,14 @@ _SCHEMA = b"egress_sentinel.schema"
 # A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
 _RISEN, _NEXT_TO_NOTHING = 0.3, 0.02
 _NAMED = 3
-# The feature that also says by how much an hour goes beyond habit.
+# The feature that measures by how much an hour goes beyond habit.
 _BEYOND_HABIT = "beyond_habit_log"
 # An hour is quiet if most of the account's steady series expect clearly less in it than on average over three days. A
 # series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
 QUIET_LOOK_BACK_HOURS = 72
 _QUIET_PERCENT, _QUIET_SERIES_PERCENT, _LEAST_STEADY = 85, 60, 3
-# What is kept of the time before an incident. A resource or region is new if its first row is at most a day older than
-# the incident, and some hours younger than the first row of its account.
+# How much of the time before an incident is kept. A resource or region is new if its first row is at most a day older
+# than the incident, and some hours younger than the first row of its account.
 BACKGROUND_HOURS = 48
 _NEW_HOURS, _ACCOUNT_HOURS = 24, 6
 _CDN = ("cloudfront", "cloudfront_origin")
@@ -62,7 +62,7 @@ def feature_names(table: pa.Table) -> list[str]:
 def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
     """Return what each feature means, from the schema in the file's metadata; None when it has none.
 
-    The rows of a daily bill have descriptions of their own.
+    The rows of a daily bill have their own descriptions.
     """
     raw = (table.schema.metadata or {}).get(_SCHEMA)
     if raw is None:
@@ -223,7 +223,7 @@ def background_of(rows: pa.Table, lead: Series, start: int) -> Background:
         Its first hour in the incident.
     """
     if rows.num_rows == 0:
-        # Nothing is known: the expectation alone says if the resource is new.
+        # Without history, the expectation alone decides if the resource is new.
         return Background(start, is_new_resource=True)
     of_account = rows.filter(pc.equal(rows["account_id"], lead.account_id))
     of_region = of_account.filter(pc.equal(of_account["region"], lead.region))
@@ -262,7 +262,7 @@ def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple
 
 
 def spread_of(table: pa.Table, hour: int, level: Series) -> str:
-    """Say in words how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
+    """Describe how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
     rows = without_levels(in_hours(table, hour, hour + 1))
     for name, value in zip(level._fields, level, strict=True):
         rows = rows if value == SUMMED else rows.filter(pc.equal(rows[name], value))

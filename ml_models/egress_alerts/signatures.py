@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from egress_alerts.hours import Hour, Incident
     from egress_alerts.series import Series
 
-# A resource is new while its expected GB an hour are below this. A share of what it sends would call any old resource
+# A resource is new while its expected GB an hour are below this. A share of its GB would call any old resource
 # new once the incident is large enough.
 _NEW_EXPECTED_GB = 0.01
 # Between regions, a route is new if so little of the first day was expected.
@@ -245,7 +245,7 @@ class _Facts:
         if self.is_daily:
             return 0
         rising = self.course[self._start :]
-        # The mean of two hours: one hour may stand out.
+        # The mean of two hours: one hour may be an outlier.
         reached = (at for at, pair in enumerate(pairwise(rising)) if sum(pair) >= 2 * _REACHED * self.level)
         return next(reached, 0)
 

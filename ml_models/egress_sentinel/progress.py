@@ -1,4 +1,4 @@
-"""What a long job says while it works, on stderr, so that stdout stays for results."""
+"""The progress of a long job, on stderr, so that stdout stays for results."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Reporter:
     Attributes
     ----------
     shown : callable
-        Turns each note into what is printed; by default it stays as it is.
+        Turns each note into the printed text; by default it stays as it is.
     """
 
     def __init__(self, console: Console) -> None:
@@ -74,7 +74,7 @@ def _harmless(text: str) -> str:
 
 
 class Step:
-    """One named step; set `result` to what the finished line should say, and call `update` to say how far it is."""
+    """One named step; set `result` to the text of the finished line, and call `update` to report progress."""
 
     def __init__(self, title: str, update: Callable[[str], None]) -> None:
         self.title = title

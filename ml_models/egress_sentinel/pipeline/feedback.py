@@ -1,7 +1,7 @@
 """Verdicts on alerts: kept in a file for runs on this machine, and in the alerts table in AWS.
 
-`egress_alerts.verdicts` builds the records and says what they suppress; `egress_alerts.exclusions` says what training
-leaves out for them.
+`egress_alerts.verdicts` builds the records and decides what they suppress; `egress_alerts.exclusions` decides what
+training leaves out for them.
 """
 
 from __future__ import annotations

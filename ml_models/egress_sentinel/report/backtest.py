@@ -31,7 +31,7 @@ def headline_of(result: Backtest) -> str:
 
 
 def course_figure(result: Backtest) -> dict[str, Any]:
-    """Draw the dollars above what was expected as they added up, with and without acting, and the alerts' moments."""
+    """Draw the dollars above expected as they added up, with and without acting, and the alerts' moments."""
     ends = [f"{moment:%Y-%m-%d %H:%M}" for moment in (result.replayed_from, result.as_of)]
     last = result.course[-1][1:] if result.course else (0.0, 0.0)
     hours = [ends[0], *(hour[:16].replace("T", " ") for hour, _, _ in result.course), ends[1]]

@@ -56,9 +56,9 @@ def write_report(
     title : str
         Heading of the page.
     suppressed : sequence of Alert
-        Alerts that people are not told: what was planned, and repeats of what was judged false or planned.
+        Suppressed alerts: planned ones, and those like an alert that was judged false or planned.
     backtest : Backtest, optional
-        What these alerts would have saved; gets a section of its own.
+        The savings of these alerts, for a separate section.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def _resource(resource_id: str) -> str:
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON that cannot end the script element that it stands in."""
+    """JSON that cannot end the script element around it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup(safe)  # noqa: S704 - escaped above

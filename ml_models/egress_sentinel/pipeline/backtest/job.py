@@ -64,9 +64,9 @@ def run_backtest(
         An existing directory, which gets `backtest.json`, `report.html`, `alerts.json`, `messages.txt`, `scored/`,
         `processed_features.parquet` and the last `model.tar.gz`.
     reporter : Reporter
-        Says how far it is.
+        Reports the progress.
     dated : sequence of (datetime, list of Path)
-        Deliveries with times of their own, as `dated_deliveries` lists them: each is built and scored as it came.
+        Deliveries with times, as `dated_deliveries` lists them: each is built and scored as it came.
     as_of : datetime, optional
         The hour that is taken for now: nothing that arrived later is seen. By default the bill has arrived as a whole.
     start : datetime, optional
@@ -214,19 +214,19 @@ def _result(
 
 
 def _alert(alert: Alert, found: Replayed, timing: Timing) -> dict[str, Any]:
-    moment, said = found.raised[alert["alert_id"]]
+    moment, raised = found.raised[alert["alert_id"]]
     start = datetime.fromisoformat(alert["start_hour_utc"])
     return {
         **alert,
         "alerted_at_utc": _iso(moment),
         "hours_until_alert": round((moment - start) / timedelta(hours=1), 2),
         **asdict(savings(found.excess_usd[alert["alert_id"]], moment, timing.react_hours)),
-        "as_told": said,
+        "as_told": raised,
     }
 
 
 def _course(found: Replayed, alerts: Sequence[Mapping[str, Any]], timing: Timing) -> list[tuple[str, float, float]]:
-    """Return hour, dollars above what was expected so far, and what they had been if each alert had been acted on."""
+    """Return hour, dollars above expected so far, and those that would remain if each alert had been acted on."""
     steps: dict[datetime, tuple[float, float]] = {}
     for alert in alerts:
         acted = datetime.fromisoformat(alert["alerted_at_utc"]) + timedelta(hours=timing.react_hours)
