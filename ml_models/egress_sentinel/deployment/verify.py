@@ -66,7 +66,8 @@ def terraform_outputs(folder: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot run terraform in {folder}: {error.strerror}") from error
     if done.returncode:
-        raise UserError(f"terraform output failed in {folder}: {done.stderr.strip().splitlines()[0]}")
+        first, *_ = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise UserError(f"terraform output failed in {folder}: {first}")
     return done.stdout
 
 
