@@ -46,7 +46,8 @@ PAIRS = (("s3_through_nat", "hot_link"), ("image_pulls", "cdn_miss"), ("s3_throu
 # In the words of signatures of a single resource these are right as well.
 ALSO = {
     "fleet": ("log_loop",),
-    "rotating_ids": ("log_loop",),
+    # A fleet whose ids rotate is a fleet: the rotation is no cause.
+    "rotating_ids": ("fleet", "log_loop"),
     "key_in_many_regions": ("leaked_key",),
     "bucket_family": ("hot_link",),
     "many_accounts": ("log_loop",),

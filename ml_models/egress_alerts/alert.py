@@ -24,7 +24,7 @@ from egress_alerts.lifecycle import (
 )
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
-from egress_alerts.signatures import likely_cause
+from egress_alerts.signatures import Cause, likely_cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,7 +68,9 @@ class Alert(TypedDict):
     start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
     end_hour_utc: Annotated[str, "Start of the last anomalous hour that matters"]
     detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
-    granularity: Annotated[Granularity, "What the bill says: hours, or days alone, which begin and end at midnight UTC"]
+    granularity: Annotated[
+        Granularity, "Whether the bill has hours, or days alone, which begin and end at midnight UTC"
+    ]
     cost_usd: Annotated[float, "Dollars"]
     expected_cost_usd: Annotated[float, "Dollars expected for the same hours"]
     egress_gb: Annotated[float, "GB that left, over all series; bytes that a gateway meters again count once"]
@@ -87,7 +89,7 @@ class Alert(TypedDict):
         "By the dollars above expected, in a day and in all, their share of the account's, the likely cause and the "
         "thresholds",
     ]
-    state: Annotated[State, "Whether the incident goes on, has ended, or is gone from a restated bill"]
+    state: Annotated[State, "Whether the incident is ongoing, has ended, or is gone from a restated bill"]
     anomaly_score: Annotated[float, "Lowest score of its hours: scikit-learn's decision_function, below 0 is anomalous"]
     p_value: Annotated[float | None, "Share of training hours that score as low; null without a calibration"]
     reasons: Annotated[list[str], "Why it is an incident, one sentence each"]
@@ -100,7 +102,7 @@ class Alert(TypedDict):
     next_step: Annotated[str, "What to check first"]
     suppressed_by: Annotated[
         str,
-        "Why nobody is notified: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
+        "Why no notification is sent: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
     ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
@@ -252,7 +254,7 @@ def build_alert(
         "state": state,
         "anomaly_score": worst.anomaly_score,
         "p_value": worst.p_value,
-        "reasons": [*_reasons(incident, amounts, model_reason), *large],
+        "reasons": [*_reasons(incident, amounts, model_reason), *large, *_evidence(cause)],
         "contributors": contributors[:MAX_CONTRIBUTORS],
         "anomalous_hours": len({hour.hour for hour in hours}),
         "is_provisional": any(hour.is_provisional for hour in hours),
@@ -282,8 +284,13 @@ def lead_of(alert: Alert) -> Series:
     return _series(lead)
 
 
+def leading_series(incident: Incident) -> Series:
+    """Return the series with the largest excess of an incident."""
+    return _series(_contributors(incident)[0])
+
+
 def close_alert(alert: Alert, state: State) -> Alert:
-    """Return the record of an incident that does not go on; one that is withdrawn has no amounts."""
+    """Return the record of an incident that has ended or is withdrawn; a withdrawn one has no amounts."""
     record: Any = {**alert, "state": state, "current_usd_per_day": 0.0}
     if state == "withdrawn":
         record |= dict.fromkeys(_AMOUNTS, 0.0)
@@ -311,7 +318,7 @@ def _first_cause(incident: Incident) -> str:
     then = incident.before(incident.detected + 1)
     if not then.members:  # the bill was restated since
         return ""
-    return likely_cause(then, _series(_contributors(then)[0])).incident_class
+    return likely_cause(then, leading_series(then)).incident_class
 
 
 def _total(hours: list[Hour], name: str) -> float:
@@ -347,7 +354,7 @@ def _contributor(series: Series, hours: list[Hour]) -> Contributor:
 
 
 def _largest_day(hours: list[Hour]) -> float:
-    """Return the most GB above what was expected that 24 hours hold."""
+    """Return the largest excess of 24 hours, in GB."""
     ordered = sorted(hours, key=lambda hour: hour.hour)
     # A series has one row an hour, so a day begins and ends within 24 of them: an incident may have 4,000.
     days = ((first.hour, ordered[place : place + DAY_HOURS]) for place, first in enumerate(ordered))
@@ -368,6 +375,10 @@ def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -
     if any(hour.is_provisional for hour in incident.hours):
         reasons.append(f"the bill for these {unit}s is provisional and may still grow")
     return [reason for reason in reasons if reason]
+
+
+def _evidence(cause: Cause) -> list[str]:
+    return [f"signs of the likely cause: {'; '.join(cause.evidence)}"] if cause.evidence else []
 
 
 def _lasting(incident: Incident) -> str:

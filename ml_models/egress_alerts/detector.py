@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from egress_alerts.alert import build_alert, close_alert, lead_of, worst_hour
+from egress_alerts.alert import build_alert, close_alert, lead_of, leading_series, worst_hour
 from egress_alerts.hours import Incident
 from egress_alerts.incidents import GATHERING_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
@@ -21,13 +21,16 @@ from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
 from egress_alerts.rows import (
+    BACKGROUND_HOURS,
     add_scores,
     anomalous_features,
     anomalous_hours,
+    background_of,
     expected_usd_per_day,
     feature_names,
     material,
     spread_of,
+    with_quiet_hours,
 )
 from egress_alerts.series import hour_number
 from egress_alerts.verdicts import LONGEST_REMEMBERED_HOURS, suppressed_by
@@ -104,9 +107,9 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did; `usd_per_day_at_stake` adds up what new and changed alerts cost a day if they go on.
+    """The result of a run; `usd_per_day_at_stake` is the current cost of new and changed alerts a day.
 
-    `suppressed` says by alert id why nobody was notified.
+    `suppressed` has the reason for each suppressed alert, by its id.
     """
 
     rows_scored: int = 0
@@ -144,9 +147,9 @@ class Detector:
         descriptions: Mapping[str, str],
         calendar: Sequence[PlannedEvent] = (),
     ) -> Outcome:
-        """Score the rows of a window and notify people of what is new.
+        """Score the rows of a window and notify people of new and changed alerts.
 
-        A second run changes nothing: scored rows are replaced, incidents are decided from what was there before the
+        A second run changes nothing: scored rows are replaced, incidents are decided from rows and alerts before the
         window, and no notification is sent twice.
 
         Parameters
@@ -177,7 +180,7 @@ class Detector:
     def decide(
         self, window: Window, scored: pa.Table, descriptions: Mapping[str, str], calendar: Sequence[PlannedEvent] = ()
     ) -> Outcome:
-        """Decide on the scored rows of a window and notify people of what is new; see `run`."""
+        """Decide on the scored rows of a window and notify people of changes; see `run`."""
         self._scored_rows.replace(window, scored)
         stored = self._known(scored, window, calendar)
         active = [each for each in stored if each.alert["state"] != "withdrawn"]
@@ -215,11 +218,13 @@ class Detector:
         # An incident that was found inside the window is found again, from its hours before it.
         before = [s.incident.before(window.start) for s in active if s.incident.detected < window.start]
         past = self._scored_rows.between(window.start - GATHERING_HOURS, window.start)
+        hours = [*anomalous_hours(past, self._policy), *anomalous_hours(scored, self._policy)]
+        hours = with_quiet_hours(hours, self._scored_rows.between)
         found = find_incidents(
             self._policy,
             [incident for incident in before if incident.members],
-            anomalous_hours(past, self._policy),
-            anomalous_hours(scored, self._policy),
+            [hour for hour in hours if hour.hour < window.start],
+            [hour for hour in hours if hour.hour >= window.start],
         )
         self._keep_ids(found, active, window)
         return found
@@ -245,6 +250,7 @@ class Detector:
         self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str], clock: _Clock
     ) -> None:
         """Ask the model why, once for all worst hours that have no reason yet, and build the records."""
+        self._add_backgrounds([stored.incident for stored in changed if stored.incident.background is None])
         unexplained = [stored for stored in changed if not stored.model_reason]
         rows = self._features_of([worst_hour(stored.incident) for stored in unexplained], scored)
         explained = [stored for stored, row in zip(unexplained, rows, strict=True) if row]
@@ -260,6 +266,15 @@ class Detector:
             state = state_of(incident, self._policy, clock.data_until(incident))
             usual = expected[incident.detected // 24 * 24]
             stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
+
+    def _add_backgrounds(self, incidents: list[Incident]) -> None:
+        """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
+        for incident in incidents:
+            then = incident.before(incident.detected + 1)
+            lead = leading_series(then if then.members else incident)
+            start = min(incident.members[lead])
+            rows = self._scored_rows.between(start - BACKGROUND_HOURS, start)
+            incident.background = background_of(rows, lead, start)
 
     def _with_spread(self, reason: str, worst: Hour, scored: pa.Table) -> str:
         """Put before the reason how a level's worst hour is spread over resources."""
@@ -323,7 +338,7 @@ class Detector:
         return failures
 
     def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
-        """Notify people of what they do not know yet, worst first, and remember that.
+        """Notify people of new changes, worst first, and remember that.
 
         What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
         publishing and remembering, the next run notifies once more: a page too many, never one too few.
@@ -355,7 +370,7 @@ class Detector:
 
 
 class _Clock:
-    """For which hours data have arrived: by account, and no less than what is stored of an incident implies."""
+    """For which hours data have arrived: by account, and no less than a stored incident implies."""
 
     def __init__(self, scored: pa.Table, stored: list[StoredAlert], policy: Policy) -> None:
         latest = scored.group_by("account_id").aggregate([("hour_utc", "max")]).to_pylist()
@@ -375,7 +390,7 @@ def _implied(stored: StoredAlert, policy: Policy) -> int:
 
 
 def _merged(found: list[Incident], stored: list[StoredAlert], window: Window) -> list[StoredAlert]:
-    """Return the found incidents that are new or differ from what is stored; their records are not built yet."""
+    """Return the found incidents that are new or differ from the stored ones; their records are not built yet."""
     by_id = {each.incident.alert_id: each for each in stored}
     changed = []
     for incident in found:

@@ -1,7 +1,7 @@
 """What training leaves out, as the training script's `exclude` channel takes it.
 
 Left out are the hours of planned events, and the hours of each alert's series from its first to its last one, with or
-without a verdict: an hour that nobody has looked at may be an incident, and a model that learns it is numb to the next.
+without a verdict: an hour without a verdict may be an incident, and a model that learns it is numb to the next.
 What a verdict calls `false` stays in, because that is how the resource behaves, and so do its suppressed repeats.
 """
 

@@ -38,6 +38,8 @@ class Hour(NamedTuple):
     is_daily: bool = False
     # The hour whose data made it part of an incident, where that is a later one.
     joined: int = 0
+    # Its account usually sends less in this hour than on average: its night or weekend.
+    is_quiet: bool = False
 
     @property
     def decided_at(self) -> int:
@@ -46,13 +48,32 @@ class Hour(NamedTuple):
 
     @property
     def excess_usd(self) -> float:
-        """Dollars above what was expected."""
+        """Dollars above expected."""
         return self.cost_usd - self.expected_cost_usd
 
     @property
     def excess_gb(self) -> float:
-        """GB above what was expected."""
+        """GB above expected."""
         return self.usage_gb - self.expected_usage_gb
+
+
+class Background(NamedTuple):
+    """What the bill showed before an incident: kept with it, so that its cause needs no older rows.
+
+    `before_gb` has the GB above expected of the series that opened it, in the hours up to `start`, the oldest first. A
+    resource or region is new if the bill had none of its hours a day before.
+    """
+
+    start: int
+    before_gb: tuple[float, ...] = ()
+    is_new_resource: bool = False
+    is_new_region: bool = False
+    uses_cloudfront: bool = False
+
+    def hours(self) -> dict[int, float]:
+        """Return the GB above expected by hour."""
+        first = self.start - len(self.before_gb)
+        return {first + place: gb for place, gb in enumerate(self.before_gb)}
 
 
 @dataclass
@@ -62,6 +83,7 @@ class Incident:
     alert_id: str
     detected: int
     members: dict[Series, dict[int, Hour]] = field(default_factory=dict)
+    background: Background | None = None
 
     @property
     def hours(self) -> list[Hour]:
@@ -80,7 +102,7 @@ class Incident:
 
     @property
     def is_daily(self) -> bool:
-        """Whether the bill says its days alone."""
+        """Whether the bill is daily."""
         return any(hour.is_daily for member in self.members.values() for hour in member.values())
 
     def add(self, hours: Iterable[Hour]) -> None:
@@ -94,7 +116,7 @@ class Incident:
     def before(self, end: int) -> Incident:
         """Return the incident as it was when `end` had not come yet."""
         kept = {s: {h: r for h, r in member.items() if max(h, r.joined) < end} for s, member in self.members.items()}
-        return Incident(self.alert_id, self.detected, {s: member for s, member in kept.items() if member})
+        return Incident(self.alert_id, self.detected, {s: m for s, m in kept.items() if m}, self.background)
 
     def since(self, start: int) -> list[Hour]:
         """Return the hours from `start` on."""

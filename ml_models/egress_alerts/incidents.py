@@ -21,9 +21,9 @@ when they reach a floor by themselves. Without an hour that matters for `ended_a
 series reopen it within `incident_gap_hours` if they reach a floor again.
 
 **Joining.** Other series of the account and region join an incident within `sibling_hours`, with three exceptions. A
-new resource does not join an incident of old ones. A burst at night does not join an incident that began hours before.
-Lines of another class join only if they carry the same bytes. New resources in other regions join if they begin within
-hours.
+new resource does not join an incident of old ones. A burst while its account is quiet does not join an incident that
+began hours before. Lines of another class join only if they carry the same bytes. New resources in other regions join
+if they begin within hours.
 
 **Levels.** A level sums over resources, regions or accounts. It alerts on the excess that no incident below it holds.
 One series with most of a level's excess, or a few with nearly all of it, open the incident in its place. A small part
@@ -51,7 +51,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from egress_alerts.hours import Incident
 from egress_alerts.packing import HOUR_BYTES, MAX_PACKED_BYTES, text_bytes
 from egress_alerts.series import SUMMED
-from egress_alerts.signatures import is_new_resource, is_off_hours_burst
+from egress_alerts.signatures import is_new_resource, is_quiet_burst
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -323,7 +323,8 @@ class _Decision:
 
     def _take_up(self, incident: Incident, past_hours: set[int]) -> None:
         """Go on with a copy of an incident."""
-        growing = _Growing(Incident(incident.alert_id, incident.detected, {series: {} for series in incident.members}))
+        members: dict[Series, dict[int, Hour]] = {series: {} for series in incident.members}
+        growing = _Growing(Incident(incident.alert_id, incident.detected, members, incident.background))
         hours = list(incident.members.values())
         self._keep(growing, list(hours[0].values()))
         for series, member in incident.members.items():
@@ -600,8 +601,8 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
     """Whether hours of another series may have the cause of an incident, which is near if it was found hours ago.
 
     A level belongs to another one that it is part of. Crowds of one service belong together if they begin together. A
-    new resource has its own cause, unless others begin with it in other regions. So has a burst at night that begins
-    hours after the incident. A gateway that meters the bytes of a new sender belongs to the sender's incident.
+    new resource has its own cause, unless others begin with it in other regions. So has a burst in quiet time that
+    begins hours after the incident. A gateway that meters the bytes of a new sender belongs to the sender's incident.
     """
     series = hours[0].series
     beside = growing.beside.get(series[:4], growing.members[0])
@@ -624,7 +625,7 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
     if is_new_resource(hours) or is_new_resource(lead):
         is_metered_again = not any(row.egress_gb for row in hours) and _has_same_bytes(hours, growing)
         return is_new_resource(lead) and (is_new_resource(hours) or is_metered_again)
-    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_off_hours_burst(hours)
+    return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_quiet_burst(hours)
 
 
 def _has_same_bytes(hours: list[Hour], growing: _Growing) -> bool:

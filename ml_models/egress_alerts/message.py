@@ -1,4 +1,4 @@
-"""The notification's text: what, where, since when, how much, against what, who, why, and what to check first.
+"""The notification's text: amounts, place, time, contributors, reasons, likely cause and next step.
 
 Up to 20 alerts are described in full. More are a digest: counts by severity, account and likely cause, the five worst
 alerts in full, and one line for each alert with the id under which the alerts table has it.
@@ -100,13 +100,17 @@ def render_alert(alert: Alert, change: str = "") -> str:
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
         f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
-        f"Who    {_who(alert)}",
-        *(f"{'Why' if i == 0 else '':<6} {reason}" for i, reason in enumerate(alert["reasons"])),
-        *([f"Looks  like {alert['likely_cause']}"] if alert["likely_cause"] else []),
-        f"First  {alert['next_step']}",
-        f"Alert  {alert['alert_id']}, {_detected(alert)}",
+        _labelled("Contributors", _who(alert)),
+        *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
+        _labelled("Likely cause", alert["likely_cause"] or "unknown"),
+        _labelled("Next step", alert["next_step"]),
+        _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
+
+
+def _labelled(label: str, text: str) -> str:
+    return f"{label:<13} {text}"
 
 
 def _digest(alerts: Sequence[Alert]) -> str:
@@ -117,7 +121,7 @@ def _digest(alerts: Sequence[Alert]) -> str:
         [
             f"{len(alerts)} alerts, ${total:,.2f} above expected so far: {counts}",
             f"By account  {_counts(alerts, lambda alert: alert['account_id'])}",
-            f"By cause    {_counts(alerts, lambda alert: alert['likely_cause'] or 'no likely cause')}",
+            f"By cause    {_counts(alerts, lambda alert: alert['likely_cause'] or 'unknown')}",
         ]
     )
 
@@ -169,7 +173,7 @@ def _money(alert: Alert) -> str:
     excess = f"${_excess(alert):,.2f}" if alert["cost_usd"] else "$0"
     if alert["state"] == "ended":
         return f"ended, {excess} in all {hours_text(alert)}"
-    rate = f", about ${alert['current_usd_per_day']:,.2f} a day if it goes on" if alert["cost_usd"] else ""
+    rate = f", about ${alert['current_usd_per_day']:,.2f} a day at the current rate" if alert["cost_usd"] else ""
     return f"open, {excess} so far{rate}"
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SMALLEST_P_VALUE = 1e-12
-# Of fewer material training hours, the rarest twentieth is too few to tell.
+# Of fewer material training hours, the rarest twentieth is too few to decide.
 MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly
@@ -96,7 +96,7 @@ def _sentence(row: Mapping[str, float], credited: np.ndarray, descriptions: Mapp
         if parts_by_name[name] >= _WORTH_NAMING * whole
     ]
     if not parts:
-        return "no feature stands out to the model: many do a little"
+        return "no single feature explains the score: many contribute a little"
     return f"unusual to the model, most by {', and by '.join(parts)}"
 
 

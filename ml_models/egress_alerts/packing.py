@@ -11,7 +11,7 @@ import zlib
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from egress_alerts.hours import Hour, Incident
+from egress_alerts.hours import Background, Hour, Incident
 from egress_alerts.series import Series
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def pack_incident(incident: Incident) -> bytes:
     header = json.dumps(
         {
             "detected": incident.detected,
+            "background": incident.background,
             "hours": len(hours),
             "fields": Hour._fields,
             "series": list(series),
@@ -67,10 +68,15 @@ def unpack_incident(alert_id: str, packed: bytes) -> Incident:
         columns[name] = _values(name, body[start:end], series, header["texts"])
         start = end
     known = {name: column for name, column in columns.items() if name in Hour._fields}
+    background = _background(header.get("background"))
     # The order of the series is kept: the first one opened the incident.
-    incident = Incident(alert_id, header["detected"], {each: {} for each in series})
+    incident = Incident(alert_id, header["detected"], {each: {} for each in series}, background)
     incident.add(Hour(**dict(zip(known, row, strict=True))) for row in zip(*known.values(), strict=True))
     return incident
+
+
+def _background(stored: list[Any] | None) -> Background | None:
+    return None if stored is None else Background(stored[0], tuple(stored[1]), *stored[2:])
 
 
 def _texts(hours: Iterable[Hour]) -> Iterable[str]:

@@ -29,15 +29,15 @@ _NAMES = ("note", "from", "to", "account", "region", "egress_class", "resource",
 
 
 class CalendarError(ValueError):
-    """A calendar entry that is not accepted: which one, what is wrong, and what is accepted."""
+    """A calendar entry that is not accepted: its place, its fault, and the accepted values."""
 
 
 @dataclass(frozen=True)
 class PlannedEvent:
     """An expected transfer in the hours [start, end).
 
-    The other fields say which series it covers ("" is any; `*` and `?` in `resource` are wildcards) and how much more
-    than expected it may carry.
+    The other fields define which series it covers ("" is any; `*` and `?` in `resource` are wildcards) and how much
+    more than expected it may carry.
     """
 
     note: str
@@ -162,7 +162,7 @@ def match_planned_event(
     ----------
     incident : Incident
     earlier : sequence of Incident
-        Those found before it: what they have used of a plan is gone.
+        Those found before it: their share of a plan is used up.
     events : sequence of PlannedEvent
         The calendar; of two events that cover an hour the first one counts.
     policy : Policy

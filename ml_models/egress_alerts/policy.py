@@ -1,6 +1,6 @@
 """The alert policy: what an excess must reach to become an alert, and how severe an alert is.
 
-An account or an egress class can have floors and severity thresholds of its own. The most specific one wins, value by
+An account or an egress class can have its own floors and severity thresholds. The most specific one wins, value by
 value: an account with a class comes before an account, an account before a class, a class before the general values.
 """
 
@@ -19,7 +19,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 
 class PolicyError(ValueError):
-    """A policy value that is not accepted: which one, what it is, and what is accepted."""
+    """A policy value that is not accepted: its name, its value, and the accepted values."""
 
 
 class Floors(NamedTuple):
@@ -32,9 +32,9 @@ class Floors(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """When anomalous hours become an alert; `incidents` and `lifecycle` say how each value is used.
+    """When anomalous hours become an alert; `incidents` and `lifecycle` describe how each value is used.
 
-    `overrides` holds values of `OVERRIDABLE` by (account id, egress class), where "" stands for all of them.
+    `overrides` holds values of `OVERRIDABLE` by (account id, egress class), where "" means all of them.
     """
 
     min_excess_usd: float = 5.0
@@ -121,7 +121,7 @@ def check_number(name: str, value: Any, least: float = 0) -> float:
 
 
 def check_scope(account: Any, egress_class: Any, egress_classes: tuple[str, ...] | None) -> None:
-    """Check an account id and an egress class; None stands for any.
+    """Check an account id and an egress class; None means any.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Texts of a bill as people read them: one line, without control characters.
 
 A resource id or a tag may hold anything. A line break in one would forge a line of a notification, an escape sequence
-would command a terminal, and a change of the writing direction would hide what stands beside it.
+would command a terminal, and a change of the writing direction would hide the text beside it.
 """
 
 from __future__ import annotations

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from egress_alerts.hours import Hour
+from egress_alerts.hours import Background, Hour
 from egress_alerts.series import SUMMED, Series, hour_number, parse_hour
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 
     from egress_alerts.policy import Policy
     from egress_alerts.series import Window
@@ -40,8 +40,17 @@ _SCHEMA = b"egress_sentinel.schema"
 # A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
 _RISEN, _NEXT_TO_NOTHING = 0.3, 0.02
 _NAMED = 3
-# The feature that also says by how much an hour goes beyond habit.
+# The feature that measures by how much an hour goes beyond habit.
 _BEYOND_HABIT = "beyond_habit_log"
+# An hour is quiet if most of the account's steady series expect clearly less in it than on average over three days. A
+# series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
+QUIET_LOOK_BACK_HOURS = 72
+_QUIET_PERCENT, _QUIET_SERIES_PERCENT, _LEAST_STEADY = 85, 60, 3
+# How much of the time before an incident is kept. A resource or region is new if its first row is at most a day older
+# than the incident, and some hours younger than the first row of its account.
+BACKGROUND_HOURS = 48
+_NEW_HOURS, _ACCOUNT_HOURS = 24, 6
+_CDN = ("cloudfront", "cloudfront_origin")
 
 
 def feature_names(table: pa.Table) -> list[str]:
@@ -53,7 +62,7 @@ def feature_names(table: pa.Table) -> list[str]:
 def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
     """Return what each feature means, from the schema in the file's metadata; None when it has none.
 
-    The rows of a daily bill have descriptions of their own.
+    The rows of a daily bill have their own descriptions.
     """
     raw = (table.schema.metadata or {}).get(_SCHEMA)
     if raw is None:
@@ -84,6 +93,9 @@ def in_hours(table: pa.Table, start: int, end: int) -> pa.Table:
         return table
     hour = pc.cast(table["hour_utc"], pa.timestamp("us", tz="UTC"))
     first, last = (pa.scalar(number * 3_600_000_000, hour.type) for number in (start, end))
+    limits = pc.min_max(hour)
+    if limits["min"].value >= first.value and limits["max"].value < last.value:
+        return table  # a whole day, as it is stored: nothing is copied
     return table.filter(pc.and_(pc.greater_equal(hour, first), pc.less(hour, last)))
 
 
@@ -138,6 +150,120 @@ def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
     return [_hour(row) for row in rows if row.get(_BEYOND_HABIT) is not None]
 
 
+def with_quiet_hours(hours: Sequence[Hour], between: Callable[[int, int], pa.Table]) -> list[Hour]:
+    """Mark the hours of internet traffic in which its account usually sends less than on average.
+
+    Parameters
+    ----------
+    hours : sequence of Hour
+    between : callable
+        Returns the rows of the hours [start, end); it is asked for a day at a time.
+    """
+    wanted: dict[str, set[int]] = {}
+    for each in hours:
+        if each.series.egress_class == "internet" and not each.is_daily:
+            wanted.setdefault(each.series.account_id, set()).add(each.hour)
+    if not wanted:
+        return list(hours)
+    first, last = min(map(min, wanted.values())), max(map(max, wanted.values()))
+    start = (first - QUIET_LOOK_BACK_HOURS + 1) // 24 * 24
+    days = [_expected(between(day, day + 24), wanted) for day in range(start, last + 1, 24)]
+    rows = pa.concat_tables([day for day in days if day is not None] or [_NOTHING_EXPECTED])
+    quiet = {(account, hour) for account in wanted for hour in _quiet_hours(rows, account, wanted[account])}
+    return [each._replace(is_quiet=(each.series.account_id, each.hour) in quiet) for each in hours]
+
+
+_NOTHING_EXPECTED = pa.table(
+    {"account_id": pa.array([], pa.string()), "hour": [], "series": pa.array([], pa.string()), "micro_gb": []}
+).cast(pa.schema([("account_id", "string"), ("hour", "int64"), ("series", "string"), ("micro_gb", "int64")]))
+
+
+def _expected(table: pa.Table, accounts: Iterable[str]) -> pa.Table | None:
+    """Return what series of accounts expect, in whole millionths, whose sums are the same in any order."""
+    if table.num_rows == 0:
+        return None
+    is_wanted = pc.is_in(table["account_id"], pa.array(sorted(accounts)))
+    is_series = pc.and_(pc.not_equal(table["resource_id"], SUMMED), pc.greater(table["expected_usage_gb"], 0.0))
+    rows = table.filter(pc.and_(is_wanted, is_series))
+    keys = [pc.cast(rows[name], pa.string()) for name in KEYS[2:]]
+    return pa.table(
+        {
+            "account_id": pc.cast(rows["account_id"], pa.string()),
+            "hour": _hour_numbers(rows),
+            "series": pc.binary_join_element_wise(*keys, "\x1f"),
+            "micro_gb": pa.array(np.rint(rows["expected_usage_gb"].to_numpy() * 1e6).astype(np.int64)),
+        }
+    )
+
+
+def _quiet_hours(rows: pa.Table, account: str, wanted: Set[int]) -> list[int]:
+    own = rows.filter(pc.equal(rows["account_id"], account))
+    series = pc.cast(own["series"], pa.string()).combine_chunks().dictionary_encode()
+    place, hours = series.indices.to_numpy(), own["hour"].to_numpy()
+    # Most series of a fleet live for a few hours only.
+    is_long = np.bincount(place, minlength=1)[place] > QUIET_LOOK_BACK_HOURS // 2
+    if not is_long.any():
+        return []
+    _, place = np.unique(place[is_long], return_inverse=True)
+    first = int(hours[is_long].min())
+    expected = np.zeros((place.max() + 1, int(hours[is_long].max()) - first + 1), np.int64)
+    np.add.at(expected, (place, hours[is_long] - first), own["micro_gb"].to_numpy()[is_long])
+    ends = {hour: hour - first + 1 for hour in sorted(wanted) if 0 < hour - first + 1 <= expected.shape[1]}
+    return [hour for hour, end in ends.items() if _is_quiet(expected[:, max(end - QUIET_LOOK_BACK_HOURS, 0) : end])]
+
+
+def _is_quiet(expected: np.ndarray) -> bool:
+    """Whether the last of three days' hours is quiet; `expected` has shape (series, hours)."""
+    steady = expected[np.count_nonzero(expected, axis=1) > QUIET_LOOK_BACK_HOURS // 2]
+    if len(steady) < _LEAST_STEADY:
+        return False
+    is_low = 100 * QUIET_LOOK_BACK_HOURS * steady[:, -1] <= _QUIET_PERCENT * steady.sum(axis=1)
+    return bool(100 * np.count_nonzero(is_low) >= _QUIET_SERIES_PERCENT * len(steady))
+
+
+def background_of(rows: pa.Table, lead: Series, start: int) -> Background:
+    """Return what the rows of the hours before an incident show of the series that led it at its detection.
+
+    Parameters
+    ----------
+    rows : pa.Table
+        The rows of the `BACKGROUND_HOURS` before `start`.
+    lead : Series
+    start : int
+        Its first hour in the incident.
+    """
+    if rows.num_rows == 0:
+        # Without history, the expectation alone decides if the resource is new.
+        return Background(start, is_new_resource=True)
+    of_account = rows.filter(pc.equal(rows["account_id"], lead.account_id))
+    of_region = of_account.filter(pc.equal(of_account["region"], lead.region))
+    of_resource = of_region.filter(pc.equal(of_region["resource_id"], lead.resource_id))
+    own = of_resource
+    for name in ("service", "egress_class"):
+        own = own.filter(pc.equal(own[name], getattr(lead, name)))
+    before = [0.0] * BACKGROUND_HOURS
+    excess = own["usage_gb"].to_numpy() - own["expected_usage_gb"].to_numpy()
+    for hour, gb in zip(_hour_numbers(own).to_pylist(), excess.tolist(), strict=True):
+        before[hour - start + BACKGROUND_HOURS] = round(gb, 6)
+    new_from = max(start - _NEW_HOURS, _first_hour(of_account, start) + _ACCOUNT_HOURS)
+    return Background(
+        start,
+        tuple(before),
+        is_new_resource=_first_hour(of_resource, start) >= new_from,
+        is_new_region=_first_hour(without_levels(of_region), start) >= new_from,
+        uses_cloudfront=bool(pc.any(pc.is_in(of_account["egress_class"], pa.array(_CDN))).as_py()),
+    )
+
+
+def _first_hour(rows: pa.Table, otherwise: int) -> int:
+    return min(_hour_numbers(rows).to_pylist(), default=otherwise)
+
+
+def _hour_numbers(rows: pa.Table) -> pa.ChunkedArray:
+    microseconds = pc.cast(pc.cast(rows["hour_utc"], pa.timestamp("us", tz="UTC")), pa.int64())
+    return pc.divide(microseconds, 3_600_000_000)
+
+
 def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple[int, Series], dict[str, float]]]:
     """Yield (hour number, series) and the features of each anomalous row."""
     names = feature_names(scored)
@@ -146,7 +272,7 @@ def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple
 
 
 def spread_of(table: pa.Table, hour: int, level: Series) -> str:
-    """Say in words how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
+    """Describe how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
     rows = without_levels(in_hours(table, hour, hour + 1))
     for name, value in zip(level._fields, level, strict=True):
         rows = rows if value == SUMMED else rows.filter(pc.equal(rows[name], value))

@@ -5,7 +5,7 @@ neither in all nor in its largest day does a series carry more than twice the ex
 leak of a usual size that does not end is no repeat. The day is compared, not the hour, because a job may take two hours
 or ten, while a burst of what once trickled for a week is no repeat either.
 
-`false` says that this is how the resource behaves. It holds for thirteen months, so that it covers what comes once a
+`false` means that the resource behaves like this. It holds for thirteen months, so that it covers what comes once a
 year. `planned` is about one time, and holds for sixty days: for the rest of the plan. A larger incident, a later one
 and one with another series that matters are notified as usual. So is a suppressed incident that grows beyond the
 verdict: a verdict never hides a new cause.

@@ -1,5 +1,5 @@
-"""The one kind of error that a person can mend: shown as a sentence, exit status 2."""
+"""The errors that a person can fix: shown as a sentence, exit status 2."""
 
 
 class UserError(Exception):
-    """What was wrong, where, and what is accepted, in one sentence."""
+    """The fault, its place and the accepted values, in one sentence."""

@@ -22,7 +22,7 @@ def replaced_directory(directory: Path) -> Iterator[Path]:
     Parameters
     ----------
     directory : Path
-        The final place; what is there is replaced as a whole, or left untouched when the block raises.
+        The final place; an existing one is replaced as a whole, or left untouched when the block raises.
 
     Raises
     ------

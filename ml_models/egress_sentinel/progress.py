@@ -1,4 +1,4 @@
-"""What a long job says while it works, on stderr, so that stdout stays for results."""
+"""The progress of a long job, on stderr, so that stdout stays for results."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from egress_alerts.printable import printable
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
+
+
+# What a step with a progress bar takes one after the other.
+_UNITS = {"score": "day", "drift": "day", "replay": "delivery", "search": "forest", "batch": "file"}
 
 
 class Reporter:
@@ -28,7 +32,7 @@ class Reporter:
     Attributes
     ----------
     shown : callable
-        Turns each note into what is printed; by default it stays as it is.
+        Turns each note into the printed text; by default it stays as it is.
     """
 
     def __init__(self, console: Console) -> None:
@@ -48,18 +52,14 @@ class Reporter:
         self.console.print(f"[green]✓[/] {title:<10}{result}  [dim]({seconds:.1f} s)[/]", highlight=False)
 
     def track(self, title: str, items: list[str]) -> Iterable[str]:
-        """Iterate over items with a progress bar."""
-        columns = (
-            TextColumn(_harmless(title)),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-        )
+        """Iterate over items with a progress bar, such as "score: day 3 of 14 (2026-10-19)"."""
+        unit = _UNITS.get(title, "step")
+        columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=self.console, transient=True) as progress:
             task = progress.add_task("", total=len(items))
-            for item in items:
-                progress.update(task, description=_harmless(item))
+            for number, item in enumerate(items, 1):
+                text = f"{title}: {unit} {number} of {len(items)} ({item})"
+                progress.update(task, description=_harmless(text))
                 yield item
                 progress.advance(task)
 
@@ -74,7 +74,7 @@ def _harmless(text: str) -> str:
 
 
 class Step:
-    """One named step; set `result` to what the finished line should say, and call `update` to say how far it is."""
+    """One named step; set `result` to the text of the finished line, and call `update` to report progress."""
 
     def __init__(self, title: str, update: Callable[[str], None]) -> None:
         self.title = title

@@ -8,7 +8,7 @@ from egress_alerts.detector import StoredAlert
 from egress_alerts.hours import Hour, Incident
 from egress_alerts.lifecycle import current_usd_per_day, peak_usd_per_day, severity_of, state_of
 from egress_alerts.policy import Policy
-from egress_alerts.series import Series, iso_hour
+from egress_alerts.series import Series, iso_hour, parse_hour
 from tests.support.detection import FIRST, ClaimedAlerts, Detection, Row, hot, row
 
 DAY = 24
@@ -98,16 +98,30 @@ def test_five_quiet_days_later_people_are_notified_again(step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 8, 24])
-def test_a_leaked_key_is_an_alert_of_its_own_beside_a_cost_incident(step: int) -> None:
+def test_a_new_resource_is_an_alert_of_its_own_beside_a_cost_incident(step: int) -> None:
     gateway = {"service": "AmazonEC2", "egress_class": "nat_gateway", "resource_id": "nat-1", "egress_gb": 0.0}
     sender = {"service": "AmazonEC2", "resource_id": "i-new", "expected": 0.0}
     rows = [*hot(8, 40, 97.0, price=0.045, **gateway), *hot(17, 60, 185.0, **sender)]
     world = daily(rows, 4, step=step)
     by_resource = {alert["resource_id"]: alert for alert in world.alerts}
     assert set(by_resource) == {"nat-1", "i-new"}
-    assert by_resource["i-new"]["incident_class"] == "leaked_key"
+    assert by_resource["i-new"]["incident_class"] == "new_resource"
     assert [c["resource_id"] for c in by_resource["nat-1"]["contributors"]] == ["nat-1"]
     assert any("i-new has sent" in message for message in world.outbox.messages)
+
+
+@pytest.mark.parametrize("step", [1, 8, 24])
+def test_the_cause_rests_on_the_hours_before_the_incident(step: int) -> None:
+    # The model calls its first hours normal: they are no part of the incident.
+    server = {"service": "AmazonEC2", "resource_id": "i-1"}
+    grows = [
+        row(30 + hour, 5.0 + 10.0 * 1.5**hour, **server, **({"ratio": 0.0} if hour < 4 else {})) for hour in range(6)
+    ]
+    rows = [*(row(hour, 5.0, **server) for hour in range(30)), *grows, *hot(36, 30, 85.0, **server)]
+    world = daily(rows, 3, step=step)
+    assert parse_hour(world.alert["start_hour_utc"]) == FIRST + 34
+    assert world.alert["incident_class"] == "log_loop"
+    assert world.alert["reasons"][-1].startswith("signs of the likely cause: it grew for ")
 
 
 def test_an_ended_incident_keeps_its_severity_and_has_no_rate() -> None:
@@ -122,7 +136,7 @@ def test_an_ended_incident_keeps_its_severity_and_has_no_rate() -> None:
 
 def test_a_rate_is_said_only_while_the_incident_is_open() -> None:
     rows = bucket(0, 24, 306 / 24)
-    assert "about $306.00 a day if it goes on" in daily(rows, 1).outbox.messages[0]
+    assert "about $306.00 a day at the current rate" in daily(rows, 1).outbox.messages[0]
     assert daily(rows, 1).alert["state"] == "open"
     assert daily(rows, 2).alert["state"] == "ended"
     # All days at once, eight days after the end.
@@ -193,10 +207,11 @@ def test_a_new_resource_that_takes_the_lead_and_another_cause_are_notified() -> 
     assert len(world.alerts) == 1
     assert any("another resource leads" in line for line in subjects(world))
 
-    # A burst at night that goes on by day: nothing points to exfiltration any more.
-    first, second = subjects(daily(bucket(0, 24, 3.0), 1, policy, step=6))
-    assert first.startswith("MEDIUM   open")
-    assert second.startswith("MEDIUM (another likely cause)   open")
+    # What lasts for more than a day is no burst any more: it may be a slow exfiltration, which is never low.
+    steady = hot(0, 36, 20.0, service="AmazonEC2", resource_id="i-1")
+    first, *_, last = subjects(daily(steady, 2, policy, step=12))
+    assert first.startswith("LOW   open")
+    assert last.startswith("MEDIUM (raised from LOW, another likely cause)   open")
 
 
 SERIES = Series("111122223333", "eu-west-1", "AmazonEC2", "internet", "i-1")

@@ -5,25 +5,28 @@ from typing import Any
 import pytest
 
 from egress_alerts.alert import Alert, build_alert
-from egress_alerts.hours import Hour, Incident
+from egress_alerts.hours import Background, Hour, Incident
 from egress_alerts.message import render_alert, render_message, render_subject
 from egress_alerts.policy import Policy
 from egress_alerts.series import Series
 from tests.support.alerts import alert_record
 
 TEXT = [
-    "HIGH   open, $577.53 so far, about $1,155.06 a day if it goes on   account 210012345678, eu-west-1, AmazonS3 to "
-    "the internet",
+    "HIGH   open, $577.53 so far, about $1,155.06 a day at the current rate   account 210012345678, eu-west-1, "
+    "AmazonS3 to the internet",
     "media-prod has sent 6,786.0 GB for $610.74 from 2026-10-02 02:00 UTC to 2026-10-02 10:00 UTC; 369.0 GB for $33.21 "
     "were expected",
-    "Who    93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
+    "Contributors  93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
     "media-thumbs",
-    "Why    18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
-    "       unusual to the model, most by the last 3 hours: 4.1 times (71%)",
-    "       one in 12,000 hours above expected looks this unusual to the model",
-    "Looks  like a hot-linked object",
-    "First  the bucket's access log by key and referrer; then CloudFront or signed URLs in front of it",
-    "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
+    "Why           18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
+    "              unusual to the model, most by the last 3 hours: 4.1 times (71%)",
+    "              one in 12,000 hours above expected looks this unusual to the model",
+    "              signs of the likely cause: a bucket sends to the internet directly; it climbed to its level "
+    "over 2 hours; it has stayed up for 12 hours",
+    "Likely cause  a hot-linked object",
+    "Next step     find the top keys and referrers in the bucket's access log; then put CloudFront or signed URLs "
+    "in front",
+    "Alert         0123456789abcdef, detected at 2026-10-02 02:00 UTC",
 ]
 
 
@@ -40,6 +43,7 @@ def hot(resource: str, gb: float, expected: float) -> list[Hour]:
 def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
+    incident.background = Background(497_474, (0.0, 100.0, 250.0, 400.0))
     alert = build_alert(incident, Policy(), "unusual to the model, most by the last 3 hours: 4.1 times (71%)")
     assert render_message([alert], {}).splitlines() == TEXT
     assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
@@ -64,8 +68,8 @@ def test_a_level_is_named_by_what_it_sums(place: int, first: str, what: str, who
     lines = render_message([alert], {}).splitlines()
     assert f"   {first} the internet" in lines[0]
     assert lines[1].startswith(what)
-    assert lines[2] == f"Who    {who}"
-    assert lines[4:6] == ["       spread over 9 of 9 resources", "       unusual to the model"]
+    assert lines[2] == f"Contributors  {who}"
+    assert lines[4:6] == ["              spread over 9 of 9 resources", "              unusual to the model"]
     assert render_subject([alert]).endswith(f" in {subject} internet")
 
 
@@ -86,7 +90,7 @@ def test_a_storm_is_a_digest_that_names_every_alert() -> None:
     assert len(text.encode()) < 256_000
     assert lines[0] == "500 alerts, $3,375.00 above expected so far: 4 HIGH, 496 LOW"
     assert lines[1].startswith("By account  000000000000: 167 ($1,127.25); 000000000001: 167")
-    assert lines[2] == "By cause    a hot-linked object: 250 ($1,687.50); no likely cause: 250 ($1,687.50)"
+    assert lines[2] == "By cause    a hot-linked object: 250 ($1,687.50); unknown: 250 ($1,687.50)"
     assert lines[4] == "The 5 worst"
     named = lines[lines.index("All 500, with their alert_id in the alerts table") + 1 :]
     assert [line[:16] for line in named] == [row["alert_id"] for row in rows]
@@ -122,7 +126,7 @@ def test_an_ended_incident_has_a_total_and_a_duration_and_no_rate() -> None:
     def first_line(**fields: Any) -> str:
         return render_alert(record(severity="low", **fields)).splitlines()[0].split("   ")[1]
 
-    assert first_line() == "open, $6.75 so far, about $13.50 a day if it goes on"
+    assert first_line() == "open, $6.75 so far, about $13.50 a day at the current rate"
     assert first_line(state="ended") == "ended, $6.75 in all in 10 hours"
     assert first_line(state="ended", granularity="day") == "ended, $6.75 in all in 1 day"
     assert first_line(state="ended", cost_usd=0.0) == "ended, $0 in all in 10 hours"
@@ -136,11 +140,12 @@ def test_the_lines_of_an_alert_without_a_resource_an_operation_and_a_likely_caus
         "LOW   open, $0 so far   account 111122223333, eu-west-1, AmazonS3 out",
         "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 from 2026-10-02 02:00 UTC to 2026-10-02 11:00 "
         "UTC; 50.0 GB for $0.00 were expected",
-        "Who    100% Out-Bytes on AmazonS3",
-        "Why    why",
-        "       and why",
-        f"First  {alert['next_step']}",
-        "Alert  0123456789abcdef, detected at 2026-10-02 02:00 UTC",
+        "Contributors  100% Out-Bytes on AmazonS3",
+        "Why           why",
+        "              and why",
+        "Likely cause  unknown",
+        f"Next step     {alert['next_step']}",
+        "Alert         0123456789abcdef, detected at 2026-10-02 02:00 UTC",
     ]
 
 

@@ -68,7 +68,7 @@ BY = "unusual to the model, most by"
         (9.0, 3.0, 8.0, f"{BY} c: 3 (45%), and by b: 2 (40%)"),
         (-5.0, 96.0, 4.0, f"{BY} the rise: 1 (96%)"),
         (-5.0, 95.0, 5.0, f"{BY} the rise: 1 (95%), and by b: 2 (5%)"),
-        (-1.0, 0.0, -2.0, "no feature stands out to the model: many do a little"),
+        (-1.0, 0.0, -2.0, "no single feature explains the score: many contribute a little"),
     ],
 )
 def test_the_reason_names_the_two_features_with_the_largest_shares(c: float, a: float, b: float, says: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egress_alerts.hours import Hour, Incident
+from egress_alerts.hours import Background, Hour, Incident
 from egress_alerts.incidents import find_incidents
 from egress_alerts.packing import pack_incident, unpack_incident
 from egress_alerts.policy import Policy
@@ -31,13 +31,18 @@ hours = st.builds(
     numbers,
     st.none() | numbers,
     st.booleans(),
+    st.integers(0, 10**9),
+    st.booleans(),
+)
+backgrounds = st.builds(
+    Background, st.integers(0, 10**9), st.lists(numbers, max_size=48).map(tuple), *[st.booleans()] * 3
 )
 
 
 @settings(deadline=None)
-@given(st.lists(hours, min_size=1, max_size=20), st.integers(0, 10**9))
-def test_an_incident_is_read_as_it_was(rows: list[Hour], detected: int) -> None:
-    incident = Incident("0123456789abcdef", detected)
+@given(st.lists(hours, min_size=1, max_size=20), st.integers(0, 10**9), st.none() | backgrounds)
+def test_an_incident_is_read_as_it_was(rows: list[Hour], detected: int, background: Background | None) -> None:
+    incident = Incident("0123456789abcdef", detected, background=background)
     incident.add(rows)
     read = unpack_incident(incident.alert_id, pack_incident(incident))
     assert read == incident

@@ -11,17 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from egress_alerts.hours import Background
 from egress_alerts.policy import Policy
 from egress_alerts.rows import (
+    BACKGROUND_HOURS,
     add_scores,
     anomalous_features,
     anomalous_hours,
+    background_of,
     feature_descriptions,
     feature_names,
     in_hours,
     replace_hours,
     sort_rows,
     spread_of,
+    with_quiet_hours,
     without_levels,
 )
 from egress_alerts.series import Series, Window
@@ -199,3 +203,87 @@ def test_the_spread_of_a_level_is_told_by_its_resources() -> None:
         "the largest: i-3 (52%), n (20%), i-0 (16%)"
     )
     assert spread_of(table(rows), FIRST + 3, region) == ""
+
+
+def quiet(levels: list[float], lines: int = 4, hour: int = 95, **other: Any) -> bool:
+    """Return whether an hour is quiet of an account whose lines expect `levels` by the hour of the day."""
+    rows = [
+        row(each, 1.0, levels[each % 24], resource_id=f"line-{line}") for each in range(96) for line in range(lines)
+    ]
+    stored = table(rows)
+    burst = anomalous_hours(scored([row(hour, 80.0, 1.0, **other)]), Policy())
+    (found,) = with_quiet_hours(burst, lambda start, end: in_hours(stored, start, end))
+    return found.is_quiet
+
+
+BY_DAY = [1.0] * 8 + [3.0] * 16
+BY_NIGHT = [3.0] * 12 + [1.0] * 12
+
+
+@pytest.mark.parametrize(
+    ("levels", "hour", "expected"),
+    [
+        (BY_DAY, 72 + 3, True),
+        (BY_DAY, 72 + 12, False),
+        # Its people are elsewhere: what is night in Europe is their day.
+        (BY_NIGHT, 72 + 3, False),
+        (BY_NIGHT, 72 + 20, True),
+        ([2.0] * 24, 72 + 3, False),
+        ([0.9] * 8 + [1.0] * 16, 72 + 3, False),  # hardly a rhythm
+    ],
+)
+def test_quiet_hours_are_those_of_the_account(levels: list[float], hour: int, expected: bool) -> None:
+    assert quiet(levels, hour=hour) is expected
+
+
+def test_quiet_hours_need_several_steady_lines_of_the_same_account() -> None:
+    assert quiet(BY_DAY, 3, 75)
+    assert not quiet(BY_DAY, 2, 75)
+    assert not quiet(BY_DAY, hour=75, account_id="210012345678")
+    assert not quiet(BY_DAY, hour=75, egress_class="nat_gateway")
+    assert not quiet([0.0] * 23 + [1.0], hour=75)  # a job of one hour a day
+    # After half of the days nothing is known of the rhythm yet.
+    assert not quiet(BY_DAY, hour=24 + 3)
+
+
+def background(rows: list[Row], **other: str) -> Background:
+    lead = Series(**{"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonEC2",
+                     "egress_class": "internet", "resource_id": "i-1"} | other)  # fmt: skip
+    return background_of(table(rows), lead, FIRST + BACKGROUND_HOURS)
+
+
+EC2 = {"service": "AmazonEC2", "resource_id": "i-1"}
+OLD = [row(hour, 5.0) for hour in range(BACKGROUND_HOURS)]
+
+
+def test_the_background_has_the_course_of_the_leading_series() -> None:
+    found = background([*OLD, *(row(hour, 5.0 + hour, **EC2) for hour in range(40, BACKGROUND_HOURS))])
+    assert found.before_gb == (*[0.0] * 40, *(float(hour) for hour in range(40, BACKGROUND_HOURS)))
+    assert found.hours()[FIRST + 47] == 47.0
+    assert (found.start, found.uses_cloudfront) == (FIRST + BACKGROUND_HOURS, False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_new", "is_new_region"),
+    [
+        (OLD, True, False),
+        ([row(hour, 5.0, region="us-east-1") for hour in range(BACKGROUND_HOURS)], True, True),
+        ([*OLD, row(23, 0.0, **EC2)], False, False),
+        ([*OLD, row(24, 5.0, **EC2)], True, False),
+        # Another class of the same resource.
+        ([*OLD, row(23, 0.0, **EC2, egress_class="inter_az")], False, False),
+        # The account itself is new.
+        ([row(47, 5.0, **EC2), *OLD[42:]], False, False),
+    ],
+)
+def test_a_resource_or_region_is_new_if_the_account_is_older(
+    rows: list[Row], is_new: bool, is_new_region: bool
+) -> None:
+    found = background(rows)
+    assert (found.is_new_resource, found.is_new_region) == (is_new, is_new_region)
+
+
+def test_cloudfront_is_seen_in_the_rows_of_the_account_alone() -> None:
+    assert background([*OLD, row(3, 1.0, egress_class="cloudfront")]).uses_cloudfront
+    other = row(3, 1.0, egress_class="cloudfront", account_id="210012345678")
+    assert not background([*OLD, other]).uses_cloudfront

@@ -1,197 +1,188 @@
-"""What an incident looks like, told by its shape."""
+"""What an incident looks like, by its course, its expectation, its schedule and its company."""
+
+import math
 
 import pytest
 
-from egress_alerts.hours import Hour, Incident
+from egress_alerts import signatures
+from egress_alerts.hours import Background, Hour, Incident
 from egress_alerts.series import Series
-from egress_alerts.signatures import Cause, likely_cause
+from egress_alerts.signatures import Cause, is_quiet_burst, likely_cause
 
-MONDAY_NOON = 494_196  # 2026-05-18T12:00Z
-SATURDAY = MONDAY_NOON + 5 * 24
-
-
-def hours(
-    series: Series, gb: list[float], expected: float = 5.0, first: int = MONDAY_NOON, gaps: int = 0
-) -> list[Hour]:
-    """Return anomalous hours of a series; after each three of them come `gaps` quiet ones."""
-    return [
-        Hour(
-            first + i + i // 3 * gaps,
-            series,
-            x,
-            expected,
-            x,
-            expected,
-            x * 0.09,
-            expected * 0.09,
-            -0.1,
-            "t",
-            "o",
-            False,
-        )
-        for i, x in enumerate(gb)
-    ]
+START = 494_196
+LOOP = [10.0 * 2 ** (hour / 2) for hour in range(12)]
+PULSE = [80.0, 40.0, 8.0, 0.0, 0.0]
+DAY_WAVE = [80.0 * (1 + 0.3 * math.sin(hour * math.tau / 24)) for hour in range(60)]
 
 
-def series(egress_class: str = "internet", service: str = "AmazonEC2", resource: str = "r") -> Series:
-    return Series("210012345678", "eu-west-1", service, egress_class, resource)
+def series(
+    egress_class: str = "internet", service: str = "AmazonEC2", resource: str = "r", region: str = "eu-west-1"
+) -> Series:
+    return Series("210012345678", region, service, egress_class, resource)
 
 
-def kind(lead: Series, *members: list[Hour]) -> str:
-    incident = Incident("id", MONDAY_NOON)
-    for member in members:
-        incident.add(member)
-    return likely_cause(incident, lead).incident_class
-
-
-GROWTH = [10.0 * 1.5**i for i in range(12)]
 BUCKET = series(service="AmazonS3")
 NAT = series("nat_gateway")
 
 
-@pytest.mark.parametrize(
-    ("expected", "lead", "members"),
-    [
-        ("hot_link", BUCKET, [hours(BUCKET, [20, 60, 80, 80, 80, 80])]),
-        ("cdn_miss", BUCKET, [hours(BUCKET, [80.0] * 12, gaps=5)]),
-        ("exfiltration", BUCKET, [hours(BUCKET, [80.0] * 5, first=SATURDAY)]),
-        ("log_loop", series(), [hours(series(), GROWTH)]),
-        ("exfiltration", series(), [hours(series(), [80.0] * 5, first=SATURDAY)]),
-        ("slow_exfiltration", series(), [hours(series(), [12.0] * 60)]),
-        ("leaked_key", series(), [hours(series(), [80.0] * 5, expected=0.0)]),
-        ("s3_through_nat", NAT, [hours(NAT, [200.0] * 12)]),
-        ("image_pulls", NAT, [hours(NAT, [200.0] * 12, gaps=4)]),
-        ("log_loop", NAT, [hours(NAT, GROWTH), hours(series(), GROWTH)]),
-        ("zone_chatter", series("inter_az"), [hours(series("inter_az"), [80.0] * 5)]),
-        ("new_replica", series("inter_region"), [hours(series("inter_region"), [80.0] * 5, expected=0.0)]),
-        ("", series("vpn"), [hours(series("vpn"), [80.0] * 5)]),
-    ],
-)
-def test_the_kind_of_an_incident(expected: str, lead: Series, members: list[list[Hour]]) -> None:
-    assert kind(lead, *members) == expected
+def hours(lead: Series, excess: list[float], expected: float = 5.0, **other: bool | str) -> list[Hour]:
+    """Return the hours of a series that are above expected by `excess`; those with 0 are not anomalous."""
+    fields: dict[str, bool | str] = {"usage_type": "t", "operation": "o", "is_provisional": False} | other
+    return [
+        Hour(START + at, lead, gb + expected, expected, gb + expected, expected, 0.0, 0.0, -0.1, **fields)  # type: ignore[arg-type]
+        for at, gb in enumerate(excess)
+        if gb
+    ]
 
 
-def test_every_incident_gets_something_to_look_at_first() -> None:
-    for egress_class in ("internet", "vpn", "something_new"):
-        lead = series(egress_class)
-        incident = Incident("id", MONDAY_NOON)
-        incident.add(hours(lead, [80.0]))
-        assert len(likely_cause(incident, lead).next_step) > 20
+def cause(*members: list[Hour], before: list[float] | None = None, **background: bool) -> Cause:
+    """Return the cause of an incident that its first member leads; `before` ends where it starts."""
+    incident = Incident("id", START)
+    for member in members:
+        incident.add(member)
+    if before is not None or background:
+        incident.background = Background(START, tuple(before or [0.0] * 48), **background)
+    return likely_cause(incident, members[0][0].series)
 
 
-OTHER = series(resource="other")
-
-
-def at(lead: Series, *offsets: int, gb: float = 80.0) -> list[Hour]:
-    """Return anomalous hours of a series, counted from Monday noon."""
-    return [hour for offset in offsets for hour in hours(lead, [gb], first=MONDAY_NOON + offset)]
+def kind(*members: list[Hour], before: list[float] | None = None, **background: bool) -> str:
+    return cause(*members, before=before, **background).incident_class
 
 
 @pytest.mark.parametrize(
-    ("expected", "lead", "members"),
+    ("expected", "members", "before"),
     [
-        ("cdn_miss", series("cloudfront_origin"), [hours(series("cloudfront_origin"), [80.0])]),
-        ("hot_link", BUCKET, [hours(BUCKET, GROWTH, first=SATURDAY)]),
-        ("", series(service="AmazonEKS"), [hours(series(service="AmazonEKS"), [80.0] * 5)]),
-        # A log loop leaves for the internet as well, and grows.
-        ("s3_through_nat", NAT, [hours(NAT, GROWTH)]),
-        ("s3_through_nat", NAT, [hours(NAT, [200.0] * 12), hours(series(), [200.0] * 12)]),
-        # A new resource beside an old one that leads is no leaked key.
-        ("exfiltration", series(), [hours(series(), [80.0] * 5), hours(OTHER, [80.0] * 5, expected=0.0)]),
-        ("leaked_key", series(), [hours(series(), [80.0] * 5, expected=0.009)]),
-        ("exfiltration", series(), [hours(series(), [80.0] * 5, expected=0.011)]),
-        ("exfiltration", series(), [hours(series(), [80.0], expected=0.01)]),
+        ("hot_link", [hours(BUCKET, DAY_WAVE)], [5.0, 10.0, 20.0, 40.0]),
+        ("hot_link", [hours(series(), DAY_WAVE)], [0.0, 15.0, 20.0, 30.0, 40.0]),
+        ("cdn_miss", [hours(BUCKET, [80.0, 0, 0, 0, 60.0, 70.0, 0, 0, 0, 0, 0, 0, 90.0])], None),
+        ("log_loop", [hours(series(), [80.0] * 30)], [0.0, *LOOP[:6]]),
+        ("log_loop", [hours(series(), LOOP), hours(NAT, LOOP)], None),
+        ("log_loop", [hours(NAT, [80.0] * 30), hours(series(), [80.0] * 30)], [0.0, *LOOP[:6]]),
+        ("exfiltration", [hours(series(), [20.0, 90.0, 60.0, 10.0])], None),
+        ("exfiltration", [hours(BUCKET, [40.0, 90.0, 60.0, 20.0], is_quiet=True)], None),
+        ("slow_exfiltration", [hours(series(), [12.0] * 60)], [0.0]),
+        ("slow_exfiltration", [hours(series(), ([40.0] * 8 + [0.0] * 16) * 3)], [0.0]),
+        ("new_resource", [hours(series(), [80.0] * 5, expected=0.0)], None),
+        ("s3_through_nat", [hours(NAT, [200.0] * 12)], None),
+        ("s3_through_nat", [hours(NAT, ([200.0] * 5 + [0.0] * 19) * 3)], None),
+        ("image_pulls", [hours(NAT, PULSE * 6)], None),
+        ("zone_chatter", [hours(series("inter_az"), [80.0] * 5)], None),
+        ("new_replica", [hours(series("inter_region", "AmazonS3"), [80.0] * 5, expected=0.0)], None),
+        ("cdn_miss", [hours(series("cloudfront_origin", "AmazonS3"), [80.0] * 5)], None),
     ],
 )
-def test_the_kind_at_the_borders(expected: str, lead: Series, members: list[list[Hour]]) -> None:
-    assert kind(lead, *members) == expected
+def test_the_kind_of_an_incident(expected: str, members: list[list[Hour]], before: list[float] | None) -> None:
+    assert kind(*members, before=before) == expected
 
 
 @pytest.mark.parametrize(
-    ("gb", "grows"),
+    "members",
     [
-        ([15.0, 15.0, 25.0, 25.0, 35.0, 35.0], True),  # 10, 20 and 30 above expected
-        ([15.0, 15.0, 25.0, 25.0, 34.0, 34.0], False),  # less than three times the first third
-        ([15.0, 15.0, 22.0, 22.0, 45.0, 45.0], False),  # the middle is less than the root of three times
-        ([15.0, 15.0, 23.0, 23.0, 45.0, 45.0], True),
-        ([15.0, 15.0, 45.0, 45.0, 40.0, 40.0], False),  # falls at the end
-        ([15.0, 15.0, 45.0, 45.0, 45.0, 45.0], True),
-        ([15.0, 25.0, 35.0, 45.0, 65.0], False),  # too short
-        ([15.0, 15.0, 25.0, 25.0, 25.0, 25.0, 35.0, 35.0], True),  # the thirds differ in length
-        ([15.0, 15.0, 15.0, 15.0, 15.0, 35.0, 45.0, 45.0], False),
-        ([5.1, 5.1, 6.0, 6.0, 7.0, 7.0], True),
+        [hours(series("vpn"), [80.0] * 5)],
+        [hours(series("something_new"), [80.0] * 5)],
+        # A bucket that sends more from one hour to the next, for some hours: readers, a job or a thief.
+        [hours(BUCKET, [80.0] * 9)],
+        # The first hours of anything, also of a burst.
+        [hours(series(), [20.0, 20.0])],
+        [hours(NAT, [80.0, 80.0])],
+        # More of what was always copied.
+        [hours(series("inter_region"), [80.0] * 30, expected=40.0)],
     ],
 )
-def test_a_loop_grows_from_third_to_third(gb: list[float], grows: bool) -> None:
-    assert kind(series(), hours(series(), gb)) == ("log_loop" if grows else "exfiltration")
+def test_weak_evidence_gives_no_cause_and_the_advice_of_the_class(members: list[list[Hour]]) -> None:
+    found = cause(*members, before=[0.0] * 48)
+    assert found[:2] == ("", "")
+    assert found.evidence == ()
+    assert found.next_step.startswith("check ")
+
+
+def test_a_cause_says_on_what_it_rests() -> None:
+    found = cause(hours(series(), [80.0] * 30), hours(NAT, [80.0] * 30), before=[0.0, *LOOP[:6]])
+    assert found.evidence == ("it grew for 5 hours until it reached its level", "the same bytes pass a NAT gateway")
 
 
 @pytest.mark.parametrize(
-    ("offsets", "bursts"),
+    ("background", "expected"),
     [
-        ((0, 2, 4), True),
-        ((0, 2, 3), False),  # two runs are no sawtooth
-        ((*range(3), *range(10, 13), *range(20, 24), *range(30, 34)), False),
-        ((*range(3), *range(10, 14), *range(20, 22)), True),
-        ((*range(3), *range(10, 13), *range(20, 23)), True),
-        ((*range(4), *range(10, 14), *range(20, 24)), False),
-        ((0, *range(10, 14), *range(20, 24)), False),  # most of them are long
-        ((0, *range(10, 13), *range(20, 40)), True),
-        ((0, 5, *range(10, 14), *range(20, 24)), False),
-        ((*range(9), 20, 30), True),
+        ({"is_new_resource": True, "is_new_region": True}, "leaked_key"),
+        ({"is_new_resource": True, "is_new_region": False}, "new_resource"),
+        # It was there before, and sent nothing: a job that somebody starts by hand.
+        ({"is_new_resource": False, "is_new_region": False}, "slow_exfiltration"),
     ],
 )
-def test_a_sawtooth_has_three_runs_that_are_mostly_short(offsets: tuple[int, ...], bursts: bool) -> None:
-    assert kind(NAT, at(NAT, *offsets)) == ("image_pulls" if bursts else "s3_through_nat")
+def test_only_a_new_resource_in_a_new_region_points_to_a_leaked_key(background: dict[str, bool], expected: str) -> None:
+    assert kind(hours(series(), [80.0] * 30, expected=0.0), **background) == expected
+    assert kind(hours(series(), [80.0] * 30, expected=0.009), **background) == expected
+    # With an expectation it is no new resource, whatever the rows before show.
+    assert kind(hours(series(), [80.0] * 30, expected=0.011), **background) == "slow_exfiltration"
+
+
+def test_a_bucket_in_a_new_region_is_no_leaked_key() -> None:
+    new = {"is_new_resource": True, "is_new_region": True}
+    assert kind(hours(BUCKET, DAY_WAVE, expected=0.0), before=[5.0, 10.0, 20.0, 40.0], **new) == "hot_link"
 
 
 @pytest.mark.parametrize(
-    ("offsets", "gb", "is_slow"),
+    ("before", "expected"),
     [
-        ((0, 47), 12.0, True),
-        ((0, 46), 12.0, False),
-        ((0, 47), 19.9, True),
-        ((0, 47), 20.0, False),  # four times what is expected is not low
-        ((0, 1), 12.0, False),
+        ([0.0, 10.0, 15.0, 25.0, 40.0, 50.0], "log_loop"),  # five hours from a tenth of the level to most of it
+        ([0.0, 10.0, 15.0, 40.0, 50.0], "slow_exfiltration"),  # three
+        ([0.0], "slow_exfiltration"),
+        ([], "slow_exfiltration"),
     ],
 )
-def test_low_and_slow_takes_two_days_and_less_than_four_times_the_expected(
-    offsets: tuple[int, ...], gb: float, is_slow: bool
-) -> None:
-    assert kind(series(), at(series(), *offsets, gb=gb)) == ("slow_exfiltration" if is_slow else "exfiltration")
+def test_a_loop_grows_for_hours(before: list[float], expected: str) -> None:
+    # It stays for a day and a half, and its plateau is flat.
+    assert kind(hours(series(), [80.0] * 36), before=before) == expected
+
+
+def test_what_follows_the_day_is_demand_and_no_loop() -> None:
+    before = [0.0, 10.0, 15.0, 25.0, 40.0, 50.0]
+    assert kind(hours(series(), DAY_WAVE), before=before) == "hot_link"
+    assert kind(hours(series(), [80.0] * 60), before=before) == "log_loop"
+
+
+def test_a_gateway_behind_an_instance_that_sends_is_no_s3_traffic() -> None:
+    sends = hours(series(), [200.0] * 12)
+    assert kind(hours(NAT, [200.0] * 12)) == "s3_through_nat"
+    assert kind(hours(NAT, [200.0] * 12), sends) == ""
 
 
 @pytest.mark.parametrize(
-    ("first", "number", "is_off"),
-    [
-        (10, 8, True),  # Monday 22:00 to 06:00
-        (9, 8, False),
-        (10, 9, False),
-        (4 * 24 + 12, 12, True),  # Saturday
-        (4 * 24 + 12, 13, False),  # more than half a day is no burst
-        (4 * 24 + 9, 12, False),  # begins on Friday before 22:00
-        (6 * 24, 12, True),  # Sunday noon to midnight
-        (6 * 24 + 18, 1, False),  # Monday at six
-        (6 * 24 + 17, 1, True),
-        (3 * 24, 1, False),  # Thursday noon
-        (4 * 24, 1, False),  # Friday noon
-        (13 * 24, 1, True),  # Sunday noon
-    ],
+    ("tooth", "gap", "expected"),
+    [(1, 1, "image_pulls"), (3, 5, "image_pulls"), (4, 4, "s3_through_nat"), (3, 6, ""), (2, 12, "")],
 )
-def test_off_hours_are_the_night_in_utc_and_the_weekend(first: int, number: int, is_off: bool) -> None:
-    burst = at(BUCKET, *range(first, first + number))
-    assert kind(BUCKET, burst) == ("exfiltration" if is_off else "hot_link")
+def test_image_pulls_are_short_and_frequent(tooth: int, gap: int, expected: str) -> None:
+    assert kind(hours(NAT, ([80.0] * tooth + [0.0] * gap) * 6)) == expected
 
 
-def test_an_incident_that_fits_no_signature_gets_the_advice_of_its_class() -> None:
-    def cause(egress_class: str) -> Cause:
-        incident = Incident("id", MONDAY_NOON)
-        incident.add(hours(series(egress_class), [80.0]))
-        return likely_cause(incident, series(egress_class))
+def test_two_spikes_are_no_pattern() -> None:
+    assert kind(hours(BUCKET, [80.0, 0, 0, 80.0]), before=[0.0]) == ""
+    assert kind(hours(BUCKET, [80.0, 0, 0, 80.0, 0, 0, 80.0]), before=[0.0]) == "cdn_miss"
 
-    assert cause("vpn")[:2] == cause("something_new")[:2] == ("", "")
-    assert len({cause(name).next_step for name in ("vpn", "cloudfront", "something_new")}) == 3
-    assert cause("inter_az").likely_cause == "clients that call another availability zone"
+
+@pytest.mark.parametrize(
+    ("length", "quiet", "expected"), [(12, 7, True), (12, 6, False), (13, 13, False), (1, 1, True), (4, 0, False)]
+)
+def test_a_quiet_burst_is_short_and_mostly_in_quiet_hours(length: int, quiet: int, expected: bool) -> None:
+    burst = [hour._replace(is_quiet=at < quiet) for at, hour in enumerate(hours(series(), [80.0] * length))]
+    assert is_quiet_burst(burst) == expected
+    assert not is_quiet_burst([hour._replace(series=NAT) for hour in burst])
+    assert not is_quiet_burst([hour._replace(is_daily=True) for hour in burst])
+
+
+def test_quiet_hours_are_evidence_of_theft() -> None:
+    sent = [10.0, 15.0, 5.0]  # three times what is expected: alone, that is a busy evening
+    assert kind(hours(series(), sent), before=[0.0]) != "exfiltration"
+    assert kind(hours(series(), sent, is_quiet=True), before=[0.0]) == "exfiltration"
+
+
+def test_many_that_rise_together_are_a_fleet() -> None:
+    others = [hours(series(resource=f"i-{number}"), [40.0] * 60) for number in range(4)]
+    assert kind(hours(series(), [40.0] * 60), *others, before=[0.0]) == "fleet"
+    assert kind(hours(series(), [40.0] * 60), *others[:3], before=[0.0]) == "slow_exfiltration"
+    buckets = [hours(series(service="AmazonS3", resource=f"b-{number}"), DAY_WAVE) for number in range(4)]
+    assert kind(hours(BUCKET, DAY_WAVE), *buckets, before=[0.0]) == "bucket_family"
 
 
 @pytest.mark.parametrize(
@@ -200,6 +191,7 @@ def test_an_incident_that_fits_no_signature_gets_the_advice_of_its_class() -> No
         ("fleet", 0, series()),
         ("bucket_family", 0, BUCKET),
         ("zone_chatter", 0, series("inter_az")),
+        ("s3_through_nat", 0, NAT),
         ("", 0, series("transit_gateway")),
         ("many_regions", 1, series()),
         ("many_accounts", 2, BUCKET),
@@ -207,4 +199,21 @@ def test_an_incident_that_fits_no_signature_gets_the_advice_of_its_class() -> No
 )
 def test_a_level_looks_like_something_that_many_share(expected: str, place: int, lead: Series) -> None:
     level = lead.levels[place]
-    assert kind(level, hours(level, [80.0] * 30)) == expected
+    assert kind(hours(level, [80.0] * 30)) == expected
+
+
+def test_a_daily_bill_shows_days_that_are_alike_and_no_hours() -> None:
+    even = [gb for day in (4.0, 5.0, 4.5) for gb in [day] * 24]
+    grows = [gb for day in (1.0, 3.0, 9.0) for gb in [day] * 24]
+    assert kind(hours(series(), even, is_daily=True)) == "slow_exfiltration"
+    assert kind(hours(series(), grows, is_daily=True)) == ""
+    assert kind(hours(NAT, even, is_daily=True)) == ""
+
+
+def test_nothing_is_disabled_deleted_or_stopped_before_somebody_has_checked() -> None:
+    destructive = ("disable", "delete", "block", "isolate", "stop", "terminate", "pause", "revoke")
+    steps = [step for _, step in signatures._KINDS.values()] + list(signatures._BY_CLASS.values())
+    for step in steps:
+        first = min((step.index(word) for word in destructive if word in step), default=len(step))
+        assert step.startswith(("check ", "find ", "read ")), step
+        assert first == len(step) or "if " in step[:first].lower(), step

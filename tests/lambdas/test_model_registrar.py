@@ -152,7 +152,7 @@ def test_from_registered_to_serving_and_back(world: World, tmp_path: Path) -> No
     refused = world.models("approve", "2")
     assert refused.returncode == 2
     assert "version 2 failed its quality checks: it was not evaluated: no rows were held out" in refused.stderr
-    assert "needs a --note" in world.models("approve", "2", "--force").stderr
+    assert "requires a --note" in world.models("approve", "2", "--force").stderr
     assert world.models("approve", "2", "--force", "--note", "seen by hand").returncode == 0
     promoted = world.models("promote").stdout.strip()
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{GROUP}/2"
@@ -290,12 +290,18 @@ def test_a_promotion_that_is_applied_stays(world: World, tmp_path: Path) -> None
     """What a later plain apply reads is written, and taken back where the apply fails."""
     fake = tmp_path / "bin" / "terraform"
     fake.parent.mkdir()
+    outputs = {"endpoint_name": GROUP, "model_package_group": GROUP, "region": "us-east-1"}
+    shown = json.dumps({name: {"value": value} for name, value in outputs.items()})
     for status in (1, 0):
-        fake.write_text(f"#!/bin/sh\necho $@ > ../called\nexit {status}\n")
+        fake.write_text(
+            f"#!/bin/sh\nif [ $1 = output ]; then echo '{shown}'; exit 0; fi\necho $@ > ../called\nexit {status}\n"
+        )
         fake.chmod(0o755)
         (tmp_path / "tf").mkdir(exist_ok=True)
         command = [sys.executable, "-m", "egress_sentinel.cli", "models", "promote", "2", "--apply"]
+        # The region is that of the deployment.
         env = {**os.environ, **world.aws.environment(), "PATH": f"{fake.parent}:{os.environ['PATH']}"}
+        env.pop("AWS_DEFAULT_REGION")
         done = subprocess.run(
             [*command, "--terraform-dir", str(tmp_path / "tf")], env=env, capture_output=True, text=True, check=False
         )

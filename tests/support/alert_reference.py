@@ -26,7 +26,7 @@ def page_text(page: str) -> str:
 
 
 def _table(schema: dict[str, Any]) -> str:
-    rows = ["| field | type | what it is |", "|---|---|---|"]
+    rows = ["| field | type | meaning |", "|---|---|---|"]
     for name, field in schema["properties"].items():
         rows.append(f"| `{name}` | {_type(field)} | {field['description']} |")
     return "\n".join(rows) + "\n"

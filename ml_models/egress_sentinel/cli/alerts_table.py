@@ -1,4 +1,4 @@
-"""Alerts as a table: of the reasons the first, and the likely cause; the report has them all."""
+"""Alerts as a table, or as blocks where the terminal is narrow; the report has all reasons."""
 
 from __future__ import annotations
 
@@ -9,20 +9,38 @@ from rich.text import Text
 
 from egress_alerts.alert import time_text
 from egress_alerts.printable import printable
-from egress_sentinel.cli.output import print_json, print_table, resource_name, right, say
+from egress_sentinel.cli.output import (
+    columns_of_stdout,
+    print_json,
+    print_line,
+    print_table,
+    resource_name,
+    right,
+    say,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": "cyan"}
 _CAPTION = (
     "GB in parentheses passed through a gateway or endpoint that bills a fee for them; the line on which they leave "
     "counts them as egress_gb."
 )
+_TABLE_COLUMNS = 120
 
 
-def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
-    """Print alerts as JSON or as a table."""
+def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool, file: Path) -> None:
+    """Print alerts as JSON, as a table or as blocks, and the command that comes next.
+
+    Parameters
+    ----------
+    alerts : sequence of mapping
+    as_json : bool
+    file : Path
+        The alerts.json that holds them.
+    """
     if as_json:
         print_json(alerts)
         return
@@ -30,6 +48,15 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         say("no alerts")
         return
     alerts = printable(list(alerts))
+    if columns_of_stdout() < _TABLE_COLUMNS:
+        for alert in alerts:
+            print_line("\n  ".join(_block(alert)) + "\n")
+    else:
+        _print_table(alerts)
+    say(f"next: egress-sentinel feedback {alerts[0]['alert_id']} true|false|planned --alerts {file}")
+
+
+def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:
     columns: list[str | Column] = [
         "severity\nstate",
         Column("start_hour_utc\nend_hour_utc", no_wrap=True),
@@ -37,10 +64,24 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool) -> None:
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
         right("cost_usd\nexpected", no_wrap=True),
         right("egress_gb\nexpected", no_wrap=True),
-        Column("reasons\nlikely_cause", overflow="fold", ratio=1),
+        Column("alert_id\nreasons\nlikely_cause", overflow="fold", ratio=1),
     ]
     rows = (_cells(alert) for alert in alerts)
     print_table(columns, rows, show_lines=True, caption=_CAPTION, caption_justify="left", pad_edge=False)
+
+
+def _block(alert: Mapping[str, Any]) -> list[str]:
+    usage = "processed" if _is_fee(alert) else "sent"
+    return [
+        f"{alert['severity'].upper()}  {alert['state']}  {alert['alert_id']}",
+        f"{alert['egress_class']} of {resource_name(alert['resource_id'])}",
+        f"account {alert['account_id']}, {alert['region']}",
+        f"{time_text(alert, 'start_hour_utc')} to {time_text(alert, 'end_hour_utc')} UTC",
+        f"${alert['cost_usd']:,.2f} (expected ${alert['expected_cost_usd']:,.2f}), {alert['usage_gb']:,.1f} GB {usage} "
+        f"(expected {alert['expected_usage_gb']:,.1f} GB)",
+        *_why(alert).splitlines(),
+        f"next step: {alert['next_step']}",
+    ]
 
 
 def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
@@ -51,7 +92,7 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",
         _gigabytes(alert),
-        _why(alert),
+        f"{alert['alert_id']}\n{_why(alert)}",
     )
 
 
@@ -60,7 +101,11 @@ def _why(alert: Mapping[str, Any]) -> str:
     return "\n".join(line for line in (*alert["reasons"][:1], likely) if line)
 
 
+def _is_fee(alert: Mapping[str, Any]) -> bool:
+    return bool(alert["egress_gb"] == 0 and alert["usage_gb"] > 0)
+
+
 def _gigabytes(alert: Mapping[str, Any]) -> str:
-    if alert["egress_gb"] == 0 and alert["usage_gb"] > 0:
+    if _is_fee(alert):
         return f"({alert['usage_gb']:,.1f})\n({alert['expected_usage_gb']:,.1f})"
     return f"{alert['egress_gb']:,.1f}\n{alert['expected_egress_gb']:,.1f}"

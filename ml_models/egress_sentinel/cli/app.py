@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -30,22 +32,40 @@ from egress_sentinel.serving.server_process import stop_on_signals
 
 app = typer.Typer(
     name="egress-sentinel",
-    help="Find, price and explain unusual AWS data-transfer charges in a billing export, hour by hour.",
     epilog="Start with: egress-sentinel run EXPORT...   Bad input ends with one sentence and exit status 2.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
-_COMMANDS = (
-    *(run, features, train, serve, score, report, demo, backtest, batch, importance, sources, verify, cost, drift),
-    *(feedback, planned, flow_hours, load, series, series_train),
-)
-for _command in _COMMANDS:
-    app.command()(_command)
-for _group in (local, models):
-    app.add_typer(_group)
+_ANALYZE, _DEPLOY, _DEVELOP = "Analyze a bill", "Deploy and operate", "Develop and inspect"
+_COMMANDS = {
+    _ANALYZE: (run, demo, report, feedback, planned, backtest, sources),
+    _DEPLOY: (verify, cost, drift, batch, load),
+    _DEVELOP: (features, train, score, serve, importance, flow_hours, series, series_train),
+}
+for _panel, _members in _COMMANDS.items():
+    for _command in _members:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(models, rich_help_panel=_DEPLOY)
+app.add_typer(local, rich_help_panel=_DEVELOP)
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        print(version("egress-sentinel"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Find, price and explain unusual AWS data-transfer charges in a billing export, hour by hour."""
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from egress_sentinel.cli.output import say
 from egress_sentinel.errors import UserError
 
 local = typer.Typer(
-    name="local", help="An AWS on this machine, good enough for `terraform apply`.", no_args_is_help=True
+    name="local", help="Run an AWS on this machine, for `terraform apply` without an account.", no_args_is_help=True
 )
 OVERRIDE = "egress_sentinel_local_override.tf"
 # What the extra adds to the packages that every command uses.
@@ -23,10 +23,10 @@ _EXTRA = ("moto", "flask_cors", "pyparsing", "docker", "antlr4", "jsonpath_ng", 
 
 @local.command()
 def up(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 4577,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 selects a free one.")] = 4577,
     terraform_dir: Annotated[
         Path | None,
-        typer.Option(help="A configuration to point at it, by an override file that goes away at the end."),
+        typer.Option(help="A Terraform configuration to use it. An override file is written, and deleted at the end."),
     ] = None,
 ) -> None:
     """Serve until Ctrl-C: S3, SageMaker, Lambda, EventBridge, DynamoDB, SNS and what else the Terraform module uses.

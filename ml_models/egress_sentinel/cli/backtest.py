@@ -1,4 +1,4 @@
-"""The command `backtest`: what a bill's past would have told, when, and what it would have saved."""
+"""The command `backtest`: the alerts of a bill's past, and the dollars that they would have saved."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def backtest(
         list[str],
         typer.Argument(
             metavar="EXPORT...",
-            help="Billing exports as `run` takes them. A folder of an export that keeps every delivery (create new), "
-            "with its manifests, is replayed delivery by delivery; anything else with the usual lag.",
+            help="Billing exports as `run` takes them. The folder of an export that keeps every delivery is replayed "
+            "by delivery, from its manifests. Other exports are replayed with the usual lag.",
         ),
     ],
     output_dir: options.OutputDir = Path("egress-sentinel-backtest"),
@@ -32,30 +32,27 @@ def backtest(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Pretend that it is this hour (UTC), such as 2026-10-16: what arrived later is not seen. Default: "
-            "when the bill has arrived as a whole.",
+            help="Ignore data that arrived after this hour (UTC), such as 2026-10-16. Default: ignore none.",
         ),
     ] = None,
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="TIME", help="When it would have been switched on; default: with 14 days to learn from."
+            "--from", metavar="TIME", help="The first hour (UTC) to replay. Default: with 14 days to learn from."
         ),
     ] = None,
     lag_hours: Annotated[
-        int, typer.Option(min=0, help="How old usage is when the bill has all of it, where deliveries have no times.")
+        int, typer.Option(min=0, help="Hours from usage to its bill, for exports without delivery times.")
     ] = 24,
     every_hours: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Hours between deliveries (default: 8); where deliveries have times, the last one of each so many.",
+            help="Hours between deliveries (default: 8). With delivery times, the last delivery of each interval.",
         ),
     ] = None,
     retrain_days: Annotated[int, typer.Option(min=1, help="Days from one training to the next.")] = 7,
-    react_hours: Annotated[
-        int, typer.Option(min=0, help="Hours from an alert until somebody has ended the incident.")
-    ] = 4,
+    react_hours: Annotated[int, typer.Option(min=0, help="Hours from an alert to the end of the incident.")] = 4,
     policy: options.PolicyFile = None,
     min_excess_usd: options.MinExcessUsd = None,
     min_excess_gb: options.MinExcessGb = None,
@@ -65,7 +62,7 @@ def backtest(
     n_estimators: options.Trees = options.DEFAULT_TREES,
     as_json: options.AsJson = False,
 ) -> None:
-    """Replay a bill's history as it would have arrived: which alerts, when, and what they would have saved.
+    """Replay a bill's history as it arrived: alerts, delays, and the dollars that they would have saved.
 
     At each delivery only what had arrived is known: a model is trained on it every week, new hours are scored by the
     deployed code, and an alert counts from the delivery that brought it. Costs until the alert and from --react-hours

@@ -22,13 +22,11 @@ def cost(
     plan: Annotated[
         Path | None, typer.Option(help="A plan file of `terraform plan -out FILE`, in place of the state.")
     ] = None,
-    show: Annotated[Path | None, typer.Option(help="What `terraform show -json` printed, in a file.")] = None,
+    show: Annotated[Path | None, typer.Option(help="A file with the output of `terraform show -json`.")] = None,
     series: Annotated[int, typer.Option(min=1, help="Series of egress in your bill; `features` counts them.")] = 135,
     notebook_hours: Annotated[float, typer.Option(min=0, max=744, help="Hours a month that a notebook runs.")] = 730,
     athena_gb: Annotated[float, typer.Option(min=0, help="GB a month that queries scan.")] = 10,
-    prices: Annotated[
-        Path | None, typer.Option(help="A price table of your own; the default's region is us-east-1.")
-    ] = None,
+    prices: Annotated[Path | None, typer.Option(help="Your price table. Default: list prices of us-east-1.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Price the deployment per month from its Terraform plan or state, with the cheapest changes."""

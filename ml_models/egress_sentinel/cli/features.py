@@ -24,11 +24,11 @@ def features(
     bill_complete_until: options.CompleteUntil = None,
     flow_log_format: options.FlowLogFormat = None,
     engine: Annotated[
-        Engine, typer.Option(help="What runs the query: DuckDB, or Spark (needs the extra spark, and Java 17).")
+        Engine, typer.Option(help="The query engine: DuckDB, or Spark (requires the extra spark, and Java 17).")
     ] = "duckdb",
     as_json: options.AsJson = False,
 ) -> None:
-    """Turn billing exports into one row for each series and hour: measures, expected values, features."""
+    """Build features from billing exports: one row per series and hour, with measures and expected values."""
     from egress_features import build_features, open_engine
     from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.time_range import rows_text, series_text
@@ -53,7 +53,7 @@ def flow_hours(
     flow_log_format: options.FlowLogFormat = None,
     output: options.Output = Path("flow_hours.parquet"),
 ) -> None:
-    """Add flow logs up by hour, interface, destination class and path, with the shape of the destinations."""
+    """Aggregate flow logs by hour, interface, destination class and path, with destination statistics."""
     from egress_features import FlowLogs, find_flow_logs, write_flow_hours
 
     progress = reporter()

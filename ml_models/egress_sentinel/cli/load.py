@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def load(
     endpoint_name: Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's name.")] = "egress-sentinel",
     endpoint_url: Annotated[
-        str | None, typer.Option(help="An endpoint that `serve` has up; default: AWS, or what AWS_ENDPOINT_URL names.")
+        str | None, typer.Option(help="The URL of an endpoint that `serve` started. Default: AWS, or AWS_ENDPOINT_URL.")
     ] = None,
     concurrency: Annotated[int, typer.Option("--concurrency", "-c", min=1, help="Clients at the same time.")] = 4,
     rate: Annotated[

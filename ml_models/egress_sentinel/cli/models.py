@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.options import AsJson, TerraformDir
 from egress_sentinel.cli.output import print_json, print_table, say
 from egress_sentinel.errors import UserError
 
@@ -20,42 +20,45 @@ if TYPE_CHECKING:
 
 models = typer.Typer(
     name="models",
-    help="Registered models: which there are, why one may not serve, and which one does.",
+    help="List, approve, promote and roll back registered models.",
     no_args_is_help=True,
 )
 TFVARS = "model_package.auto.tfvars.json"
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", help="As `models list` shows it.")]
-Group = Annotated[str, typer.Option(help="The model package group: the deployment's name.")]
-Note = Annotated[str, typer.Option(help="Why; kept with the model.")]
-Folder = Annotated[Path, typer.Option(help="The folder in which `terraform apply` runs.")]
-Apply = Annotated[bool, typer.Option("--apply", help="Run terraform apply, too; it asks before it changes anything.")]
 DEFAULT_GROUP = "egress-sentinel"
+Group = Annotated[
+    str | None, typer.Option(help=f"The model package group. Default: that of --terraform-dir, or {DEFAULT_GROUP}.")
+]
+Note = Annotated[str, typer.Option(help="The reason, kept with the model.")]
+Apply = Annotated[
+    bool, typer.Option("--apply", help="Also run terraform apply, which asks before it changes anything.")
+]
 _FACTS = ("model_id", "data_start_hour_utc", "data_end_hour_utc", "rows", "share_flagged", "recall_injected")
 
 
 @models.command("list")
-def list_models(group: Group = DEFAULT_GROUP, as_json: AsJson = False) -> None:
-    """List the registered models, the newest first, with the gate's reasons against them."""
-    registry = _registry(group)
+def list_models(group: Group = None, terraform_dir: TerraformDir = None, as_json: AsJson = False) -> None:
+    """List the registered models, the newest first, with their failed quality checks."""
+    registry = _Deployment(group, terraform_dir).registry
     packages, serving = registry.packages(), registry.serving_arn()
     if as_json:
         print_json([{**asdict(package), "serves": package.arn == serving} for package in packages])
         return
-    print_table(["", "status", *_FACTS, "the gate"], [_cells(package, serving) for package in packages])
+    print_table(["", "status", *_FACTS, "failed quality checks"], [_cells(package, serving) for package in packages])
 
 
 @models.command()
 def register(
     artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="s3://BUCKET/KEY/model.tar.gz.")],
-    group: Group = DEFAULT_GROUP,
+    group: Group = None,
+    terraform_dir: TerraformDir = None,
 ) -> None:
     """Register an artifact as a model that waits for approval, as retraining does."""
-    import boto3
-
     from egress_sentinel.deployment.registry import register as register_model
 
-    result = register_model(boto3.client("lambda"), f"{group}-registrar", artifact)
+    deployment = _Deployment(group, terraform_dir)
+    result = register_model(deployment.client("lambda"), deployment.registrar, artifact)
     say(result["description"])
     print(result["model_package_arn"])
 
@@ -63,68 +66,89 @@ def register(
 @models.command()
 def approve(
     version: Version,
-    group: Group = DEFAULT_GROUP,
+    group: Group = None,
+    terraform_dir: TerraformDir = None,
     note: Note = "",
     force: Annotated[
         bool, typer.Option("--force", help="Approve although a quality check failed; needs --note.")
     ] = False,
 ) -> None:
-    """Let a model be promoted."""
+    """Approve a model, so that it can be promoted."""
     if force and not note:
-        raise UserError("--force needs a --note that says why")
-    say(f"version {_registry(group).approve(version, note, force=force).version} is approved; next: models promote")
+        raise UserError("--force requires a --note with the reason")
+    package = _Deployment(group, terraform_dir).registry.approve(version, note, force=force)
+    say(f"version {package.version} is approved; next: egress-sentinel models promote")
 
 
 @models.command()
-def reject(version: Version, group: Group = DEFAULT_GROUP, note: Note = "") -> None:
-    """Keep a model from being promoted."""
-    say(f"version {_registry(group).reject(version, note).version} is rejected")
+def reject(version: Version, group: Group = None, terraform_dir: TerraformDir = None, note: Note = "") -> None:
+    """Reject a model, so that it cannot be promoted."""
+    say(f"version {_Deployment(group, terraform_dir).registry.reject(version, note).version} is rejected")
 
 
 @models.command()
-def delete(version: Version, group: Group = DEFAULT_GROUP) -> None:
-    """Forget a model, as before `terraform destroy`, which refuses a group that holds some; its artifact stays."""
-    say(f"version {_registry(group).delete(version).version} is gone")
+def delete(version: Version, group: Group = None, terraform_dir: TerraformDir = None) -> None:
+    """Delete a model from the registry; its artifact stays. `terraform destroy` needs an empty model package group."""
+    say(f"version {_Deployment(group, terraform_dir).registry.delete(version).version} is deleted")
 
 
 @models.command()
 def promote(
     version: Annotated[int | None, typer.Argument(metavar="VERSION", help="Default: the newest approved one.")] = None,
-    group: Group = DEFAULT_GROUP,
-    terraform_dir: Folder = Path(),
+    group: Group = None,
+    terraform_dir: TerraformDir = None,
     apply: Apply = False,
 ) -> None:
-    """Print, or run, the `terraform apply` by which an approved model serves."""
-    _apply(_registry(group).to_promote(version), terraform_dir, apply=apply)
+    """Print or run the `terraform apply` that makes an approved model serve."""
+    _apply(_Deployment(group, terraform_dir).registry.to_promote(version), terraform_dir or Path(), apply=apply)
 
 
 @models.command()
-def rollback(group: Group = DEFAULT_GROUP, terraform_dir: Folder = Path(), apply: Apply = False) -> None:
-    """Print, or run, the `terraform apply` by which the approved model before this one serves again."""
-    _apply(_registry(group).to_roll_back_to(), terraform_dir, apply=apply)
+def rollback(group: Group = None, terraform_dir: TerraformDir = None, apply: Apply = False) -> None:
+    """Print or run the `terraform apply` that makes the previous approved model serve again."""
+    _apply(_Deployment(group, terraform_dir).registry.to_roll_back_to(), terraform_dir or Path(), apply=apply)
 
 
 @models.command()
 def lineage(
     name: Annotated[str, typer.Argument(metavar="ID", help="An alert's id, or its model_id.")],
-    group: Group = DEFAULT_GROUP,
+    group: Group = None,
+    terraform_dir: TerraformDir = None,
 ) -> None:
-    """Say which model an alert came from, and which job, data and code that was made of."""
-    import boto3
-
+    """Show the model that raised an alert, and the job, data and code behind it."""
     from egress_sentinel.deployment.lineage import lineage_of
 
-    clients = boto3.client("sagemaker"), boto3.client("dynamodb")
-    for record in lineage_of(*clients, _registry(group), f"{group}-alerts", name):
+    deployment = _Deployment(group, terraform_dir)
+    clients = deployment.client("sagemaker"), deployment.client("dynamodb")
+    for record in lineage_of(*clients, deployment.registry, deployment.alerts_table, name):
         print_json(record)
 
 
-def _registry(group: str) -> Registry:
-    import boto3
+class _Deployment:
+    """The deployment of a command, from Terraform's outputs, or from the options and the environment."""
 
-    from egress_sentinel.deployment.registry import Registry
+    def __init__(self, group: str | None, terraform_dir: Path | None) -> None:
+        import boto3
 
-    return Registry(boto3.client("sagemaker"), group, group)
+        from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
+
+        outputs = read_outputs(terraform_outputs(terraform_dir)) if terraform_dir else {}
+        self._group = str(group or outputs.get("model_package_group") or DEFAULT_GROUP)
+        self._endpoint = str(outputs.get("endpoint_name") or self._group)
+        self.registrar = str(outputs.get("registrar_function_name") or f"{self._group}-registrar")
+        self.alerts_table = str(outputs.get("alerts_table") or f"{self._group}-alerts")
+        self._session: Any = boto3.session.Session(region_name=outputs.get("region"))
+        if self._session.region_name is None:
+            raise UserError("no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION")
+
+    def client(self, service: str) -> Any:
+        return self._session.client(service)
+
+    @property
+    def registry(self) -> Registry:
+        from egress_sentinel.deployment.registry import Registry
+
+        return Registry(self.client("sagemaker"), self._group, self._endpoint)
 
 
 def _apply(package: Package, folder: Path, *, apply: bool) -> None:
@@ -132,7 +156,7 @@ def _apply(package: Package, folder: Path, *, apply: bool) -> None:
     command = ["terraform", "apply", "-var", f"model_package_arn={package.arn}"]
     if not apply:
         print(shlex.join(command))
-        say(f"run this in {folder}, and keep model_package_arn in your variables; or say --apply")
+        say(f"run this in {folder}, and keep model_package_arn in your variables; or use --apply")
         return
     target = folder / TFVARS
     before: Any = target.read_text(encoding="utf-8") if target.exists() else None
@@ -157,4 +181,4 @@ def _restore(target: Path, before: str | None) -> None:
 def _cells(package: Package, serving: str | None) -> list[str]:
     facts = [package.facts.get(name, "") for name in _FACTS]
     serves = " serves" if package.arn == serving else ""
-    return [f"{package.version}{serves}", package.status, *facts, package.blocked_by or "nothing against it"]
+    return [f"{package.version}{serves}", package.status, *facts, package.blocked_by or "none"]

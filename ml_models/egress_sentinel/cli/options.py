@@ -28,7 +28,7 @@ Exports = Annotated[
         metavar="EXPORT...",
         help="Files, globs or folders of billing exports, local or s3://BUCKET/...: legacy CUR, CUR 2.0, FOCUS 1.0 "
         "preview to 1.4, also mixed (.parquet, .csv, .csv.gz). Hourly lines with resource ids give the best alerts. In "
-        "a folder as AWS delivers it, its manifests say which files count.",
+        "a folder as AWS delivers it, its manifests list the files to read.",
     ),
 ]
 Features = Annotated[Path, typer.Argument(metavar="FEATURES", help="A processed_features.parquet.")]
@@ -38,9 +38,9 @@ TerraformDir = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 OutputDir = Annotated[
-    Path, typer.Option("--output-dir", "-o", help="Where everything is written; replaced as a whole, on success.")
+    Path, typer.Option("--output-dir", "-o", help="The output folder. It is replaced as a whole, on success.")
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", help="Where to write.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write.")]
 TrainUntil = Annotated[
     str | None,
     typer.Option(
@@ -60,9 +60,9 @@ PolicyFile = Annotated[
     typer.Option(
         "--policy",
         metavar="FILE",
-        help="A policy.toml: floors, also for an account or an egress class alone ([[overrides]], the most specific "
-        "wins), severity_usd_per_day, incident_gap_hours (no second alert until then), and the others of Terraform's "
-        "alert_policy.",
+        help="A policy.toml with the values of Terraform's alert_policy: floors, severity_usd_per_day, "
+        "incident_gap_hours and others. An account or egress class can have its own floors ([\\[overrides]]; the most "
+        "specific one wins).",
     ),
 ]
 MinExcessUsd = Annotated[
@@ -77,7 +77,7 @@ MinExcessGb = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="... move this many GB more than expected where the bill says $0, as in a free tier "
+        help="... move this many GB more than expected if they are billed at $0, as in a free tier "
         f"(default: {Policy.min_excess_gb:g}).",
     ),
 ]
@@ -85,8 +85,7 @@ MinExcessPercent = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="An hour counts when it is this many percent above what was expected "
-        f"(default: {Policy.min_excess_percent:g}).",
+        help=f"An hour counts if it is this many percent above expected (default: {Policy.min_excess_percent:g}).",
     ),
 ]
 
@@ -95,8 +94,8 @@ FeedbackFile = Annotated[
     typer.Option(
         "--feedback",
         metavar="FILE",
-        help="Verdicts that `egress-sentinel feedback` wrote: repeats of what was called false or planned are "
-        "suppressed, and training leaves out the hours of what was called true or planned.",
+        help="Verdicts that `egress-sentinel feedback` wrote. Alerts like one that was judged false or planned are "
+        "suppressed. Training leaves out the hours of alerts that were judged true or planned.",
     ),
 ]
 AlertsFile = Annotated[
@@ -104,7 +103,7 @@ AlertsFile = Annotated[
     typer.Option(
         "--alerts",
         metavar="FILE",
-        help="The alerts.json of an earlier run: training leaves their hours out, unless they were called false.",
+        help="The alerts.json of an earlier run. Training leaves out their hours, except of those judged false.",
     ),
 ]
 PlannedFile = Annotated[
@@ -112,8 +111,8 @@ PlannedFile = Annotated[
     typer.Option(
         "--planned",
         metavar="FILE",
-        help="A calendar of expected transfers (planned.toml or .json; `egress-sentinel planned` checks it): what "
-        "keeps to the plan is suppressed, and training leaves its hours out.",
+        help="A calendar of planned transfers (planned.toml or .json; `egress-sentinel planned` checks it). Alerts "
+        "within the plan are suppressed, and training leaves out their hours.",
     ),
 ]
 
@@ -132,20 +131,20 @@ Network = Annotated[
     typer.Option(
         "--network",
         metavar="JSON",
-        help="The output of `aws ec2 describe-network-interfaces` or `describe-subnets`: whose the interfaces are, and "
-        "in which zones addresses lie. Repeatable.",
+        help="The output of `aws ec2 describe-network-interfaces` or `describe-subnets`: owners of interfaces, and "
+        "zones of addresses. Repeatable.",
     ),
 ]
 Prices = Annotated[
-    Path | None, typer.Option("--prices", metavar="JSON", help="A price table to estimate with; default: list prices.")
+    Path | None, typer.Option("--prices", metavar="JSON", help="A price table for estimates. Default: list prices.")
 ]
 CompleteUntil = Annotated[
     str | None,
     typer.Option(
         "--bill-complete-until",
         metavar="TIME",
-        help="The first hour (UTC) for which the bill is not complete and flow logs speak. Default: the last 24 hours "
-        "of its EC2 lines.",
+        help="The first hour (UTC) that is estimated from flow logs. Default: 24 hours before the bill's last EC2 "
+        "line.",
     ),
 ]
 FlowLogFormat = Annotated[

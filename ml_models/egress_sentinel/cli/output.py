@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,14 @@ _PIPED_WIDTH = 160
 
 
 def _console(*, stderr: bool = False) -> Console:
-    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file."""
-    piped = not stderr and not sys.stdout.isatty()
+    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file without COLUMNS."""
+    piped = not stderr and not sys.stdout.isatty() and not os.environ.get("COLUMNS")
     return Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH if piped else None)
+
+
+def columns_of_stdout() -> int:
+    """Return how many characters fit on a line of stdout."""
+    return _console().width
 
 
 def reporter() -> Reporter:
@@ -87,5 +93,5 @@ def minute(timestamp: str) -> str:
 
 
 def resource_name(resource_id: str) -> str:
-    """Return the end of an ARN, which is what tells resources apart."""
+    """Return the end of an ARN, which identifies the resource."""
     return "all resources" if resource_id == SUMMED else resource_id.rpartition(":")[2] or "no resource in the bill"

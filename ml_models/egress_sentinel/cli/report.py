@@ -14,10 +14,10 @@ from egress_sentinel.cli.output import reporter
 def report(
     alerts: Annotated[Path, typer.Argument(metavar="ALERTS", help="An alerts.json as `score` and `run` write it.")],
     features: Annotated[Path, typer.Option(help="The processed_features.parquet that was scored.")],
-    scored: Annotated[Path | None, typer.Option(help="The scored/ folder, for the scores over time.")] = None,
+    scored: Annotated[Path | None, typer.Option(help="The scored/ folder, to show scores over time.")] = None,
     output: options.Output = Path("report.html"),
 ) -> None:
-    """Make one self-contained HTML page of alerts and features."""
+    """Write one self-contained HTML page of alerts and features."""
     from egress_sentinel.pipeline.alerts import read_alerts
     from egress_sentinel.report import write_report
 

@@ -27,7 +27,7 @@ def run(
     planned: options.PlannedFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Do the whole job on a bill: features, training, scoring hour by hour, alerts, report."""
+    """Analyze a bill: build features, train a model, score each hour, and write alerts and a report."""
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.job import REPORT_FILE, run_job
@@ -49,5 +49,5 @@ def run(
             feedback=verdicts,
             planned=calendar,
         )
-    print_alerts(result.alerts, as_json=as_json)
+    print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

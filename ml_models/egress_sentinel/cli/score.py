@@ -15,7 +15,7 @@ from egress_sentinel.cli.output import reporter
 def score(
     features: options.Features,
     model: Annotated[Path | None, typer.Option(help="A model.tar.gz to score with.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="An endpoint that `serve` has up already.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="The URL of an endpoint that `serve` started.")] = None,
     endpoint_name: Annotated[str, typer.Option(help="The endpoint's name there.")] = "egress-sentinel",
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="First hour (UTC); default: the first there is.")
@@ -32,7 +32,7 @@ def score(
     planned: options.PlannedFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Score hours of features as they would have arrived, and print the alerts."""
+    """Score the hours of a features file in order and print the alerts."""
     from egress_sentinel.output_files import replaced_directory
     from egress_sentinel.pipeline.alerts import suppressed_line
     from egress_sentinel.pipeline.scoring import score as score_features
@@ -55,4 +55,4 @@ def score(
         step.result = result.in_words()
     for alert in result.suppressed:
         progress.note(suppressed_line(alert))
-    print_alerts(result.alerts, as_json=as_json)
+    print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")

@@ -42,7 +42,7 @@ def series(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find the incidents in any series of times and values (sensors, metrics), one line for each."""
+    """Find incidents in any series of timestamps and values, such as sensors and metrics."""
     from anomaly_detection.time_series.detector import SeriesSettings
     from egress_sentinel.pipeline.series import alert_records
     from egress_sentinel.report.pictures import check_picture_name, write_series
@@ -75,7 +75,7 @@ def series(
 def series_train(
     file: File,
     output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Gets preprocessor.tar.gz and model.tar.gz.")
+        Path, typer.Option("--output-dir", "-o", help="The folder for preprocessor.tar.gz and model.tar.gz.")
     ] = Path("series-pipeline"),
     n_estimators: Annotated[int, typer.Option(min=1, help="Trees of the Isolation Forest.")] = 300,
     random_state: Annotated[int, typer.Option(min=0, help="random_state of the Isolation Forest.")] = 42,

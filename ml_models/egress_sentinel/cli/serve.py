@@ -13,9 +13,9 @@ def serve(
     endpoint_name: Annotated[
         str, typer.Option(help="The name that clients give to invoke_endpoint.")
     ] = "egress-sentinel",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 selects a free one.")] = 8080,
     body_limit_mb: Annotated[
-        int, typer.Option(min=1, help="4 as on a serverless endpoint, 6 as on a real-time one.")
+        int, typer.Option(min=1, help="Largest request in MB: 4 on serverless, 6 on real-time endpoints.")
     ] = 4,
 ) -> None:
     """Serve a model as a SageMaker endpoint does: /ping, /invocations, and boto3's invoke_endpoint unchanged."""

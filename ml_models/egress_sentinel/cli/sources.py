@@ -33,7 +33,7 @@ def sources(
     exports: Annotated[list[str], typer.Argument(metavar="EXPORT...", help="Billing exports as `run` takes them.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say what each export is, and reconcile its lines and dollars to the cent; exit status 2 where they differ."""
+    """Show the kind of each export and reconcile its lines and dollars to the cent; exit status 2 if they differ."""
     from egress_features import reconcile
     from egress_sentinel.pipeline.exports import open_exports
 

@@ -79,10 +79,10 @@ def _search(
 def importance(
     model: options.Model,
     features: options.Features,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the picture goes.")] = Path("importance.html"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="The picture to write.")] = Path("importance.html"),
     as_json: options.AsJson = False,
 ) -> None:
-    """Show how much each feature moves a model's scores on rows, as numbers and as a picture (HTML)."""
+    """Show how much each feature contributes to a model's scores, as numbers and as a picture (HTML)."""
     from egress_sentinel.pipeline.importance import importance_of
     from egress_sentinel.report.pictures import check_picture_name, write_importance
 

@@ -12,11 +12,11 @@ from egress_sentinel.cli.output import minute, print_json, print_table, say
 
 
 def feedback(
-    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="As the alert says it in its last line.")],
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="The id in the last line of the alert.")],
     verdict: Annotated[
         str, typer.Argument(metavar="VERDICT", help="true (an incident), false (a false alarm) or planned.")
     ],
-    note: Annotated[str, typer.Option(help="Why, for whoever reads it next.")] = "",
+    note: Annotated[str, typer.Option(help="The reason, for the next reader.")] = "",
     alerts: Annotated[Path, typer.Option(help="The alerts.json of a run on this machine.")] = (
         options.DEFAULT_OUTPUT_DIR / "alerts.json"
     ),
@@ -49,10 +49,10 @@ def planned(
         bool, typer.Option("--json", help="Print JSON and nothing else on stdout, for Terraform's planned_events.")
     ] = False,
 ) -> None:
-    """Check a calendar of planned events, and show what it would suppress.
+    """Check a calendar of planned events and list them.
 
-    An event has note, from, to (a day: its end), max_gb or max_usd above what is usual; and account, region,
-    egress_class, resource (with * and ?), where what is left out is any.
+    An event has a note, from, to (a day counts as a whole), and max_gb or max_usd above expected. Optional filters are
+    account, region, egress_class and resource (with * and ?).
     """
     found = [event.record() for event in options.planned_of(file)]
     if as_json:

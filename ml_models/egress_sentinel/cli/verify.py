@@ -32,7 +32,7 @@ def verify(
         print_table(["", "asked for", "there is"], rows)
     differing = [check.what for check in checks if not check.is_met]
     if differing:
-        say(f"the endpoint does not serve what was asked for: {', '.join(differing)} differ")
+        say(f"the endpoint differs from the configuration in: {', '.join(differing)}")
         raise typer.Exit(1)
 
 

@@ -193,7 +193,7 @@ def _leaked_key(stage: Stage) -> Incident:
     return Incident(
         "leaked key",
         "leaked_key",
-        "with a leaked access key somebody runs a large instance in a region that the account never used",
+        "a large instance runs with a leaked access key, in a region that the account never used",
         [out],
     )
 

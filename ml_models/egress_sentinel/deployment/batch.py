@@ -112,7 +112,7 @@ def score_in_bucket(
 def _by_name(files: Sequence[Path]) -> dict[str, Path]:
     by_name = {path.name: path for path in files}
     if len(by_name) < len(files):
-        raise UserError("two of the files have the same name; their results could not be told apart")
+        raise UserError("two of the files have the same name; rename one, so that each has its own result")
     for path in files:
         if not path.is_file():
             raise UserError(f"there is no file {path}; CSV and parquet files are accepted")

@@ -52,7 +52,7 @@ def lineage_of(sagemaker: Any, dynamodb: Any, registry: Registry, alerts_table: 
     model_id = str(alert.get("model_id") or "")
     found = _of_model(packages, model_id) if model_id else []
     if not found:
-        model = f"the model {model_id}, which is not registered" if model_id else "a model that does not say its id"
+        model = f"the model {model_id}, which is not registered" if model_id else "a model without an id"
         raise UserError(f"the alert {name} comes from {model}; `models register ARTIFACT` registers one")
     about = {key: value for key, value in alert.items() if key in _OF_ALERT} | {"scored": _scored_files(alert)}
     return [{"alert": about, **_record(sagemaker, package)} for package in found]
@@ -75,10 +75,10 @@ def _job(sagemaker: Any, name: str) -> dict[str, Any] | None:
     try:
         job = sagemaker.describe_training_job(TrainingJobName=name)
     except (BotoCoreError, ClientError) as error:
-        # A model may have been trained elsewhere, and AWS forgets jobs; who may not look is told so.
+        # A model may have been trained elsewhere, and AWS forgets jobs; missing permissions are an error.
         if isinstance(error, ClientError) and "not found" in str(error).lower():
             return None
-        raise UserError(f"AWS does not tell of the training job {name}: {error}") from error
+        raise UserError(f"cannot read the training job {name} from AWS: {error}") from error
     return {
         "status": job["TrainingJobStatus"],
         "image": job["AlgorithmSpecification"].get("TrainingImage"),

@@ -238,4 +238,4 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not tell of {what}: {error}") from error
+        raise UserError(f"cannot read {what} from AWS: {error}") from error

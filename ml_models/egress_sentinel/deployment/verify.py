@@ -66,7 +66,8 @@ def terraform_outputs(folder: Path) -> str:
     except OSError as error:
         raise UserError(f"cannot run terraform in {folder}: {error.strerror}") from error
     if done.returncode:
-        raise UserError(f"terraform output failed in {folder}: {done.stderr.strip().splitlines()[0]}")
+        first, *_ = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+        raise UserError(f"terraform output failed in {folder}: {first}")
     return done.stdout
 
 
@@ -94,7 +95,7 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
     try:
         return [*_described(session.client("sagemaker"), outputs), *_answered(session, outputs)]
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not say what endpoint {outputs['endpoint_name']} serves: {error}") from error
+        raise UserError(f"cannot read endpoint {outputs['endpoint_name']} from AWS: {error}") from error
 
 
 def _described(sagemaker: Any, outputs: dict[str, Any]) -> list[Check]:

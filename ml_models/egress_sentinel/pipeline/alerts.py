@@ -54,5 +54,5 @@ def _when(alert: Alert) -> str:
 
 
 def _short(resource_id: str) -> str:
-    """Leave the end of an ARN, which tells resources apart."""
+    """Return the end of an ARN, which identifies the resource."""
     return resource_id.rpartition(":")[2] or "no resource in the bill"

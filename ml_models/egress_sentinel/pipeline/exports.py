@@ -61,7 +61,7 @@ class Exports:
 
 @contextmanager
 def open_exports(arguments: Sequence[str], reporter: Reporter) -> Iterator[Exports]:
-    """Open billing exports; what is downloaded from S3 is deleted at the end of the block.
+    """Open billing exports; files downloaded from S3 are deleted at the end of the block.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Verdicts on alerts: kept in a file for runs on this machine, and in the alerts table in AWS.
 
-`egress_alerts.verdicts` builds the records and says what they suppress; `egress_alerts.exclusions` says what training
-leaves out for them.
+`egress_alerts.verdicts` builds the records and decides what they suppress; `egress_alerts.exclusions` decides what
+training leaves out for them.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def alert_in_table(dynamodb: Any, table: str, alert_id: str) -> Alert:
     found = dynamodb.get_item(TableName=table, Key={"alert_id": {"S": alert_id}}).get("Item")
     item: dict[str, Any] = {name: deserialize(value) for name, value in (found or {}).items()}
     if not item or "verdict" in item:
-        raise UserError(f"the table {table} has no alert {alert_id}; the alert says its id in its last line")
+        raise UserError(f"the table {table} has no alert {alert_id}; the id is in the last line of the alert")
     try:
         return read_alert(item)
     except ValueError as error:

@@ -59,7 +59,7 @@ def run_job(
         An existing directory, which gets `processed_features.parquet`, `model.tar.gz`, `scored/`, `alerts.json`,
         `messages.txt` and `report.html`.
     reporter : Reporter
-        Says how far it is.
+        Reports the progress.
     flow_logs : FlowLogs, optional
         For the hours that the bill has not reached, or instead of a bill.
     train_until : datetime, optional

@@ -116,7 +116,7 @@ class RowsInMemory:
 
 
 class AlertsInMemory:
-    """Alerts by id, and the verdicts that people gave; nobody else writes."""
+    """Alerts by id, and the verdicts that people gave; there is one writer."""
 
     def __init__(self) -> None:
         self._alerts: dict[str, StoredAlert] = {}
@@ -154,14 +154,14 @@ class AlertsInMemory:
         self._alerts[stored.incident.alert_id] = stored
 
     def claim(self, _stored: StoredAlert) -> bool:
-        """Nobody else notifies."""
+        """Claim it: there is one process."""
         return True
 
     def release(self, _stored: StoredAlert) -> None:
-        """Nobody else waits for a claim."""
+        """Do nothing: no other process waits."""
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Keep the alert with what was notified."""
+        """Keep the alert with its notification."""
         self._alerts[stored.incident.alert_id] = stored
 
 

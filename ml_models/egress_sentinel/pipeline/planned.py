@@ -38,7 +38,7 @@ def read_planned(path: Path) -> list[PlannedEvent]:
     Raises
     ------
     UserError
-        Which entry, what is wrong with it, and what is accepted.
+        The entry, its fault, and the accepted values.
     """
     entries = _entries(path)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Policy:
-    """Return the policy of a run; values that nobody gives keep their defaults.
+    """Return the policy of a run; values that are not given keep their defaults.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Polic
     Raises
     ------
     UserError
-        A file that cannot be read, or a value that is not accepted: which one, and what is accepted.
+        A file that cannot be read, or a value that is not accepted: its name, and the accepted values.
     """
     given = {name: value for name, value in options.items() if value is not None}
     values = read_toml(path, "the policy") if path else {}

@@ -1,4 +1,4 @@
-"""What boto3 says when it cannot read from S3, as one sentence with the remedy."""
+"""Errors of boto3 when it cannot read from S3, as one sentence with the remedy."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ def _refusal(error: ClientError, address: str) -> str:
 
 
 def _denial(error: ClientError, address: str, bucket: str) -> str:
-    """Name who may not do what; AWS says it in most of its answers, other services leave it to the operation."""
-    said = _WHO.search(error.response.get("Error", {}).get("Message", ""))
-    who = said[1] if said else "your credentials"
-    action = said[2] if said else _ACTIONS.get(error.operation_name, error.operation_name)
+    """Name the caller and the denied action; most answers of AWS have both, others only the operation."""
+    found = _WHO.search(error.response.get("Error", {}).get("Message", ""))
+    who = found[1] if found else "your credentials"
+    action = found[2] if found else _ACTIONS.get(error.operation_name, error.operation_name)
     where = f" on the bucket {bucket}" if action.startswith("s3:") else ""
     return (
         f"access to {address} is denied: {who} may not use {action}{where}; allow it in the IAM policy, or choose "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 8
 _CHUNK_BYTES = 1_000_000
-# How often the stream of one object may break off; the download goes on where it was.
+# How often the stream of one object may break off; the download resumes where it was.
 _ATTEMPTS = 5
 # After so long without a byte it is asked for again; Ctrl-C waits no longer for a connection.
 _SILENCE_SECONDS = 15

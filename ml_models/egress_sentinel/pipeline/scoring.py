@@ -68,7 +68,7 @@ def score(
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
 
-    The detector decides hour by hour from what it had until then, so a day at a time gives what every hour alone would
+    The detector decides hour by hour from earlier data, so a day at a time gives what every hour alone would
     have given (a test holds this).
 
     Parameters
@@ -145,7 +145,7 @@ class LocalRun:
         return self.detector(scorer).run(window, rows, feature_descriptions(rows) or {}, self.planned)
 
     def detector(self, scorer: Scorer) -> Detector:
-        """Return the detector that keeps what it finds here."""
+        """Return the detector that keeps its results here."""
         return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox)
 
     def records(self) -> list[Alert]:

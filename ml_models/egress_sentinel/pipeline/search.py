@@ -31,7 +31,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Sorts the best first: tells incidents from quiet hours, flags few hours, has few trees."""
+        """Sorts the best first: separates incidents from quiet hours, flags few hours, has few trees."""
         evaluation = self.metrics["evaluation"]
         auc = evaluation["injected"]["auc"]
         trees = int(self.hyperparameters["n_estimators"])
@@ -86,9 +86,9 @@ def search(
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-search-") as folder:
         kept = Path(folder) / "best.tar.gz"
         for name in track("search", list(names)):
-            told = {**(hyperparameters or {}), **names[name]}
+            chosen = {**(hyperparameters or {}), **names[name]}
             artifact = Path(folder) / "model.tar.gz"
-            metrics = train(features, artifact, until=until, hyperparameters=told | {"holdout_share": HOLDOUT_SHARE})
+            metrics = train(features, artifact, until=until, hyperparameters=chosen | {"holdout_share": HOLDOUT_SHARE})
             found.append(Candidate(names[name], metrics))
             if min(found, key=lambda candidate: candidate.rank) is found[-1]:
                 artifact.replace(kept)

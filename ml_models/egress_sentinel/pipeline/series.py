@@ -199,7 +199,7 @@ def train_pipeline(path: Path, directory: Path, hyperparameters: Mapping[str, st
 
 
 def alert_records(series: Series, scores: SeriesScores) -> list[dict[str, Any]]:
-    """Return the alerts as JSON says them."""
+    """Return the alerts as in the JSON output."""
     values = np.asarray(series.values).tolist()
     return [
         {

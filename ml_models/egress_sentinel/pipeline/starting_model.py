@@ -2,7 +2,7 @@
 
     python -m egress_sentinel.pipeline.starting_model build/model.tar.gz
 
-It is trained on a made-up bill without incidents. Features are relative to each series' own past, so it tells the usual
+It is trained on a made-up bill without incidents. Features are relative to each series' past, so it separates the usual
 from the unusual on any bill, if not as well as a model of that bill.
 """
 

@@ -1,4 +1,4 @@
-"""Runs the training script here as a SageMaker training job runs it, and packs what it wrote as model.tar.gz."""
+"""Runs the training script here as a SageMaker training job runs it, and packs its output as model.tar.gz."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def train(
         Records as `egress-sentinel feedback` writes them.
     planned : sequence of PlannedEvent
     alerts : sequence of mapping
-        Alert records of earlier runs. `egress_alerts.exclusions` says which hours of all three are left out.
+        Alert records of earlier runs. `egress_alerts.exclusions` decides which hours of all three are left out.
 
     Returns
     -------

@@ -22,16 +22,16 @@ def headline_of(result: Backtest) -> str:
         f"{span} {totals['alerts']} {noun} would have come, {totals['alerts_per_account_and_month']:,.1f} an account "
     )
     if totals["excess_usd"] == 0:
-        return f"{came}and month. {whose} cost nothing above what was expected: the bill says $0, as in a free tier."
+        return f"{came}and month. {whose} cost nothing above expected: the bill has $0, as in a free tier."
     return (
-        f"{came}and month. {whose} cost ${totals['excess_usd']:,.2f} above what was expected, "
+        f"{came}and month. {whose} cost ${totals['excess_usd']:,.2f} above expected, "
         f"${totals['excess_before_alert_usd']:,.2f} of it before the alert; ${totals['avoidable_usd']:,.2f} could have "
         "been saved."
     )
 
 
 def course_figure(result: Backtest) -> dict[str, Any]:
-    """Draw the dollars above what was expected as they added up, with and without acting, and the alerts' moments."""
+    """Draw the dollars above expected as they added up, with and without acting, and the alerts' moments."""
     ends = [f"{moment:%Y-%m-%d %H:%M}" for moment in (result.replayed_from, result.as_of)]
     last = result.course[-1][1:] if result.course else (0.0, 0.0)
     hours = [ends[0], *(hour[:16].replace("T", " ") for hour, _, _ in result.course), ends[1]]

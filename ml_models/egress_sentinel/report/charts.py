@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from egress_sentinel.report.data import Totals
 
-# Okabe and Ito's colours, told apart by colour-blind people: https://jfly.uni-koeln.de/color/
+# Okabe and Ito's colours, which colour-blind people can distinguish: https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
 ALERT_COLOUR = "#D55E00"
 

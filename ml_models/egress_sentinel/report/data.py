@@ -96,7 +96,7 @@ class ReportData:
         """Return the alert's leading series around it: hour or day, usage, expected band and, if known, the score.
 
         From the incident on the band keeps the width that it had before: what the incident itself adds to the mean
-        deviation says nothing about what was expected.
+        deviation is unrelated to the expectation.
         """
         start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
         end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)

@@ -56,9 +56,9 @@ def write_report(
     title : str
         Heading of the page.
     suppressed : sequence of Alert
-        Alerts that people are not told: what was planned, and repeats of what was judged false or planned.
+        Suppressed alerts: planned ones, and those like an alert that was judged false or planned.
     backtest : Backtest, optional
-        What these alerts would have saved; gets a section of its own.
+        The savings of these alerts, for a separate section.
 
     Raises
     ------
@@ -104,12 +104,12 @@ def _detail(alert: dict[str, Any], data: ReportData) -> dict[str, Any]:
 
 def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
     if not alerts:
-        return "No alerts: nothing in the scored hours was far above what was expected and above the floors."
+        return "No alerts: no scored hours were far enough above expected and above the floors."
     excess = sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)
     noun = "alert" if len(alerts) == 1 else "alerts"
     worst = alerts[0]
     return (
-        f"{len(alerts)} {noun}, ${excess:,.2f} above what was expected; the worst is {worst['severity']}: "
+        f"{len(alerts)} {noun}, ${excess:,.2f} above expected; the worst is {worst['severity']}: "
         f"{_resource(worst['resource_id']) or worst['service']} ({worst['egress_class']}) in account "
         f"{worst['account_id']}, {_money(worst)}."
     )
@@ -119,7 +119,7 @@ def _money(alert: Mapping[str, Any]) -> str:
     """Return the state of an incident and its dollars above expected, with a rate only while it is open."""
     excess = _usd(alert["cost_usd"] - alert["expected_cost_usd"])
     if alert["state"] == "open":
-        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day if it goes on"
+        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day at the current rate"
     return f"ended: {excess} in all {hours_text(alert)}" if alert["state"] == "ended" else "withdrawn"
 
 
@@ -158,7 +158,7 @@ def _resource(resource_id: str) -> str:
 
 
 def _script_json(value: Any) -> Markup:
-    """JSON that cannot end the script element that it stands in."""
+    """JSON that cannot end the script element around it."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup(safe)  # noqa: S704 - escaped above

@@ -71,12 +71,12 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_seconds: float) -> dict[str, Any]:
-        """Start it and return what its ready line says.
+        """Start it and return its ready line.
 
         Raises
         ------
         ServerStartError
-            It ended, or said nothing in time.
+            It ended, or was not ready in time.
         """
         self._log = tempfile.TemporaryFile() if self._log_file is None else self._log_file.open("w+b")  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -103,7 +103,7 @@ class ServerProcess:
         return ServerStartError(status if in_time else None, self.log_tail())
 
     def log_tail(self) -> str:
-        """Return the end of what it wrote to stderr."""
+        """Return the end of its stderr."""
         if self._log is None:
             return ""
         size = self._log.seek(0, os.SEEK_END)

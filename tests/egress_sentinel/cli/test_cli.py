@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from egress_sentinel.demo.outcome import compare
 from tests.support.bill import steady, write_parquet
 from tests.support.sample_data import sample
 
@@ -36,6 +37,23 @@ def test_a_real_bill_without_an_expensive_hour_raises_no_alert(tmp_path: Path) -
     done = sentinel("run", *exports, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
+
+
+CAUSES = {
+    "exfiltration": "exfiltration",
+    "leaked_key": "leaked_key",
+    "s3_hot_link": "hot_link",
+    "cross_az_chatter": "zone_chatter",
+    "s3_through_nat": "s3_through_nat",
+    "log_loop": "log_loop",
+    "new_region_replication": "new_replica",
+}
+
+
+def test_each_incident_of_the_demo_has_its_cause(demo: Path) -> None:
+    alerts, labels = (json.loads((demo / name).read_text()) for name in ("alerts.json", "labels.json"))
+    found = compare(alerts, labels).found
+    assert {label["kind"]: alert["incident_class"] for label, alert in found} == CAUSES
 
 
 def test_an_alert_has_the_fields_that_everybody_reads(demo: Path) -> None:

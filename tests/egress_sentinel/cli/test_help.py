@@ -2,16 +2,24 @@
 
 import inspect
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
+import click
 import pytest
+import typer
+from rich.text import Text
+from typer.testing import CliRunner
 
 import egress_sentinel.cli
 from anomaly_detection.time_series.detector import LEARNING_SHARE, MOST_LEARNING_ROWS, SeriesSettings
 from anomaly_detector.settings import Policy
+from egress_sentinel.cli.app import app
 from egress_sentinel.cli.backtest import backtest
 from egress_sentinel.pipeline.backtest import Timing
 from egress_sentinel.pipeline.backtest.deliveries import DEFAULT_EVERY_HOURS
@@ -33,12 +41,72 @@ def help_of(*command: str) -> str:
     return " ".join(done.stdout.replace("│", " ").split())
 
 
+def commands(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, *path, name)
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def letters(text: str) -> str:
+    return re.sub(r"[^\w\[\]]", "", text)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_help_shows_its_texts_and_the_defaults_of_the_code(path: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, [*path, "-h"], env={"COLUMNS": "300", "TERM": "dumb"})
+    assert done.exit_code == 0
+    shown = letters(done.stdout)
+    for parameter in COMMANDS[path].params:
+        text = getattr(parameter, "help", None) or ""
+        plain = text.replace("\\", "")
+        assert Text.from_markup(text).plain == plain, parameter.name  # nothing is eaten as markup
+        assert letters(plain) in shown, parameter.name
+        default = parameter.default
+        is_shown = getattr(parameter, "show_default", False) and not isinstance(default, bool)
+        if is_shown and default != "" and isinstance(default, str | int | float | Path):
+            assert letters(f"[default: {default}]") in shown, (parameter.name, default)
+
+
+def test_the_help_names_the_table_of_overrides() -> None:
+    assert "([[overrides]]; the most specific one wins)" in help_of("run")
+
+
+def test_commands_are_grouped_by_what_they_are_for() -> None:
+    shown = help_of()
+    _, *parts = re.split(r"─ (Analyze a bill|Deploy and operate|Develop and inspect) ─", shown)
+    groups = dict(zip(parts[::2], parts[1::2], strict=True))
+    assert list(groups) == ["Analyze a bill", "Deploy and operate", "Develop and inspect"]
+    for name, text in zip(("run", "verify", "features"), groups.values(), strict=True):
+        assert re.match(rf"─+╮ {name} ", text), text
+    assert "models List, approve" in groups["Deploy and operate"]
+    assert "--install-completion" in shown
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout.strip() == version("egress-sentinel")
+
+
+def test_models_without_a_region_is_one_sentence(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "egress_sentinel.cli", "models", "list"],
+        capture_output=True, text=True, check=False, env=environment | {"HOME": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "egress-sentinel: no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION"
+    ]
+
+
 @pytest.mark.parametrize("command", ["run", "score", "backtest"])
 def test_the_floors_in_the_help_are_the_policys(command: str) -> None:
     shown, policy = help_of(command), Policy()
     assert f"more than expected in 24 hours (default: {policy.min_excess_usd:g})" in shown
     assert f"as in a free tier (default: {policy.min_excess_gb:g})" in shown
-    assert f"above what was expected (default: {policy.min_excess_percent:g})" in shown
+    assert f"percent above expected (default: {policy.min_excess_percent:g})" in shown
 
 
 def test_the_other_defaults_in_the_help_are_the_codes() -> None:

@@ -1,6 +1,7 @@
 """What a terminal gets of a bill: its letters, and no markup and no commands."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -20,7 +21,7 @@ def is_harmless(text: str) -> bool:
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_an_alert_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], field: str) -> None:
-    print_alerts([alert_record(**{field: HOSTILE})], as_json=False)
+    print_alerts([alert_record(**{field: HOSTILE})], as_json=False, file=Path("alerts.json"))
     shown = capsys.readouterr().out
     assert "[/x]" in shown
     assert is_harmless(shown)
@@ -46,3 +47,31 @@ def test_progress_shows_file_names_as_they_are() -> None:
     assert list(reporter.track("batch", [HOSTILE])) == [HOSTILE]
     assert target.getvalue().count("[/x] [red]a[/red]") == 2
     assert is_harmless(target.getvalue())
+
+
+@pytest.mark.parametrize("columns", [60, 80, 119, 120, 200])
+def test_alerts_fit_the_terminal_and_name_their_id_and_the_next_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    long = "arn:aws:ec2:eu-west-1:111122223333:natgateway/nat-0123456789abcdef0"
+    alerts = [alert_record(f"{number:016x}", resource_id=long) for number in range(2)]
+    print_alerts(alerts, as_json=False, file=Path("out/alerts.json"))
+    shown = capsys.readouterr()
+    assert max(map(len, shown.out.splitlines())) <= columns
+    text = shown.out if columns < 120 else shown.out.replace(" ", "")
+    for alert in alerts:
+        assert text.count(alert["alert_id"]) == 1
+    assert ("┃" in shown.out) == (columns >= 120)
+    assert ("next step: " in shown.out) == (columns < 120)
+    assert shown.err.split("next: ")[1].startswith(
+        f"egress-sentinel feedback {alerts[0]['alert_id']} true|false|planned --alerts out/alerts.json"
+    )
+
+
+def test_progress_counts_days() -> None:
+    target = io.StringIO()
+    console = Console(file=target, force_terminal=True, width=120)
+    seen = list(Reporter(console).track("score", ["2026-10-18", "2026-10-19"]))
+    assert "score: day 2 of 2 (2026-10-19)" in target.getvalue()
+    assert seen == ["2026-10-18", "2026-10-19"]

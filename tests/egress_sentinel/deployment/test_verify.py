@@ -50,4 +50,4 @@ def test_an_endpoint_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
         done = verify("--outputs", outputs, env=os.environ | aws.environment())
     assert done.returncode == 2
-    assert "AWS does not say what endpoint e serves" in done.stderr
+    assert "cannot read endpoint e from AWS" in done.stderr

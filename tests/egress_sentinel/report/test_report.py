@@ -82,7 +82,7 @@ def test_a_hostile_resource_id_is_text(world: World, folder: Path, browser: webd
 def test_no_alerts_says_so(folder: Path) -> None:
     write_report([], folder / "features.parquet", folder / "quiet.html")
     text = (folder / "quiet.html").read_text()
-    assert "No alerts: nothing in the scored hours" in text
+    assert "No alerts: no scored hours" in text
     figures = re.search(r'<script type="application/json" id="figures">(.*?)</script>', text)
     assert figures is not None
     assert len(json.loads(figures[1])["totals"]["data"]) > 5

@@ -1,4 +1,4 @@
-"""What a bill's past would have told: history replayed delivery by delivery, and what it would have saved."""
+"""The alerts and savings of a bill's past: its history replayed delivery by delivery."""
 
 from egress_sentinel.pipeline.backtest.deliveries import Delivery, Timing
 from egress_sentinel.pipeline.backtest.job import run_backtest

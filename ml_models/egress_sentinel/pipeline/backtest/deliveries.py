@@ -25,11 +25,11 @@ class Timing:
     lag_hours : int
         How old usage is when the bill has all of it.
     every_hours : int, optional
-        Hours between deliveries; where deliveries have times of their own, None takes each of them.
+        Hours between deliveries; where deliveries have times, None takes each of them.
     retrain_days : int
         Days between trainings.
     react_hours : int
-        Hours from an alert until somebody has ended the incident.
+        Hours from an alert until the incident is ended.
     """
 
     lag_hours: int = DEFAULT_LAG_HOURS
@@ -40,7 +40,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A bill that arrives: what is before `visible_until` is in it; `files` where they are its own."""
+    """A bill that arrives: it holds the hours before `visible_until`; `files` if the delivery has files."""
 
     arrived: datetime
     visible_until: datetime | None = None

@@ -1,4 +1,4 @@
-"""The features that a delivery could have been turned into: those of its own files, or a cut of the whole bill's."""
+"""The features that a delivery could have been turned into: those of its files, or a cut of the whole bill's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from egress_sentinel.pipeline.backtest.deliveries import Delivery
 
-# A delivery of its own files restates hours; what the schedule scores again in AWS is scored again here.
+# A delivery of its own files restates hours; hours that the schedule scores again in AWS are scored again here.
 RESTATED_HOURS = 48
 
 

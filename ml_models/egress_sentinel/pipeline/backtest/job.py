@@ -64,9 +64,9 @@ def run_backtest(
         An existing directory, which gets `backtest.json`, `report.html`, `alerts.json`, `messages.txt`, `scored/`,
         `processed_features.parquet` and the last `model.tar.gz`.
     reporter : Reporter
-        Says how far it is.
+        Reports the progress.
     dated : sequence of (datetime, list of Path)
-        Deliveries with times of their own, as `dated_deliveries` lists them: each is built and scored as it came.
+        Deliveries with times, as `dated_deliveries` lists them: each is built and scored as it came.
     as_of : datetime, optional
         The hour that is taken for now: nothing that arrived later is seen. By default the bill has arrived as a whole.
     start : datetime, optional
@@ -214,19 +214,19 @@ def _result(
 
 
 def _alert(alert: Alert, found: Replayed, timing: Timing) -> dict[str, Any]:
-    moment, said = found.raised[alert["alert_id"]]
+    moment, raised = found.raised[alert["alert_id"]]
     start = datetime.fromisoformat(alert["start_hour_utc"])
     return {
         **alert,
         "alerted_at_utc": _iso(moment),
         "hours_until_alert": round((moment - start) / timedelta(hours=1), 2),
         **asdict(savings(found.excess_usd[alert["alert_id"]], moment, timing.react_hours)),
-        "as_told": said,
+        "as_told": raised,
     }
 
 
 def _course(found: Replayed, alerts: Sequence[Mapping[str, Any]], timing: Timing) -> list[tuple[str, float, float]]:
-    """Return hour, dollars above what was expected so far, and what they had been if each alert had been acted on."""
+    """Return hour, dollars above expected so far, and those that would remain if each alert had been acted on."""
     steps: dict[datetime, tuple[float, float]] = {}
     for alert in alerts:
         acted = datetime.fromisoformat(alert["alerted_at_utc"]) + timedelta(hours=timing.react_hours)
@@ -247,8 +247,8 @@ def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: da
         "Each delivery is taken as it came, at the time in its folder's name, with the amounts that it had then."
         if is_dated
         else f"The bill is taken to be delivered every {timing.every_hours or DEFAULT_EVERY_HOURS} hours, with all "
-        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of the bill as it is today: what was "
-        "corrected later is in them."
+        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of today's bill, with all later "
+        "corrections."
     )
     return [
         arrival,
@@ -256,8 +256,8 @@ def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: da
         "alerts that had come (unless they had been called false); hours are scored once they arrive. Nothing of what "
         "came later is used.",
         *([verdicts] if feedback else []),
-        f"Avoidable is what an incident cost above what was expected from {timing.react_hours} hours after its alert "
-        "until its last unusual hour, as if somebody had ended it then.",
+        f"Avoidable is the excess of an incident from {timing.react_hours} hours after its alert to its last anomalous "
+        "hour, as if it had been ended then.",
         "Every alert counts as worth acting on; one that you would have called false or planned saves nothing.",
     ]
 

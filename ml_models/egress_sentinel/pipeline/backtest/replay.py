@@ -31,7 +31,7 @@ class Replayed:
     """What a replay found.
 
     `raised` has, by alert id, when the alert came and its record then; `alerts` are all of them as they are in the end,
-    the suppressed ones too; `excess_usd` is by alert id and hour; `trainings` say when and on what.
+    the suppressed ones too; `excess_usd` is by alert id and hour; `trainings` have times and ranges.
     """
 
     alerts: list[Alert] = field(default_factory=list)
@@ -51,7 +51,7 @@ def replay(
     planned: Sequence[PlannedEvent],
     feedback: Sequence[Mapping[str, Any]] = (),
 ) -> Replayed:
-    """Train on what has arrived, score what is new, and train again every `retrain_days`.
+    """Train on the arrived hours, score new ones, and train again every `retrain_days`.
 
     A delivery is scored by the model that was there when it came. Training leaves out the hours of the alerts that have
     come, unless a verdict had called them false by then.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Savings:
-    """An incident's dollars above what was expected: all, those before the alert, those after somebody had acted."""
+    """An incident's dollars above expected: all, those before the alert, those after a reaction."""
 
     excess_usd: float
     excess_before_alert_usd: float
@@ -25,7 +25,7 @@ def savings(excess_usd_by_hour: Mapping[datetime, float], alerted_at: datetime, 
     Parameters
     ----------
     excess_usd_by_hour : mapping of datetime to float
-        Dollars above what was expected in each unusual hour of the incident, by the hour's start.
+        Dollars above expected in each unusual hour of the incident, by the hour's start.
     alerted_at : datetime
         When the alert came. An hour that it falls into counts as before it.
     react_hours : int
