@@ -1,4 +1,4 @@
-"""Tags, the IAM roles' path and boundary, and names that two regions of an account would share; the provider is mocked."""
+"""Tags, the IAM roles' path and boundary, and names that two regions would share; the provider is mocked."""
 
 import pytest
 

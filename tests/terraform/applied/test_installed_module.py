@@ -1,4 +1,4 @@
-"""The module as others install it: from a git address, with a release archive, into an account with rules of its own."""
+"""The module as others install it: from a git address, with a release archive, in an account with its own rules."""
 
 import hashlib
 import json
@@ -30,6 +30,7 @@ module "egress_sentinel" {{
   role_path                = "/finops/"
   permissions_boundary_arn = "{boundary}"
   existing                 = {{ bucket = "bucket-of-ours", kms_key_arn = "{key}" }}
+  force_destroy            = true
 }}
 
 output "egress_sentinel" {{
@@ -103,7 +104,7 @@ def test_it_serves_from_the_bucket_and_with_the_key_that_were_there(stack: Stack
 def test_what_it_made_has_the_tags_the_path_and_the_boundary(stack: Stack) -> None:
     """As the provider reads it back, so as AWS has it."""
     found = resources(json.loads(stack.run("show", "-json"))["values"]["root_module"])
-    tagged = [resource for resource in found if "tags_all" in resource["values"] and resource["type"] != "aws_s3_object"]
+    tagged = [r for r in found if "tags_all" in r["values"] and r["type"] != "aws_s3_object"]
     assert len(tagged) > 30
     assert [resource["address"] for resource in tagged if resource["values"]["tags_all"] != TAGS] == []
     for role in stack.aws.client("iam").list_roles(PathPrefix="/finops/")["Roles"]:
@@ -117,7 +118,7 @@ def test_what_it_made_has_the_tags_the_path_and_the_boundary(stack: Stack) -> No
 
 def test_destroying_it_leaves_the_bucket_and_the_key(stack: Stack) -> None:
     """What came into the bucket meanwhile stays too."""
-    stack.aws.client("s3").put_object(Bucket="bucket-of-ours", Key="features/day=2026-10-01/f.parquet", Body=b"")
+    stack.aws.client("s3").put_object(Bucket="bucket-of-ours", Key="exports/bill.parquet", Body=b"0")
     stack.destroy()
     assert stack.aws.client("s3").list_objects_v2(Bucket="bucket-of-ours")["KeyCount"] == 1
     keys = [key["KeyId"] for key in stack.aws.client("kms").list_keys()["Keys"]]
