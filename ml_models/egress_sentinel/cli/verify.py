@@ -21,7 +21,7 @@ def verify(
         Path | None,
         typer.Option(
             help="Write what AWS answers about what the module made to this file, with stand-ins for account ids, "
-            "names and keys, so that the local AWS can be held against it. It only reads. Look at it before you send it."
+            "names and keys, so that the local AWS can be held against it. It only reads. Read it before you send it."
         ),
     ] = None,
     as_json: options.AsJson = False,
@@ -55,9 +55,8 @@ def _record(path: Path, outputs: dict[str, Any]) -> None:
         path.write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
-    say(
-        f"wrote {len(recorded['calls'])} answers to {path}, with stand-ins for names and ids; read it before you send it"
-    )
+    count = len(recorded["calls"])
+    say(f"wrote {count} answers to {path}, with stand-ins for names and ids; read it before you send it")
 
 
 def _mark(what: str, is_met: bool) -> Text:
