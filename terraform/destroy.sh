@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Destroys what a folder applied, with all alerts and objects, in two phases: AWS deletes neither a bucket that holds
-# objects nor a table that is protected, so both are opened first. It says what will be deleted, and asks.
-#   terraform/destroy.sh FOLDER      with CONFIRM=yes it does not ask; variables come from TF_VAR_* or *.tfvars
+# Destroys what `terraform apply` created in a folder, with its data. AWS does not delete a bucket that holds objects or a
+# protected table, so the first phase applies force_destroy to these, and the second phase destroys everything.
+#   terraform/destroy.sh FOLDER
+# It lists what it will delete and asks; CONFIRM=yes skips the question. Set variables in TF_VAR_* or *.tfvars.
 set -euo pipefail
 cd "${1:?which folder?}"
 
@@ -11,7 +12,7 @@ if [ -z "$managed" ]; then
   echo "There is nothing to destroy: the state of $1 is empty."
   exit 0
 fi
-# Only these refuse to be deleted.
+# AWS refuses to delete these while they hold data.
 stores=$(grep -E '\.(aws_s3_bucket|aws_dynamodb_table)\.' <<<"$managed" || true)
 
 echo "These $(wc -l <<<"$managed" | tr -d ' ') resources will be deleted:"
@@ -19,12 +20,13 @@ grep -Eo '(aws_[a-z0-9_]+|terraform_data)\.[^.]+$' <<<"$managed" | cut -d. -f1 |
 while read -r address; do
   [ -n "$address" ] || continue
   name=$(terraform state show -no-color "$address" | sed -nE 's/^    (bucket|name) += "(.*)"$/\2/p' | head -n 1)
-  echo "All that is in $name goes with it."
+  echo "Everything in $name will be deleted too."
 done <<<"$stores"
-echo "AWS deletes the KMS key 30 days later; until then 'aws kms cancel-key-deletion' keeps it."
+grep -q '\.aws_kms_key\.' <<<"$managed" &&
+  echo "AWS deletes the KMS key after 30 days. Until then, 'aws kms cancel-key-deletion' restores it."
 
 if [ "${CONFIRM:-}" != yes ]; then
-  read -rp "Type yes to delete all this: " answer
+  read -rp "Type yes to delete all this: " answer || answer=no
   if [ "$answer" != yes ]; then
     echo "Nothing was deleted."
     exit 1

@@ -1,4 +1,4 @@
-"""Holds a recording of AWS's answers against one of the local AWS: members and their types."""
+"""Compares a recording of AWS's answers with one of the local AWS: members and their types."""
 
 from collections import defaultdict
 from collections.abc import Iterator

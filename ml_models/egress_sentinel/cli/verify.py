@@ -20,8 +20,8 @@ def verify(
     record: Annotated[
         Path | None,
         typer.Option(
-            help="Write what AWS answers about what the module made to this file, with stand-ins for account ids, "
-            "names and keys, so that the local AWS can be held against it. It only reads. Read it before you send it."
+            help="Also read the configuration of the module's resources, and write AWS's answers to this file with "
+            "pseudonyms for account ids, names and keys. Tests compare the local AWS with it. Review it first."
         ),
     ] = None,
     as_json: options.AsJson = False,
@@ -56,7 +56,7 @@ def _record(path: Path, outputs: dict[str, Any]) -> None:
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from error
     count = len(recorded["calls"])
-    say(f"wrote {count} answers to {path}, with stand-ins for names and ids; read it before you send it")
+    say(f"wrote {count} answers to {path}, with pseudonyms for names and ids; review it before you send it")
 
 
 def _mark(what: str, is_met: bool) -> Text:

@@ -1,8 +1,8 @@
-"""Records what AWS answers to the calls that the local AWS imitates, without anything that says whose account it is.
+"""Records AWS's answers to calls that the local AWS imitates, without text that identifies the account.
 
-Only calls that read. Of each answer the members and their types stay, and of the texts what AWS itself wrote: values of
-enumerations, names of services, regions and operations, times and small numbers. Everything else is replaced, the same
-text always by the same stand-in, so that what belonged together still does.
+All calls are reads. Each answer keeps its members, their types, and the words that AWS itself uses: values of
+enumerations, names of services, regions and operations, times and numbers. A pseudonym replaces every other word. The
+same word always has the same pseudonym, so an ARN still names the resource that another answer describes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def record(outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Recorder:
-    """Asks, and keeps what was said."""
+    """Calls AWS and keeps the answers."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -81,7 +81,7 @@ class _Recorder:
         self.calls: list[dict[str, Any]] = []
 
     def __call__(self, service: str, operation: str, **asked: Any) -> dict[str, Any]:
-        """Return the answer as it is; an error is kept too, and has no members."""
+        """Return the answer unchanged and keep it redacted. After an error, keep its code and return nothing."""
         from botocore import xform_name
         from botocore.exceptions import ClientError
 
@@ -99,13 +99,13 @@ class _Recorder:
 
 
 class _Redactor:
-    """Replaces texts, each kind by its own kind, the same one always alike."""
+    """Replaces words that identify an account by pseudonyms."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, str]] = defaultdict(dict)
 
     def of(self, shape: Any, value: Any, *, is_the_users: bool = False) -> Any:
-        """Return a value of a shape as it may leave the account."""
+        """Return a value of a shape without what identifies the account."""
         if shape is None or value is None or isinstance(value, bool | int | float):
             return value
         if shape.type_name == "structure":
@@ -134,19 +134,19 @@ class _Redactor:
         }
 
     def text(self, text: str, *, is_the_users: bool = False) -> str:
-        """Return a text whose words are AWS's or stand-ins."""
+        """Return a text whose words are AWS's or pseudonyms."""
         return _TOKEN.sub(lambda found: self._word(found[0], is_the_users=is_the_users), text)
 
     def _word(self, word: str, *, is_the_users: bool) -> str:
         if _ACCOUNT.fullmatch(word):
-            return self._stand_in("account", word, "{:012d}")
+            return self._pseudonym("account", word, "{:012d}")
         if _UUID.fullmatch(word):
-            return self._stand_in("uuid", word, "00000000-0000-0000-0000-{:012d}")
+            return self._pseudonym("uuid", word, "00000000-0000-0000-0000-{:012d}")
         if _TIME.fullmatch(word) or (not is_the_users and word in _vocabulary()):
             return word
-        return "0" * len(word) if word.isdigit() else self._stand_in("name", word, "name-{}")
+        return "0" * len(word) if word.isdigit() else self._pseudonym("name", word, "name-{}")
 
-    def _stand_in(self, kind: str, word: str, form: str) -> str:
+    def _pseudonym(self, kind: str, word: str, form: str) -> str:
         known = self._known[kind]
         return known.setdefault(word, form.format(len(known) + 1))
 

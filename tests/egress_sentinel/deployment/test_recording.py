@@ -1,4 +1,4 @@
-"""What `verify --record` writes: AWS's answers, without anything that says whose account it is."""
+"""What `verify --record` writes: AWS's answers, without text that identifies the account."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def answers(recorded: dict[str, Any], call: str) -> list[dict[str, Any]]:
     return [found["answer"] for found in recorded["calls"] if found["call"] == call]
 
 
-def test_nothing_says_whose_account_it_is(recorded: dict[str, Any]) -> None:
+def test_nothing_identifies_the_account(recorded: dict[str, Any]) -> None:
     text = json.dumps(recorded, ensure_ascii=False).lower()
     assert [word for word in OURS if word in text] == []
     assert not re.search(r"[\w.]+@[a-z]+\.", text.replace("name-", ""))
@@ -90,7 +90,7 @@ def test_an_error_is_an_answer_too(recorded: dict[str, Any]) -> None:
     assert errors["sagemaker:DescribeEndpoint"] == "ValidationException"
 
 
-def test_a_recording_is_held_against_another(recorded: dict[str, Any]) -> None:
+def test_a_recording_is_compared_with_another(recorded: dict[str, Any]) -> None:
     assert deviations(recorded, recorded) == []
     other = json.loads(json.dumps(recorded))
     for call in other["calls"]:

@@ -58,8 +58,8 @@ def test_the_script_says_what_it_would_delete_and_asks(stacks: dict[str, Stack])
     stack = stacks["serverless"]
     done = destroy_by_script(stack, answer="no\n")
     assert done.returncode == 1
-    assert f"All that is in {stack.outputs()['bucket']} goes with it." in done.stdout
-    assert f"All that is in {stack.outputs()['alerts_table']} goes with it." in done.stdout
+    assert f"Everything in {stack.outputs()['bucket']} will be deleted too." in done.stdout
+    assert f"Everything in {stack.outputs()['alerts_table']} will be deleted too." in done.stdout
     assert "aws_lambda_function" in done.stdout
     assert done.stdout.endswith("Nothing was deleted.\n")
 

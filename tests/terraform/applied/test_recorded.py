@@ -1,7 +1,6 @@
-"""What users recorded in AWS with `verify --record`, held against what the local AWS answers for the same example.
+"""What users recorded in AWS with `verify --record`, compared with what the local AWS answers for the same example.
 
-A recording of examples/NAME goes into `recorded/NAME.json`. Mend the local AWS until it has no deviation, or add the one
-that stays to `DEVIATIONS`, with the reason.
+A recording of examples/NAME goes into `recorded/NAME.json`. Fix the local AWS until it has no deviation.
 """
 
 import json
@@ -13,7 +12,7 @@ import pytest
 from tests.support.recorded import deviations
 from tests.support.stack import Stack
 
-# Nobody has sent one yet.
+# None has been sent yet.
 RECORDINGS = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 # What an example has none of; the error is the answer.
 ERRORS = {
