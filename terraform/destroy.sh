@@ -16,7 +16,8 @@ fi
 stores=$(grep -E '\.(aws_s3_bucket|aws_dynamodb_table)\.' <<<"$managed" || true)
 
 echo "These $(wc -l <<<"$managed" | tr -d ' ') resources will be deleted:"
-grep -Eo '(aws_[a-z0-9_]+|terraform_data)\.[^.]+$' <<<"$managed" | cut -d. -f1 | sort | uniq -c
+# An address ends with TYPE.NAME, and maybe a key such as ["you@example.com"].
+sed -E 's/\[("[^"]*"|[0-9]+)\]//g; s/^.*\.([a-z0-9_]+)\.[^.]+$/\1/' <<<"$managed" | sort | uniq -c
 while read -r address; do
   [ -n "$address" ] || continue
   name=$(terraform state show -no-color "$address" | sed -nE 's/^    (bucket|name) += "(.*)"$/\2/p' | head -n 1)

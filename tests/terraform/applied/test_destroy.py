@@ -1,5 +1,6 @@
 """The last test: `terraform destroy` leaves nothing."""
 
+import re
 import subprocess
 from typing import Any
 
@@ -60,7 +61,9 @@ def test_the_script_says_what_it_would_delete_and_asks(stacks: dict[str, Stack])
     assert done.returncode == 1
     assert f"Everything in {stack.outputs()['bucket']} will be deleted too." in done.stdout
     assert f"Everything in {stack.outputs()['alerts_table']} will be deleted too." in done.stdout
-    assert "aws_lambda_function" in done.stdout
+    listed = {kind: int(count) for count, kind in re.findall(r"^ +(\d+) (\w+)$", done.stdout, re.MULTILINE)}
+    assert listed["aws_sns_topic_subscription"] == 1  # its address ends with an e-mail address
+    assert f"These {sum(listed.values())} resources will be deleted:" in done.stdout
     assert done.stdout.endswith("Nothing was deleted.\n")
 
 
