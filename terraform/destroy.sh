@@ -13,11 +13,11 @@ if [ -z "$managed" ]; then
   exit 0
 fi
 # AWS refuses to delete these while they hold data.
-stores=$(grep -E '\.(aws_s3_bucket|aws_dynamodb_table)\.' <<<"$managed" || true)
+stores=$(grep -E '(^|\.)(aws_s3_bucket|aws_dynamodb_table)\.' <<<"$managed" || true)
 
 echo "These $(wc -l <<<"$managed" | tr -d ' ') resources will be deleted:"
 # An address ends with TYPE.NAME, and maybe a key such as ["you@example.com"].
-sed -E 's/\[("[^"]*"|[0-9]+)\]//g; s/^.*\.([a-z0-9_]+)\.[^.]+$/\1/' <<<"$managed" | sort | uniq -c
+sed -E 's/\[("[^"]*"|[0-9]+)\]//g; s/^(.*\.)?([a-z0-9_]+)\.[^.]+$/\2/' <<<"$managed" | sort | uniq -c
 while read -r address; do
   [ -n "$address" ] || continue
   name=$(terraform state show -no-color "$address" | sed -nE 's/^    (bucket|name) += "(.*)"$/\2/p' | head -n 1)
