@@ -88,6 +88,22 @@ package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips
 	@$(BIN)/python -m egress_sentinel.deployment.source_bundle $(BUILD)/sourcedir.tar.gz
 	@$(BIN)/python -m egress_sentinel.pipeline.starting_model $(BUILD)/model.tar.gz
 
+.PHONY: dist
+dist: package ## dist/: a release archive of the Terraform module and everything that it deploys, and its checksum
+	@$(BIN)/python -m egress_sentinel.deployment.release . $(BUILD) dist
+
+EXAMPLE ?= serverless
+APPLY := terraform -chdir=terraform/examples/$(EXAMPLE)
+
+.PHONY: deploy
+deploy: package ## apply terraform/examples/serverless (or EXAMPLE=NAME) in your AWS account; asks first unless CONFIRM=yes
+	@$(APPLY) init -input=false
+	@$(APPLY) apply $(if $(filter yes,$(CONFIRM)),-auto-approve -input=false)
+
+.PHONY: destroy
+destroy: ## destroy what `make deploy` created, with its data; lists it and asks first unless CONFIRM=yes
+	@CONFIRM=$(CONFIRM) terraform/destroy.sh terraform/examples/$(EXAMPLE)
+
 LOCAL_PORT ?= 4577
 
 .PHONY: local

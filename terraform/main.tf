@@ -4,9 +4,24 @@
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
+data "aws_region" "current" {
+  lifecycle {
+    precondition {
+      condition     = fileexists("${local.build}/anomaly_detector.zip")
+      error_message = "There is no anomaly_detector.zip in ${local.build}: run `make package`, or unpack a release archive and set build_dir to its folder build/."
+    }
+  }
+}
 
 locals {
+  tags = merge({ Project = var.name }, var.tags)
+  # IAM's names are unique in an account, so those of two regions must differ.
+  roles = {
+    path                 = var.role_path
+    permissions_boundary = var.permissions_boundary_arn
+    suffix               = "-${data.aws_region.current.id}"
+  }
+
   features_prefix = "features/"
   history_prefix  = "history/"
   exclude_prefix  = "training/exclude/"
@@ -65,10 +80,12 @@ module "storage" {
   source = "./modules/storage"
 
   name                  = var.name
+  tags                  = local.tags
   scored_prefix         = local.scored_prefix
   scored_retention_days = var.scored_retention_days
   data_export           = var.data_export
   log_delivery          = local.creates_flow_logs ? local.log_delivery : null
+  existing              = var.existing
   force_destroy         = var.force_destroy
 }
 
@@ -77,6 +94,7 @@ module "flow_logs" {
   count  = local.creates_flow_logs ? 1 : 0
 
   name                    = var.name
+  tags                    = local.tags
   vpc_ids                 = var.flow_logs.vpc_ids
   subnet_ids              = var.flow_logs.subnet_ids
   max_aggregation_seconds = var.flow_logs.max_aggregation_seconds
@@ -106,6 +124,8 @@ module "endpoint" {
   source = "./modules/endpoint"
 
   name              = var.name
+  tags              = local.tags
+  roles             = local.roles
   image             = local.image
   model_data_url    = local.model_data_url
   model_package_arn = var.model_package_arn
@@ -130,6 +150,8 @@ module "detection" {
   source = "./modules/detection"
 
   name                = var.name
+  tags                = local.tags
+  roles               = local.roles
   function_zip        = "${local.build}/anomaly_detector.zip"
   layer_zip           = "${local.build}/pyarrow_layer.zip"
   memory_mb           = var.detector_memory_mb
@@ -153,6 +175,8 @@ module "batch" {
   source = "./modules/batch"
 
   name               = var.name
+  tags               = local.tags
+  roles              = local.roles
   function_zip       = "${local.build}/batch_scorer.zip"
   layer_arn          = module.detection.layer_arn
   bucket             = module.storage.bucket
@@ -169,6 +193,8 @@ module "registry" {
   source = "./modules/registry"
 
   name                = var.name
+  tags                = local.tags
+  roles               = local.roles
   function_zip        = "${local.build}/model_registrar.zip"
   bucket              = module.storage.bucket
   bucket_arn          = module.storage.bucket_arn
@@ -191,6 +217,8 @@ module "retraining" {
   count  = var.retraining == null ? 0 : 1
 
   name                 = var.name
+  tags                 = local.tags
+  roles                = local.roles
   schedule_expression  = var.retraining.schedule_expression == "" ? null : var.retraining.schedule_expression
   start_alarm_names    = concat(var.retraining.start_alarm_names, [for drift in module.drift : drift.alarm_name if try(var.drift.starts_retraining, false)])
   source_bundle        = "${local.build}/sourcedir.tar.gz"
@@ -218,6 +246,8 @@ module "drift" {
   count  = var.drift == null ? 0 : 1
 
   name                = var.name
+  tags                = local.tags
+  roles               = local.roles
   function_zip        = "${local.build}/drift_monitor.zip"
   layer_arn           = module.detection.layer_arn
   bucket              = module.storage.bucket
@@ -239,6 +269,8 @@ module "features" {
   source = "./modules/features"
 
   name               = var.name
+  tags               = local.tags
+  roles              = local.roles
   bucket             = module.storage.bucket
   kms_key_arn        = module.storage.kms_key_arn
   features_prefix    = local.features_prefix
@@ -259,6 +291,7 @@ module "monitoring" {
   source = "./modules/monitoring"
 
   name                 = var.name
+  tags                 = local.tags
   function_name        = module.detection.function_name
   log_group            = module.detection.log_group
   dead_letter_queue    = module.detection.dead_letter_queue
@@ -271,7 +304,7 @@ module "monitoring" {
   no_data_hours        = var.alarms.no_data_hours
   usd_per_day_at_stake = var.alarms.usd_per_day_at_stake
   monthly_budget_usd   = var.monthly_budget_usd
-  project_tag          = var.name
+  project_tag          = local.tags.Project
 }
 
 module "notebook" {
@@ -279,6 +312,8 @@ module "notebook" {
   count  = var.notebook == null ? 0 : 1
 
   name           = var.name
+  tags           = local.tags
+  roles          = local.roles
   notebook       = var.notebook
   repository_url = var.notebook.repository_url
   bucket_arn     = module.storage.bucket_arn

@@ -127,3 +127,8 @@ output "features_state_machine_arn" {
   description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual."
   value       = module.features.state_machine_arn
 }
+
+output "required_statements" {
+  description = "Statements that the policies of an existing key (kms_key) and an existing bucket (bucket) need, as JSON."
+  value       = module.storage.required_statements
+}

@@ -11,9 +11,64 @@ variable "name" {
 }
 
 variable "build_dir" {
-  description = "Folder that `make package` wrote: the functions' zips, pyarrow_layer.zip, model.tar.gz. Default: build/ beside this module."
+  description = "Folder build/ of a release archive, or what `make package` wrote. Default: build/ beside this module."
   type        = string
   default     = null
+}
+
+variable "tags" {
+  description = "Tags of everything that takes tags, except objects in S3, which take 10; besides Project = name, which may be another value here."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition = length(var.tags) <= 40 && alltrue([
+      for key, value in var.tags :
+      can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{1,128}$", key)) && can(regex("^[\\p{L}\\p{Z}\\p{N}_.:/=+@-]{0,256}$", value)) && !startswith(lower(key), "aws:")
+    ])
+    error_message = "tags are at most 40, with keys of 1 to 128 and values of at most 256 letters, digits, spaces and _.:/=+@-; no key starts with aws:."
+  }
+}
+
+variable "role_path" {
+  description = "Path of the IAM roles."
+  type        = string
+  default     = "/"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^/([!-~]+/)?$", var.role_path)) && length(var.role_path) <= 512
+    error_message = "role_path is / or starts and ends with /, such as /teams/finops/."
+  }
+}
+
+variable "permissions_boundary_arn" {
+  description = "ARN of the policy that bounds every IAM role; null for none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.permissions_boundary_arn == null || can(regex("^arn:[a-z-]+:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary_arn))
+    error_message = "permissions_boundary_arn is arn:aws:iam::ACCOUNT:policy/NAME."
+  }
+}
+
+variable "existing" {
+  description = "A bucket and a KMS key that exist already, in place of the module's. Their owner configures them: the README says how."
+  type        = object({ bucket = optional(string), kms_key_arn = optional(string) })
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = var.existing.bucket == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.existing.bucket))
+    error_message = "existing.bucket is a bucket's name, without s3://."
+  }
+
+  validation {
+    condition     = var.existing.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.existing.kms_key_arn))
+    error_message = "existing.kms_key_arn is arn:aws:kms:REGION:ACCOUNT:key/ID."
+  }
 }
 
 variable "model_artifact" {
@@ -474,7 +529,7 @@ variable "data_export" {
 }
 
 variable "monthly_budget_usd" {
-  description = "Budget for the service's own cost, by the tag Project = name (activate it as a cost allocation tag); null for none."
+  description = "Budget for the service's own cost, by the tag Project (activate it as a cost allocation tag); null for none."
   type        = number
   default     = null
 }

@@ -28,6 +28,7 @@ from egress_alerts.rows import (
     background_of,
     expected_usd_per_day,
     feature_names,
+    in_hours,
     material,
     spread_of,
     with_quiet_hours,
@@ -269,12 +270,16 @@ class Detector:
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
         """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
+        by_day: dict[int, pa.Table] = {}
         for incident in incidents:
             then = incident.before(incident.detected + 1)
             lead = leading_series(then if then.members else incident)
             start = min(incident.members[lead])
-            rows = self._scored_rows.between(start - BACKGROUND_HOURS, start)
-            incident.background = background_of(rows, lead, start)
+            # Incidents of a storm begin on the same days, whose rows are read once.
+            day = start - start % 24
+            if day not in by_day:
+                by_day[day] = self._scored_rows.between(day - BACKGROUND_HOURS, day + 24)
+            incident.background = background_of(in_hours(by_day[day], start - BACKGROUND_HOURS, start), lead, start)
 
     def _with_spread(self, reason: str, worst: Hour, scored: pa.Table) -> str:
         """Put before the reason how a level's worst hour is spread over resources."""

@@ -172,7 +172,11 @@ def _iso_time(moment: Any) -> str:
 
 
 def completed(request: Request, response: Response) -> Response:
-    """Return moto's answer with what it left out: that a bucket sends its events to EventBridge."""
+    """Return moto's answer with a bucket's events to EventBridge, and without the creators of listed rules."""
+    if request.headers.get("X-Amz-Target") == "AWSEvents.ListRules" and response.status_code == 200:
+        answer = json.loads(response.get_data())
+        rules = [{name: value for name, value in rule.items() if name != "CreatedBy"} for rule in answer["Rules"]]
+        response.set_data(json.dumps({**answer, "Rules": rules}))
     if request.method == "GET" and "notification" in request.args and response.status_code == 200:
         bucket = _bucket(request.path.strip("/"))
         if bucket is not None and getattr(bucket.notification_configuration, "event_bridge", None) is not None:

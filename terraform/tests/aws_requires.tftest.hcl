@@ -62,7 +62,7 @@ run "data_export_may_write_the_encrypted_bucket" {
 
   assert {
     condition = [
-      for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement : [s.Resource, s.Condition]
+      for s in jsondecode(aws_s3_bucket_policy.this[0].policy).Statement : [s.Resource, s.Condition]
       if s.Sid == "EnableAWSDataExportsToWriteToS3AndCheckPolicy"
       ] == [[
         ["arn:aws-cn:s3:::egress-sentinel-111122223333-cn-north-1", "arn:aws-cn:s3:::egress-sentinel-111122223333-cn-north-1/*"],
@@ -76,14 +76,14 @@ run "data_export_may_write_the_encrypted_bucket" {
 
   assert {
     condition = toset([
-      for s in jsondecode(aws_kms_key.this.policy).Statement : s.Principal.Service
+      for s in jsondecode(aws_kms_key.this[0].policy).Statement : s.Principal.Service
       if can(s.Principal.Service) && try(s.Condition.StringEquals["aws:SourceAccount"], "") == "111122223333" && contains(flatten([s.Action]), "kms:GenerateDataKey*")
     ]) == toset(["bcm-data-exports.amazonaws.com", "billingreports.amazonaws.com", "budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"])
     error_message = "The key's policy must let Data Exports encrypt."
   }
 
   assert {
-    condition     = [for s in jsondecode(aws_kms_key.this.policy).Statement : s.Principal.Service if s.Sid == "LogGroups"] == ["logs.cn-north-1.amazonaws.com.cn"]
+    condition     = [for s in jsondecode(aws_kms_key.this[0].policy).Statement : s.Principal.Service if s.Sid == "LogGroups"] == ["logs.cn-north-1.amazonaws.com.cn"]
     error_message = "CloudWatch Logs has the partition's own suffix."
   }
 }

@@ -696,3 +696,32 @@ run "refuses_an_export_name_with_spaces" {
     data_export = { name = "our egress" }
   }
 }
+
+run "uses_an_existing_bucket_and_key" {
+  variables {
+    existing    = { bucket = "bucket-of-ours", kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/99999999-2222-3333-4444-555555555555" }
+    data_export = { name = "egress" }
+  }
+
+  assert {
+    condition     = output.bucket == "bucket-of-ours" && startswith(output.model_artifact, "s3://bucket-of-ours/models/")
+    error_message = "The model must be uploaded into the existing bucket."
+  }
+
+  assert {
+    condition     = strcontains(output.required_statements.bucket, "\"arn:aws:s3:::bucket-of-ours/*\"") && strcontains(output.required_statements.kms_key, "bcm-data-exports.amazonaws.com")
+    error_message = "The output must have the statements that an export needs in the policies of the bucket and the key."
+  }
+}
+
+run "refuses_tags_paths_and_arns_that_aws_refuses" {
+  command         = plan
+  expect_failures = [var.tags, var.role_path, var.permissions_boundary_arn, var.existing]
+
+  variables {
+    tags                     = { "aws:owner" = "finops" }
+    role_path                = "finops"
+    permissions_boundary_arn = "bounds"
+    existing                 = { bucket = "s3://bucket-of-ours", kms_key_arn = "alias/ours" }
+  }
+}

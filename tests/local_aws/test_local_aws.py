@@ -81,3 +81,10 @@ def test_two_of_them_know_nothing_of_each_other(aws: LocalAws, resources: Detect
         assert create_detector_resources(other).bucket == resources.bucket
         assert "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME" not in other.environment()
     assert aws.client("s3").list_buckets()["Buckets"] != []
+
+
+def test_a_listed_rule_has_the_members_that_aws_lists(aws: LocalAws) -> None:
+    """Moto adds the creator, which only a described rule has."""
+    aws.client("events").put_rule(Name="listed", ScheduleExpression="rate(1 hour)")
+    (rule,) = aws.client("events").list_rules(NamePrefix="listed")["Rules"]
+    assert (rule["Name"], "CreatedBy" in rule) == ("listed", False)

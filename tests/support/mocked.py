@@ -29,6 +29,9 @@ run "everything" {
     retraining                 = { start_alarm_names = ["errors"] }
     drift                      = {}
     notebook                   = { repository_url = "https://example.com/egress-sentinel.git" }
+    tags                       = { Team = "finops" }
+    role_path                  = "/finops/"
+    permissions_boundary_arn   = "arn:aws:iam::111122223333:policy/bounds"
     flow_logs                  = { vpc_ids = ["vpc-0a1b2c3d"], account_ids = ["444455556666"] }
     model_artifact             = "s3://models-of-ours/egress/model.tar.gz"
     model_artifact_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/22222222-2222-3333-4444-555555555555"

@@ -51,8 +51,9 @@ class Stack:
             self._outputs = json.loads(self.run("output", "-json"))["egress_sentinel"]["value"]
         return self._outputs
 
-    def verify(self) -> subprocess.CompletedProcess[str]:
+    def verify(self, *options: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "egress_sentinel.cli", "verify", "--json", "--terraform-dir", str(self.folder)]
+        command += options
         env = environment() | self.aws.environment()
         return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 

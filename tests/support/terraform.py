@@ -115,12 +115,51 @@ def blocks(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
 
 def tables() -> str:
     """Return the inputs and outputs as the README's tables."""
-    inputs = ["| input | default | what it is |", "|---|---|---|"]
+    inputs = [
+        "| input | type, and an object's members with their defaults | default | what it is |",
+        "|---|---|---|---|",
+    ]
     for name, body in sorted(blocks(TERRAFORM, "variable").items()):
-        inputs.append(f"| `{name}` | {_default(body)} | {_text(body)} |")
+        kind = str(body["type"]).removeprefix("${").removesuffix("}")
+        inputs.append(f"| `{name}` | {'<br>'.join(_lines(kind))} | {_default(body)} | {_text(body)} |")
     outputs = ["| output | what it is |", "|---|---|"]
     outputs += [f"| `{name}` | {_text(body)} |" for name, body in sorted(blocks(TERRAFORM, "output").items())]
     return "\n".join(inputs) + "\n\n" + "\n".join(outputs) + "\n"
+
+
+def _lines(kind: str) -> list[str]:
+    """Return a type and, of an object, a line for each member, those of inner objects by their path."""
+    if "object({" not in kind:
+        return [kind]
+    outer = kind[: kind.index("object({")] + "object" + ")" * kind[: kind.index("object({")].count("(")
+    return [outer, *_members(kind, "")]
+
+
+def _members(kind: str, path: str) -> list[str]:
+    lines = []
+    for part in _split(kind[kind.index("({") + 2 : kind.rindex("})")]):
+        name, _, given = part.partition(" = ")
+        inner, default = given, "required"
+        if given.startswith("optional("):
+            inner, *defaults = _split(given.removeprefix("optional(")[:-1])
+            default = f"`{defaults[0]}`" if defaults else "`null`"
+        shown, *below = _lines(inner)
+        lines.append(f"`{path}{name}` {shown}, {default}")
+        lines += _members(inner, f"{path}{name}.") if below else []
+    return lines
+
+
+def _split(text: str) -> list[str]:
+    """Split at the commas that are in no brackets and no quotes."""
+    parts, depth, is_quoted = [""], 0, False
+    for character in text:
+        is_quoted ^= character == '"'
+        depth += 0 if is_quoted else (character in "([{") - (character in ")]}")
+        if character == "," and not depth and not is_quoted:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts]
 
 
 def _text(body: dict[str, Any]) -> str:

@@ -123,7 +123,7 @@ EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
 
 def patterns() -> dict[str, str]:
     rules = of_type("aws_cloudwatch_event_rule")
-    made_up = of_type("aws_s3_bucket")["module.storage.aws_s3_bucket.this"]["id"]
+    made_up = of_type("aws_s3_bucket")["module.storage.aws_s3_bucket.this[0]"]["id"]
     found = {address: rule["event_pattern"] for address, rule in rules.items() if rule["event_pattern"]}
     return {address: pattern.replace(made_up, BUCKET) for address, pattern in found.items()}
 

@@ -15,7 +15,7 @@ KEY = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-5555555555
 OTHER_KEY = "arn:aws:kms:eu-west-1:111122223333:key/22222222-2222-3333-4444-555555555555"
 # A statement of AWS's own page has it:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-OF_AWS = "module.storage.aws_kms_key.this: kms:EncryptionContext:aws:logs:arn is no condition key of kms:DescribeKey"
+OF_AWS = "module.storage.aws_kms_key.this[0]: kms:EncryptionContext:aws:logs:arn is no condition key of kms:DescribeKey"
 RESOURCE_POLICIES = ("aws_kms_key", "aws_s3_bucket_policy", "aws_sns_topic_policy", "aws_sqs_queue_policy")
 
 

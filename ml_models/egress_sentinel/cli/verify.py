@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -16,6 +17,13 @@ from egress_sentinel.errors import UserError
 def verify(
     terraform_dir: options.TerraformDir = None,
     outputs: Annotated[Path | None, typer.Option(help="What `terraform output -json` printed, in a file.")] = None,
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also read the configuration of the module's resources, and write AWS's answers to this file with "
+            "pseudonyms for account ids, names and keys. Tests compare the local AWS with it. Review it first."
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Compare what the endpoint serves with what Terraform asked for; exit status 1 where they differ."""
@@ -24,7 +32,10 @@ def verify(
     if (terraform_dir is None) == (outputs is None):
         raise UserError("verify takes either --terraform-dir or --outputs")
     text = options.read_text(outputs) if outputs else terraform_outputs(terraform_dir or Path())
-    checks = verify(read_outputs(text))
+    asked_for = read_outputs(text)
+    if record:
+        _record(record, asked_for)
+    checks = verify(asked_for)
     if as_json:
         print_json([{**check._asdict(), "is_met": check.is_met} for check in checks])
     else:
@@ -34,6 +45,18 @@ def verify(
     if differing:
         say(f"the endpoint differs from the configuration in: {', '.join(differing)}")
         raise typer.Exit(1)
+
+
+def _record(path: Path, outputs: dict[str, Any]) -> None:
+    from egress_sentinel.deployment.recording import record
+
+    recorded = record(outputs)
+    try:
+        path.write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    count = len(recorded["calls"])
+    say(f"wrote {count} answers to {path}, with pseudonyms for names and ids; review it before you send it")
 
 
 def _mark(what: str, is_met: bool) -> Text:

@@ -1,9 +1,5 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # Your own container and artifact behind the same alerts: for each line of CSV with a header it answers a line of

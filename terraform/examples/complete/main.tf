@@ -1,9 +1,5 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC,

@@ -1,9 +1,5 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # The serverless service and a SageMaker notebook instance beside it.

@@ -1,9 +1,5 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # Instances that are always on: autoscaling, data capture, and a canary that rolls back by itself; on request the flow logs

@@ -1,15 +1,12 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # One real-time endpoint for raw timestamp,value lines: a preprocessor makes features of them, the forest behind it scores
 # them. `egress-sentinel series-train` writes both artifacts.
 locals {
   name = "egress-sentinel-series"
+  tags = { Project = "egress-sentinel" }
   artifacts = {
     preprocessor = var.preprocessor_artifact
     forest       = var.model_artifact
@@ -37,6 +34,7 @@ module "storage" {
   source = "../../modules/storage"
 
   name                  = local.name
+  tags                  = local.tags
   scored_prefix         = "scored/"
   scored_retention_days = 400
   data_export           = null
@@ -61,7 +59,9 @@ resource "aws_s3_object" "artifact" {
 module "endpoint" {
   source = "../../modules/endpoint"
 
-  name = local.name
+  name  = local.name
+  tags  = local.tags
+  roles = { suffix = "-${var.region}" }
   containers = [
     for name in ["preprocessor", "forest"] : {
       hostname       = name

@@ -1,9 +1,5 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # The smallest one: a serverless endpoint, nothing to pay while nothing is scored.

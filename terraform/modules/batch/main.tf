@@ -18,6 +18,8 @@ module "function" {
   source = "../function"
 
   name        = local.name
+  tags        = var.tags
+  roles       = var.roles
   description = "Checks dropped files, starts their transform jobs and joins the scores to their lines."
   zip         = var.function_zip
   handler     = "batch_scorer.handler.lambda_handler"
@@ -99,6 +101,7 @@ resource "aws_dynamodb_table" "jobs" {
   name         = "${local.name}-jobs"
   billing_mode = "PAY_PER_REQUEST"
   hash_key     = "job_id"
+  tags         = var.tags
 
   attribute {
     name = "job_id"

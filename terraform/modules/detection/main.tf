@@ -39,6 +39,8 @@ module "function" {
   source = "../function"
 
   name               = local.name
+  tags               = var.tags
+  roles              = var.roles
   description        = "Scores new hours of egress and tells people what is unusual."
   zip                = var.function_zip
   handler            = "anomaly_detector.handler.lambda_handler"

@@ -3,6 +3,7 @@ resource "aws_dynamodb_table" "alerts" {
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "alert_id"
   deletion_protection_enabled = var.deletion_protection
+  tags                        = var.tags
 
   attribute {
     name = "alert_id"
@@ -46,6 +47,7 @@ resource "aws_sns_topic" "this" {
   name              = "${var.name}-alerts"
   display_name      = "Egress Sentinel"
   kms_master_key_id = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_sns_topic_policy" "this" {
@@ -95,7 +97,7 @@ resource "aws_sns_topic_subscription" "https" {
 resource "aws_chatbot_slack_channel_configuration" "this" {
   count = var.subscriptions.slack == null ? 0 : 1
 
-  configuration_name = var.name
+  configuration_name = "${var.name}${var.roles.suffix}" # unique in an account, as roles are
   slack_team_id      = var.subscriptions.slack.team_id
   slack_channel_id   = var.subscriptions.slack.channel_id
   sns_topic_arns     = [aws_sns_topic.this.arn]
@@ -103,12 +105,16 @@ resource "aws_chatbot_slack_channel_configuration" "this" {
   logging_level      = "ERROR"
   # The channel may look at alarms and do nothing else.
   guardrail_policy_arns = ["arn:${local.partition}:iam::aws:policy/CloudWatchReadOnlyAccess"]
+  tags                  = var.tags
 }
 
 resource "aws_iam_role" "chatbot" {
   count = var.subscriptions.slack == null ? 0 : 1
 
-  name = "${var.name}-chatbot"
+  name                 = "${var.name}-chatbot${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

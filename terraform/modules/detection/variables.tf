@@ -127,3 +127,19 @@ variable "deletion_protection" {
   description = "Whether the alerts table refuses to be deleted."
   type        = bool
 }
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}
+
+variable "roles" {
+  description = "Path of the IAM roles, ARN of their permissions boundary (null for none), and the end of their names, which are unique in an account."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+    suffix               = optional(string, "")
+  })
+  default = {}
+}

@@ -1,6 +1,9 @@
 # What the schedule may do.
 resource "aws_iam_role" "start" {
-  name = "${local.name}-start"
+  name                 = "${local.name}-start${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -18,6 +18,8 @@ module "function" {
   source = "../function"
 
   name               = local.name
+  tags               = var.tags
+  roles              = var.roles
   description        = "Holds each day's rows against the days that the model was trained on."
   zip                = var.function_zip
   handler            = "drift_monitor.handler.lambda_handler"
@@ -96,4 +98,5 @@ resource "aws_cloudwatch_metric_alarm" "drift" {
   threshold           = 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
+  tags                = var.tags
 }

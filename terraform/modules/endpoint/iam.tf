@@ -12,7 +12,10 @@ locals {
 }
 
 resource "aws_iam_role" "this" {
-  name = "${var.name}-endpoint"
+  name                 = local.role_name
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

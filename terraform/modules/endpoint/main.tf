@@ -10,6 +10,7 @@ locals {
   partition    = data.aws_partition.current.partition
   region       = data.aws_region.current.id
   variant_name = "AllTraffic"
+  role_name    = "${var.name}-endpoint${var.roles.suffix}"
 
   container = {
     image          = var.image
@@ -19,7 +20,7 @@ locals {
     network        = var.network
   }
   # What has no pipeline keeps the name that it had before there were any.
-  content    = merge(local.container, var.containers == null ? {} : { containers = var.containers })
+  content    = merge(local.container, { role = "${var.roles.path}${local.role_name}" }, var.containers == null ? {} : { containers = var.containers })
   model_hash = substr(sha256(jsonencode(local.content)), 0, 12)
 
   is_autoscaled = try(var.realtime.max_instance_count, null) != null
@@ -47,6 +48,7 @@ resource "aws_sagemaker_model" "this" {
   name                     = "${var.name}-${local.model_hash}"
   execution_role_arn       = aws_iam_role.this.arn
   enable_network_isolation = try(var.network.enable_network_isolation, false)
+  tags                     = var.tags
 
   dynamic "primary_container" {
     for_each = var.containers == null ? [1] : []
@@ -99,6 +101,7 @@ resource "aws_sagemaker_endpoint_configuration" "this" {
   # Serverless variants have no volume to encrypt, and SageMaker refuses a key for them.
   # checkov:skip=CKV_AWS_98:set where there is a volume that takes a key
   kms_key_arn = var.realtime == null || local.has_local_storage ? null : var.kms_key_arn
+  tags        = var.tags
 
   production_variants {
     variant_name           = local.variant_name
@@ -154,6 +157,7 @@ resource "terraform_data" "instance_type" {
 resource "aws_sagemaker_endpoint" "this" {
   name                 = var.name
   endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
+  tags                 = var.tags
 
   dynamic "deployment_config" {
     for_each = var.realtime == null ? [] : [var.realtime.deployment]
@@ -213,6 +217,7 @@ resource "aws_appautoscaling_target" "this" {
   # A deployment starts with instance_count again; the floor is the same number, so it never starts below it.
   min_capacity = var.realtime.instance_count
   max_capacity = var.realtime.max_instance_count
+  tags         = var.tags
 
   lifecycle {
     replace_triggered_by = [terraform_data.instance_type]
@@ -258,6 +263,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_metric_alarm" "latency" {
@@ -274,10 +280,12 @@ resource "aws_cloudwatch_metric_alarm" "latency" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_actions
   ok_actions          = var.alarm_actions
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/sagemaker/Endpoints/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }

@@ -21,6 +21,8 @@ module "flow_hours" {
   for_each = local.flow
 
   name               = local.flow_machine
+  tags               = var.tags
+  roles              = var.roles
   comment            = "Makes files of features of the hours that the bill has not reached, from flow logs."
   words              = { query = "The query of flow logs", consequence = "No new hours are estimated.", subject = "${var.name}: no new estimates" }
   sql_dir            = var.flow_sql_dir
@@ -135,7 +137,10 @@ resource "aws_scheduler_schedule" "flow_hours" {
 resource "aws_iam_role" "start_flow_hours" {
   for_each = local.flow
 
-  name = "${local.flow_machine}-start"
+  name                 = "${local.flow_machine}-start${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -189,4 +194,5 @@ resource "aws_cloudwatch_metric_alarm" "flow_hours" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+  tags                = var.tags
 }

@@ -112,6 +112,7 @@ locals {
 
 resource "aws_glue_catalog_database" "this" {
   name = local.database
+  tags = var.tags
 }
 
 resource "aws_glue_catalog_table" "this" {
@@ -161,6 +162,7 @@ resource "aws_athena_workgroup" "this" {
   name          = var.name
   description   = "Queries over exports, features and scored rows."
   force_destroy = true
+  tags          = var.tags
 
   configuration {
     enforce_workgroup_configuration    = true

@@ -5,6 +5,8 @@ module "deliveries" {
   source = "../query_machine"
 
   name               = local.machine
+  tags               = var.tags
+  roles              = var.roles
   comment            = "Makes files of features of the newest days of the billing export."
   words              = { query = "The feature query", consequence = "No new hours are scored.", subject = "${var.name}: no new features" }
   sql_dir            = var.sql_dir
@@ -54,6 +56,7 @@ moved {
 resource "aws_cloudwatch_event_rule" "export" {
   name        = "${local.machine}-export"
   description = "A billing export was delivered."
+  tags        = var.tags
 
   event_pattern = jsonencode({
     source      = ["aws.s3"]
@@ -73,7 +76,10 @@ resource "aws_cloudwatch_event_target" "export" {
 
 # EventBridge starts the machine.
 resource "aws_iam_role" "start" {
-  name = "${local.machine}-start"
+  name                 = "${local.machine}-start${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

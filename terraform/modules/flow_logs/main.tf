@@ -45,7 +45,7 @@ resource "aws_flow_log" "this" {
     per_hour_partition         = true
   }
 
-  tags = { Name = "${var.name}-${each.key}" }
+  tags = merge(var.tags, { Name = "${var.name}-${each.key}" })
 
   depends_on = [aws_s3_bucket_policy.this, aws_s3_bucket_ownership_controls.this]
 }
@@ -57,6 +57,7 @@ resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV2_AWS_62:a schedule reads what has arrived; nothing starts with a file
   bucket        = local.bucket
   force_destroy = var.force_destroy
+  tags          = var.tags
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {

@@ -42,3 +42,9 @@ variable "force_destroy" {
   description = "Whether destroying may remove a bucket that still holds objects."
   type        = bool
 }
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}

@@ -9,6 +9,7 @@ resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_lambda_function" "this" {
@@ -28,6 +29,7 @@ resource "aws_lambda_function" "this" {
   memory_size      = var.memory_mb
   timeout          = var.timeout_seconds
   kms_key_arn      = var.kms_key_arn
+  tags             = var.tags
 
   ephemeral_storage {
     size = var.ephemeral_storage_mb
@@ -73,6 +75,7 @@ resource "aws_sqs_queue" "dead_letters" {
   message_retention_seconds         = 1209600
   kms_master_key_id                 = var.kms_key_arn
   kms_data_key_reuse_period_seconds = 3600
+  tags                              = var.tags
 }
 
 resource "aws_sqs_queue_policy" "dead_letters" {
@@ -109,6 +112,7 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   treat_missing_data  = "notBreaching"
   alarm_actions       = [var.dead_letter_alarm.topic_arn]
   ok_actions          = [var.dead_letter_alarm.topic_arn]
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_event_rule" "this" {
@@ -118,6 +122,7 @@ resource "aws_cloudwatch_event_rule" "this" {
   description         = each.value.description
   event_pattern       = each.value.pattern
   schedule_expression = each.value.schedule
+  tags                = var.tags
 }
 
 resource "aws_cloudwatch_event_target" "this" {

@@ -43,6 +43,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   treat_missing_data  = each.value.missing
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+  tags                = var.tags
 }
 
 # Hours with rows are the only data points. Without one the alarm has the state INSUFFICIENT_DATA: from the start, until the
@@ -57,6 +58,7 @@ resource "aws_cloudwatch_metric_alarm" "no_data" {
   treat_missing_data        = "missing"
   insufficient_data_actions = [var.topic_arn]
   ok_actions                = [var.topic_arn]
+  tags                      = var.tags
 
   metric_query {
     id = "rows"
@@ -84,7 +86,8 @@ moved {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  dashboard_name = var.name
+  # In CloudWatch dashboards, and budgets, belong to the account, not to a region.
+  dashboard_name = "${var.name}-${data.aws_region.current.id}"
 
   dashboard_body = jsonencode({
     widgets = [
@@ -165,11 +168,12 @@ locals {
 resource "aws_budgets_budget" "this" {
   count = var.monthly_budget_usd == null ? 0 : 1
 
-  name         = "${var.name}-own-cost"
+  name         = "${var.name}-own-cost-${data.aws_region.current.id}"
   budget_type  = "COST"
   limit_amount = tostring(var.monthly_budget_usd)
   limit_unit   = "USD"
   time_unit    = "MONTHLY"
+  tags         = var.tags
 
   cost_filter {
     name   = "TagKeyValue"

@@ -67,3 +67,9 @@ variable "project_tag" {
   description = "Value of the tag Project by which the budget finds the service's own cost."
   type        = string
 }
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}

@@ -6,6 +6,7 @@ data "aws_region" "current" {}
 
 resource "aws_sagemaker_notebook_instance_lifecycle_configuration" "this" {
   name = "${var.name}-notebook"
+  tags = var.tags
 
   on_start = base64encode(templatefile("${path.module}/on_start.sh.tftpl", { repository_url = var.repository_url }))
 }
@@ -24,6 +25,7 @@ resource "aws_sagemaker_notebook_instance" "this" {
   subnet_id              = var.notebook.subnet_id
   security_groups        = var.notebook.subnet_id == null ? null : var.notebook.security_group_ids
   lifecycle_config_name  = aws_sagemaker_notebook_instance_lifecycle_configuration.this.name
+  tags                   = var.tags
 
   instance_metadata_service_configuration {
     minimum_instance_metadata_service_version = "2"
@@ -33,7 +35,10 @@ resource "aws_sagemaker_notebook_instance" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = "${var.name}-notebook"
+  name                 = "${var.name}-notebook${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -36,7 +36,10 @@ locals {
 }
 
 resource "aws_iam_role" "machine" {
-  name = var.name
+  name                 = "${var.name}${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -10,12 +10,14 @@ resource "aws_cloudwatch_log_group" "machine" {
   name              = "/aws/vendedlogs/states/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 resource "aws_sfn_state_machine" "this" {
   name       = var.name
   role_arn   = aws_iam_role.machine.arn
   definition = jsonencode(local.definition)
+  tags       = var.tags
 
   logging_configuration {
     level                  = "ERROR"

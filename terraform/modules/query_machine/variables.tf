@@ -90,3 +90,19 @@ variable "writes_prefixes" {
   description = "Where in the bucket a run may write files of features."
   type        = list(string)
 }
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}
+
+variable "roles" {
+  description = "Path of the IAM roles, ARN of their permissions boundary (null for none), and the end of their names, which are unique in an account."
+  type = object({
+    path                 = optional(string, "/")
+    permissions_boundary = optional(string)
+    suffix               = optional(string, "")
+  })
+  default = {}
+}

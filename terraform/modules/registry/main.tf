@@ -18,12 +18,15 @@ locals {
 resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_name        = var.name
   model_package_group_description = "Models of ${var.name}: what was trained, on which data, and who let it serve."
+  tags                            = var.tags
 }
 
 module "function" {
   source = "../function"
 
   name               = local.name
+  tags               = var.tags
+  roles              = var.roles
   description        = "Registers what a training job made as a model package that waits for approval."
   zip                = var.function_zip
   handler            = "model_registrar.handler.lambda_handler"

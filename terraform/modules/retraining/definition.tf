@@ -126,6 +126,7 @@ locals {
       can(regex("^ml\\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\\.", var.instance_type)) ? {} : { VolumeKmsKeyId = var.kms_key_arn },
     )
     StoppingCondition = { MaxRuntimeInSeconds = var.max_training_seconds }
+    Tags              = [for key, value in var.tags : { Key = key, Value = value }]
   }
 
   retry_lambda = [{

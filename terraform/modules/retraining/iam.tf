@@ -9,7 +9,10 @@ locals {
 }
 
 resource "aws_iam_role" "machine" {
-  name = local.name
+  name                 = "${local.name}${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -124,7 +127,10 @@ resource "aws_iam_role_policy" "machine" {
 
 # What the training job itself may do.
 resource "aws_iam_role" "training" {
-  name = "${local.name}-job"
+  name                 = "${local.name}-job${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -229,7 +235,10 @@ resource "aws_iam_role_policy" "training" {
 
 # What starts the machine: the schedule and the alarm.
 resource "aws_iam_role" "start" {
-  name = "${local.name}-start"
+  name                 = "${local.name}-start${var.roles.suffix}"
+  path                 = var.roles.path
+  permissions_boundary = var.roles.permissions_boundary
+  tags                 = var.tags
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

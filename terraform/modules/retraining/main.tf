@@ -18,6 +18,7 @@ resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/vendedlogs/states/${local.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn
+  tags              = var.tags
 }
 
 # The training job's code; its key carries the content's hash, so that a running job keeps the one it started with.
@@ -32,6 +33,7 @@ resource "aws_sfn_state_machine" "this" {
   name       = local.name
   role_arn   = aws_iam_role.machine.arn
   definition = jsonencode(local.definition)
+  tags       = var.tags
 
   logging_configuration {
     level                  = "ALL"
@@ -76,6 +78,7 @@ resource "aws_cloudwatch_event_rule" "alarm" {
 
   name        = "${local.name}-alarm"
   description = "An alarm that calls for another model has gone off."
+  tags        = var.tags
 
   event_pattern = jsonencode({
     source      = ["aws.cloudwatch"]

@@ -1,5 +1,5 @@
 # One bucket, with prefixes: exports/, features/, history/, scored/, models/, batch/, athena/, config/. One
-# customer-managed key for all that rests.
+# customer-managed key for all that rests. Either may exist already: then its owner configures it.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -9,7 +9,12 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
-  bucket     = "${var.name}-${local.account_id}-${local.region}"
+
+  own_bucket  = var.existing.bucket == null ? 1 : 0
+  own_key     = var.existing.kms_key_arn == null ? 1 : 0
+  bucket      = one(concat(aws_s3_bucket.this[*].id, var.existing.bucket[*]))
+  bucket_arn  = one(concat(aws_s3_bucket.this[*].arn, [for name in var.existing.bucket[*] : "arn:${local.partition}:s3:::${name}"]))
+  kms_key_arn = one(concat(aws_kms_key.this[*].arn, var.existing.kms_key_arn[*]))
 
   # Services that write encrypted things on our behalf; each only for resources of this account.
   services = merge({
@@ -20,80 +25,122 @@ locals {
     "bcm-data-exports.amazonaws.com" = "Data Exports writes the export"
     "billingreports.amazonaws.com"   = "Data Exports writes the export"
   })
-}
 
-resource "aws_kms_key" "this" {
-  description             = "${var.name}: bucket, tables, topic, queue, logs and the endpoint's storage"
-  enable_key_rotation     = true
-  deletion_window_in_days = 30
-
-  # In a key's policy "*" is this key.
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      [
-        {
-          Sid       = "AccountByIam"
-          Effect    = "Allow"
-          Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
-          Action    = "kms:*"
-          Resource  = "*"
-        },
-        {
-          Sid       = "LogGroups"
-          Effect    = "Allow"
-          Principal = { Service = "logs.${local.region}.${data.aws_partition.current.dns_suffix}" }
-          Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
-          Resource  = "*"
-          Condition = {
-            ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*" }
-          }
-        },
-      ],
-      [
-        for service, why in local.services : {
-          Sid       = replace(title(replace(service, ".", " ")), " ", "")
-          Effect    = "Allow"
-          Principal = { Service = service }
-          Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
-          Resource  = "*"
-          Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
-        }
-      ],
-      # Flow logs into a bucket that this key encrypts.
-      var.log_delivery == null ? [] : [{
-        Sid       = "LogDelivery"
+  # What services need of the key, whoever's it is. In a key's policy "*" is this key.
+  kms_key_statements = concat(
+    [
+      {
+        Sid       = "AccountByIam"
         Effect    = "Allow"
-        Principal = { Service = "delivery.logs.amazonaws.com" }
+        Principal = { AWS = "arn:${local.partition}:iam::${local.account_id}:root" }
+        Action    = "kms:*"
+        Resource  = "*"
+      },
+      {
+        Sid       = "LogGroups"
+        Effect    = "Allow"
+        Principal = { Service = "logs.${local.region}.${data.aws_partition.current.dns_suffix}" }
         Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
         Resource  = "*"
         Condition = {
-          StringEquals = { "aws:SourceAccount" = var.log_delivery.account_ids }
-          ArnLike = {
-            "aws:SourceArn" = [
-              for pair in setproduct(var.log_delivery.regions, var.log_delivery.account_ids) : "arn:${local.partition}:logs:${pair[0]}:${pair[1]}:*"
-            ]
-          }
+          ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*" }
         }
-      }],
-    )
+      },
+    ],
+    [
+      for service, why in local.services : {
+        Sid       = replace(title(replace(service, ".", " ")), " ", "")
+        Effect    = "Allow"
+        Principal = { Service = service }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+      }
+    ],
+    # Flow logs into a bucket that this key encrypts.
+    var.log_delivery == null ? [] : [{
+      Sid       = "LogDelivery"
+      Effect    = "Allow"
+      Principal = { Service = "delivery.logs.amazonaws.com" }
+      Action    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+      Resource  = "*"
+      Condition = {
+        StringEquals = { "aws:SourceAccount" = var.log_delivery.account_ids }
+        ArnLike = {
+          "aws:SourceArn" = [
+            for pair in setproduct(var.log_delivery.regions, var.log_delivery.account_ids) : "arn:${local.partition}:logs:${pair[0]}:${pair[1]}:*"
+          ]
+        }
+      }
+    }],
+  )
+
+  # What the bucket's policy says, whoever's it is.
+  bucket_statements = concat(
+    [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }],
+    # AWS's own statement, since Data Exports compares the policy with it:
+    # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
+    var.data_export == null ? [] : [{
+      Sid       = "EnableAWSDataExportsToWriteToS3AndCheckPolicy"
+      Effect    = "Allow"
+      Principal = { Service = ["billingreports.amazonaws.com", "bcm-data-exports.amazonaws.com"] }
+      Action    = ["s3:PutObject", "s3:GetBucketPolicy"]
+      Resource  = [local.bucket_arn, "${local.bucket_arn}/*"]
+      Condition = {
+        StringLike = {
+          "aws:SourceAccount" = local.account_id
+          "aws:SourceArn" = [
+            "arn:${local.partition}:cur:us-east-1:${local.account_id}:definition/*",
+            "arn:${local.partition}:bcm-data-exports:us-east-1:${local.account_id}:export/*",
+          ]
+        }
+      }
+    }],
+  )
+}
+
+resource "aws_kms_key" "this" {
+  count = local.own_key
+
+  description             = "${var.name}: bucket, tables, topic, queue, logs and the endpoint's storage"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+  tags                    = var.tags
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = local.kms_key_statements
   })
 }
 
 resource "aws_kms_alias" "this" {
+  count = local.own_key
+
   name          = "alias/${var.name}"
-  target_key_id = aws_kms_key.this.key_id
+  target_key_id = aws_kms_key.this[0].key_id
 }
 
 resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_18:server access logs need a second bucket; CloudTrail data events are the account's choice
   # checkov:skip=CKV_AWS_144:everything in the bucket can be made again from the billing exports
-  bucket        = local.bucket
+  count = local.own_bucket
+
+  bucket        = "${var.name}-${local.account_id}-${local.region}"
   force_destroy = var.force_destroy
+  tags          = var.tags
 }
 
 resource "aws_s3_bucket_versioning" "this" {
-  bucket = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket = aws_s3_bucket.this[0].id
 
   versioning_configuration {
     status = "Enabled"
@@ -101,20 +148,24 @@ resource "aws_s3_bucket_versioning" "this" {
 }
 
 resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket = aws_s3_bucket.this[0].id
 
   rule {
     bucket_key_enabled = true
 
     apply_server_side_encryption_by_default {
       sse_algorithm     = "aws:kms"
-      kms_master_key_id = aws_kms_key.this.arn
+      kms_master_key_id = local.kms_key_arn
     }
   }
 }
 
 resource "aws_s3_bucket_public_access_block" "this" {
-  bucket                  = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket                  = aws_s3_bucket.this[0].id
   block_public_acls       = true
   block_public_policy     = true
   ignore_public_acls      = true
@@ -122,7 +173,9 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {
-  bucket = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket = aws_s3_bucket.this[0].id
 
   rule {
     object_ownership = "BucketOwnerEnforced"
@@ -130,7 +183,9 @@ resource "aws_s3_bucket_ownership_controls" "this" {
 }
 
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
-  bucket = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket = aws_s3_bucket.this[0].id
 
   rule {
     id     = "old-versions-and-broken-uploads"
@@ -189,43 +244,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 }
 
 resource "aws_s3_bucket_notification" "this" {
-  bucket      = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket      = aws_s3_bucket.this[0].id
   eventbridge = true
 }
 
 resource "aws_s3_bucket_policy" "this" {
-  bucket = aws_s3_bucket.this.id
+  count = local.own_bucket
+
+  bucket = aws_s3_bucket.this[0].id
 
   policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = concat(
-      [{
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }],
-      # AWS's own statement, since Data Exports compares the policy with it:
-      # https://docs.aws.amazon.com/cur/latest/userguide/dataexports-s3-bucket.html
-      var.data_export == null ? [] : [{
-        Sid       = "EnableAWSDataExportsToWriteToS3AndCheckPolicy"
-        Effect    = "Allow"
-        Principal = { Service = ["billingreports.amazonaws.com", "bcm-data-exports.amazonaws.com"] }
-        Action    = ["s3:PutObject", "s3:GetBucketPolicy"]
-        Resource  = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
-        Condition = {
-          StringLike = {
-            "aws:SourceAccount" = local.account_id
-            "aws:SourceArn" = [
-              "arn:${local.partition}:cur:us-east-1:${local.account_id}:definition/*",
-              "arn:${local.partition}:bcm-data-exports:us-east-1:${local.account_id}:export/*",
-            ]
-          }
-        }
-      }],
-    )
+    Version   = "2012-10-17"
+    Statement = local.bucket_statements
   })
 
   depends_on = [aws_s3_bucket_public_access_block.this]
@@ -254,7 +286,7 @@ resource "aws_bcmdataexports_export" "this" {
 
     destination_configurations {
       s3_destination {
-        s3_bucket = aws_s3_bucket.this.id
+        s3_bucket = local.bucket
         s3_prefix = "exports"
         s3_region = local.region
 
@@ -273,6 +305,7 @@ resource "aws_bcmdataexports_export" "this" {
   }
 
   depends_on = [aws_s3_bucket_policy.this]
+  tags       = var.tags
 }
 
 locals {

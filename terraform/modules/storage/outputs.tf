@@ -1,19 +1,27 @@
 output "bucket" {
   description = "Name of the bucket."
-  value       = aws_s3_bucket.this.id
+  value       = local.bucket
 }
 
 output "bucket_arn" {
   description = "ARN of the bucket."
-  value       = aws_s3_bucket.this.arn
+  value       = local.bucket_arn
 }
 
 output "kms_key_arn" {
   description = "ARN of the key."
-  value       = aws_kms_key.this.arn
+  value       = local.kms_key_arn
 }
 
 output "account_id" {
   description = "The account."
   value       = local.account_id
+}
+
+output "required_statements" {
+  description = "Statements that the policies of an existing key and an existing bucket need, as JSON."
+  value = {
+    kms_key = jsonencode(local.kms_key_statements)
+    bucket  = jsonencode(local.bucket_statements)
+  }
 }

@@ -28,3 +28,15 @@ variable "log_delivery" {
   type        = object({ account_ids = list(string), regions = list(string) })
   default     = null
 }
+
+variable "tags" {
+  description = "Tags of everything that takes tags."
+  type        = map(string)
+  default     = {}
+}
+
+variable "existing" {
+  description = "The name of a bucket and the ARN of a KMS key that exist already; null for one of the module's."
+  type        = object({ bucket = optional(string), kms_key_arn = optional(string) })
+  default     = {}
+}

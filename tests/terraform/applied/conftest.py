@@ -73,7 +73,8 @@ def stacks(
     """Every example, applied; most of the time Terraform waits, so they wait together."""
     own = own_model(features[0], tmp_path_factory.mktemp("own") / "own.tar.gz")
     variables: dict[str, dict[str, str | Callable[[LocalAws], str]]] = {
-        "serverless": {"emails": '["someone@example.com"]'},
+        # Destroyed as `make destroy` does.
+        "serverless": {"emails": '["someone@example.com"]', "force_destroy": "false"},
         "bring_your_own_model": {"model_artifact": str(own)},
         "serial_pipeline": {
             "preprocessor_artifact": str(pipeline / PREPROCESSOR_TAR),

@@ -1,9 +1,12 @@
 """The last test: `terraform destroy` leaves nothing."""
 
+import re
+import subprocess
 from typing import Any
 
 from tests.support.applied import together
 from tests.support.stack import Stack
+from tests.support.terraform import environment
 
 
 def left(stack: Stack) -> dict[str, list[Any]]:
@@ -44,7 +47,38 @@ def left(stack: Stack) -> dict[str, list[Any]]:
     }
 
 
+def destroy_by_script(stack: Stack, answer: str = "", **asked: str) -> subprocess.CompletedProcess[str]:
+    """Run what `make destroy` runs; its variables come as a shell has them."""
+    variables = {f"TF_VAR_{name}": value for name, value in stack.variables.items()}
+    env = environment() | stack.aws.environment() | variables | asked
+    command = ["bash", stack.folder.parents[1] / "destroy.sh", stack.folder]
+    return subprocess.run(command, env=env, input=answer, capture_output=True, text=True, check=False)
+
+
+def test_the_script_says_what_it_would_delete_and_asks(stacks: dict[str, Stack]) -> None:
+    stack = stacks["serverless"]
+    done = destroy_by_script(stack, answer="no\n")
+    assert done.returncode == 1
+    assert f"Everything in {stack.outputs()['bucket']} will be deleted too." in done.stdout
+    assert f"Everything in {stack.outputs()['alerts_table']} will be deleted too." in done.stdout
+    listed = {kind: int(count) for count, kind in re.findall(r"^ +(\d+) (\w+)$", done.stdout, re.MULTILINE)}
+    assert listed["aws_sns_topic_subscription"] == 1  # its address ends with an e-mail address
+    assert f"These {sum(listed.values())} resources will be deleted:" in done.stdout
+    assert done.stdout.endswith("Nothing was deleted.\n")
+
+
 def test_destroy_leaves_nothing(stacks: dict[str, Stack]) -> None:
-    together(stacks, Stack.destroy)
+    """Terraform deletes neither the bucket nor the table that are not opened first: the script opens them."""
+
+    def destroy(stack: Stack) -> None:
+        if stack.variables["force_destroy"] == "true":
+            stack.destroy()
+            return
+        done = destroy_by_script(stack, CONFIRM="yes")
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
+        again = destroy_by_script(stack)
+        assert again.stdout.startswith("There is nothing to destroy")
+
+    together(stacks, destroy)
     for name, found in together(stacks, left).items():
         assert {kind: things for kind, things in found.items() if things} == {}, name

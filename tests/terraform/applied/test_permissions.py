@@ -165,7 +165,7 @@ def test_a_state_machine_may_do_what_it_does_and_nothing_else(
     stacks: dict[str, Stack], machine: str, have_all_been_used: bool
 ) -> None:
     """Retraining writes other files of features than a delivery does, with the same role."""
-    role = f"egress-sentinel-{machine}"
+    role = f"egress-sentinel-{machine}-us-east-1"
     examples = ["realtime"] if machine == "flow-hours" else ["complete", "notebook"]
     compare(
         [stacks[name] for name in examples], role, role, BY_STEP_FUNCTIONS | BY_ATHENA, both_ways=have_all_been_used
@@ -181,7 +181,7 @@ def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
     stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
 ) -> None:
     """A training job; and a model, which an endpoint and transform jobs serve."""
-    name = f"egress-sentinel-{role}"
+    name = f"egress-sentinel-{role}-us-east-1"
     compare([stacks[example]], name, name, BY_SAGEMAKER, both_ways=have_all_been_used)
 
 
