@@ -7,6 +7,7 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
+  has_endpoint    = var.endpoint != null
   features_prefix = "features/"
   history_prefix  = "history/"
   exclude_prefix  = "training/exclude/"
@@ -72,6 +73,16 @@ module "storage" {
   force_destroy         = var.force_destroy
 }
 
+moved {
+  from = module.features
+  to   = module.features[0]
+}
+
+moved {
+  from = module.monitoring
+  to   = module.monitoring[0]
+}
+
 module "flow_logs" {
   source = "./modules/flow_logs"
   count  = local.creates_flow_logs ? 1 : 0
@@ -113,7 +124,7 @@ module "endpoint" {
   model_kms_key_arn = var.model_artifact_kms_key_arn
   bucket_arn        = module.storage.bucket_arn
   environment       = local.environment
-  serverless        = var.serverless
+  serverless        = local.has_endpoint ? var.serverless : null
   realtime          = var.realtime
   network           = var.network
   data_capture = var.data_capture == null ? null : {
@@ -137,7 +148,7 @@ module "detection" {
   bucket_arn          = module.storage.bucket_arn
   features_prefix     = local.features_prefix
   scored_prefix       = local.scored_prefix
-  endpoint_name       = var.name
+  endpoint_name       = local.has_endpoint ? var.name : null
   endpoint_arn        = "arn:${data.aws_partition.current.partition}:sagemaker:${data.aws_region.current.id}:${module.storage.account_id}:endpoint/${var.name}"
   max_body_bytes      = var.serverless == null ? 5500000 : 3500000
   kms_key_arn         = module.storage.kms_key_arn
@@ -152,14 +163,20 @@ module "detection" {
 module "batch" {
   source = "./modules/batch"
 
-  name               = var.name
-  function_zip       = "${local.build}/batch_scorer.zip"
-  layer_arn          = module.detection.layer_arn
-  bucket             = module.storage.bucket
-  bucket_arn         = module.storage.bucket_arn
-  model_object_arns  = local.model_object_arns
-  model_kms_key_arn  = var.model_artifact_kms_key_arn
-  endpoint_name      = var.name
+  name              = var.name
+  function_zip      = "${local.build}/batch_scorer.zip"
+  layer_arn         = module.detection.layer_arn
+  bucket            = module.storage.bucket
+  bucket_arn        = module.storage.bucket_arn
+  model_object_arns = local.model_object_arns
+  model_kms_key_arn = var.model_artifact_kms_key_arn
+  endpoint_name     = local.has_endpoint ? var.name : null
+  model = {
+    name     = module.endpoint.model_name
+    role_arn = module.endpoint.role_arn
+    group    = module.registry.group
+    network  = var.network
+  }
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
@@ -174,7 +191,7 @@ module "registry" {
   bucket_arn          = module.storage.bucket_arn
   model_object_arns   = local.model_object_arns
   model_kms_key_arn   = var.model_artifact_kms_key_arn
-  endpoint_name       = var.name
+  endpoint_name       = local.has_endpoint ? var.name : null
   image               = local.image
   environment         = local.environment
   training_job_prefix = "${var.name}-retraining"
@@ -199,7 +216,7 @@ module "retraining" {
   max_training_seconds = var.retraining.max_training_seconds
   hyperparameters      = var.retraining.hyperparameters
   holdout_share        = var.retraining.holdout_share
-  features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
+  features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features[0].state_machine_arn, days = var.retraining.features_days }
   training_prefix      = var.retraining.features_days == 0 ? local.features_prefix : local.history_prefix
   exclude_prefix       = local.exclude_prefix
   registrar_name       = module.registry.function_name
@@ -237,6 +254,7 @@ module "drift" {
 
 module "features" {
   source = "./modules/features"
+  count  = local.has_endpoint ? 1 : 0
 
   name               = var.name
   bucket             = module.storage.bucket
@@ -257,6 +275,7 @@ module "features" {
 
 module "monitoring" {
   source = "./modules/monitoring"
+  count  = local.has_endpoint ? 1 : 0
 
   name                 = var.name
   function_name        = module.detection.function_name

@@ -101,6 +101,20 @@ variable "environment" {
   }
 }
 
+variable "endpoint" {
+  description = "The endpoint and everything that requires one: detector, alerts, features and alarms. Null deploys storage, registry and batch alone: files are scored by the model of model_package_arn or model_artifact."
+  type        = object({})
+  default     = {}
+
+  validation {
+    condition = var.endpoint != null || alltrue([
+      var.realtime == null, var.data_capture == null, var.data_export == null, var.monthly_budget_usd == null,
+      var.retraining == null, var.drift == null, var.notebook == null, var.flow_logs == null,
+    ])
+    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook and flow_logs require an endpoint."
+  }
+}
+
 variable "serverless" {
   description = "Serverless endpoint: memory_mb (1024 to 6144 in steps of 1024), max_concurrency (1 to 200), provisioned_concurrency. Null with realtime."
   type = object({
@@ -182,7 +196,7 @@ variable "realtime" {
 }
 
 variable "network" {
-  description = "Subnets and security groups for the model of a real-time endpoint, and whether its container is cut off from the network."
+  description = "Subnets and security groups for the model of a real-time endpoint and of batch jobs, and whether its container is cut off from the network."
   type = object({
     subnet_ids               = list(string)
     security_group_ids       = list(string)
@@ -191,7 +205,7 @@ variable "network" {
   default = null
 
   validation {
-    condition     = var.network == null || var.serverless == null
+    condition     = var.network == null || var.serverless == null || var.endpoint == null
     error_message = "Serverless endpoints have neither a VPC nor network isolation; set serverless = null and realtime."
   }
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from batch_scorer.settings import Settings
 
 JOB_CHANGED = "SageMaker Transform Job State Change"
+# The metadata of a file that name an approved model package to score it with.
+MODEL_PACKAGE = "model-package"
 ENDED = ("Completed", "Failed", "Stopped")
 
 

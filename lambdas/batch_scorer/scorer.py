@@ -11,8 +11,16 @@ from botocore.exceptions import ClientError
 
 from batch_scorer import jobs
 from batch_scorer.errors import InputError, one_line
+from batch_scorer.events import MODEL_PACKAGE
 from batch_scorer.join import JoinError, join, output_name
-from batch_scorer.models import contract_of, current_model
+from batch_scorer.models import (
+    artifact_of_model,
+    artifact_of_package,
+    contract_at,
+    current_model,
+    delete_model,
+    make_model,
+)
 from batch_scorer.plan import plan_for
 from batch_scorer.prepare import Prepared, prepare
 from batch_scorer.table import read_table
@@ -96,6 +104,8 @@ class BatchScorer:
             raise JobError(
                 f"transform job {change.job_name} has ended before it was noted; a retry of its file notes it"
             )
+        if job.get("model_package_arn"):
+            delete_model(self._sagemaker, job["model_name"])
         if change.status != "Completed":
             reason = f"transform job {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
             return self._fail(job_id, job["input_key"], job["etag"], reason)
@@ -110,23 +120,33 @@ class BatchScorer:
     def _start(self, drop: Drop, folder: Path) -> dict[str, Any]:
         if drop.size_bytes > MAX_FILE_BYTES:
             raise InputError(f"it is {drop.size_bytes:,} bytes long; {MAX_FILE_BYTES:,} are accepted: split it")
-        source = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
-        model_name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
-        contract = contract_of(self._sagemaker, self._s3, model_name, folder)
+        source, package_arn = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
+        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        model_name, artifact = self._model(job_name, package_arn)
+        contract = contract_at(self._s3, artifact, folder)
         prepared = prepare(read_table(source), contract, folder)
         work = f"{self._settings.jobs_prefix}{drop.job_id}"
         for part in prepared.parts:
             self._s3.upload_file(str(part), self._settings.bucket, f"{work}/input/{part.name}")
-        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        if package_arn:
+            make_model(self._sagemaker, package_arn, model_name, self._settings)
         self._create_job(job_name, model_name, work, prepared, contract)
         return {
             "model_name": model_name,
             "model_id": contract.model_id,
+            "model_package_arn": package_arn,
             "transform_job_name": job_name,
             "rows": prepared.rows,
             "parts": len(prepared.parts),
             "feature_names": contract.features or [],
         }
+
+    def _model(self, job_name: str, package_arn: str) -> tuple[str, str]:
+        """Return name and artifact of the model to score with; a model of a package is this job's own."""
+        if package_arn:
+            return job_name, artifact_of_package(self._sagemaker, package_arn, self._settings.model_package_group)
+        name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
+        return name, artifact_of_model(self._sagemaker, name)
 
     def _create_job(self, job_name: str, model_name: str, work: str, prepared: Prepared, contract: Contract) -> None:
         plan = plan_for(
@@ -159,7 +179,7 @@ class BatchScorer:
 
     def _join(self, job: dict[str, Any], folder: Path) -> None:
         suffix = PurePosixPath(job["input_key"]).suffix.lower()
-        source = self._fetch(job["input_key"], job["etag"], folder / f"input{suffix}")
+        source, _ = self._fetch(job["input_key"], job["etag"], folder / f"input{suffix}")
         answers = []
         for part in range(int(job["parts"])):
             name = f"part-{part:05d}.csv.out"
@@ -173,8 +193,8 @@ class BatchScorer:
         extra = {"Metadata": metadata, "ContentType": "text/csv"}
         self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
 
-    def _fetch(self, key: str, etag: str, target: Path) -> Path:
-        """Download the very upload that an event told of."""
+    def _fetch(self, key: str, etag: str, target: Path) -> tuple[Path, str]:
+        """Download the very upload that an event told of; return it and the model package that it names, if any."""
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
@@ -183,7 +203,7 @@ class BatchScorer:
             raise
         with target.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file, 1 << 20)
-        return target
+        return target, answer["Metadata"].get(MODEL_PACKAGE, "")
 
     def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
         """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""

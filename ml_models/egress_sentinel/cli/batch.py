@@ -26,6 +26,10 @@ def batch(
     ],
     model: Annotated[Path | None, typer.Option(help="A model.tar.gz, to score on this machine.")] = None,
     bucket: Annotated[str | None, typer.Option(help="The bucket of a deployment, to score there.")] = None,
+    model_package: Annotated[
+        str | None,
+        typer.Option(help="The ARN of an approved model package to score with in place of the deployment's model."),
+    ] = None,
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Where results go; replaced as a whole, on success.")
     ] = Path("batch-output"),
@@ -46,11 +50,13 @@ def batch(
     progress = reporter()
     if scored_rows and bucket is None:
         raise UserError("--scored-rows needs --bucket: they are added to those of a deployment")
+    if model_package and bucket is None:
+        raise UserError("--model-package needs --bucket: the deployment's registry holds it")
     with replaced_directory(output_dir) as directory, progress.step("batch") as step:
         if model is not None and bucket is None:
             results = score_locally(files, model, directory, track=progress.track)
         elif bucket is not None and model is None:
-            results = score_in_bucket(files, bucket, directory, track=progress.track)
+            results = score_in_bucket(files, bucket, directory, model_package=model_package, track=progress.track)
         else:
             raise UserError("batch takes either --model or --bucket")
         step.result = f"{len(results)} files in {output_dir}"

@@ -35,8 +35,22 @@ variable "model_kms_key_arn" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint whose model scores."
+  description = "Endpoint whose model scores; null for the model of `model`."
   type        = string
+}
+
+variable "model" {
+  description = "The model that scores where there is no endpoint, and what models of other packages are made with: their role, their group, and their subnets, security groups and isolation, if any."
+  type = object({
+    name     = string
+    role_arn = string
+    group    = string
+    network = optional(object({
+      subnet_ids               = list(string)
+      security_group_ids       = list(string)
+      enable_network_isolation = bool
+    }))
+  })
 }
 
 variable "topic_arn" {

@@ -7,20 +7,44 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from egress_sentinel.deployment.backfill import model_id_of
+from egress_sentinel.pipeline.training import train
 from tests.support.stack import Stack
 
 
-def run_batch(stack: Stack, *files: Path, output: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "egress_sentinel.cli", "batch", *map(str, files)]
-    command += ["--bucket", stack.outputs()["bucket"], "--json", "-o", str(output)]
+def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, env=os.environ | stack.aws.environment(), capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-m", "egress_sentinel.cli", *arguments],
+        env=os.environ | stack.aws.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
     )
+
+
+def run_batch(stack: Stack, *files: Path, output: Path) -> subprocess.CompletedProcess[str]:
+    where = ["--bucket", stack.outputs()["bucket"], "--json", "-o", str(output)]
+    return run(stack, "batch", *map(str, files), *where)
+
+
+def job_of(stack: Stack, name: str) -> dict[str, str]:
+    """Return the item of the file's job in the job table."""
+    items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["batch_jobs_table"])["Items"]
+    (found,) = (item for item in items if item["input_key"]["S"] == f"batch/input/{name}")
+    return {key: str(next(iter(value.values()))) for key, value in found.items()}
+
+
+def id_of(stack: Stack, done: subprocess.CompletedProcess[str]) -> str:
+    """Return which model scored the one file of a command."""
+    assert done.returncode == 0, done.stderr
+    return model_id_of(stack.aws.client("s3"), stack.outputs()["bucket"], Path(done.stdout.strip()))
 
 
 def test_a_dropped_file_is_scored_by_a_transform_job(
@@ -52,3 +76,46 @@ def test_a_dropped_file_that_cannot_be_scored_is_moved(stacks: dict[str, Stack],
     assert done.returncode == 2
     assert "wrong.csv was not scored: the column " in done.stderr
     assert "/batch/failed/wrong.csv" in done.stderr
+
+
+def test_train_register_approve_batch(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Without an endpoint: the approved package scores a file that names it, and then, promoted, every file."""
+    stack = stacks["batch"]
+    bucket, key = stack.outputs()["bucket"], "models/trained/model.tar.gz"
+    train(features[0], tmp_path / "model.tar.gz", hyperparameters={"random_state": "7"})
+    stack.aws.client("s3").upload_file(str(tmp_path / "model.tar.gz"), bucket, key)
+    registered = run(stack, "models", "register", f"s3://{bucket}/{key}")
+    assert registered.returncode == 0, registered.stderr
+    arn = registered.stdout.strip()
+    listed = json.loads(run(stack, "models", "list", "--json").stdout)
+    assert [(model["arn"], model["status"], model["serves"]) for model in listed] == [
+        (arn, "PendingManualApproval", False)
+    ]
+
+    for name, rows in (("early", 200), ("approved", 200), ("before", 100), ("after", 100)):
+        pq.write_table(pq.read_table(features[0]).slice(0, rows), tmp_path / f"{name}.parquet")
+    where = ("--bucket", bucket, "--model-package", arn, "-o", str(tmp_path / "out"))
+    refused = run(stack, "batch", str(tmp_path / "early.parquet"), *where)
+    assert refused.returncode == 2
+    assert "PendingManualApproval, not Approved" in refused.stderr
+
+    approved = run(stack, "models", "approve", "1", "--force", "--note", "a test")
+    assert approved.returncode == 0, approved.stderr
+    done = run(stack, "batch", str(tmp_path / "approved.parquet"), *where)
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(tmp_path / "model.tar.gz") as tar:
+        model_id = json.load(tar.extractfile("manifest.json"))["files"]["model.joblib"][:16]  # type: ignore[arg-type]
+    assert id_of(stack, done) == model_id
+    assert job_of(stack, "approved.parquet")["model_package_arn"] == arn
+
+    before = run(stack, "batch", str(tmp_path / "before.parquet"), "--bucket", bucket, "-o", str(tmp_path / "before"))
+    assert id_of(stack, before) != model_id  # the starting model
+    stack.apply(model_package_arn=arn)
+    after = run(stack, "batch", str(tmp_path / "after.parquet"), "--bucket", bucket, "-o", str(tmp_path / "after"))
+    assert id_of(stack, after) == model_id
+    # `terraform destroy` refuses a group that holds models.
+    del stack.variables["model_package_arn"]
+    stack.apply()
+    assert run(stack, "models", "delete", "1").returncode == 0
