@@ -56,7 +56,7 @@ locals {
 
 # The provider knows no registry for the newest regions; there an image_uri is given.
 data "aws_sagemaker_prebuilt_ecr_image" "this" {
-  count = var.image_uri == null ? 1 : 0
+  count = var.image_uri == null || var.image_build != null ? 1 : 0
 
   repository_name = "sagemaker-scikit-learn"
   image_tag       = "${var.image_version}-cpu-py3"
@@ -126,7 +126,7 @@ module "endpoint" {
   environment       = local.environment
   serverless        = local.has_endpoint ? var.serverless : null
   realtime          = var.realtime
-  network           = var.network
+  network           = local.network
   data_capture = var.data_capture == null ? null : {
     sampling_percentage = var.data_capture.sampling_percentage
     destination_s3_uri  = "s3://${module.storage.bucket}/capture"
@@ -175,8 +175,15 @@ module "batch" {
     name     = module.endpoint.model_name
     role_arn = module.endpoint.role_arn
     group    = module.registry.group
-    network  = var.network
+    network  = local.network
   }
+  large_files = try({
+    from_mb            = var.batch.large_file_mb
+    max_mb             = var.batch.disk_gb * 200
+    queue_arn          = module.aws_batch[0].queue_arn
+    job_definition     = module.aws_batch[0].job_definition
+    job_definition_arn = module.aws_batch[0].job_definition_arn
+  }, null)
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
@@ -303,4 +310,62 @@ module "notebook" {
   bucket_arn     = module.storage.bucket_arn
   endpoint_arn   = module.endpoint.endpoint_arn
   kms_key_arn    = module.storage.kms_key_arn
+}
+
+# A VPC of its own, an image of its own, and AWS Batch for large files: each on request.
+locals {
+  runs_aws_batch = var.batch.runner == "aws_batch"
+
+  # Serverless endpoints have no VPC.
+  network = (
+    var.network != null ? var.network :
+    length(module.vpc) == 0 || (local.has_endpoint && var.realtime == null) ? null :
+    { subnet_ids = module.vpc[0].subnet_ids, security_group_ids = [module.vpc[0].security_group_id], enable_network_isolation = false }
+  )
+}
+
+module "vpc" {
+  source = "./modules/vpc"
+  count  = var.vpc == null ? 0 : 1
+
+  name                 = var.name
+  cidr                 = var.vpc.cidr
+  zones                = var.vpc.zones
+  interface_services   = concat(["logs", "sagemaker.runtime"], local.runs_aws_batch ? ["ecr.api", "ecr.dkr"] : [])
+  bucket_arns          = [module.storage.bucket_arn]
+  readable_object_arns = slice(local.model_object_arns, 1, length(local.model_object_arns))
+}
+
+module "image_build" {
+  source = "./modules/image_build"
+  count  = var.image_build == null ? 0 : 1
+
+  name               = var.name
+  source_zip         = "${local.build}/image_source.zip"
+  base_image         = data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path
+  bucket             = module.storage.bucket
+  bucket_arn         = module.storage.bucket_arn
+  force_destroy      = var.force_destroy
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+module "aws_batch" {
+  source = "./modules/aws_batch"
+  count  = local.runs_aws_batch ? 1 : 0
+
+  name               = var.name
+  image              = var.batch.image_uri != null ? var.batch.image_uri : module.image_build[0].image_uri
+  subnet_ids         = var.vpc != null ? module.vpc[0].subnet_ids : var.batch.subnet_ids
+  security_group_ids = var.vpc != null ? [module.vpc[0].security_group_id] : var.batch.security_group_ids
+  vcpus              = var.batch.vcpus
+  memory_mb          = var.batch.memory_mb
+  disk_gb            = var.batch.disk_gb
+  max_vcpus          = var.batch.max_vcpus
+  timeout_seconds    = var.batch.timeout_seconds
+  bucket_arn         = module.storage.bucket_arn
+  model_object_arns  = local.model_object_arns
+  model_kms_key_arn  = var.model_artifact_kms_key_arn
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
 }

@@ -127,3 +127,23 @@ output "features_state_machine_arn" {
   description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual. Null without an endpoint."
   value       = one(module.features[*].state_machine_arn)
 }
+
+output "vpc_id" {
+  description = "Id of the VPC that was created; null without vpc."
+  value       = one(module.vpc[*].vpc_id)
+}
+
+output "built_image_uri" {
+  description = "Image that a build pushes, for image_uri and for AWS Batch; null without image_build."
+  value       = one(module.image_build[*].image_uri)
+}
+
+output "image_build_command" {
+  description = "Starts a build of the image, ready to paste; null without image_build."
+  value       = one([for build in module.image_build : "aws codebuild start-build --region ${data.aws_region.current.id} --project-name ${build.project_name}"])
+}
+
+output "batch_queue_arn" {
+  description = "Queue of AWS Batch's jobs; null where transform jobs score every file."
+  value       = one(module.aws_batch[*].queue_arn)
+}

@@ -85,7 +85,7 @@ def put(key: str, bucket: str = BUCKET) -> dict[str, Any]:
 
 # Of each rule with a pattern: what it matches, and what it does not.
 EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
-    'module.detection.module.function.aws_cloudwatch_event_rule.this["features"]': (
+    'module.detection.module.function[0].aws_cloudwatch_event_rule.this["features"]': (
         [put("features/day=2026-10-02/athena.parquet")],
         [
             put("history/day=2026-10-02/athena.parquet"),
@@ -104,7 +104,7 @@ EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
             changed(JOB, "detail", "TransformJobName", to="another-job"),
         ],
     ),
-    "module.features.aws_cloudwatch_event_rule.export": (
+    "module.features[0].aws_cloudwatch_event_rule.export": (
         [put("exports/egress/metadata/BILLING_PERIOD=2026-10/egress-Manifest.json")],
         [
             put("exports/egress/data/BILLING_PERIOD=2026-10/egress-00001.snappy.parquet"),

@@ -17,6 +17,23 @@ locals {
     FindItsConfiguration = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
   }
 
+  run_large_files = {
+    for large in var.large_files[*] : "StartJobsOfLargeFiles" => {
+      actions   = ["batch:SubmitJob"]
+      resources = [large.queue_arn, large.job_definition_arn, "${large.job_definition_arn}:*"]
+    }
+  }
+  large_files_ended = {
+    for large in var.large_files[*] : "ended-in-aws-batch" => {
+      description = "A job of AWS Batch of a dropped file has ended."
+      pattern = jsonencode({
+        source      = ["aws.batch"]
+        detail-type = ["Batch Job State Change"]
+        detail      = { jobName = [{ prefix = "${local.name}-" }], jobQueue = [large.queue_arn], status = ["SUCCEEDED", "FAILED"] }
+      })
+    }
+  }
+
   # What CreateModel takes.
   model_network = { for network in var.model.network[*] : "network" => {
     VpcConfig              = { Subnets = network.subnet_ids, SecurityGroupIds = network.security_group_ids }
@@ -40,7 +57,7 @@ module "function" {
   kms_key_arn          = var.kms_key_arn
   log_retention_days   = var.log_retention_days
 
-  environment = {
+  environment = merge({
     BUCKET                       = var.bucket
     ENDPOINT_NAME                = local.follows_endpoint ? var.endpoint_name : ""
     MODEL_NAME                   = local.follows_endpoint ? "" : var.model.name
@@ -52,13 +69,18 @@ module "function" {
     JOB_NAME_PREFIX              = local.name
     KMS_KEY_ARN                  = var.kms_key_arn
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
-  }
+    }, [for large in var.large_files[*] : {
+      AWS_BATCH_QUEUE          = large.queue_arn
+      AWS_BATCH_JOB_DEFINITION = large.job_definition
+      AWS_BATCH_FROM_BYTES     = large.from_mb * 1000000
+      AWS_BATCH_MAX_BYTES      = large.max_mb * 1000000
+  }]...)
 
   policy = {
     name = "score-files"
     # For the volumes of the transform jobs.
     more_kms_actions = ["kms:DescribeKey"]
-    statements = merge(local.decrypt_model, local.follows_endpoint ? local.find_served_model : {}, {
+    statements = merge(local.decrypt_model, local.follows_endpoint ? local.find_served_model : {}, local.run_large_files, {
       # Without it S3 answers 403, not 404, for a file that was removed meanwhile.
       ListBucket         = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadFilesAndScores = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/batch/input/*", "${var.bucket_arn}/batch/jobs/*"] }
@@ -91,7 +113,7 @@ module "function" {
     })
   }
 
-  event_rules = {
+  event_rules = merge(local.large_files_ended, {
     dropped = {
       description = "A file to score was dropped."
       pattern = jsonencode({
@@ -111,7 +133,7 @@ module "function" {
         }
       })
     }
-  }
+  })
 
   dead_letter_alarm = {
     description = "A dropped file or the end of a transform job was given up after every retry. The job table says why; mend it and drop the file again."

@@ -53,6 +53,18 @@ variable "model" {
   })
 }
 
+variable "large_files" {
+  description = "AWS Batch for files of at least from_mb and at most max_mb: its queue and job definition; null for none."
+  type = object({
+    from_mb            = number
+    max_mb             = number
+    queue_arn          = string
+    job_definition     = string
+    job_definition_arn = string
+  })
+  default = null
+}
+
 variable "topic_arn" {
   description = "Who is told of a failure."
   type        = string
