@@ -177,13 +177,13 @@ module "batch" {
     group    = module.registry.group
     network  = local.network
   }
-  large_files = try({
+  large_files = !local.runs_aws_batch ? null : {
     from_mb            = var.batch.large_file_mb
     max_mb             = var.batch.disk_gb * 200
     queue_arn          = module.aws_batch[0].queue_arn
     job_definition     = module.aws_batch[0].job_definition
     job_definition_arn = module.aws_batch[0].job_definition_arn
-  }, null)
+  }
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days

@@ -1,7 +1,11 @@
-"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why."""
+"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why.
+
+A large file goes to AWS Batch, where a job does all of it at once (`egress_sentinel.deployment.batch_job`).
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -29,10 +33,13 @@ if TYPE_CHECKING:
     from batch_scorer.contract import Contract
     from batch_scorer.events import Change, Drop
     from batch_scorer.jobs import Jobs
-    from batch_scorer.settings import Settings
+    from batch_scorer.settings import AwsBatch, Settings
 
 MAX_FILE_BYTES = 2_000_000_000  # what the function's disk and its 15 minutes have room for
+MAX_COPY_BYTES = 5_000_000_000  # of one request of S3
 MAX_REASON = 900  # an object's metadata are 2 KB at most
+AWS_BATCH = "aws_batch"
+_REPLACED = "it was removed or replaced while it was being scored"
 _GONE = {"NoSuchKey", "404", "PreconditionFailed", "412"}
 
 
@@ -43,12 +50,13 @@ class JobError(RuntimeError):
 class BatchScorer:
     """Everything an invocation needs, made once for a function instance."""
 
-    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any) -> None:
+    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any, batch: Any) -> None:
         self._settings = settings
         self._s3 = s3
         self._sagemaker = sagemaker
         self._jobs = table
         self._sns = sns
+        self._batch = batch
 
     def start(self, drop: Drop) -> dict[str, Any]:
         """Check a file and start its transform job; a file that was told of before is left alone.
@@ -69,7 +77,7 @@ class BatchScorer:
         )
         if known is not None:
             # An attempt before this one may have ended before it removed the file that it had copied aside.
-            if known["status"] == jobs.FAILED and self._is_there(drop.key, drop.etag):
+            if known["status"] == jobs.FAILED and self._head(drop.key, drop.etag) is not None:
                 self._s3.delete_object(Bucket=self._settings.bucket, Key=drop.key)
             return _summary(known)
         try:
@@ -106,18 +114,25 @@ class BatchScorer:
             )
         if job.get("model_package_arn"):
             delete_model(self._sagemaker, job["model_name"])
+        is_in_aws_batch = job.get("runner") == AWS_BATCH
         if change.status != "Completed":
-            reason = f"transform job {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            what = "AWS Batch job" if is_in_aws_batch else "transform job"
+            reason = f"{what} {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            reason = (self._reason(job_id) if is_in_aws_batch else "") or reason
             return self._fail(job_id, job["input_key"], job["etag"], reason)
         try:
-            with tempfile.TemporaryDirectory() as temporary:
-                self._join(job, Path(temporary))
+            if not is_in_aws_batch:
+                with tempfile.TemporaryDirectory() as temporary:
+                    self._join(job, Path(temporary))
         except (InputError, JoinError) as error:
             return self._fail(job_id, job["input_key"], job["etag"], str(error))
         self._jobs.update(job_id, status=jobs.DONE, reason="")
         return {"job_id": job_id, "status": jobs.DONE}
 
     def _start(self, drop: Drop, folder: Path) -> dict[str, Any]:
+        aws_batch = self._settings.aws_batch
+        if aws_batch is not None and drop.size_bytes >= aws_batch.from_bytes:
+            return self._start_in_aws_batch(drop, aws_batch, folder)
         if drop.size_bytes > MAX_FILE_BYTES:
             raise InputError(f"it is {drop.size_bytes:,} bytes long; {MAX_FILE_BYTES:,} are accepted: split it")
         source, package_arn = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
@@ -140,6 +155,57 @@ class BatchScorer:
             "parts": len(prepared.parts),
             "feature_names": contract.features or [],
         }
+
+    def _start_in_aws_batch(self, drop: Drop, aws_batch: AwsBatch, folder: Path) -> dict[str, Any]:
+        """Write what the job reads, and submit it. A second job of the same file writes the same result."""
+        if drop.size_bytes > aws_batch.max_bytes:
+            raise InputError(f"it is {drop.size_bytes:,} bytes long; {aws_batch.max_bytes:,} are accepted: split it")
+        head = self._head(drop.key, drop.etag)
+        if head is None:
+            raise InputError(_REPLACED)
+        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        package_arn = head["Metadata"].get(MODEL_PACKAGE, "")
+        model_name, artifact = self._model(job_name, package_arn)
+        model_id = contract_at(self._s3, artifact, folder).model_id
+        name = output_name(drop.key, self._settings.input_prefix, drop.time_utc)
+        model = {"model_name": package_arn or model_name, "model_id": model_id}
+        metadata = {
+            "job-id": drop.job_id,
+            "input-etag": drop.etag,
+            "model-name": model["model_name"],
+            "model-id": model_id,
+        }
+        document = {
+            "bucket": self._settings.bucket,
+            "input_key": drop.key,
+            "input_etag": drop.etag,
+            "artifact": artifact,
+            "output_key": self._settings.output_prefix + name,
+            "failure_key": self._failure_key(drop.job_id),
+            "metadata": metadata,
+        }
+        key = f"{self._settings.jobs_prefix}{drop.job_id}/job.json"
+        self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=json.dumps(document).encode())
+        submitted = self._batch.submit_job(
+            jobName=job_name,
+            jobQueue=aws_batch.queue,
+            jobDefinition=aws_batch.job_definition,
+            parameters={"job": f"s3://{self._settings.bucket}/{key}"},
+        )
+        return {"runner": AWS_BATCH, "aws_batch_job_id": submitted["jobId"], **model}
+
+    def _failure_key(self, job_id: str) -> str:
+        return f"{self._settings.jobs_prefix}{job_id}/failure.txt"
+
+    def _reason(self, job_id: str) -> str:
+        """Return why a job of AWS Batch failed, as it wrote it; empty where it did not get that far."""
+        try:
+            answer = self._s3.get_object(Bucket=self._settings.bucket, Key=self._failure_key(job_id))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return ""
+            raise
+        return str(answer["Body"].read().decode())
 
     def _model(self, job_name: str, package_arn: str) -> tuple[str, str]:
         """Return name and artifact of the model to score with; a model of a package is this job's own."""
@@ -199,7 +265,7 @@ class BatchScorer:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
-                raise InputError("it was removed or replaced while it was being scored") from error
+                raise InputError(_REPLACED) from error
             raise
         with target.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file, 1 << 20)
@@ -223,27 +289,27 @@ class BatchScorer:
     def _copy_aside(self, job_id: str, key: str, etag: str, reason: str) -> str:
         bucket = self._settings.bucket
         target = self._settings.failed_prefix + key.removeprefix(self._settings.input_prefix)
-        if not self._is_there(key, etag):
+        head = self._head(key, etag)
+        if head is None:
             return ""
         metadata = {"job-id": job_id, "input-etag": etag, "reason": reason.encode("ascii", "replace").decode()}
-        self._s3.copy_object(
-            Bucket=bucket,
-            Key=target,
-            CopySource={"Bucket": bucket, "Key": key},
-            CopySourceIfMatch=etag,
-            MetadataDirective="REPLACE",
-            Metadata=metadata,
-        )
+        source = {"Bucket": bucket, "Key": key}
+        extra = {"CopySourceIfMatch": etag, "MetadataDirective": "REPLACE", "Metadata": metadata}
+        if head.get("ContentLength", 0) > MAX_COPY_BYTES:
+            self._s3.copy(source, bucket, target, ExtraArgs=extra)
+        else:
+            self._s3.copy_object(Bucket=bucket, Key=target, CopySource=source, **extra)
         return f"s3://{bucket}/{target}"
 
-    def _is_there(self, key: str, etag: str) -> bool:
+    def _head(self, key: str, etag: str) -> dict[str, Any] | None:
+        """Describe the very upload that an event told of; None where it is gone."""
         try:
-            head = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
+            head: dict[str, Any] = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
-                return False
+                return None
             raise
-        return bool(head["ETag"].strip('"') == etag)
+        return head if head["ETag"].strip('"') == etag else None
 
 
 def _summary(job: dict[str, Any]) -> dict[str, Any]:

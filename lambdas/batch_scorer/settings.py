@@ -15,12 +15,22 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class AwsBatch:
+    """Queue and job definition of AWS Batch, and the size of the files that it scores."""
+
+    queue: str
+    job_definition: str
+    from_bytes: int
+    max_bytes: int
+
+
+@dataclass(frozen=True)
 class Settings:
     """Where things are.
 
     `model_name` is the model to score with; where it is empty, the one that the endpoint's configuration names. A file
     may name a model package of `model_package_group` instead: its model is made with `model_role_arn` and
-    `model_network`.
+    `model_network`. AWS Batch scores large files where `aws_batch` is given.
     """
 
     bucket: str
@@ -37,6 +47,7 @@ class Settings:
     model_package_group: str
     model_role_arn: str
     model_network: dict[str, Any]
+    aws_batch: AwsBatch | None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -63,7 +74,17 @@ class Settings:
             model_package_group=environment.get("MODEL_PACKAGE_GROUP", ""),
             model_role_arn=environment.get("MODEL_ROLE_ARN", ""),
             model_network=json.loads(environment.get("MODEL_NETWORK", "{}")),
+            aws_batch=_aws_batch(environment) if environment.get("AWS_BATCH_QUEUE") else None,
         )
+
+
+def _aws_batch(environment: Mapping[str, str]) -> AwsBatch:
+    return AwsBatch(
+        environment["AWS_BATCH_QUEUE"],
+        _required(environment, "AWS_BATCH_JOB_DEFINITION"),
+        int(_required(environment, "AWS_BATCH_FROM_BYTES")),
+        int(_required(environment, "AWS_BATCH_MAX_BYTES")),
+    )
 
 
 def _required(environment: Mapping[str, str], name: str) -> str:

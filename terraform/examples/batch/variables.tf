@@ -22,6 +22,12 @@ variable "model_package_arn" {
   default     = null
 }
 
+variable "large_file_mb" {
+  description = "MB from which AWS Batch scores a file, in a VPC and with an image of its own; null for transform jobs alone."
+  type        = number
+  default     = null
+}
+
 variable "force_destroy" {
   description = "Whether `terraform destroy` may remove a bucket that holds objects."
   type        = bool

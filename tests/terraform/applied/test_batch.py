@@ -11,11 +11,14 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from egress_sentinel.deployment.backfill import model_id_of
 from egress_sentinel.pipeline.training import train
+from tests.support.applied import wait_for
 from tests.support.stack import Stack
+from tests.support.terraform import ROOT, environment
 
 
 def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -119,3 +122,55 @@ def test_train_register_approve_batch(
     del stack.variables["model_package_arn"]
     stack.apply()
     assert run(stack, "models", "delete", "1").returncode == 0
+
+
+def test_the_sample_is_dropped_and_its_result_is_shown(stacks: dict[str, Stack]) -> None:
+    stack = stacks["serverless"]
+    port = stack.aws.url.rpartition(":")[2]
+    command = ["make", "-o", ".venv/.installed-local", "sample", f"BIN={Path(sys.executable).parent}"]
+    command += [f"LOCAL_PORT={port}", f"SAMPLE_DIR={stack.folder}"]
+    env = environment() | {"COLUMNS": "160"}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    shown = [line for line in done.stdout.splitlines() if "2026-10-17" in line]
+    assert len(shown) == 8
+    # The incident of the demo's bill: an instance that sends the data lake to the internet from 02:00 to 07:00.
+    assert all("i-0db0e60dc31a6bd22" in line for line in shown[:4])
+
+
+def large_csv(features: Path, path: Path) -> Path:
+    """Write features as a CSV file of more than 1 MB, where the stack's large files begin."""
+    pa_csv.write_csv(pq.read_table(features).slice(0, 6000).replace_schema_metadata(None), path)
+    assert path.stat().st_size > 1_000_000
+    return path
+
+
+def test_aws_batch_scores_a_large_file_as_a_transform_job_would(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], build: Path, tmp_path: Path
+) -> None:
+    """The Lambda submits a job; the container's command of its definition runs as a process, with the job's role."""
+    stack = stacks["batch"]
+    path = large_csv(features[0], tmp_path / "large.csv")
+    done = run_batch(stack, path, output=tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    here = run(stack, "batch", str(path), "--model", str(build / "model.tar.gz"), "-o", str(tmp_path / "here"))
+    assert here.returncode == 0, here.stderr
+    (result,) = json.loads(done.stdout)
+    assert Path(result).read_bytes() == Path(here.stdout.strip()).read_bytes()
+    job = wait_for(lambda: job_of(stack, "large.csv") if job_of(stack, "large.csv")["status"] == "done" else None)
+    assert job["runner"] == "aws_batch"
+    (ran,) = stack.aws.client("batch").describe_jobs(jobs=[job["aws_batch_job_id"]])["jobs"]
+    assert ran["status"] == "SUCCEEDED"
+    assert ran["container"]["command"][1:3] == ["-m", "egress_sentinel.deployment.batch_job"]
+
+
+def test_a_large_file_that_cannot_be_scored_is_moved(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    path = large_csv(features[0], tmp_path / "broken.csv")
+    with path.open("a") as file:
+        file.write("1,2\n")
+    done = run_batch(stacks["batch"], path, output=tmp_path / "out")
+    assert done.returncode == 2
+    assert "broken.csv was not scored: line 6002 has 2 values, where the first line has 24" in done.stderr
+    assert job_of(stacks["batch"], "broken.csv")["reason"].startswith("line 6002 has 2 values")

@@ -35,6 +35,10 @@ RESOURCES = {
 }
 
 
+# The operations of other services that are named by their path.
+OF_PATHS = {"v1/submitjob": "SubmitJob"}
+
+
 def prefix_of(request: dict[str, str]) -> str | None:
     """Return the prefix that a bucket is listed by, which a policy may limit."""
     query = parse_qs(request["path"].partition("?")[2], keep_blank_values=True)
@@ -69,7 +73,8 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
     if service == "dynamodb":
         index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
         return f"dynamodb:{request['action']}", f"arn:aws:dynamodb:{region}:table/{body['TableName']}{index}"
-    return f"{service}:{request['action']}", by_name(service, body, region)
+    action = request["action"] or OF_PATHS[path]
+    return f"{service}:{action}", by_name(service, body, region)
 
 
 def by_name(service: str, body: dict[str, Any], region: str) -> str:
@@ -81,6 +86,8 @@ def by_name(service: str, body: dict[str, Any], region: str) -> str:
         return f"arn:aws:glue:{region}:table/{body['DatabaseName']}/{name}"
     if service == "ec2":
         return "*"
+    if service == "batch":
+        return str(body["jobQueue"])
     if service == "states":
         return str(body.get("stateMachineArn") or body["executionArn"])
     assert service == "sns", service
@@ -127,7 +134,7 @@ BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 # call or what AWS checks when it passes a role.
 FUNCTIONS = {
     "detector_function_name": (["serverless"], {"dynamodb:GetItem"}),
-    "batch_function_name": (["serverless", "batch"], {"s3:ListBucket", "iam:PassRole"}),
+    "batch_function_name": (["batch", "serverless"], {"s3:ListBucket", "iam:PassRole", "batch:SubmitJob"}),
     # Making a package needs its own ARN too, which there is only afterwards.
     "drift_function_name": (["complete"], {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     "registrar_function_name": (["complete"], {"sagemaker:CreateModelPackage"}),
@@ -179,11 +186,13 @@ def test_a_state_machine_may_do_what_it_does_and_nothing_else(
 BY_SAGEMAKER = {"cloudwatch:PutMetricData"}
 
 
-@pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])
+@pytest.mark.parametrize(
+    ("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint"), ("batch", "large-files")]
+)
 def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
     stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
 ) -> None:
-    """A training job; and a model, which an endpoint and transform jobs serve."""
+    """A training job; a model, which an endpoint and transform jobs serve; and a job of AWS Batch."""
     name = f"egress-sentinel-{role}"
     compare([stacks[example]], name, name, BY_SAGEMAKER, both_ways=have_all_been_used)
 
