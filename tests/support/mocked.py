@@ -21,7 +21,9 @@ run "everything" {
   variables {
     serverless                 = null
     realtime                   = { instance_count = 1, max_instance_count = 3 }
-    network                    = { subnet_ids = ["subnet-0a1b2c3d"], security_group_ids = ["sg-0a1b2c3d"] }
+    vpc                        = {}
+    image_build                = {}
+    batch                      = { runner = "aws_batch" }
     data_capture               = { sampling_percentage = 20 }
     subscriptions              = { slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" } }
     data_export                = { name = "egress" }

@@ -28,6 +28,11 @@ output "alarm_arns" {
   value       = concat(aws_cloudwatch_metric_alarm.errors[*].arn, aws_cloudwatch_metric_alarm.latency[*].arn)
 }
 
+output "network" {
+  description = "Subnets and security groups of the model; null where it has none."
+  value       = var.network
+}
+
 output "role_arn" {
   description = "ARN of the role under which the model runs, in an endpoint and in batch jobs."
   value       = aws_iam_role.this.arn
