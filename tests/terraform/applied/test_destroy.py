@@ -44,7 +44,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "image repositories": client("ecr").describe_repositories()["repositories"],
         "builds": client("codebuild").list_projects()["projects"],
         "VPCs": [vpc for vpc in client("ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
-        "VPC endpoints": client("ec2").describe_vpc_endpoints()["VpcEndpoints"],
+        "VPC endpoints": [e for e in client("ec2").describe_vpc_endpoints()["VpcEndpoints"] if e["State"] != "deleted"],
         "flow logs": client("ec2").describe_flow_logs()["FlowLogs"],
         # moto makes the default keys behind AWS's own aliases.
         "keys": [k for k in described if k["Description"] != "Default key" and k["KeyState"] != "PendingDeletion"],
