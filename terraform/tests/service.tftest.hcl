@@ -760,7 +760,7 @@ run "a_realtime_model_and_jobs_run_in_the_vpc_that_is_created" {
   }
 
   assert {
-    condition     = module.endpoint.network == { subnet_ids = module.vpc[0].subnet_ids, security_group_ids = [module.vpc[0].security_group_id], enable_network_isolation = false }
+    condition     = jsonencode(module.endpoint.network.subnet_ids) == jsonencode(module.vpc[0].subnet_ids) && module.endpoint.network.security_group_ids[0] == module.vpc[0].security_group_id
     error_message = "The endpoint's model must run in the subnets of the VPC."
   }
 

@@ -6,6 +6,7 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 data "aws_availability_zones" "available" {
+  # checkov:skip=CKV_AWS_394:subnets stay in their zones when AWS adds one: aws_subnet.this ignores such a change
   state = "available"
 
   # Local zones lack most interface endpoints.
@@ -65,7 +66,12 @@ resource "aws_subnet" "this" {
   vpc_id            = aws_vpc.this.id
   availability_zone = local.zones[count.index]
   cidr_block        = cidrsubnet(var.cidr, 4, count.index)
-  tags              = merge(var.tags, { Name = "${var.name}-${local.zones[count.index]}" })
+  tags              = merge(var.tags, { Name = "${var.name}-${count.index}" })
+
+  # A zone that AWS adds must not move a subnet, which would replace whatever runs in it.
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_route_table" "this" {
