@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 
 AWS_BATCH_CHANGED = "Batch Job State Change"
 JOB_CHANGED = "SageMaker Transform Job State Change"
-# The metadata of a file that name an approved model package to score it with.
-MODEL_PACKAGE = "model-package"
 ENDED = ("Completed", "Failed", "Stopped")
 
 

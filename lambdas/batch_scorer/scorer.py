@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from batch_scorer import jobs
+from batch_scorer.contract import MODEL_PACKAGE
 from batch_scorer.errors import InputError, one_line
-from batch_scorer.events import MODEL_PACKAGE
 from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.models import (
     artifact_of_model,

@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.contract import read_contract
+from batch_scorer.contract import MODEL_PACKAGE, read_contract
 from batch_scorer.errors import InputError, one_line
-from batch_scorer.events import MODEL_PACKAGE
 from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.plan import MEGABYTE, plan_for
 from batch_scorer.prepare import prepare

@@ -21,9 +21,9 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_batch_compute_environment" "this" {
-  compute_environment_name = local.name
-  type                     = "MANAGED"
-  tags                     = var.tags
+  # Its name is an argument of another name in each version of the provider, so the provider makes one up.
+  type = "MANAGED"
+  tags = merge(var.tags, { Name = local.name })
 
   compute_resources {
     type               = "FARGATE"

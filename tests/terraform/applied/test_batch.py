@@ -69,8 +69,7 @@ def test_a_dropped_file_is_scored_by_a_transform_job(
         rows = list(csv.DictReader(file))
     assert [row["resource_id"] for row in rows] == table["resource_id"].to_pylist()
     assert all((float(row["anomaly_score"]) < 0) == (row["is_anomaly"] == "1") for row in rows)
-    items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["batch_jobs_table"])["Items"]
-    assert [item["model_name"]["S"] for item in items] == [stack.outputs()["model_name"]]
+    assert job_of(stack, "history.parquet")["model_name"] == stack.outputs()["model_name"]
 
 
 def test_a_dropped_file_that_cannot_be_scored_is_moved(stacks: dict[str, Stack], tmp_path: Path) -> None:
