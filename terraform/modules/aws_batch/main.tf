@@ -21,7 +21,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_batch_compute_environment" "this" {
-  # Its name is an argument of another name in each version of the provider, so the provider makes one up.
+  # The provider chooses a name, so that a replacement can be made before this one goes. Provider 6 also has another argument
+  # for it than provider 5.
   type = "MANAGED"
   tags = merge(var.tags, { Name = local.name })
 
@@ -30,6 +31,10 @@ resource "aws_batch_compute_environment" "this" {
     max_vcpus          = var.max_vcpus
     subnets            = var.subnet_ids
     security_group_ids = var.security_group_ids
+  }
+
+  lifecycle {
+    create_before_destroy = true
   }
 }
 
