@@ -134,8 +134,8 @@ BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 OF_PACKAGES = {"sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:DescribeModelPackage", "iam:PassRole"}
 
 
-# The output that names each function, an example that lets it do what it can, and what it calls after a fault or in another
-# example alone.
+# The output that names each function, an example that lets it do what it can, and what it calls after a fault or in
+# another example alone.
 FUNCTIONS = [
     ("detector_function_name", "serverless", {"dynamodb:GetItem"}),
     ("batch_function_name", "serverless", {"s3:ListBucket", *OF_PACKAGES}),
