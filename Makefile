@@ -110,6 +110,13 @@ LOCAL_PORT ?= 4577
 local: $(VENV)/.installed-local package ## an AWS on this machine for terraform/examples/serverless, until Ctrl-C
 	@$(BIN)/egress-sentinel local up --port $(LOCAL_PORT) --terraform-dir terraform/examples/serverless
 
+SAMPLE_DIR ?= terraform/examples/serverless
+
+.PHONY: sample
+sample: $(VENV)/.installed-local ## drops the sample CSV into the bucket of what `make local` and `terraform apply` deployed, and shows its scores
+	@AWS_ENDPOINT_URL=http://127.0.0.1:$(LOCAL_PORT) AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1 \
+		$(BIN)/egress-sentinel batch terraform/examples/batch/sample.csv --terraform-dir $(SAMPLE_DIR) --show 8 -o sample-output
+
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds
 	@$(BIN)/python benchmarks/tutorial_forest.py
@@ -132,6 +139,6 @@ bench-drift: $(VENV)/.installed ## false alarms of the drift monitor over 90 qui
 
 .PHONY: clean
 clean: ## remove what the other commands made
-	@rm -rf $(VENV) $(BUILD) dist demo-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BUILD) dist demo-output sample-output egress-sentinel-output .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@find ml_models -name '*.egg-info' -type d -prune -exec rm -rf {} +

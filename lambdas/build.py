@@ -2,6 +2,7 @@
 
 Each function of `FUNCTIONS` becomes NAME.zip: its package with what is vendored for it. `pyarrow_layer.zip` is a layer
 with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 comes with the runtime.
+`image_source.zip` is what the Dockerfile builds: itself and the package.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--platform", "manylinux2014_
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PIP_NOTES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 _NOT_RUN = {".pyc", ".pyi", ".pyx", ".pxd", ".pxi", ".h", ".hpp", ".cc", ".lib", ".a", ".cmake"}
+_PACKAGED = {".py", ".sql", ".json", ".j2", ".css"}
 _UNUSED_FOLDERS = {"tests", "include", "src", "f2py", "testing"}
 _UNUSED_PARTS = ("flight", "substrait", "gandiva", "_orc", "_azurefs", "_gcsfs", "s3")
 
@@ -59,7 +61,7 @@ def build(output_dir: Path) -> list[Path]:
             _build_function(name, vendored[packages], descriptions, output_dir / f"{name}.zip")
             for name, packages in FUNCTIONS.items()
         ]
-    return [*zips, _build_layer(output_dir / "pyarrow_layer.zip")]
+    return [*zips, _build_layer(output_dir / "pyarrow_layer.zip"), _build_image_source(output_dir / "image_source.zip")]
 
 
 def _build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
@@ -79,6 +81,15 @@ def _build_layer(target: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         installed = _install(Path(folder), LAYER)
         return _write(target, {f"python/{name}": path for name, path in installed.items() if _is_run(Path(name))})
+
+
+def _build_image_source(target: Path) -> Path:
+    """Write what `pip install` of this repository reads, beside the Dockerfile."""
+    root = LAMBDAS.parent
+    members = {name: root / name for name in ("Dockerfile", "pyproject.toml", "README.md", "LICENSE")}
+    code = [path for folder in (root / "ml_models", LAMBDAS) for path in folder.rglob("*") if path.suffix in _PACKAGED]
+    members |= {str(path.relative_to(root)): path for path in code if ".egg-info" not in str(path)}
+    return _write(target, members)
 
 
 def _feature_descriptions(folder: Path) -> Path:

@@ -22,6 +22,7 @@ locals {
     suffix               = "-${data.aws_region.current.id}"
   }
 
+  has_endpoint    = var.endpoint != null
   features_prefix = "features/"
   history_prefix  = "history/"
   exclude_prefix  = "training/exclude/"
@@ -70,7 +71,7 @@ locals {
 
 # The provider knows no registry for the newest regions; there an image_uri is given.
 data "aws_sagemaker_prebuilt_ecr_image" "this" {
-  count = var.image_uri == null ? 1 : 0
+  count = var.image_uri == null || var.image_build != null ? 1 : 0
 
   repository_name = "sagemaker-scikit-learn"
   image_tag       = "${var.image_version}-cpu-py3"
@@ -87,6 +88,16 @@ module "storage" {
   log_delivery          = local.creates_flow_logs ? local.log_delivery : null
   existing              = var.existing
   force_destroy         = var.force_destroy
+}
+
+moved {
+  from = module.features
+  to   = module.features[0]
+}
+
+moved {
+  from = module.monitoring
+  to   = module.monitoring[0]
 }
 
 module "flow_logs" {
@@ -133,9 +144,9 @@ module "endpoint" {
   model_kms_key_arn = var.model_artifact_kms_key_arn
   bucket_arn        = module.storage.bucket_arn
   environment       = local.environment
-  serverless        = var.serverless
+  serverless        = local.has_endpoint ? var.serverless : null
   realtime          = var.realtime
-  network           = var.network
+  network           = local.network
   data_capture = var.data_capture == null ? null : {
     sampling_percentage = var.data_capture.sampling_percentage
     destination_s3_uri  = "s3://${module.storage.bucket}/capture"
@@ -159,7 +170,7 @@ module "detection" {
   bucket_arn          = module.storage.bucket_arn
   features_prefix     = local.features_prefix
   scored_prefix       = local.scored_prefix
-  endpoint_name       = var.name
+  endpoint_name       = local.has_endpoint ? var.name : null
   endpoint_arn        = "arn:${data.aws_partition.current.partition}:sagemaker:${data.aws_region.current.id}:${module.storage.account_id}:endpoint/${var.name}"
   max_body_bytes      = var.serverless == null ? 5500000 : 3500000
   kms_key_arn         = module.storage.kms_key_arn
@@ -174,16 +185,29 @@ module "detection" {
 module "batch" {
   source = "./modules/batch"
 
-  name               = var.name
-  tags               = local.tags
-  roles              = local.roles
-  function_zip       = "${local.build}/batch_scorer.zip"
-  layer_arn          = module.detection.layer_arn
-  bucket             = module.storage.bucket
-  bucket_arn         = module.storage.bucket_arn
-  model_object_arns  = local.model_object_arns
-  model_kms_key_arn  = var.model_artifact_kms_key_arn
-  endpoint_name      = var.name
+  name              = var.name
+  tags              = local.tags
+  roles             = local.roles
+  function_zip      = "${local.build}/batch_scorer.zip"
+  layer_arn         = module.detection.layer_arn
+  bucket            = module.storage.bucket
+  bucket_arn        = module.storage.bucket_arn
+  model_object_arns = local.model_object_arns
+  model_kms_key_arn = var.model_artifact_kms_key_arn
+  endpoint_name     = local.has_endpoint ? var.name : null
+  model = {
+    name     = module.endpoint.model_name
+    role_arn = module.endpoint.role_arn
+    group    = module.registry.group
+    network  = local.network
+  }
+  large_files = !local.runs_aws_batch ? null : {
+    from_mb            = var.batch.large_file_mb
+    max_mb             = var.batch.disk_gb * 200
+    queue_arn          = module.aws_batch[0].queue_arn
+    job_definition     = module.aws_batch[0].job_definition
+    job_definition_arn = module.aws_batch[0].job_definition_arn
+  }
   topic_arn          = module.detection.topic_arn
   kms_key_arn        = module.storage.kms_key_arn
   log_retention_days = var.log_retention_days
@@ -200,7 +224,7 @@ module "registry" {
   bucket_arn          = module.storage.bucket_arn
   model_object_arns   = local.model_object_arns
   model_kms_key_arn   = var.model_artifact_kms_key_arn
-  endpoint_name       = var.name
+  endpoint_name       = local.has_endpoint ? var.name : null
   image               = local.image
   environment         = local.environment
   training_job_prefix = "${var.name}-retraining"
@@ -227,7 +251,7 @@ module "retraining" {
   max_training_seconds = var.retraining.max_training_seconds
   hyperparameters      = var.retraining.hyperparameters
   holdout_share        = var.retraining.holdout_share
-  features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features.state_machine_arn, days = var.retraining.features_days }
+  features             = var.retraining.features_days == 0 ? null : { state_machine_arn = module.features[0].state_machine_arn, days = var.retraining.features_days }
   training_prefix      = var.retraining.features_days == 0 ? local.features_prefix : local.history_prefix
   exclude_prefix       = local.exclude_prefix
   registrar_name       = module.registry.function_name
@@ -267,6 +291,7 @@ module "drift" {
 
 module "features" {
   source = "./modules/features"
+  count  = local.has_endpoint ? 1 : 0
 
   name               = var.name
   tags               = local.tags
@@ -289,6 +314,7 @@ module "features" {
 
 module "monitoring" {
   source = "./modules/monitoring"
+  count  = local.has_endpoint ? 1 : 0
 
   name                 = var.name
   tags                 = local.tags
@@ -319,4 +345,67 @@ module "notebook" {
   bucket_arn     = module.storage.bucket_arn
   endpoint_arn   = module.endpoint.endpoint_arn
   kms_key_arn    = module.storage.kms_key_arn
+}
+
+# A VPC of its own, an image of its own, and AWS Batch for large files: each on request.
+locals {
+  runs_aws_batch = var.batch.runner == "aws_batch"
+
+  # Serverless endpoints have no VPC.
+  network = (
+    var.network != null ? var.network :
+    length(module.vpc) == 0 || (local.has_endpoint && var.realtime == null) ? null :
+    { subnet_ids = module.vpc[0].subnet_ids, security_group_ids = [module.vpc[0].security_group_id], enable_network_isolation = false }
+  )
+}
+
+module "vpc" {
+  source = "./modules/vpc"
+  count  = var.vpc == null ? 0 : 1
+
+  name                 = var.name
+  tags                 = local.tags
+  cidr                 = var.vpc.cidr
+  zones                = var.vpc.zones
+  interface_services   = concat(["logs", "sagemaker.runtime"], local.runs_aws_batch ? ["ecr.api", "ecr.dkr"] : [])
+  bucket_arns          = [module.storage.bucket_arn]
+  readable_object_arns = slice(local.model_object_arns, 1, length(local.model_object_arns))
+}
+
+module "image_build" {
+  source = "./modules/image_build"
+  count  = var.image_build == null ? 0 : 1
+
+  name               = var.name
+  tags               = local.tags
+  roles              = local.roles
+  source_zip         = "${local.build}/image_source.zip"
+  base_image         = data.aws_sagemaker_prebuilt_ecr_image.this[0].registry_path
+  bucket             = module.storage.bucket
+  bucket_arn         = module.storage.bucket_arn
+  force_destroy      = var.force_destroy
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+module "aws_batch" {
+  source = "./modules/aws_batch"
+  count  = local.runs_aws_batch ? 1 : 0
+
+  name               = var.name
+  tags               = local.tags
+  roles              = local.roles
+  image              = var.batch.image_uri != null ? var.batch.image_uri : module.image_build[0].image_uri
+  subnet_ids         = var.vpc != null ? module.vpc[0].subnet_ids : var.batch.subnet_ids
+  security_group_ids = var.vpc != null ? [module.vpc[0].security_group_id] : var.batch.security_group_ids
+  vcpus              = var.batch.vcpus
+  memory_mb          = var.batch.memory_mb
+  disk_gb            = var.batch.disk_gb
+  max_vcpus          = var.batch.max_vcpus
+  timeout_seconds    = var.batch.timeout_seconds
+  bucket_arn         = module.storage.bucket_arn
+  model_object_arns  = local.model_object_arns
+  model_kms_key_arn  = var.model_artifact_kms_key_arn
+  kms_key_arn        = module.storage.kms_key_arn
+  log_retention_days = var.log_retention_days
 }

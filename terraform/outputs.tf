@@ -1,20 +1,20 @@
 output "endpoint_name" {
-  description = "Name of the endpoint."
+  description = "Name of the endpoint; null without one."
   value       = module.endpoint.endpoint_name
 }
 
 output "endpoint_arn" {
-  description = "ARN of the endpoint."
+  description = "ARN of the endpoint; null without one."
   value       = module.endpoint.endpoint_arn
 }
 
 output "endpoint_config_name" {
-  description = "Configuration that the endpoint should serve."
+  description = "Configuration that the endpoint should serve; null without one."
   value       = module.endpoint.endpoint_config_name
 }
 
 output "model_name" {
-  description = "Model that the endpoint should serve."
+  description = "Model that the endpoint should serve; without an endpoint, the model that scores files."
   value       = module.endpoint.model_name
 }
 
@@ -39,7 +39,7 @@ output "bucket" {
 }
 
 output "alerts_table" {
-  description = "DynamoDB table of the alerts."
+  description = "DynamoDB table of the alerts; null without an endpoint."
   value       = module.detection.alerts_table
 }
 
@@ -49,7 +49,7 @@ output "topic_arn" {
 }
 
 output "detector_function_name" {
-  description = "The Lambda function."
+  description = "The Lambda function that scores new hours; null without an endpoint."
   value       = module.detection.function_name
 }
 
@@ -89,8 +89,8 @@ output "retraining_state_machine_arn" {
 }
 
 output "athena_workgroup" {
-  description = "Athena workgroup of the tables features, scored, cur_2_0 and flow_logs."
-  value       = module.features.workgroup
+  description = "Athena workgroup of the tables features, scored, cur_2_0 and flow_logs; null without an endpoint."
+  value       = one(module.features[*].workgroup)
 }
 
 output "flow_logs_bucket" {
@@ -100,7 +100,7 @@ output "flow_logs_bucket" {
 
 output "flow_hours_state_machine_arn" {
   description = "State machine that estimates the hours that the bill has not reached from flow logs; its input may say days to write and flow_days to read. Null without flow_logs."
-  value       = module.features.flow_hours_state_machine_arn
+  value       = one(module.features[*].flow_hours_state_machine_arn)
 }
 
 output "flow_log_format" {
@@ -109,8 +109,8 @@ output "flow_log_format" {
 }
 
 output "dashboard_url" {
-  description = "Address of the CloudWatch dashboard."
-  value       = module.monitoring.dashboard_url
+  description = "Address of the CloudWatch dashboard; null without an endpoint."
+  value       = one(module.monitoring[*].dashboard_url)
 }
 
 output "region" {
@@ -119,13 +119,33 @@ output "region" {
 }
 
 output "invoke_command" {
-  description = "Scores the rows of a file rows.csv, ready to paste."
-  value       = "aws sagemaker-runtime invoke-endpoint --region ${data.aws_region.current.id} --endpoint-name ${module.endpoint.endpoint_name} --content-type text/csv --accept 'text/csv;output=scores' --body fileb://rows.csv scores.csv"
+  description = "Scores the rows of a file rows.csv, ready to paste; null without an endpoint."
+  value       = !local.has_endpoint ? null : "aws sagemaker-runtime invoke-endpoint --region ${data.aws_region.current.id} --endpoint-name ${var.name} --content-type text/csv --accept 'text/csv;output=scores' --body fileb://rows.csv scores.csv"
 }
 
 output "features_state_machine_arn" {
-  description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual."
-  value       = module.features.state_machine_arn
+  description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual. Null without an endpoint."
+  value       = one(module.features[*].state_machine_arn)
+}
+
+output "vpc_id" {
+  description = "Id of the VPC that was created; null without vpc."
+  value       = one(module.vpc[*].vpc_id)
+}
+
+output "built_image_uri" {
+  description = "Image that a build pushes, for image_uri and for AWS Batch; null without image_build."
+  value       = one(module.image_build[*].image_uri)
+}
+
+output "image_build_command" {
+  description = "Starts a build of the image, ready to paste; null without image_build."
+  value       = one([for build in module.image_build : "aws codebuild start-build --region ${data.aws_region.current.id} --project-name ${build.project_name}"])
+}
+
+output "batch_queue_arn" {
+  description = "Queue of AWS Batch's jobs; null where transform jobs score every file."
+  value       = one(module.aws_batch[*].queue_arn)
 }
 
 output "required_statements" {

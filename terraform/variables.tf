@@ -156,6 +156,20 @@ variable "environment" {
   }
 }
 
+variable "endpoint" {
+  description = "The endpoint and everything that requires one: detector, alerts, features and alarms. Null deploys storage, registry and batch alone: files are scored by the model of model_package_arn or model_artifact."
+  type        = object({})
+  default     = {}
+
+  validation {
+    condition = var.endpoint != null || alltrue([
+      var.realtime == null, var.data_capture == null, var.data_export == null, var.monthly_budget_usd == null,
+      var.retraining == null, var.drift == null, var.notebook == null, var.flow_logs == null,
+    ])
+    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook and flow_logs require an endpoint."
+  }
+}
+
 variable "serverless" {
   description = "Serverless endpoint: memory_mb (1024 to 6144 in steps of 1024), max_concurrency (1 to 200), provisioned_concurrency. Null with realtime."
   type = object({
@@ -237,7 +251,7 @@ variable "realtime" {
 }
 
 variable "network" {
-  description = "Subnets and security groups for the model of a real-time endpoint, and whether its container is cut off from the network."
+  description = "Subnets and security groups for the model of a real-time endpoint and of batch jobs, and whether its container is cut off from the network."
   type = object({
     subnet_ids               = list(string)
     security_group_ids       = list(string)
@@ -246,7 +260,7 @@ variable "network" {
   default = null
 
   validation {
-    condition     = var.network == null || var.serverless == null
+    condition     = var.network == null || var.serverless == null || var.endpoint == null
     error_message = "Serverless endpoints have neither a VPC nor network isolation; set serverless = null and realtime."
   }
 
@@ -706,4 +720,94 @@ variable "force_destroy" {
   type        = bool
   default     = false
   nullable    = false
+}
+
+variable "vpc" {
+  description = "A VPC to create, without a route to the internet, for the model of a real-time endpoint and for jobs: its addresses and its availability zones (1 to 3). It has endpoints for S3, SageMaker's runtime and CloudWatch Logs, and with AWS Batch for ECR. Null for none."
+  type = object({
+    cidr  = optional(string, "10.83.0.0/20")
+    zones = optional(number, 2)
+  })
+  default = null
+
+  validation {
+    condition     = var.vpc == null || var.network == null
+    error_message = "vpc creates a network and network names one; give one of them."
+  }
+}
+
+variable "image_build" {
+  description = "An ECR repository and a CodeBuild project that build the repository's Dockerfile on SageMaker's scikit-learn image of image_version. The output image_build_command starts a build, built_image_uri is what it pushes. Null for none."
+  type        = object({})
+  default     = null
+}
+
+variable "batch" {
+  description = "What scores files under batch/input/: runner is sagemaker (transform jobs) or aws_batch, which also runs files of at least large_file_mb on AWS Batch (Fargate): a job's CPUs, memory and disk, CPUs of all jobs, seconds of an attempt, subnets and security groups (default: those of vpc), and the image (default: that of image_build)."
+  type = object({
+    runner             = optional(string, "sagemaker")
+    large_file_mb      = optional(number, 1000)
+    vcpus              = optional(number, 2)
+    memory_mb          = optional(number, 8192)
+    disk_gb            = optional(number, 100)
+    max_vcpus          = optional(number, 16)
+    timeout_seconds    = optional(number, 43200)
+    subnet_ids         = optional(list(string), [])
+    security_group_ids = optional(list(string), [])
+    image_uri          = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["sagemaker", "aws_batch"], var.batch.runner)
+    error_message = "batch.runner is sagemaker or aws_batch."
+  }
+
+  validation {
+    condition     = var.batch.runner != "aws_batch" || (var.vpc != null) != (length(var.batch.subnet_ids) > 0 && length(var.batch.security_group_ids) > 0)
+    error_message = "batch.runner = \"aws_batch\" requires either vpc = {} or batch.subnet_ids and batch.security_group_ids."
+  }
+
+  validation {
+    condition     = var.batch.runner != "aws_batch" || var.batch.image_uri != null || var.image_build != null
+    error_message = "batch.runner = \"aws_batch\" requires an image with the project's code: image_build = {} or batch.image_uri."
+  }
+
+  validation {
+    condition     = var.batch.image_uri == null || can(regex("^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.[^/]+/[^:@]+[:@].+$", var.batch.image_uri))
+    error_message = "batch.image_uri is ACCOUNT.dkr.ecr.REGION.amazonaws.com/REPOSITORY:TAG."
+  }
+
+  validation {
+    condition     = var.batch.large_file_mb >= 0 && var.batch.large_file_mb <= 2000
+    error_message = "batch.large_file_mb is 0 (every file) to 2000: a transform job takes files of up to 2 GB."
+  }
+
+  # https://docs.aws.amazon.com/batch/latest/userguide/fargate.html
+  validation {
+    condition = try(contains({
+      "1"  = range(2048, 8193, 1024)
+      "2"  = range(4096, 16385, 1024)
+      "4"  = range(8192, 30721, 1024)
+      "8"  = range(16384, 61441, 4096)
+      "16" = range(32768, 122881, 8192)
+    }[tostring(var.batch.vcpus)], var.batch.memory_mb), false)
+    error_message = "batch.vcpus and batch.memory_mb are a pair that Fargate has: 1 CPU with 2048 to 8192 MB, 2 with 4096 to 16384, 4 with 8192 to 30720 (in steps of 1024), 8 with 16384 to 61440 (4096), 16 with 32768 to 122880 (8192)."
+  }
+
+  validation {
+    condition     = var.batch.disk_gb >= 21 && var.batch.disk_gb <= 200
+    error_message = "batch.disk_gb is 21 to 200."
+  }
+
+  validation {
+    condition     = var.batch.max_vcpus >= var.batch.vcpus
+    error_message = "batch.max_vcpus is at least batch.vcpus."
+  }
+
+  validation {
+    condition     = var.batch.timeout_seconds >= 60 && var.batch.timeout_seconds <= 1209600
+    error_message = "batch.timeout_seconds is 60 to 1209600, Fargate's 14 days."
+  }
 }

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 MANIFEST, BASELINE = "manifest.json", "baseline.json"
 SCORES = "text/csv;output=scores"
+# The metadata of a file that name an approved model package to score it with.
+MODEL_PACKAGE = "model-package"
 ANY_CSV = "text/csv"
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batch_scorer.settings import Settings
 
+AWS_BATCH_CHANGED = "Batch Job State Change"
 JOB_CHANGED = "SageMaker Transform Job State Change"
 ENDED = ("Completed", "Failed", "Stopped")
 
@@ -39,7 +40,7 @@ class Drop:
 
 @dataclass(frozen=True)
 class Change:
-    """A transform job that has ended: Completed, Failed or Stopped, and why."""
+    """A transform job, or a job of AWS Batch, that has ended: Completed, Failed or Stopped, and why."""
 
     job_name: str
     status: str
@@ -55,16 +56,29 @@ def event_of(event: dict[str, Any], settings: Settings) -> Drop | Change | None:
         Neither an object under the input prefix nor a job of this function.
     """
     detail = event.get("detail", {})
+    if event.get("detail-type") == AWS_BATCH_CHANGED:
+        return _change_of_aws_batch(detail, settings)
     if event.get("detail-type") == JOB_CHANGED:
         name = detail["TransformJobName"]
-        if not name.startswith(f"{settings.job_name_prefix}-"):
-            raise EventError(f"the transform job {name} is not one of {settings.job_name_prefix}-*")
+        _check_name(name, settings)
         change = Change(name, detail["TransformJobStatus"], detail.get("FailureReason", ""))
         return change if change.status in ENDED else None
     key = detail.get("object", {}).get("key", "")
     if not key.startswith(settings.input_prefix):
         raise EventError(f"neither an object under {settings.input_prefix} nor a {JOB_CHANGED!r}: {str(event)[:200]}")
     return None if key.endswith("/") else _drop(key, detail["object"], event["time"])
+
+
+def _check_name(job_name: str, settings: Settings) -> None:
+    if not job_name.startswith(f"{settings.job_name_prefix}-"):
+        raise EventError(f"the job {job_name} is not one of {settings.job_name_prefix}-*")
+
+
+def _change_of_aws_batch(detail: dict[str, Any], settings: Settings) -> Change | None:
+    """Read a job's state as SageMaker names it; None for a job that has not ended."""
+    _check_name(detail["jobName"], settings)
+    status = {"SUCCEEDED": "Completed", "FAILED": "Failed"}.get(detail["status"])
+    return None if status is None else Change(detail["jobName"], status, detail.get("statusReason", ""))
 
 
 def _drop(key: str, entry: dict[str, Any], time_utc: str) -> Drop:

@@ -56,4 +56,5 @@ def scorer() -> BatchScorer:
         boto3.client("sagemaker"),
         Jobs(boto3.resource("dynamodb").Table(settings.jobs_table)),
         boto3.client("sns"),
+        boto3.client("batch"),
     )

@@ -1,7 +1,11 @@
-"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why."""
+"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why.
+
+A large file goes to AWS Batch, where a job does all of it at once (`egress_sentinel.deployment.batch_job`).
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path, PurePosixPath
@@ -10,9 +14,17 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from batch_scorer import jobs
+from batch_scorer.contract import MODEL_PACKAGE
 from batch_scorer.errors import InputError, one_line
 from batch_scorer.join import JoinError, join, output_name
-from batch_scorer.models import contract_of, current_model
+from batch_scorer.models import (
+    artifact_of_model,
+    artifact_of_package,
+    contract_at,
+    current_model,
+    delete_model,
+    make_model,
+)
 from batch_scorer.plan import plan_for
 from batch_scorer.prepare import Prepared, prepare
 from batch_scorer.table import read_table
@@ -21,10 +33,13 @@ if TYPE_CHECKING:
     from batch_scorer.contract import Contract
     from batch_scorer.events import Change, Drop
     from batch_scorer.jobs import Jobs
-    from batch_scorer.settings import Settings
+    from batch_scorer.settings import AwsBatch, Settings
 
 MAX_FILE_BYTES = 2_000_000_000  # what the function's disk and its 15 minutes have room for
+MAX_COPY_BYTES = 5_000_000_000  # of one request of S3
 MAX_REASON = 900  # an object's metadata are 2 KB at most
+AWS_BATCH = "aws_batch"
+_REPLACED = "it was removed or replaced while it was being scored"
 _GONE = {"NoSuchKey", "404", "PreconditionFailed", "412"}
 
 
@@ -35,12 +50,13 @@ class JobError(RuntimeError):
 class BatchScorer:
     """Everything an invocation needs, made once for a function instance."""
 
-    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any) -> None:
+    def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any, batch: Any) -> None:
         self._settings = settings
         self._s3 = s3
         self._sagemaker = sagemaker
         self._jobs = table
         self._sns = sns
+        self._batch = batch
 
     def start(self, drop: Drop) -> dict[str, Any]:
         """Check a file and start its transform job; a file that was told of before is left alone.
@@ -61,7 +77,7 @@ class BatchScorer:
         )
         if known is not None:
             # An attempt before this one may have ended before it removed the file that it had copied aside.
-            if known["status"] == jobs.FAILED and self._is_there(drop.key, drop.etag):
+            if known["status"] == jobs.FAILED and self._head(drop.key, drop.etag) is not None:
                 self._s3.delete_object(Bucket=self._settings.bucket, Key=drop.key)
             return _summary(known)
         try:
@@ -96,37 +112,107 @@ class BatchScorer:
             raise JobError(
                 f"transform job {change.job_name} has ended before it was noted; a retry of its file notes it"
             )
+        if job.get("model_package_arn"):
+            delete_model(self._sagemaker, job["model_name"])
+        is_in_aws_batch = job.get("runner") == AWS_BATCH
         if change.status != "Completed":
-            reason = f"transform job {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            what = "AWS Batch job" if is_in_aws_batch else "transform job"
+            reason = f"{what} {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            reason = (self._reason(job_id) if is_in_aws_batch else "") or reason
             return self._fail(job_id, job["input_key"], job["etag"], reason)
         try:
-            with tempfile.TemporaryDirectory() as temporary:
-                self._join(job, Path(temporary))
+            if not is_in_aws_batch:
+                with tempfile.TemporaryDirectory() as temporary:
+                    self._join(job, Path(temporary))
         except (InputError, JoinError) as error:
             return self._fail(job_id, job["input_key"], job["etag"], str(error))
         self._jobs.update(job_id, status=jobs.DONE, reason="")
         return {"job_id": job_id, "status": jobs.DONE}
 
     def _start(self, drop: Drop, folder: Path) -> dict[str, Any]:
+        aws_batch = self._settings.aws_batch
+        if aws_batch is not None and drop.size_bytes >= aws_batch.from_bytes:
+            return self._start_in_aws_batch(drop, aws_batch, folder)
         if drop.size_bytes > MAX_FILE_BYTES:
             raise InputError(f"it is {drop.size_bytes:,} bytes long; {MAX_FILE_BYTES:,} are accepted: split it")
-        source = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
-        model_name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
-        contract = contract_of(self._sagemaker, self._s3, model_name, folder)
+        source, package_arn = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
+        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        model_name, artifact = self._model(job_name, package_arn)
+        contract = contract_at(self._s3, artifact, folder)
         prepared = prepare(read_table(source), contract, folder)
         work = f"{self._settings.jobs_prefix}{drop.job_id}"
         for part in prepared.parts:
             self._s3.upload_file(str(part), self._settings.bucket, f"{work}/input/{part.name}")
-        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        if package_arn:
+            make_model(self._sagemaker, package_arn, model_name, self._settings)
         self._create_job(job_name, model_name, work, prepared, contract)
         return {
             "model_name": model_name,
             "model_id": contract.model_id,
+            "model_package_arn": package_arn,
             "transform_job_name": job_name,
             "rows": prepared.rows,
             "parts": len(prepared.parts),
             "feature_names": contract.features or [],
         }
+
+    def _start_in_aws_batch(self, drop: Drop, aws_batch: AwsBatch, folder: Path) -> dict[str, Any]:
+        """Write what the job reads, and submit it. A second job of the same file writes the same result."""
+        if drop.size_bytes > aws_batch.max_bytes:
+            raise InputError(f"it is {drop.size_bytes:,} bytes long; {aws_batch.max_bytes:,} are accepted: split it")
+        head = self._head(drop.key, drop.etag)
+        if head is None:
+            raise InputError(_REPLACED)
+        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        package_arn = head["Metadata"].get(MODEL_PACKAGE, "")
+        model_name, artifact = self._model(job_name, package_arn)
+        model_id = contract_at(self._s3, artifact, folder).model_id
+        name = output_name(drop.key, self._settings.input_prefix, drop.time_utc)
+        model = {"model_name": package_arn or model_name, "model_id": model_id}
+        metadata = {
+            "job-id": drop.job_id,
+            "input-etag": drop.etag,
+            "model-name": model["model_name"],
+            "model-id": model_id,
+        }
+        document = {
+            "bucket": self._settings.bucket,
+            "input_key": drop.key,
+            "input_etag": drop.etag,
+            "artifact": artifact,
+            "output_key": self._settings.output_prefix + name,
+            "failure_key": self._failure_key(drop.job_id),
+            "metadata": metadata,
+        }
+        key = f"{self._settings.jobs_prefix}{drop.job_id}/job.json"
+        self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=json.dumps(document).encode())
+        submitted = self._batch.submit_job(
+            jobName=job_name,
+            jobQueue=aws_batch.queue,
+            jobDefinition=aws_batch.job_definition,
+            parameters={"job": f"s3://{self._settings.bucket}/{key}"},
+        )
+        return {"runner": AWS_BATCH, "aws_batch_job_id": submitted["jobId"], **model}
+
+    def _failure_key(self, job_id: str) -> str:
+        return f"{self._settings.jobs_prefix}{job_id}/failure.txt"
+
+    def _reason(self, job_id: str) -> str:
+        """Return why a job of AWS Batch failed, as it wrote it; empty where it did not get that far."""
+        try:
+            answer = self._s3.get_object(Bucket=self._settings.bucket, Key=self._failure_key(job_id))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _GONE:
+                return ""
+            raise
+        return str(answer["Body"].read().decode())
+
+    def _model(self, job_name: str, package_arn: str) -> tuple[str, str]:
+        """Return name and artifact of the model to score with; a model of a package is this job's own."""
+        if package_arn:
+            return job_name, artifact_of_package(self._sagemaker, package_arn, self._settings.model_package_group)
+        name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
+        return name, artifact_of_model(self._sagemaker, name)
 
     def _create_job(self, job_name: str, model_name: str, work: str, prepared: Prepared, contract: Contract) -> None:
         plan = plan_for(
@@ -159,7 +245,7 @@ class BatchScorer:
 
     def _join(self, job: dict[str, Any], folder: Path) -> None:
         suffix = PurePosixPath(job["input_key"]).suffix.lower()
-        source = self._fetch(job["input_key"], job["etag"], folder / f"input{suffix}")
+        source, _ = self._fetch(job["input_key"], job["etag"], folder / f"input{suffix}")
         answers = []
         for part in range(int(job["parts"])):
             name = f"part-{part:05d}.csv.out"
@@ -173,17 +259,17 @@ class BatchScorer:
         extra = {"Metadata": metadata, "ContentType": "text/csv"}
         self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
 
-    def _fetch(self, key: str, etag: str, target: Path) -> Path:
-        """Download the very upload that an event told of."""
+    def _fetch(self, key: str, etag: str, target: Path) -> tuple[Path, str]:
+        """Download the very upload that an event told of; return it and the model package that it names, if any."""
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
-                raise InputError("it was removed or replaced while it was being scored") from error
+                raise InputError(_REPLACED) from error
             raise
         with target.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file, 1 << 20)
-        return target
+        return target, answer["Metadata"].get(MODEL_PACKAGE, "")
 
     def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
         """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""
@@ -203,27 +289,27 @@ class BatchScorer:
     def _copy_aside(self, job_id: str, key: str, etag: str, reason: str) -> str:
         bucket = self._settings.bucket
         target = self._settings.failed_prefix + key.removeprefix(self._settings.input_prefix)
-        if not self._is_there(key, etag):
+        head = self._head(key, etag)
+        if head is None:
             return ""
         metadata = {"job-id": job_id, "input-etag": etag, "reason": reason.encode("ascii", "replace").decode()}
-        self._s3.copy_object(
-            Bucket=bucket,
-            Key=target,
-            CopySource={"Bucket": bucket, "Key": key},
-            CopySourceIfMatch=etag,
-            MetadataDirective="REPLACE",
-            Metadata=metadata,
-        )
+        source = {"Bucket": bucket, "Key": key}
+        extra = {"CopySourceIfMatch": etag, "MetadataDirective": "REPLACE", "Metadata": metadata}
+        if head.get("ContentLength", 0) > MAX_COPY_BYTES:
+            self._s3.copy(source, bucket, target, ExtraArgs=extra)
+        else:
+            self._s3.copy_object(Bucket=bucket, Key=target, CopySource=source, **extra)
         return f"s3://{bucket}/{target}"
 
-    def _is_there(self, key: str, etag: str) -> bool:
+    def _head(self, key: str, etag: str) -> dict[str, Any] | None:
+        """Describe the very upload that an event told of; None where it is gone."""
         try:
-            head = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
+            head: dict[str, Any] = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
-                return False
+                return None
             raise
-        return bool(head["ETag"].strip('"') == etag)
+        return head if head["ETag"].strip('"') == etag else None
 
 
 def _summary(job: dict[str, Any]) -> dict[str, Any]:

@@ -59,5 +59,5 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
 @cache
 def registrar() -> Registrar:
     """Make the clients at the first event, once for a function instance."""
-    alerts = boto3.resource("dynamodb").Table(settings.alerts_table)
+    alerts = boto3.resource("dynamodb").Table(settings.alerts_table) if settings.alerts_table else None
     return Registrar(settings, boto3.client("s3"), boto3.client("sagemaker"), boto3.client("logs"), alerts)

@@ -50,8 +50,10 @@ class Registrar:
         Raises
         ------
         ServingError
-            It is an inference pipeline.
+            There is no endpoint, or it is an inference pipeline.
         """
+        if not self._settings.endpoint_name:
+            raise ServingError("there is no endpoint; retraining compares a new model with the one that it serves")
         endpoint = self._sagemaker.describe_endpoint(EndpointName=self._settings.endpoint_name)
         configuration = self._sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
         model_name = configuration["ProductionVariants"][0]["ModelName"]

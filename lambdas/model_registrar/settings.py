@@ -16,7 +16,10 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are, and how the container of a registered model is run."""
+    """Where things are, and how the container of a registered model is run.
+
+    Without an endpoint `endpoint_name` and `alerts_table` are empty, and nothing is prepared for retraining.
+    """
 
     bucket: str
     registry_prefix: str
@@ -46,11 +49,11 @@ class Settings:
             bucket=_required(environment, "BUCKET"),
             registry_prefix=environment.get("REGISTRY_PREFIX", "models/registry/"),
             group=_required(environment, "MODEL_PACKAGE_GROUP"),
-            endpoint_name=_required(environment, "ENDPOINT_NAME"),
+            endpoint_name=environment.get("ENDPOINT_NAME", ""),
             image=_required(environment, "IMAGE"),
             environment=container,
             training_job_prefix=environment.get("TRAINING_JOB_PREFIX", "egress-sentinel-retraining"),
-            alerts_table=_required(environment, "ALERTS_TABLE"),
+            alerts_table=environment.get("ALERTS_TABLE", ""),
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", "config/planned_events.json"),
             exclude_prefix=environment.get("EXCLUDE_PREFIX", "training/exclude/"),
         )

@@ -31,6 +31,8 @@ def apply() -> None:
     _flow_logs_keep_their_options()
     _scalable_targets_have_a_role()
     _budgets_are_listed_as_aws_lists_them()
+    _security_group_rules_keep_their_descriptions()
+    _builds_keep_their_key_and_can_be_changed()
 
 
 def _budgets_are_listed_as_aws_lists_them() -> None:
@@ -67,6 +69,54 @@ def _flow_logs_keep_their_options() -> None:
         return answer
 
     FlowLogs.create_flow_logs = create_flow_logs  # type: ignore[method-assign]
+
+
+def _security_group_rules_keep_their_descriptions() -> None:
+    """Let a rule for another group or a prefix list have a description; moto reads that of address ranges alone."""
+    from moto.ec2.models.security_groups import SecurityGroupRule
+
+    def description(self: Any) -> Any:
+        kept = self.ip_range or self.source_group or self.prefix_list
+        return kept.get("Description")
+
+    make = SecurityGroupRule.__init__
+
+    def init(self: Any, *given: Any, **named: Any) -> None:
+        make(self, *given, **named)
+        # The eighth argument, after the backend.
+        self.prefix_list = named.get("prefix_list_id") or (given[7] if len(given) > 7 else None) or {}
+
+    SecurityGroupRule.__init__ = init  # type: ignore[method-assign]
+    SecurityGroupRule.description = property(description)  # type: ignore[assignment]
+
+
+def _builds_keep_their_key_and_can_be_changed() -> None:
+    """Let a CodeBuild project keep its key, be updated, and be deleted by its ARN, as the provider names it."""
+    from moto.codebuild.models import CodeBuildBackend
+    from moto.codebuild.responses import CodeBuildResponse
+    from moto.core.responses import ActionResult
+
+    create = CodeBuildResponse.create_project
+
+    def keep(self: Any) -> Any:
+        name = self._get_param("name").rpartition("/")[2]
+        project = self.codebuild_backend.codebuild_projects[name].project_metadata
+        given = json.loads(self.body)
+        project |= {name: value for name, value in given.items() if name not in {"name", "tags"}}
+        return ActionResult({"project": project})
+
+    def create_project(self: Any) -> Any:
+        create(self)
+        return keep(self)
+
+    delete = CodeBuildBackend.delete_project
+
+    def delete_project(self: Any, project_name: str) -> None:
+        delete(self, project_name.rpartition("/")[2])
+
+    CodeBuildBackend.delete_project = delete_project  # type: ignore[method-assign]
+    CodeBuildResponse.create_project = create_project  # type: ignore[method-assign]
+    CodeBuildResponse.update_project = keep  # type: ignore[attr-defined]
 
 
 def _scalable_targets_have_a_role() -> None:

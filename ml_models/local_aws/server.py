@@ -21,6 +21,7 @@ from egress_sentinel.serving.server_process import LOOPBACK, STOP_WITH_STDIN, an
 from local_aws import alarms, moto_patches, state_machines
 from local_aws.account_services import SERVICES, AccountServices
 from local_aws.athena import Athena
+from local_aws.batch import Batch
 from local_aws.functions import Functions
 from local_aws.sagemaker import SageMaker
 from local_aws.strictness import check_answer, check_request
@@ -44,6 +45,7 @@ class Server:
         self.sagemaker = SageMaker()
         self.functions = Functions()
         self.athena = Athena()
+        self.batch = Batch()
         self.scaling_tags = moto_patches.ScalingTags()
         self.account_services = AccountServices()
         moto_patches.send_events_to_functions(self.functions.invoke_later)
@@ -97,6 +99,8 @@ class Server:
             return state_machines.answer(request, body)
         if service == "athena":
             return self.athena.answer(request, body)
+        if service == "batch":
+            return self.batch.answer(request, body)
         return None
 
     def _of_moto(self, environ: dict[str, Any], service: str, request: Request, body: bytes) -> Response:

@@ -30,6 +30,8 @@ _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "que
 _FORMS = {_QUERY, "ec2"}
 _NUMBERS = {"integer": numbers.Integral, "long": numbers.Integral, "float": numbers.Real, "double": numbers.Real}
 _LENGTHS = {"string", "blob", "list", "map"}
+# Of AWS Batch: "The values aren't case sensitive", says its reference of EvaluateOnExit.
+_CASELESS = {"RetryAction"}
 # `x-id` is how SDKs name an operation of S3 to proxies.
 _NO_CONSTANT = "x-id"
 
@@ -288,7 +290,8 @@ def _problems_of_value(shape: Shape, value: Any, path: str, *, is_answer: bool) 
         yield _unmet(path, f"have {what} greater than or equal to {limits['min']}")
     if "max" in limits and isinstance(size, numbers.Real) and size > limits["max"]:
         yield _unmet(path, f"have {what} less than or equal to {limits['max']}")
-    if "enum" in limits and value not in limits["enum"]:
+    caseless = shape.name in _CASELESS and isinstance(value, str)
+    if "enum" in limits and (value.upper() if caseless else value) not in limits["enum"]:
         yield _unmet(path, f"satisfy enum value set: {limits['enum']}")
     if kind == "string" and "pattern" in limits and not compile_pattern(limits["pattern"]).fullmatch(value):
         yield _unmet(path, f"satisfy regular expression pattern: {limits['pattern']}")

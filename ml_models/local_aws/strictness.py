@@ -53,6 +53,18 @@ DEVIATIONS = (
         "left out although the model requires it",
         "The functions have no code signing, and the provider reads a missing ARN as none.",
     ),
+    Deviation(
+        "ec2:CreateVpcEndpoint",
+        r"vpcEndpoint\.state",
+        "in lower case, where the model has `Available`",
+        "AWS answers in lower case too, and the provider waits for `available`.",
+    ),
+    Deviation(
+        "ec2:DescribeVpcEndpoints",
+        r"vpcEndpoints\.\d+\.member\.state",
+        "in lower case, where the model has `Available`",
+        "AWS answers in lower case too, and the provider waits for `available`.",
+    ),
 )
 
 

@@ -324,13 +324,13 @@ run "slow_deployment_on_instances_with_local_storage" {
   }
 
   assert {
-    condition     = aws_sagemaker_endpoint_configuration.this.kms_key_arn == null
+    condition     = aws_sagemaker_endpoint_configuration.this[0].kms_key_arn == null
     error_message = "Instances with local NVMe storage take no key."
   }
 
   assert {
     condition = (
-      aws_sagemaker_endpoint.this.deployment_config[0].blue_green_update_policy[0].maximum_execution_timeout_in_seconds
+      aws_sagemaker_endpoint.this[0].deployment_config[0].blue_green_update_policy[0].maximum_execution_timeout_in_seconds
       >= 11 * 600
     )
     error_message = "The timeout must exceed the waits of all steps."

@@ -17,6 +17,31 @@ mock_provider "aws" {
     defaults = { registry_path = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3" }
   }
 
+  mock_data "aws_availability_zones" {
+    defaults = { names = ["eu-west-1a", "eu-west-1b", "eu-west-1c"] }
+  }
+
+  mock_resource "aws_ecr_repository" {
+    defaults = {
+      arn            = "arn:aws:ecr:eu-west-1:111122223333:repository/egress-sentinel"
+      repository_url = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/egress-sentinel"
+    }
+  }
+
+  mock_resource "aws_batch_compute_environment" {
+    defaults = { arn = "arn:aws:batch:eu-west-1:111122223333:compute-environment/egress-sentinel-large-files" }
+  }
+
+  mock_resource "aws_batch_job_queue" {
+    defaults = { arn = "arn:aws:batch:eu-west-1:111122223333:job-queue/egress-sentinel-large-files" }
+  }
+
+  mock_resource "aws_batch_job_definition" {
+    defaults = {
+      arn_prefix = "arn:aws:batch:eu-west-1:111122223333:job-definition/egress-sentinel-large-files"
+    }
+  }
+
   mock_resource "aws_kms_key" {
     defaults = { arn = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555" }
   }
@@ -723,5 +748,101 @@ run "refuses_tags_paths_and_arns_that_aws_refuses" {
     role_path                = "finops"
     permissions_boundary_arn = "bounds"
     existing                 = { bucket = "s3://bucket-of-ours", kms_key_arn = "alias/ours" }
+  }
+}
+
+run "batch_without_an_endpoint" {
+  command = plan
+
+  variables {
+    endpoint = null
+  }
+
+  assert {
+    condition     = output.endpoint_name == null && output.alerts_table == null && output.detector_function_name == null
+    error_message = "Without an endpoint there are no endpoint, no alerts and no detector."
+  }
+
+  assert {
+    condition     = output.batch_function_name == "egress-sentinel-batch" && output.registrar_function_name == "egress-sentinel-registrar"
+    error_message = "Without an endpoint there are batch and the registry."
+  }
+}
+
+run "refuses_what_requires_an_endpoint" {
+  command         = plan
+  expect_failures = [var.endpoint]
+
+  variables {
+    endpoint = null
+    drift    = {}
+  }
+}
+
+run "a_realtime_model_and_jobs_run_in_the_vpc_that_is_created" {
+  variables {
+    serverless  = null
+    realtime    = {}
+    vpc         = {}
+    image_build = {}
+    batch       = { runner = "aws_batch" }
+  }
+
+  assert {
+    condition     = jsonencode(module.endpoint.network.subnet_ids) == jsonencode(module.vpc[0].subnet_ids) && module.endpoint.network.security_group_ids[0] == module.vpc[0].security_group_id
+    error_message = "The endpoint's model must run in the subnets of the VPC."
+  }
+
+  assert {
+    condition     = can(regex("^111122223333[.]dkr[.]ecr[.]eu-west-1[.]amazonaws[.]com/egress-sentinel:[0-9a-f]{16}$", output.built_image_uri))
+    error_message = "The image's tag must be the hash of what is built."
+  }
+}
+
+run "jobs_run_in_given_subnets" {
+  command = plan
+
+  variables {
+    image_build = {}
+    batch = {
+      runner             = "aws_batch"
+      subnet_ids         = ["subnet-0a1b2c3d"]
+      security_group_ids = ["sg-0a1b2c3d"]
+    }
+  }
+
+  assert {
+    condition     = output.vpc_id == null
+    error_message = "With given subnets there is no other VPC."
+  }
+}
+
+run "refuses_aws_batch_without_a_network_and_an_image" {
+  command         = plan
+  expect_failures = [var.batch]
+
+  variables {
+    batch = { runner = "aws_batch" }
+  }
+}
+
+run "refuses_memory_that_fargate_does_not_have" {
+  command         = plan
+  expect_failures = [var.batch]
+
+  variables {
+    batch = { vcpus = 2, memory_mb = 2048 }
+  }
+}
+
+run "refuses_a_network_and_a_vpc" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    serverless = null
+    realtime   = {}
+    vpc        = {}
+    network    = { subnet_ids = ["subnet-1"], security_group_ids = ["sg-1"] }
   }
 }

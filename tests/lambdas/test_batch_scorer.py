@@ -109,8 +109,10 @@ class World:
         self.table = self.environment["JOBS_TABLE"]
         self.s3 = self.aws.client("s3")
 
-    def drop(self, name: str, body: bytes) -> dict[str, Any]:
-        etag = self.s3.put_object(Bucket=self.resources.bucket, Key=f"batch/input/{name}", Body=body)["ETag"].strip('"')
+    def drop(self, name: str, body: bytes, **metadata: str) -> dict[str, Any]:
+        key = f"batch/input/{name}"
+        answer = self.s3.put_object(Bucket=self.resources.bucket, Key=key, Body=body, Metadata=metadata)
+        etag = answer["ETag"].strip('"')
         entry = {"key": f"batch/input/{name}", "etag": etag, "sequencer": str(time.monotonic_ns())}
         return {"detail-type": "Object Created", "time": "2026-11-25T13:30:05Z", "detail": {"object": entry}}
 
@@ -184,6 +186,13 @@ def test_the_deployed_path_and_the_command_line_write_the_same_bytes(
     done = run(path, "--model", model, "-o", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     assert Path(json.loads(done.stdout)[0]).read_bytes() == deployed
+
+
+def test_a_model_package_needs_a_deployment(model: Path, tmp_path: Path) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:model-package/egress-sentinel/1"
+    done = run(write_csv(tmp_path / "f.csv", fraud_matrix(30)), "--model", model, "--model-package", arn)
+    assert done.returncode == 2
+    assert "--model-package needs --bucket" in done.stderr
 
 
 def test_files_of_one_stem_have_a_result_each(model: Path, tmp_path: Path) -> None:
@@ -294,6 +303,167 @@ def test_a_registered_model_scores(world: World, tmp_path: Path) -> None:
         started = scorer.invoke(world.drop("packaged.csv", body(tmp_path)))
         assert scorer.invoke(world.ended(started["job_id"]))["status"] == "done"
     assert world.job(started["job_id"])["model_name"] == "packaged"
+
+
+GROUP = "egress-sentinel"
+
+
+def register(world: World) -> str:
+    """Register the deployment's artifact, and return the package's ARN."""
+    sagemaker = world.aws.client("sagemaker")
+    container = {"Image": "local", "ModelDataUrl": f"s3://{world.resources.bucket}/models/model.tar.gz"}
+    specification = {"Containers": [container], "SupportedContentTypes": ["text/csv"]}
+    specification["SupportedResponseMIMETypes"] = ["text/csv"]
+    package = sagemaker.create_model_package(ModelPackageGroupName=GROUP, InferenceSpecification=specification)
+    return str(package["ModelPackageArn"])
+
+
+@pytest.fixture(scope="module")
+def by_package(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaProcess]:
+    """A function whose own model does not exist: whatever it scores, a package's model scores."""
+    world.aws.client("sagemaker").create_model_package_group(ModelPackageGroupName=GROUP)
+    environment = world.environment | {
+        "MODEL_NAME": "nobody",
+        "MODEL_PACKAGE_GROUP": GROUP,
+        "MODEL_ROLE_ARN": "arn:aws:iam::123456789012:role/models",
+        "MODEL_NETWORK": '{"VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}',
+    }
+    log = tmp_path_factory.mktemp("package") / "log"
+    with LambdaProcess(HANDLER, environment=environment, log_file=log) as function:
+        yield function
+
+
+def test_a_file_is_scored_with_the_approved_model_package_that_it_names(
+    world: World, by_package: LambdaProcess, tmp_path: Path
+) -> None:
+    sagemaker, arn = world.aws.client("sagemaker"), register(world)
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    event = world.drop("approved.csv", body(tmp_path), **{"model-package": arn})
+    started = by_package.invoke(event)
+    assert started["status"] == "running", started
+    name = f"egress-sentinel-batch-{started['job_id']}"
+    model = sagemaker.describe_model(ModelName=name)
+    assert model["PrimaryContainer"]["ModelPackageName"] == arn
+    assert model["ExecutionRoleArn"] == "arn:aws:iam::123456789012:role/models"
+    assert model["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert by_package.invoke(world.ended(started["job_id"]))["status"] == "done"
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Could not find model"):
+        sagemaker.describe_model(ModelName=name)  # it was this job's own
+    assert world.keys("output/20261125T133005Z-approved.csv")
+
+
+@pytest.mark.parametrize("fault", ["pending", "missing", "another group"])
+def test_a_file_that_names_another_package_than_an_approved_one_is_moved(
+    world: World, by_package: LambdaProcess, tmp_path: Path, fault: str
+) -> None:
+    arn = register(world)
+    reason = f"the model package {arn} is PendingManualApproval, not Approved; approve it with `egress-sentinel "
+    if fault == "missing":
+        arn = f"{arn}99"
+        reason = f"there is no model package {arn}"
+    elif fault == "another group":
+        arn = arn.replace(f"/{GROUP}/", "/others/")
+        reason = f"{arn} is no model package of the group {GROUP}"
+    result = by_package.invoke(world.drop(f"{fault}.csv", body(tmp_path), **{"model-package": arn}))
+    assert result["status"] == "failed"
+    assert result["reason"].startswith(reason)
+    assert world.keys(f"failed/{fault}.csv")
+
+
+LARGE_BYTES = 100_000
+
+
+@pytest.fixture(scope="module")
+def in_aws_batch(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LambdaProcess]:
+    """A function whose files of 100,000 bytes and more go to AWS Batch."""
+    batch = world.aws.client("batch")
+    network = {"subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+    environment = batch.create_compute_environment(
+        computeEnvironmentName="e", type="MANAGED", computeResources={"type": "FARGATE", "maxvCpus": 4, **network}
+    )["computeEnvironmentArn"]
+    order = [{"order": 1, "computeEnvironment": environment}]
+    queue = batch.create_job_queue(jobQueueName="q", priority=1, computeEnvironmentOrder=order)["jobQueueArn"]
+    container = {
+        "image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/ours:1",
+        "command": ["/opt/python", "-m", "egress_sentinel.deployment.batch_job", "Ref::job"],
+        "jobRoleArn": "arn:aws:iam::123456789012:role/jobs",
+    }
+    batch.register_job_definition(jobDefinitionName="d", type="container", containerProperties=container)
+    settings = {"AWS_BATCH_QUEUE": queue, "AWS_BATCH_JOB_DEFINITION": "d"}
+    settings |= {"AWS_BATCH_FROM_BYTES": str(LARGE_BYTES), "AWS_BATCH_MAX_BYTES": str(10 * LARGE_BYTES)}
+    log = tmp_path_factory.mktemp("aws-batch") / "log"
+    with LambdaProcess(HANDLER, environment=world.environment | settings, log_file=log) as function:
+        yield function
+
+
+def ended_in_aws_batch(world: World, job_id: str) -> dict[str, Any]:
+    """Wait for a job, and return its event."""
+    batch = world.aws.client("batch")
+    while True:
+        (job,) = batch.describe_jobs(jobs=[world.job(job_id)["aws_batch_job_id"]])["jobs"]
+        if job["status"] in {"SUCCEEDED", "FAILED"}:
+            return {"detail-type": "Batch Job State Change", "detail": job}
+        time.sleep(0.2)
+
+
+def test_aws_batch_writes_what_a_transform_job_writes(
+    world: World, in_aws_batch: LambdaProcess, model: Path, tmp_path: Path
+) -> None:
+    path = write_csv(tmp_path / "large.csv", fraud_matrix(ROWS))
+    assert path.stat().st_size >= LARGE_BYTES
+    event = world.drop("large.csv", path.read_bytes())
+    event["detail"]["object"]["size"] = path.stat().st_size
+    started = in_aws_batch.invoke(event)
+    assert started["status"] == "running", started
+    change = ended_in_aws_batch(world, started["job_id"])
+    assert change["detail"]["container"]["exitCode"] == 0
+    assert in_aws_batch.invoke(change) == {"job_id": started["job_id"], "status": "done"}
+    assert world.job(started["job_id"])["runner"] == "aws_batch"
+    (key,) = (key for key in world.keys("output/") if key.endswith("-large.csv"))
+    found = world.s3.get_object(Bucket=world.resources.bucket, Key=key)
+    done = run(path, "--model", model, "-o", tmp_path / "out", "--json")
+    assert found["Body"].read() == Path(json.loads(done.stdout)[0]).read_bytes()
+    assert found["Metadata"]["input-etag"] == event["detail"]["object"]["etag"]
+
+
+def test_a_small_file_stays_with_sagemaker(world: World, in_aws_batch: LambdaProcess, tmp_path: Path) -> None:
+    event = world.drop("small.csv", body(tmp_path))
+    event["detail"]["object"]["size"] = LARGE_BYTES - 1
+    started = in_aws_batch.invoke(event)
+    assert in_aws_batch.invoke(world.ended(started["job_id"]))["status"] == "done"
+    assert "runner" not in world.job(started["job_id"])
+
+
+@pytest.mark.parametrize("fault", ["a wrong line", "too long"])
+def test_a_large_file_that_cannot_be_scored_is_moved(
+    world: World, in_aws_batch: LambdaProcess, tmp_path: Path, fault: str
+) -> None:
+    content = write_csv(tmp_path / "f.csv", fraud_matrix(ROWS)).read_bytes() + b"1,2\n"
+    event = world.drop(f"{fault}.csv", content)
+    event["detail"]["object"]["size"] = len(content) if fault == "a wrong line" else 10 * LARGE_BYTES + 1
+    result = in_aws_batch.invoke(event)
+    if fault == "a wrong line":
+        change = ended_in_aws_batch(world, result["job_id"])
+        assert change["detail"]["container"]["exitCode"] == 2
+        result = in_aws_batch.invoke(change)
+        assert result["reason"] == f"line {ROWS + 2} has 2 values, where the first line has 29"
+    else:
+        assert result["reason"] == "it is 1,000,001 bytes long; 1,000,000 are accepted: split it"
+    assert result["status"] == "failed"
+    assert world.keys(f"failed/{fault}.csv")
+
+
+def test_a_job_of_aws_batch_that_did_not_start_ends_in_a_message(
+    world: World, in_aws_batch: LambdaProcess, tmp_path: Path
+) -> None:
+    event = world.drop("unstarted.csv", write_csv(tmp_path / "f.csv", fraud_matrix(ROWS)).read_bytes())
+    event["detail"]["object"]["size"] = LARGE_BYTES
+    started = in_aws_batch.invoke(event)
+    ended_in_aws_batch(world, started["job_id"])
+    name = f"egress-sentinel-batch-{started['job_id']}"
+    failed = {"jobName": name, "status": "FAILED", "statusReason": "CannotPullContainerError: not found"}
+    result = in_aws_batch.invoke({"detail-type": "Batch Job State Change", "detail": failed})
+    assert result["reason"] == f"AWS Batch job {name} ended as Failed: CannotPullContainerError: not found"
 
 
 def test_the_local_transform_job_keeps_sagemakers_rules(world: World) -> None:

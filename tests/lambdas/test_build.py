@@ -44,8 +44,25 @@ def test_every_function_has_its_zip() -> None:
 
 def test_the_same_bytes_each_time(builds: list[Path]) -> None:
     one, two = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in builds)
-    assert sorted(one) == sorted([*(f"{name}.zip" for name in FUNCTIONS), "pyarrow_layer.zip"])
+    assert sorted(one) == sorted([*(f"{name}.zip" for name in FUNCTIONS), "image_source.zip", "pyarrow_layer.zip"])
     assert one == two
+
+
+def test_the_image_has_what_a_job_of_aws_batch_runs(builds: list[Path], tmp_path: Path) -> None:
+    """The Dockerfile installs the source; it is installed here without Docker, and beside nothing of this checkout."""
+    source, target = tmp_path / "source", tmp_path / "installed"
+    with zipfile.ZipFile(builds[0] / "image_source.zip") as archive:
+        archive.extractall(source)
+    assert "pip install --no-cache-dir /opt/egress-sentinel/source" in (source / "Dockerfile").read_text()
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", target, source]
+    subprocess.run(install, check=True, capture_output=True)
+    code = "import egress_sentinel.deployment.batch_job as job; print(job.__file__)"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(target)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(str(target))
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

@@ -52,7 +52,7 @@ class World:
         self.sagemaker = SageMaker(self.network, _ARTIFACT)
         self.jobs, self.alerts = Table(self.network, "job_id"), Table(self.network, "alert_id")
         batch, drift = BatchSettings.from_environment(_NEEDED), DriftSettings.from_environment(_NEEDED)
-        self.scorer = BatchScorer(batch, self.s3, self.sagemaker, Jobs(self.jobs), self.sns)
+        self.scorer = BatchScorer(batch, self.s3, self.sagemaker, Jobs(self.jobs), self.sns, None)
         self.monitor = Monitor(drift, self.s3, self.sagemaker, self.sns)
         registrar = RegistrarSettings.from_environment(_NEEDED)
         self.registrar = Registrar(registrar, self.s3, self.sagemaker, None, self.alerts)

@@ -26,6 +26,11 @@ def together(stacks: dict[str, Stack], work: Callable[[Stack], Any]) -> dict[str
         return dict(zip(stacks, pool.map(work, stacks.values()), strict=True))
 
 
+def serving(stacks: dict[str, Stack]) -> dict[str, Stack]:
+    """Return the stacks with an endpoint."""
+    return {name: stack for name, stack in stacks.items() if name != "batch"}
+
+
 def of_day(table: pa.Table, day: datetime) -> pa.Table:
     hours, end = table["hour_utc"], pa.scalar(day + timedelta(days=1))
     return table.filter(pc.and_(pc.greater_equal(hours, pa.scalar(day)), pc.less(hours, end)))

@@ -11,7 +11,7 @@ from egress_features.engines.athena import main as render_for_athena
 from egress_features.flow_logs.athena import main as render_flow_logs_for_athena
 from tests.support.terraform import TERRAFORM, checkout, environment, terraform
 
-ZIPS = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "pyarrow_layer")
+ZIPS = ("anomaly_detector", "batch_scorer", "drift_monitor", "image_source", "model_registrar", "pyarrow_layer")
 ARNS = {
     "aws_athena_workgroup": "athena:eu-west-1:111122223333:workgroup/egress-sentinel",
     "aws_sagemaker_endpoint": "sagemaker:eu-west-1:111122223333:endpoint/egress-sentinel",
@@ -21,7 +21,9 @@ run "everything" {
   variables {
     serverless                 = null
     realtime                   = { instance_count = 1, max_instance_count = 3 }
-    network                    = { subnet_ids = ["subnet-0a1b2c3d"], security_group_ids = ["sg-0a1b2c3d"] }
+    vpc                        = {}
+    image_build                = {}
+    batch                      = { runner = "aws_batch" }
     data_capture               = { sampling_percentage = 20 }
     subscriptions              = { slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" } }
     data_export                = { name = "egress" }

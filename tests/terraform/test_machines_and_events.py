@@ -55,6 +55,22 @@ JOB = {
         "Tags": {},
     },
 }
+# https://docs.aws.amazon.com/batch/latest/userguide/batch_cwe_events.html
+LARGE_FILE = {
+    **{name: S3[name] for name in ("version", "id", "account", "time", "region")},
+    "detail-type": "Batch Job State Change",
+    "source": "aws.batch",
+    "resources": ["arn:aws:batch:eu-west-1:111122223333:job/4c7599ae-0a82-49aa-ba5a-4727fcce14a8"],
+    "detail": {
+        "jobArn": "arn:aws:batch:eu-west-1:111122223333:job/4c7599ae-0a82-49aa-ba5a-4727fcce14a8",
+        "jobName": "egress-sentinel-batch-0a1b",
+        "jobId": "4c7599ae-0a82-49aa-ba5a-4727fcce14a8",
+        "jobQueue": "arn:aws:batch:eu-west-1:111122223333:job-queue/egress-sentinel-large-files",
+        "status": "SUCCEEDED",
+        "attempts": [],
+        "statusReason": "Essential container in task exited",
+    },
+}
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html
 ALARM = {
     **{name: S3[name] for name in ("version", "id", "account", "time", "region")},
@@ -85,7 +101,7 @@ def put(key: str, bucket: str = BUCKET) -> dict[str, Any]:
 
 # Of each rule with a pattern: what it matches, and what it does not.
 EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
-    'module.detection.module.function.aws_cloudwatch_event_rule.this["features"]': (
+    'module.detection.module.function[0].aws_cloudwatch_event_rule.this["features"]': (
         [put("features/day=2026-10-02/athena.parquet")],
         [
             put("history/day=2026-10-02/athena.parquet"),
@@ -104,7 +120,14 @@ EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
             changed(JOB, "detail", "TransformJobName", to="another-job"),
         ],
     ),
-    "module.features.aws_cloudwatch_event_rule.export": (
+    'module.batch.module.function.aws_cloudwatch_event_rule.this["ended-in-aws-batch"]': (
+        [changed(LARGE_FILE, "detail", "status", to=status) for status in ("SUCCEEDED", "FAILED")],
+        [
+            changed(LARGE_FILE, "detail", "status", to="RUNNING"),
+            changed(LARGE_FILE, "detail", "jobQueue", to="arn:aws:batch:eu-west-1:111122223333:job-queue/another"),
+        ],
+    ),
+    "module.features[0].aws_cloudwatch_event_rule.export": (
         [put("exports/egress/metadata/BILLING_PERIOD=2026-10/egress-Manifest.json")],
         [
             put("exports/egress/data/BILLING_PERIOD=2026-10/egress-00001.snappy.parquet"),

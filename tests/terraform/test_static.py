@@ -41,7 +41,7 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     build = configuration.parent / "build"  # small files in place of what `make package` writes
     build.mkdir()
     functions = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar")
-    zips = [f"{name}.zip" for name in (*functions, "pyarrow_layer")]
+    zips = [f"{name}.zip" for name in (*functions, "image_source", "pyarrow_layer")]
     for name in (*zips, "model.tar.gz", "sourcedir.tar.gz"):
         (build / name).write_text(name)
     render_for_athena([str(build / "athena")])

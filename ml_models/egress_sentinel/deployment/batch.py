@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from batch_scorer.contract import read_contract
+from batch_scorer.contract import MODEL_PACKAGE, read_contract
 from batch_scorer.errors import InputError, one_line
 from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.plan import MEGABYTE, plan_for
@@ -89,13 +89,15 @@ def score_in_bucket(
     bucket: str,
     output_dir: Path,
     *,
+    model_package: str | None = None,
     track: Callable[[str, list[str]], Iterable[str]] = _plain,
     timeout_seconds: float = _JOB_SECONDS,
 ) -> list[Path]:
     """Drop files into a deployment's bucket, wait for their results and download them.
 
     boto3's own credentials and addresses are used. Parameters and errors are those of `score_locally`; a result that
-    does not come within `timeout_seconds` is a UserError too.
+    does not come within `timeout_seconds` is a UserError too. `model_package` is the ARN of an approved model package
+    that scores in place of the deployment's model.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -103,7 +105,7 @@ def score_in_bucket(
     by_name = _by_name(files)
     try:
         s3 = boto3.client("s3")
-        dropped = {name: _drop(s3, bucket, path) for name, path in by_name.items()}
+        dropped = {name: _drop(s3, bucket, path, model_package) for name, path in by_name.items()}
         return [_wait(s3, bucket, dropped[name], output_dir, timeout_seconds) for name in track("batch", list(by_name))]
     except (BotoCoreError, ClientError) as error:
         raise UserError(f"S3 refuses bucket {bucket}: {error}") from error
@@ -172,10 +174,11 @@ def _requests(part: Path, plan: Plan) -> Iterator[bytes]:
             yield chunk[:end]
 
 
-def _drop(s3: Any, bucket: str, path: Path) -> _Upload:
-    """Upload a file under the input prefix."""
+def _drop(s3: Any, bucket: str, path: Path, model_package: str | None) -> _Upload:
+    """Upload a file under the input prefix, with the model package to score it with."""
     key = f"{INPUT}{path.name}"
-    s3.upload_file(str(path), bucket, key)
+    metadata = {MODEL_PACKAGE: model_package} if model_package else {}
+    s3.upload_file(str(path), bucket, key, ExtraArgs={"Metadata": metadata})
     head = s3.head_object(Bucket=bucket, Key=key)
     return _Upload(path.name, head["ETag"].strip('"'), head["LastModified"])
 

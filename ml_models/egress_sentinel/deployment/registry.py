@@ -92,9 +92,16 @@ class Registry:
         raise UserError(f"the group {self._group} has no version {version}; it has {versions}")
 
     def serving_arn(self) -> str | None:
-        """Return the package that the endpoint serves; None where it serves an artifact that is none."""
+        """Return the package that the endpoint serves; None where it serves an artifact, or there is no endpoint."""
+        from botocore.exceptions import ClientError
+
         with _told(f"the endpoint {self._endpoint_name}"):
-            endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
+            try:
+                endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
+            except ClientError as error:
+                if "Could not find" not in str(error):
+                    raise
+                return None
             configuration = self._sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
             model = self._sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
         package: str | None = model.get("PrimaryContainer", {}).get("ModelPackageName")

@@ -86,11 +86,13 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
     Raises
     ------
     UserError
-        AWS refuses to say what is there.
+        There is no endpoint, or AWS refuses to say what is there.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    if outputs["endpoint_name"] is None:
+        raise UserError("this deployment has no endpoint (endpoint = null); `batch` scores files with its model")
     session = boto3.session.Session(region_name=outputs.get("region"))
     try:
         return [*_described(session.client("sagemaker"), outputs), *_answered(session, outputs)]

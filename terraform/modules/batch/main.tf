@@ -11,6 +11,35 @@ locals {
   name       = "${var.name}-batch"
   sagemaker  = "arn:${local.partition}:sagemaker:${local.region}:${local.account_id}"
 
+  follows_endpoint = var.endpoint_name != null
+  find_served_model = {
+    FindTheCurrentModel  = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${coalesce(var.endpoint_name, "none")}"] }
+    FindItsConfiguration = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
+  }
+
+  run_large_files = {
+    for large in var.large_files[*] : "StartJobsOfLargeFiles" => {
+      actions   = ["batch:SubmitJob"]
+      resources = [large.queue_arn, large.job_definition_arn, "${large.job_definition_arn}:*"]
+    }
+  }
+  large_files_ended = {
+    for large in var.large_files[*] : "ended-in-aws-batch" => {
+      description = "A job of AWS Batch of a dropped file has ended."
+      pattern = jsonencode({
+        source      = ["aws.batch"]
+        detail-type = ["Batch Job State Change"]
+        detail      = { jobName = [{ prefix = "${local.name}-" }], jobQueue = [large.queue_arn], status = ["SUCCEEDED", "FAILED"] }
+      })
+    }
+  }
+
+  # What CreateModel takes.
+  model_network = { for network in var.model.network[*] : "network" => {
+    VpcConfig              = { Subnets = network.subnet_ids, SecurityGroupIds = network.security_group_ids }
+    EnableNetworkIsolation = network.enable_network_isolation
+  } }
+
   decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
 }
 
@@ -30,21 +59,30 @@ module "function" {
   kms_key_arn          = var.kms_key_arn
   log_retention_days   = var.log_retention_days
 
-  environment = {
+  environment = merge({
     BUCKET                       = var.bucket
-    ENDPOINT_NAME                = var.endpoint_name
+    ENDPOINT_NAME                = local.follows_endpoint ? var.endpoint_name : ""
+    MODEL_NAME                   = local.follows_endpoint ? "" : var.model.name
+    MODEL_PACKAGE_GROUP          = var.model.group
+    MODEL_ROLE_ARN               = var.model.role_arn
+    MODEL_NETWORK                = jsonencode(try(local.model_network.network, {}))
     JOBS_TABLE                   = aws_dynamodb_table.jobs.name
     TOPIC_ARN                    = var.topic_arn
     JOB_NAME_PREFIX              = local.name
     KMS_KEY_ARN                  = var.kms_key_arn
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
-  }
+    }, [for large in var.large_files[*] : {
+      AWS_BATCH_QUEUE          = large.queue_arn
+      AWS_BATCH_JOB_DEFINITION = large.job_definition
+      AWS_BATCH_FROM_BYTES     = large.from_mb * 1000000
+      AWS_BATCH_MAX_BYTES      = large.max_mb * 1000000
+  }]...)
 
   policy = {
     name = "score-files"
     # For the volumes of the transform jobs.
     more_kms_actions = ["kms:DescribeKey"]
-    statements = merge(local.decrypt_model, {
+    statements = merge(local.decrypt_model, local.follows_endpoint ? local.find_served_model : {}, local.run_large_files, {
       # Without it S3 answers 403, not 404, for a file that was removed meanwhile.
       ListBucket         = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadFilesAndScores = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/batch/input/*", "${var.bucket_arn}/batch/jobs/*"] }
@@ -54,13 +92,21 @@ module "function" {
       }
       MoveFailedFiles       = { actions = ["s3:DeleteObject"], resources = ["${var.bucket_arn}/batch/input/*"] }
       ReadWhatTheModelTakes = { actions = ["s3:GetObject"], resources = var.model_object_arns }
-      FindTheCurrentModel   = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
-      FindItsConfiguration  = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
       FindItsArtifact       = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
       FindItsPackage        = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
-      StartJobs             = { actions = ["sagemaker:CreateTransformJob"], resources = ["${local.sagemaker}:transform-job/${local.name}-*"] }
-      KeepJobs              = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.jobs.arn] }
-      Tell                  = { actions = ["sns:Publish"], resources = [var.topic_arn] }
+      # A model for a file that names its own model package; it goes when the job has ended.
+      MakeModelsOfPackages = {
+        actions   = ["sagemaker:CreateModel", "sagemaker:DeleteModel"]
+        resources = ["${local.sagemaker}:model/${local.name}-*"]
+      }
+      PassTheModelsRole = {
+        actions   = ["iam:PassRole"]
+        resources = [var.model.role_arn]
+        condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
+      }
+      StartJobs = { actions = ["sagemaker:CreateTransformJob"], resources = ["${local.sagemaker}:transform-job/${local.name}-*"] }
+      KeepJobs  = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.jobs.arn] }
+      Tell      = { actions = ["sns:Publish"], resources = [var.topic_arn] }
       EncryptTheJobsVolumes = {
         actions   = ["kms:CreateGrant"]
         resources = [var.kms_key_arn]
@@ -69,7 +115,7 @@ module "function" {
     })
   }
 
-  event_rules = {
+  event_rules = merge(local.large_files_ended, {
     dropped = {
       description = "A file to score was dropped."
       pattern = jsonencode({
@@ -89,7 +135,7 @@ module "function" {
         }
       })
     }
-  }
+  })
 
   dead_letter_alarm = {
     description = "A dropped file or the end of a transform job was given up after every retry. The job table says why; mend it and drop the file again."

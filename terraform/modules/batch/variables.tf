@@ -35,8 +35,34 @@ variable "model_kms_key_arn" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint whose model scores."
+  description = "Endpoint whose model scores; null for the model of `model`."
   type        = string
+}
+
+variable "model" {
+  description = "The model that scores where there is no endpoint, and what models of other packages are made with: their role, their group, and their subnets, security groups and isolation, if any."
+  type = object({
+    name     = string
+    role_arn = string
+    group    = string
+    network = optional(object({
+      subnet_ids               = list(string)
+      security_group_ids       = list(string)
+      enable_network_isolation = bool
+    }))
+  })
+}
+
+variable "large_files" {
+  description = "AWS Batch for files of at least from_mb and at most max_mb: its queue and job definition; null for none."
+  type = object({
+    from_mb            = number
+    max_mb             = number
+    queue_arn          = string
+    job_definition     = string
+    job_definition_arn = string
+  })
+  default = null
 }
 
 variable "topic_arn" {

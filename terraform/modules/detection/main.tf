@@ -7,6 +7,8 @@ locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   name       = "${var.name}-detector"
+  # Without an endpoint nothing scores hours: there are no alerts and no calendar.
+  detects = var.endpoint_name == null ? 0 : 1
 }
 
 # pyarrow and numpy as a layer: with them in the function's zip, each change of a line would upload 47 MB.
@@ -29,6 +31,8 @@ resource "aws_lambda_layer_version" "this" {
 
 # An object and not a variable of the function: it changes often, and has no limit of size.
 resource "aws_s3_object" "planned_events" {
+  count = local.detects
+
   bucket       = var.bucket
   key          = "config/planned_events.json"
   content_type = "application/json"
@@ -37,6 +41,7 @@ resource "aws_s3_object" "planned_events" {
 
 module "function" {
   source = "../function"
+  count  = local.detects
 
   name               = local.name
   tags               = var.tags
@@ -54,7 +59,7 @@ module "function" {
     FEATURES_PREFIX              = var.features_prefix
     SCORED_PREFIX                = var.scored_prefix
     ENDPOINT_NAME                = var.endpoint_name
-    ALERTS_TABLE                 = aws_dynamodb_table.alerts.name
+    ALERTS_TABLE                 = aws_dynamodb_table.alerts[0].name
     TOPIC_ARN                    = aws_sns_topic.this.arn
     MAX_BODY_BYTES               = var.max_body_bytes
     MIN_EXCESS_USD               = var.alert_policy.min_excess_usd
@@ -71,7 +76,7 @@ module "function" {
     NOTIFY_ENDED                 = var.alert_policy.notify_ended
     SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
-    PLANNED_EVENTS_KEY           = aws_s3_object.planned_events.key
+    PLANNED_EVENTS_KEY           = aws_s3_object.planned_events[0].key
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
   }
 
@@ -81,12 +86,12 @@ module "function" {
       # Without it S3 answers 403, not 404, for a day that has not been scored yet.
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
-      ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events.key}"] }
+      ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
       WriteScoredHours  = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.scored_prefix}*"] }
       Score             = { actions = ["sagemaker:InvokeEndpoint"], resources = [var.endpoint_arn] }
-      WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts.arn] }
-      FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts.arn}/index/account-region"] }
-      ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts.arn] }
+      WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
+      FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }
+      ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
     }
   }

@@ -1,21 +1,21 @@
 output "function_name" {
   description = "Name of the Lambda function."
-  value       = module.function.name
+  value       = one(module.function[*].name)
 }
 
 output "alerts_table" {
   description = "Name of the alerts table."
-  value       = aws_dynamodb_table.alerts.name
+  value       = one(aws_dynamodb_table.alerts[*].name)
 }
 
 output "alerts_table_arn" {
   description = "ARN of the alerts table."
-  value       = aws_dynamodb_table.alerts.arn
+  value       = one(aws_dynamodb_table.alerts[*].arn)
 }
 
 output "planned_events_key" {
   description = "Object in the bucket with the calendar of planned events."
-  value       = aws_s3_object.planned_events.key
+  value       = one(aws_s3_object.planned_events[*].key)
 }
 
 output "topic_arn" {
@@ -25,12 +25,12 @@ output "topic_arn" {
 
 output "dead_letter_queue" {
   description = "Name of the dead-letter queue."
-  value       = module.function.dead_letter_queue
+  value       = one(module.function[*].dead_letter_queue)
 }
 
 output "log_group" {
   description = "The function's log group."
-  value       = module.function.log_group
+  value       = one(module.function[*].log_group)
 }
 
 output "layer_arn" {
@@ -40,5 +40,5 @@ output "layer_arn" {
 
 output "environment" {
   description = "The function's environment variables."
-  value       = module.function.environment
+  value       = one(module.function[*].environment)
 }

@@ -1,4 +1,6 @@
 resource "aws_dynamodb_table" "alerts" {
+  count = local.detects
+
   name                        = "${var.name}-alerts"
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "alert_id"

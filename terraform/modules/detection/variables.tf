@@ -39,7 +39,7 @@ variable "scored_prefix" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint that scores."
+  description = "Endpoint that scores; null for the topic and the layer alone, which other functions use."
   type        = string
 }
 

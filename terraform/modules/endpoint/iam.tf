@@ -100,13 +100,13 @@ resource "aws_iam_role_policy" "this" {
             "arn:${local.partition}:ecr:${registry.region}:${registry.account}:repository/${registry.repository}"
           ]
         },
-        {
-          Sid      = "Log"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-          Resource = ["${aws_cloudwatch_log_group.this.arn}", "${aws_cloudwatch_log_group.this.arn}:log-stream:*"]
-        },
       ],
+      [for group in aws_cloudwatch_log_group.this : {
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = [group.arn, "${group.arn}:log-stream:*"]
+      }],
       [for key in var.model_kms_key_arn[*] : {
         Sid      = "DecryptModel"
         Effect   = "Allow"

@@ -12,6 +12,9 @@ locals {
   variant_name = "AllTraffic"
   role_name    = "${var.name}-endpoint${var.roles.suffix}"
 
+  # Without a mode there is the model alone, for batch jobs.
+  serves = var.serverless == null && var.realtime == null ? 0 : 1
+
   container = {
     image          = var.image
     model_data_url = var.model_data_url
@@ -97,6 +100,8 @@ resource "aws_sagemaker_model" "this" {
 }
 
 resource "aws_sagemaker_endpoint_configuration" "this" {
+  count = local.serves
+
   name = "${var.name}-${local.configuration_hash}"
   # Serverless variants have no volume to encrypt, and SageMaker refuses a key for them.
   # checkov:skip=CKV_AWS_98:set where there is a volume that takes a key
@@ -155,8 +160,10 @@ resource "terraform_data" "instance_type" {
 }
 
 resource "aws_sagemaker_endpoint" "this" {
+  count = local.serves
+
   name                 = var.name
-  endpoint_config_name = aws_sagemaker_endpoint_configuration.this.name
+  endpoint_config_name = aws_sagemaker_endpoint_configuration.this[0].name
   tags                 = var.tags
 
   dynamic "deployment_config" {
@@ -193,7 +200,7 @@ resource "aws_sagemaker_endpoint" "this" {
 
       auto_rollback_configuration {
         dynamic "alarms" {
-          for_each = [aws_cloudwatch_metric_alarm.errors.alarm_name, aws_cloudwatch_metric_alarm.latency.alarm_name]
+          for_each = [aws_cloudwatch_metric_alarm.errors[0].alarm_name, aws_cloudwatch_metric_alarm.latency[0].alarm_name]
 
           content {
             alarm_name = alarms.value
@@ -212,7 +219,7 @@ resource "aws_appautoscaling_target" "this" {
   count = local.is_autoscaled ? 1 : 0
 
   service_namespace  = "sagemaker"
-  resource_id        = "endpoint/${aws_sagemaker_endpoint.this.name}/variant/${local.variant_name}"
+  resource_id        = "endpoint/${aws_sagemaker_endpoint.this[0].name}/variant/${local.variant_name}"
   scalable_dimension = "sagemaker:variant:DesiredInstanceCount"
   # A deployment starts with instance_count again; the floor is the same number, so it never starts below it.
   min_capacity = var.realtime.instance_count
@@ -250,6 +257,8 @@ resource "aws_appautoscaling_policy" "this" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "errors" {
+  count = local.serves
+
   alarm_name          = "${var.name}-endpoint-5xx"
   alarm_description   = "The endpoint answers 5xx: scores are late until it recovers. See its log group and the runbook."
   namespace           = "AWS/SageMaker"
@@ -267,6 +276,8 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "latency" {
+  count = local.serves
+
   alarm_name          = "${var.name}-endpoint-latency"
   alarm_description   = "The model takes long to answer (p90 of five minutes, microseconds in the metric)."
   namespace           = "AWS/SageMaker"
@@ -284,6 +295,8 @@ resource "aws_cloudwatch_metric_alarm" "latency" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
+  count = local.serves
+
   name              = "/aws/sagemaker/Endpoints/${var.name}"
   retention_in_days = var.log_retention_days
   kms_key_id        = var.kms_key_arn

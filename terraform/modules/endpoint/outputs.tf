@@ -1,16 +1,16 @@
 output "endpoint_name" {
   description = "Name of the endpoint."
-  value       = aws_sagemaker_endpoint.this.name
+  value       = one(aws_sagemaker_endpoint.this[*].name)
 }
 
 output "endpoint_arn" {
   description = "ARN of the endpoint."
-  value       = aws_sagemaker_endpoint.this.arn
+  value       = one(aws_sagemaker_endpoint.this[*].arn)
 }
 
 output "endpoint_config_name" {
   description = "Name of the configuration that the endpoint should serve."
-  value       = aws_sagemaker_endpoint_configuration.this.name
+  value       = one(aws_sagemaker_endpoint_configuration.this[*].name)
 }
 
 output "model_name" {
@@ -25,5 +25,15 @@ output "variant_name" {
 
 output "alarm_arns" {
   description = "ARNs of the endpoint's alarms."
-  value       = [aws_cloudwatch_metric_alarm.errors.arn, aws_cloudwatch_metric_alarm.latency.arn]
+  value       = concat(aws_cloudwatch_metric_alarm.errors[*].arn, aws_cloudwatch_metric_alarm.latency[*].arn)
+}
+
+output "network" {
+  description = "Subnets and security groups of the model; null where it has none."
+  value       = var.network
+}
+
+output "role_arn" {
+  description = "ARN of the role under which the model runs, in an endpoint and in batch jobs."
+  value       = aws_iam_role.this.arn
 }

@@ -13,6 +13,23 @@ locals {
 
   decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
   training      = "/aws/sagemaker/TrainingJobs"
+
+  # Retraining compares a new model with the one that serves, and leaves out the hours of alerts. Both require an endpoint.
+  prepares_training = var.endpoint_name != null
+  of_retraining = {
+    ReadAlertsAndVerdicts      = { actions = ["dynamodb:Scan"], resources = [var.alerts_table_arn] }
+    ReadPlannedEvents          = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.planned_events_key, "none")}"] }
+    WriteWhatTrainingLeavesOut = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.exclude_prefix}*"] }
+    FindTheCurrentModel        = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${coalesce(var.endpoint_name, "none")}"] }
+    FindItsConfiguration       = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
+    FindItsArtifact            = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
+    FindItsPackage             = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
+    # Only the log of a training job says why it failed.
+    ReadTrainingLog = {
+      actions   = ["logs:FilterLogEvents"]
+      resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
+    }
+  }
 }
 
 resource "aws_sagemaker_model_package_group" "this" {
@@ -40,35 +57,23 @@ module "function" {
   environment = {
     BUCKET                = var.bucket
     MODEL_PACKAGE_GROUP   = aws_sagemaker_model_package_group.this.model_package_group_name
-    ENDPOINT_NAME         = var.endpoint_name
+    ENDPOINT_NAME         = local.prepares_training ? var.endpoint_name : ""
     IMAGE                 = var.image
     CONTAINER_ENVIRONMENT = jsonencode(var.environment)
     TRAINING_JOB_PREFIX   = var.training_job_prefix
-    ALERTS_TABLE          = var.alerts_table
-    PLANNED_EVENTS_KEY    = var.planned_events_key
+    ALERTS_TABLE          = local.prepares_training ? var.alerts_table : ""
+    PLANNED_EVENTS_KEY    = local.prepares_training ? var.planned_events_key : ""
     EXCLUDE_PREFIX        = var.exclude_prefix
   }
 
   policy = {
     name = "register"
-    statements = merge(local.decrypt_model, {
-      ReadArtifacts              = { actions = ["s3:GetObject"], resources = var.model_object_arns }
-      WriteDocuments             = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/models/registry/*"] }
-      ReadAlertsAndVerdicts      = { actions = ["dynamodb:Scan"], resources = [var.alerts_table_arn] }
-      ReadPlannedEvents          = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.planned_events_key}"] }
-      WriteWhatTrainingLeavesOut = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.exclude_prefix}*"] }
-      FindTheCurrentModel        = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
-      FindItsConfiguration       = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
-      FindItsArtifact            = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
-      FindItsPackage             = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
+    statements = merge(local.decrypt_model, local.prepares_training ? local.of_retraining : {}, {
+      ReadArtifacts  = { actions = ["s3:GetObject"], resources = var.model_object_arns }
+      WriteDocuments = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/models/registry/*"] }
       Register = {
         actions   = ["sagemaker:CreateModelPackage"]
         resources = [aws_sagemaker_model_package_group.this.arn, "${local.sagemaker}:model-package/${var.name}/*"]
-      }
-      # Only the log of a training job says why it failed.
-      ReadTrainingLog = {
-        actions   = ["logs:FilterLogEvents"]
-        resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
       }
     })
   }

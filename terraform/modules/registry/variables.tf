@@ -30,7 +30,7 @@ variable "model_kms_key_arn" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint whose model a new one is compared with."
+  description = "Endpoint whose model a new one is compared with; null where there is none, and no retraining."
   type        = string
 }
 
@@ -50,7 +50,7 @@ variable "training_job_prefix" {
 }
 
 variable "alerts_table" {
-  description = "Table of alerts and of what people said of them."
+  description = "Table of alerts and of what people said of them; null without an endpoint."
   type        = string
 }
 
@@ -60,7 +60,7 @@ variable "alerts_table_arn" {
 }
 
 variable "planned_events_key" {
-  description = "Object in the bucket with the calendar of planned events."
+  description = "Object in the bucket with the calendar of planned events; null without an endpoint."
   type        = string
 }
 

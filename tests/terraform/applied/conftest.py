@@ -81,6 +81,7 @@ def stacks(
             "model_artifact": str(pipeline / MODEL_TAR),
         },
         "realtime": {"flow_log_vpc_ids": default_vpc, "flow_log_account_ids": '["777788889999"]'},
+        "batch": {"large_file_mb": "1"},
         "notebook": {"repository_url": "https://example.com/egress-sentinel.git"},
         "complete": {
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',

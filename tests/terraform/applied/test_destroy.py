@@ -41,6 +41,13 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],
         "databases": client("glue").get_databases()["DatabaseList"],
         "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
+        "job queues": client("batch").describe_job_queues()["jobQueues"],
+        "compute environments": client("batch").describe_compute_environments()["computeEnvironments"],
+        "job definitions": client("batch").describe_job_definitions(status="ACTIVE")["jobDefinitions"],
+        "image repositories": client("ecr").describe_repositories()["repositories"],
+        "builds": client("codebuild").list_projects()["projects"],
+        "VPCs": [vpc for vpc in client("ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
+        "VPC endpoints": [e for e in client("ec2").describe_vpc_endpoints()["VpcEndpoints"] if e["State"] != "deleted"],
         "flow logs": client("ec2").describe_flow_logs()["FlowLogs"],
         # moto makes the default keys behind AWS's own aliases.
         "keys": [k for k in described if k["Description"] != "Default key" and k["KeyState"] != "PendingDeletion"],

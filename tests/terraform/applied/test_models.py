@@ -7,7 +7,7 @@ from typing import Any
 
 from egress_sentinel.pipeline.series import MODEL_TAR, train_pipeline
 from egress_sentinel.pipeline.training import train
-from tests.support.applied import together
+from tests.support.applied import serving, together
 from tests.support.own_model import own_model
 from tests.support.stack import Stack, broken_copy
 
@@ -22,6 +22,7 @@ def test_a_new_model_updates_the_endpoint_in_place(
         "bring_your_own_model": own_model(features[0], tmp_path / "own.tar.gz", rows=1500),
     }
     train(features[0], model, until=datetime(2026, 10, 17, tzinfo=UTC), hyperparameters={"random_state": "7"})
+    stacks = serving(stacks)
     before = together(stacks, Stack.outputs)
     together(stacks, lambda stack: stack.apply(model_artifact=str(models.get(stack.name, model))))
     for name, after in together(stacks, Stack.outputs).items():

@@ -29,8 +29,14 @@ RESOURCES = {
     "CreateTransformJob": ("TransformJobName", "transform-job"),
     "CreateTrainingJob": ("TrainingJobName", "training-job"),
     "DescribeTrainingJob": ("TrainingJobName", "training-job"),
+    "CreateModel": ("ModelName", "model"),
+    "DeleteModel": ("ModelName", "model"),
     "CreateModelPackage": ("ModelPackageGroupName", "model-package-group"),
 }
+
+
+# The operations of other services that are named by their path.
+OF_PATHS = {"v1/submitjob": "SubmitJob"}
 
 
 def prefix_of(request: dict[str, str]) -> str | None:
@@ -67,7 +73,8 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
     if service == "dynamodb":
         index = f"/index/{body['IndexName']}" if "IndexName" in body else ""
         return f"dynamodb:{request['action']}", f"arn:aws:dynamodb:{region}:table/{body['TableName']}{index}"
-    return f"{service}:{request['action']}", by_name(service, body, region)
+    action = request["action"] or OF_PATHS[path]
+    return f"{service}:{action}", by_name(service, body, region)
 
 
 def by_name(service: str, body: dict[str, Any], region: str) -> str:
@@ -79,6 +86,8 @@ def by_name(service: str, body: dict[str, Any], region: str) -> str:
         return f"arn:aws:glue:{region}:table/{body['DatabaseName']}/{name}"
     if service == "ec2":
         return "*"
+    if service == "batch":
+        return str(body["jobQueue"])
     if service == "states":
         return str(body.get("stateMachineArn") or body["executionArn"])
     assert service == "sns", service
@@ -121,26 +130,31 @@ def may_list(statement: dict[str, Any], prefix: str) -> bool:
 BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 
 
-# The output that names each function, the example that lets it do all it can, and what only a fault makes it call.
-FUNCTIONS = {
-    "detector_function_name": ("serverless", {"dynamodb:GetItem"}),
-    # A model package is described where one serves; here it is an artifact.
-    "batch_function_name": ("serverless", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
+# What a file calls that names a model package; AWS checks the role that is passed.
+OF_PACKAGES = {"sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:DescribeModelPackage", "iam:PassRole"}
+
+
+# The output that names each function, an example that lets it do what it can, and what it calls after a fault or in
+# another example alone.
+FUNCTIONS = [
+    ("detector_function_name", "serverless", {"dynamodb:GetItem"}),
+    ("batch_function_name", "serverless", {"s3:ListBucket", *OF_PACKAGES}),
+    # A job is submitted with the right on its definition, too.
+    ("batch_function_name", "batch", {"s3:ListBucket", "iam:PassRole", "batch:SubmitJob"}),
+    ("drift_function_name", "complete", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
     # Making a package needs its own ARN too, which there is only afterwards.
-    "drift_function_name": ("complete", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
-    "registrar_function_name": ("complete", {"sagemaker:CreateModelPackage"}),
-}
+    ("registrar_function_name", "complete", {"sagemaker:CreateModelPackage"}),
+]
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("function", "example", "unseen"), FUNCTIONS)
 def test_a_function_may_do_what_it_does_and_nothing_else(
-    stacks: dict[str, Stack], function: str, have_all_been_used: bool
+    stacks: dict[str, Stack], function: str, example: str, unseen: set[str], have_all_been_used: bool
 ) -> None:
-    example, on_a_fault = FUNCTIONS[function]
     stack = stacks[example]
     name = stack.outputs()[function]
     role = stack.aws.client("lambda").get_function_configuration(FunctionName=name)["Role"].rpartition("/")[2]
-    compare([stack], role, f"function-{name}", on_a_fault, both_ways=have_all_been_used)
+    compare([stack], role, f"function-{name}", unseen, both_ways=have_all_been_used)
 
 
 # What Step Functions does by itself: it hears of the end of what it started by a rule of its own, tags it, stops it.
@@ -176,11 +190,13 @@ def test_a_state_machine_may_do_what_it_does_and_nothing_else(
 BY_SAGEMAKER = {"cloudwatch:PutMetricData"}
 
 
-@pytest.mark.parametrize(("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint")])
+@pytest.mark.parametrize(
+    ("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint"), ("batch", "large-files")]
+)
 def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
     stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
 ) -> None:
-    """A training job; and a model, which an endpoint and transform jobs serve."""
+    """A training job; a model, which an endpoint and transform jobs serve; and a job of AWS Batch."""
     name = f"egress-sentinel-{role}-us-east-1"
     compare([stacks[example]], name, name, BY_SAGEMAKER, both_ways=have_all_been_used)
 

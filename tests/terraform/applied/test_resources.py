@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from egress_features.flow_logs.fields import FIELDS
-from tests.support.applied import together
+from tests.support.applied import serving, together
 from tests.support.stack import Stack
 
 
@@ -17,12 +17,24 @@ def test_a_second_plan_is_empty(stacks: dict[str, Stack]) -> None:
 
 
 def test_the_endpoint_serves_what_was_asked_for(stacks: dict[str, Stack]) -> None:
-    for name, done in together(stacks, Stack.verify).items():
+    for name, done in together(serving(stacks), Stack.verify).items():
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
         # What a model that is not ours answers, nobody here can tell from another's answer.
         ours = set() if name == "bring_your_own_model" else {"files of the model that answers"}
         checked = {check["what"] for check in json.loads(done.stdout)}
         assert {"endpoint configuration", "image", "artifact's sha256"} | ours <= checked
+
+
+def test_without_an_endpoint_there_are_storage_registry_and_batch_alone(stacks: dict[str, Stack]) -> None:
+    stack = stacks["batch"]
+    functions = {function["FunctionName"] for function in stack.aws.client("lambda").list_functions()["Functions"]}
+    assert functions == {"egress-sentinel-batch", "egress-sentinel-registrar"}
+    assert stack.aws.client("dynamodb").list_tables()["TableNames"] == ["egress-sentinel-batch-jobs"]
+    sagemaker = stack.aws.client("sagemaker")
+    assert sagemaker.list_endpoints()["Endpoints"] == sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
+    done = stack.verify()
+    assert done.returncode == 2
+    assert "this deployment has no endpoint" in done.stderr
 
 
 def test_what_it_costs_is_read_from_the_state(stacks: dict[str, Stack]) -> None:
