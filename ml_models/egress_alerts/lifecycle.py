@@ -159,7 +159,7 @@ def _changes(
     if min(incident.members[lead]) >= notified.until:
         changes.append("another resource leads")
     if alert["incident_class"] and alert["incident_class"] not in notified.causes:
-        changes.append("another likely cause")
+        changes.append("another likely cause" if any(notified.causes) else "likely cause known")
     return changes
 
 

@@ -44,7 +44,7 @@ _NAMED = 3
 _BEYOND_HABIT = "beyond_habit_log"
 # An hour is quiet if most of the account's steady series expect clearly less in it than on average over three days. A
 # series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
-QUIET_LOOK_BACK_HOURS = 72
+_QUIET_LOOK_BACK_HOURS = 72
 _QUIET_PERCENT, _QUIET_SERIES_PERCENT, _LEAST_STEADY = 85, 60, 3
 # How much of the time before an incident is kept. A resource or region is new if its first row is at most a day older
 # than the incident, and some hours younger than the first row of its account.
@@ -166,7 +166,7 @@ def with_quiet_hours(hours: Sequence[Hour], between: Callable[[int, int], pa.Tab
     if not wanted:
         return list(hours)
     first, last = min(map(min, wanted.values())), max(map(max, wanted.values()))
-    start = (first - QUIET_LOOK_BACK_HOURS + 1) // 24 * 24
+    start = (first - _QUIET_LOOK_BACK_HOURS + 1) // 24 * 24
     days = [_expected(between(day, day + 24), wanted) for day in range(start, last + 1, 24)]
     rows = pa.concat_tables([day for day in days if day is not None] or [_NOTHING_EXPECTED])
     quiet = {(account, hour) for account in wanted for hour in _quiet_hours(rows, account, wanted[account])}
@@ -201,7 +201,7 @@ def _quiet_hours(rows: pa.Table, account: str, wanted: Set[int]) -> list[int]:
     series = pc.cast(own["series"], pa.string()).combine_chunks().dictionary_encode()
     place, hours = series.indices.to_numpy(), own["hour"].to_numpy()
     # Most series of a fleet live for a few hours only.
-    is_long = np.bincount(place, minlength=1)[place] > QUIET_LOOK_BACK_HOURS // 2
+    is_long = np.bincount(place, minlength=1)[place] > _QUIET_LOOK_BACK_HOURS // 2
     if not is_long.any():
         return []
     _, place = np.unique(place[is_long], return_inverse=True)
@@ -209,15 +209,15 @@ def _quiet_hours(rows: pa.Table, account: str, wanted: Set[int]) -> list[int]:
     expected = np.zeros((place.max() + 1, int(hours[is_long].max()) - first + 1), np.int64)
     np.add.at(expected, (place, hours[is_long] - first), own["micro_gb"].to_numpy()[is_long])
     ends = {hour: hour - first + 1 for hour in sorted(wanted) if 0 < hour - first + 1 <= expected.shape[1]}
-    return [hour for hour, end in ends.items() if _is_quiet(expected[:, max(end - QUIET_LOOK_BACK_HOURS, 0) : end])]
+    return [hour for hour, end in ends.items() if _is_quiet(expected[:, max(end - _QUIET_LOOK_BACK_HOURS, 0) : end])]
 
 
 def _is_quiet(expected: np.ndarray) -> bool:
     """Whether the last of three days' hours is quiet; `expected` has shape (series, hours)."""
-    steady = expected[np.count_nonzero(expected, axis=1) > QUIET_LOOK_BACK_HOURS // 2]
+    steady = expected[np.count_nonzero(expected, axis=1) > _QUIET_LOOK_BACK_HOURS // 2]
     if len(steady) < _LEAST_STEADY:
         return False
-    is_low = 100 * QUIET_LOOK_BACK_HOURS * steady[:, -1] <= _QUIET_PERCENT * steady.sum(axis=1)
+    is_low = 100 * _QUIET_LOOK_BACK_HOURS * steady[:, -1] <= _QUIET_PERCENT * steady.sum(axis=1)
     return bool(100 * np.count_nonzero(is_low) >= _QUIET_SERIES_PERCENT * len(steady))
 
 

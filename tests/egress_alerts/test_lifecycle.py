@@ -211,7 +211,14 @@ def test_a_new_resource_that_takes_the_lead_and_another_cause_are_notified() -> 
     steady = hot(0, 36, 20.0, service="AmazonEC2", resource_id="i-1")
     first, *_, last = subjects(daily(steady, 2, policy, step=12))
     assert first.startswith("LOW   open")
-    assert last.startswith("MEDIUM (raised from LOW, another likely cause)   open")
+    assert last.startswith("MEDIUM (raised from LOW, likely cause known)   open")
+
+    # What looks like a burst comes again and stays.
+    burst = [row(hour, gb, service="AmazonEC2", resource_id="i-1") for hour, gb in enumerate((25.0, 95.0, 65.0, 15.0))]
+    stays = hot(8, 40, 65.0, service="AmazonEC2", resource_id="i-1")
+    first, *_, last = subjects(daily([*burst, *stays], 2, policy, step=8))
+    assert first.startswith("MEDIUM   open")
+    assert last.startswith("MEDIUM (another likely cause)   open")
 
 
 SERIES = Series("111122223333", "eu-west-1", "AmazonEC2", "internet", "i-1")

@@ -257,7 +257,7 @@ def test_a_raised_severity_is_told_again(make: Make) -> None:
     )
     first, second = world.messages()
     assert first.splitlines()[1].startswith("MEDIUM ")
-    assert second.splitlines()[1].startswith("HIGH (raised from MEDIUM, grown from $60.75)")
+    assert second.splitlines()[1].startswith("HIGH (raised from MEDIUM, grown from $60.75, likely cause known)")
     assert len(world.alerts()) == 1
 
 

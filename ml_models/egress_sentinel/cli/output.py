@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +21,8 @@ _PIPED_WIDTH = 160
 
 
 def _console(*, stderr: bool = False) -> Console:
-    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file without COLUMNS."""
-    piped = not stderr and not sys.stdout.isatty() and not os.environ.get("COLUMNS")
+    """Return the console: on stdout as wide as the terminal, or 160 characters into a pipe or file."""
+    piped = not stderr and not sys.stdout.isatty()
     return Console(stderr=stderr, highlight=False, width=_PIPED_WIDTH if piped else None)
 
 

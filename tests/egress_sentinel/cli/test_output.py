@@ -53,7 +53,7 @@ def test_progress_shows_file_names_as_they_are() -> None:
 def test_alerts_fit_the_terminal_and_name_their_id_and_the_next_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
-    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setattr("egress_sentinel.cli.output._PIPED_WIDTH", columns)
     long = "arn:aws:ec2:eu-west-1:111122223333:natgateway/nat-0123456789abcdef0"
     alerts = [alert_record(f"{number:016x}", resource_id=long) for number in range(2)]
     print_alerts(alerts, as_json=False, file=Path("out/alerts.json"))

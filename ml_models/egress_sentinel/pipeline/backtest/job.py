@@ -247,7 +247,7 @@ def _assumptions(timing: Timing, feedback: Sequence[Mapping[str, Any]], last: da
         "Each delivery is taken as it came, at the time in its folder's name, with the amounts that it had then."
         if is_dated
         else f"The bill is taken to be delivered every {timing.every_hours or DEFAULT_EVERY_HOURS} hours, with all "
-        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of today's bill, with all later "
+        f"usage that is at least {timing.lag_hours} hours old. Amounts are those of the current bill, with later "
         "corrections."
     )
     return [
