@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from egress_alerts.alert import build_alert, close_alert, lead_of, leading_series, worst_hour
 from egress_alerts.hours import Incident
-from egress_alerts.incidents import GATHERING_HOURS, find_incidents
+from egress_alerts.incidents import GATHERING_HOURS, REST_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
 from egress_alerts.message import render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
@@ -209,7 +209,8 @@ class Detector:
 
     def _known(self, scored: pa.Table, window: Window, calendar: Sequence[PlannedEvent]) -> list[StoredAlert]:
         places = set(zip(scored["account_id"].to_pylist(), scored["region"].to_pylist(), strict=True))
-        since = window.start - self._policy.incident_gap_hours
+        # Levels are compared with incidents that ended even longer ago than those that may go on.
+        since = window.start - max(self._policy.incident_gap_hours, REST_HOURS)
         # What earlier incidents have used of a plan that still runs counts as well.
         running = [event.start for event in calendar if event.start < window.end and event.end > since]
         return self._store.since(places, min([since, *running]))

@@ -74,7 +74,7 @@ _FEW, _TOGETHER = 3, 0.8
 # A sum over regions or accounts opens an incident if counting series have this share of its excess.
 _COUNTED = 0.5
 # Beside incidents of the last hours, a level opens another one if it has this share of their excess left.
-_REST, _REST_HOURS = 0.3, 96
+_REST, REST_HOURS = 0.3, 96
 # A GB weighs as much as this many dollars: enough to order series that cost nothing.
 _PER_GB = 1e-6
 # Two meters of the same bytes may differ by this factor.
@@ -455,7 +455,7 @@ class _Decision:
         """
         hour = left[-1].hour
         members = self._below.get(left[-1].series, ())
-        below = [member.weight for member in members if hour - member.growing.end <= _REST_HOURS]
+        below = [member.weight for member in members if hour - member.growing.end <= REST_HOURS]
         return bool(below) and sum(_weight(row) for row in left) / len(left) < _REST * fsum(below)
 
     def _add(self, known: _Member, track: _Track, rows: Sequence[Hour]) -> None:

@@ -320,3 +320,11 @@ def test_one_alert_that_cannot_be_stored_never_stops_the_others() -> None:
     assert sorted(alert["region"] for alert in world.alerts) == ["a", "c"]
     (message,) = world.outbox.messages
     assert all(alert["alert_id"] in message for alert in world.alerts)
+
+
+@pytest.mark.parametrize("step", [1, 8, 24, 96])
+def test_what_a_level_has_left_days_after_an_incident_below_it_is_no_incident_whatever_the_window(step: int) -> None:
+    rise = bucket(7, 30, 20.0)
+    level = [each | {"resource_id": "*"} for each in rise] + bucket(60, 20, 3.0, resource="*")
+    world = daily(rise + level, 4, Policy(incident_gap_hours=24), step)
+    assert [alert["resource_id"] for alert in world.alerts] == ["media"]

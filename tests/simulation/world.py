@@ -284,6 +284,9 @@ class World:
         if gone:
             raise ViolationError(f"people were notified of {sorted(gone)}, which no longer exist")
         self.counts["incidents"] += len(expected)
+        self.counts["incidents of levels"] += sum(
+            any(series.is_level for series in incident.members) for incident in expected.values()
+        )
 
     def _check_rest(self) -> None:
         """Now that all is well, doing it all again changes nothing and notifies nobody."""
@@ -299,7 +302,7 @@ class World:
         """Read all alerts."""
         store = AlertStore(self.table)
         store.reread()
-        return store.since({series[:2] for series in self.bill.series}, 0)
+        return store.since(self.bill.places, 0)
 
     def _in_order(self) -> list[Incident]:
         rows, alerts = RowsInMemory(), AlertsInMemory()
