@@ -54,13 +54,14 @@ def put(resources: DetectorResources, day: date, table: pa.Table) -> pa.Table:
     return scores
 
 
-def read_bytes(resources: DetectorResources, day: date, name: str) -> bytes:
-    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/day={day}/{name}")
+def read_bytes(resources: DetectorResources, day: date | str, name: str) -> bytes:
+    folder = day if isinstance(day, str) else f"day={day}"
+    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/{folder}/{name}")
     content: bytes = answer["Body"].read()
     return content
 
 
-def read(resources: DetectorResources, day: date, name: str) -> dict[str, Any]:
+def read(resources: DetectorResources, day: date | str, name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(read_bytes(resources, day, name))
     return document
 
@@ -99,6 +100,9 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     (violation,) = [v for v in violations if v["feature_name"] == "ratio" and "drift" in v["constraint_check_type"]]
     assert violation["constraint_check_type"] == "baseline_drift_check"
     assert "PSI" in violation["description"]
+    # The last invocation but one found no rows, the last judged the newest day again.
+    latest = read(resources, "latest", "measures.json")
+    assert latest == read(resources, JUDGED + timedelta(days=6), "measures.json")
     logged = log.read_text()
     assert '"DriftedFeatures"' in logged
     assert '"WorstDrift"' in logged
@@ -108,7 +112,7 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == outcomes[:7]
     for day in days(JUDGED, 7):
-        for name in ("statistics.json", "constraint_violations.json", "measures.json"):
+        for name in ("statistics.json", "constraints.json", "constraint_violations.json", "measures.json"):
             assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
     # The last day was judged twice.
     told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
@@ -145,6 +149,13 @@ def test_a_real_time_endpoint_s_capture_is_read(world: tuple[DetectorResources, 
     with LambdaProcess(HANDLER, environment=captured, log_file=log) as monitor:
         outcome = monitor.invoke({"day": str(day)})
     assert (outcome["rows"], outcome["drifted"]) == (720, ["excess"])
+    assert "feature_baseline_drift_ratio" not in log.read_text()
+    hourly = captured | {"WINDOW": "hour", "FEATURE_METRICS": "true"}
+    with LambdaProcess(HANDLER, environment=hourly, log_file=log) as monitor:
+        outcome = monitor.invoke({"time": f"{day}T08:20:00Z"})
+    assert (outcome["day"], outcome["rows"], outcome["drifted"]) == (f"{day}T07", 720, ["excess"])
+    assert '"feature_baseline_drift_ratio"' in log.read_text()
+    assert read(resources, f"hour={day}T07", "measures.json") == read(resources, "latest", "measures.json")
     (missing,) = [
         v for v in read(resources, day, "constraint_violations.json")["violations"] if v["feature_name"] == "excess"
     ]

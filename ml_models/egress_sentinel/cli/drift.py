@@ -18,26 +18,32 @@ def drift(
         Path,
         typer.Argument(
             metavar="ROWS",
-            help="A processed_features.parquet, or scored rows: a file, or the folder scored/ that `score` writes.",
+            help="A processed_features.parquet, the folder scored/ of `score`, or any table as parquet or CSV.",
         ),
     ],
-    model: Annotated[Path, typer.Option(help="The model.tar.gz that the rows are held against.")],
+    model: Annotated[
+        Path, typer.Option(help="The model.tar.gz that the rows are compared with, or a baseline.json alone.")
+    ],
     limits: Annotated[
-        str, typer.Option(help='Limits by feature, as JSON: {"*": {"psi": 0.2}, "persistence": {"ks": null}}.')
+        str,
+        typer.Option(
+            metavar="JSON|FILE.json",
+            help='Limits by feature: {"*": {"psi": 0.2}, "persistence": {"ks": null}}, or a file with them.',
+        ),
     ] = "{}",
     output_dir: Annotated[
         Path, typer.Option("--output-dir", "-o", help="Where the days' files go; replaced as a whole, on success.")
     ] = Path("drift-output"),
     as_json: AsJson = False,
 ) -> None:
-    """Hold each day of rows against the days that a model was trained on, its own weekday first."""
+    """Compare rows with those that a model was trained on: day by day with the same weekday, or a table as a whole."""
     from egress_sentinel.deployment.drift import judge_locally
     from egress_sentinel.output_files import replaced_directory
 
     progress = reporter()
     with replaced_directory(output_dir) as directory, progress.step("drift") as step:
         outcomes = judge_locally(rows, model, directory, limits=limits, track=progress.track)
-        step.result = f"{len(outcomes)} days in {output_dir}"
+        step.result = f"{len(outcomes)} judged, in {output_dir}"
     if as_json:
         print_json(outcomes)
     else:
@@ -46,9 +52,9 @@ def drift(
 
 def _print(outcomes: list[dict[str, Any]]) -> None:
     numbers = [right(name) for name in ("rows", "flagged", "largest, in limits", "beyond a limit")]
-    print_table(["day", *numbers, "drifted"], [_cells(outcome) for outcome in outcomes])
+    print_table(["day or table", *numbers, "drifted"], [_cells(outcome) for outcome in outcomes])
     days = sum(bool(outcome["drifted"]) for outcome in outcomes)
-    print_line(f"{days} of {len(outcomes)} days have drifted.")
+    print_line(f"{days} of {len(outcomes)} have drifted.")
 
 
 def _cells(outcome: dict[str, Any]) -> list[str]:
