@@ -1,6 +1,7 @@
 """The drift monitor as it is deployed, in a local AWS, and the command that decides the same in process."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -11,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from egress_sentinel.cli.app import app
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
 from tests.support.drift import (
@@ -47,11 +50,12 @@ def world(
         yield resources, monitor_environment(aws, resources, model), tmp_path_factory.mktemp("log") / "monitor.log"
 
 
-def put(resources: DetectorResources, day: date, table: pa.Table) -> pa.Table:
-    scores = table.append_column("anomaly_score", pa.array(0.3 - 0.1 * table["excess"].to_numpy().astype(float)))
+def put(resources: DetectorResources, day: date, table: pa.Table, scores: float | None = None) -> pa.Table:
+    values = 0.3 - 0.1 * table["excess"].to_numpy().astype(float) if scores is None else [scores] * table.num_rows
+    scored = table.append_column("anomaly_score", pa.array(values))
     key = f"scored/day={day}/scores.parquet"
-    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scores))
-    return scores
+    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scored))
+    return scored
 
 
 def read_bytes(resources: DetectorResources, day: date | str, name: str) -> bytes:
@@ -160,6 +164,52 @@ def test_a_real_time_endpoint_s_capture_is_read(world: tuple[DetectorResources, 
         v for v in read(resources, day, "constraint_violations.json")["violations"] if v["feature_name"] == "excess"
     ]
     assert missing["constraint_check_type"] == "missing_column_check"
+
+
+def test_the_command_line_shows_schedule_reports_violations_and_metrics_of_a_deployment(
+    world: tuple[DetectorResources, dict[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, environment, log = world
+    name, day = "egress-sentinel-drift", JUDGED + timedelta(days=60)
+    put(resources, day, day_table(day), scores=np.nan)
+    broken = day + timedelta(days=1)
+    put(resources, broken, day_table(broken).drop_columns(["excess"]), scores=np.nan)
+    with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
+        for each in (day, broken):
+            monitor.invoke({"day": str(each)})
+    resources.aws.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="cron(0 6 * * ? *)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "RoleArn": "arn:aws:iam::123456789012:role/r",
+        },
+    )
+    resources.aws.client("cloudwatch").put_metric_data(
+        Namespace="EgressSentinel",
+        MetricData=[{"MetricName": "DriftedFeatures", "Value": 1, "Dimensions": [{"Name": "service", "Value": name}]}],
+    )
+    outputs = {"endpoint_name": "e", "bucket": resources.bucket, "drift_function_name": name}
+    terraform = tmp_path / "terraform"
+    terraform.write_text(f"#!/bin/sh\necho '{json.dumps({key: {'value': value} for key, value in outputs.items()})}'\n")
+    terraform.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for variable, value in resources.aws.environment().items():
+        monkeypatch.setenv(variable, value)
+    done = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    status = json.loads(done.stdout)
+    assert status["schedule"] == {"name": name, "state": "ENABLED", "expression": "cron(0 6 * * ? *)"}
+    assert [report["day"] for report in status["reports"][:2]] == [str(broken), str(day)]
+    assert [report["drifted"] for report in status["reports"][:2]] == [["excess"], []]
+    assert [v["feature_name"] for v in status["violations"]] == ["excess"]
+    assert [point["maximum"] for point in status["metrics"]["DriftedFeatures"]] == [1]
+    shown = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path)]).stdout
+    assert "missing_column_check" in shown
+    assert "ENABLED, cron(0 6 * * ? *)" in shown
+    refused = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path), "--model", "m.tar.gz"])
+    assert "either ROWS and --model, or --terraform-dir" in str(refused.exception)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
