@@ -47,15 +47,17 @@ def list_models(group: Group = DEFAULT_GROUP, as_json: AsJson = False) -> None:
 
 @models.command()
 def register(
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="s3://BUCKET/KEY/model.tar.gz.")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="A model.tar.gz on this machine, or s3://BUCKET/KEY/model.tar.gz.")
+    ],
     group: Group = DEFAULT_GROUP,
 ) -> None:
-    """Register an artifact as a model that waits for approval, as retraining does."""
+    """Register an artifact, wherever it was trained, as a model that waits for approval, as retraining does."""
     import boto3
 
     from egress_sentinel.deployment.registry import register as register_model
 
-    result = register_model(boto3.client("lambda"), f"{group}-registrar", artifact)
+    result = register_model(boto3.client("lambda"), boto3.client("s3"), f"{group}-registrar", artifact)
     say(result["description"])
     print(result["model_package_arn"])
 
