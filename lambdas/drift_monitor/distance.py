@@ -6,7 +6,7 @@ import numpy as np
 
 # Half a row in each bin: an empty one must not be infinitely far away.
 _SMOOTHING = 0.5
-# Chance alone exceeds a sampling limit about once in 30,000 times.
+# Chance alone exceeds a sampling limit less than once in 10,000 times.
 _DEVIATIONS = 4.0
 _TWO_SIDED_TAIL = 6e-5
 
