@@ -280,7 +280,9 @@ module "drift" {
   capture_prefix      = var.drift.source == "capture" ? "capture/${var.name}/${module.endpoint.variant_name}/" : null
   drift_prefix        = "drift/"
   limits              = var.drift.limits
-  schedule_expression = var.drift.schedule_expression
+  schedule_expression = coalesce(var.drift.schedule_expression, var.drift.window == "hour" ? "cron(20 * * * ? *)" : "cron(0 6 * * ? *)")
+  window              = var.drift.window
+  feature_metrics     = var.drift.feature_metrics
   model_object_arns   = local.model_object_arns
   model_kms_key_arn   = var.model_artifact_kms_key_arn
   endpoint_name       = var.name

@@ -600,29 +600,37 @@ variable "retraining" {
 }
 
 variable "drift" {
-  description = "A function that holds each day's rows against the same weekdays of the model's training: when it runs, what it reads (scored: the detector's rows, or capture: a real-time endpoint's data capture), limits by feature, key or anomaly_score (* for every one), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
+  description = "A function that compares each day's rows with the rows that the model was trained on: when it runs (null: 06:00 UTC, or each hour at minute 20), whether it judges a day or an hour, what it reads (scored: the detector's rows, or capture: a real-time endpoint's data capture), limits by feature, key or anomaly_score (* for every one; jsondecode(file(...)) reads them from one file), whether it also publishes feature_baseline_drift_<name> for each feature as Model Monitor does (up to $0.30 a month each), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
   type = object({
-    schedule_expression = optional(string, "cron(0 6 * * ? *)")
+    schedule_expression = optional(string)
+    window              = optional(string, "day")
     source              = optional(string, "scored")
     limits = optional(map(object({
       psi                = optional(number)
       ks                 = optional(number)
+      mean_deviations    = optional(number)
       missing_share      = optional(number)
       out_of_range_share = optional(number)
       flagged_share      = optional(number)
     })), {})
+    feature_metrics   = optional(bool, false)
     starts_retraining = optional(bool, true)
   })
   default = null
 
   validation {
-    condition     = var.drift == null || try(can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.drift.schedule_expression)), false)
+    condition     = try(var.drift.schedule_expression, null) == null || try(can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.drift.schedule_expression)), false)
     error_message = "drift.schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week."
   }
 
   validation {
     condition     = var.drift == null || try(contains(["scored", "capture"], var.drift.source), false)
     error_message = "drift.source is scored or capture."
+  }
+
+  validation {
+    condition     = var.drift == null || try(var.drift.window == "day" || (var.drift.window == "hour" && var.drift.source == "capture"), false)
+    error_message = "drift.window is day, or hour with source = \"capture\": the detector's rows are judged once their day's bill has settled."
   }
 
   validation {

@@ -1,1 +1,1 @@
-"""Holds each day's scored rows against the days that the serving model was trained on."""
+"""Holds each day's or hour's rows against those that the serving model was trained on."""

@@ -1,4 +1,4 @@
-"""A model artifact's own description of its training days. Pure: an open file in, a reference out."""
+"""A model artifact's own description of its training rows. Pure: an open file in, a reference out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MANIFEST, _BASELINE = "manifest.json", "baseline.json"
 
 
 def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
-    """Read the training days of a model.tar.gz.
+    """Read what a model.tar.gz says of its training rows.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
     Raises
     ------
     NoReferenceError
-        The artifact does not describe its training days. A custom model's artifact never does.
+        The artifact has no baseline.json, or one with too few days.
     """
     documents: dict[str, Any] = {}
     with tarfile.open(fileobj=artifact) as tar:
@@ -34,6 +34,9 @@ def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
             name = member.name.removeprefix("./")
             if name in {_MANIFEST, _BASELINE} and (content := tar.extractfile(member)):
                 documents[name] = json.loads(content.read())
-    if not {_MANIFEST, _BASELINE} <= documents.keys():
-        raise NoReferenceError(f"the artifact of the model {model_name} has no {_MANIFEST} and {_BASELINE}")
-    return reference_of(documents[_MANIFEST], documents[_BASELINE])
+    if _BASELINE not in documents:
+        raise NoReferenceError(
+            f"the artifact of the model {model_name} has no {_BASELINE}; write one at training with "
+            "anomaly_detection.training.baseline.describe_table"
+        )
+    return reference_of(documents.get(_MANIFEST, {}), documents[_BASELINE])

@@ -1,4 +1,4 @@
-"""A day of a real-time endpoint's data capture, as the monitor sees it: what anybody sent and got. Pure."""
+"""A day or an hour of a real-time endpoint's data capture, as the monitor sees it: what was sent and got. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from drift_monitor.day import Day
+from drift_monitor.reference import SCORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from drift_monitor.reference import Reference
-
-SCORE = "anomaly_score"
 
 
 class CaptureError(ValueError):
@@ -30,40 +29,51 @@ def day_of_records(day: str, lines: Iterator[str], reference: Reference) -> Day 
     Parameters
     ----------
     day : str
+        A day, or an hour such as "2026-11-24T07".
     lines : iterator of str
         JSON, as SageMaker writes it: `captureData` with `endpointInput` and `endpointOutput`, each with `data` and
         `encoding` (CSV, JSON or BASE64). Rows are CSV with a header line or numbers in the model's order, or JSON
         objects: alone, in a list, in `instances` or `predictions`, or one on each line.
     reference : Reference
+
+    Raises
+    ------
+    CaptureError
+        None of the records has both rows and what the model answers.
     """
+    answers = [name for name in reference.columns if name not in reference.features]
     rows: list[dict[str, Any]] = []
     records = unread = 0
     for line in lines:
         records += 1
         try:
-            rows += _rows_of(json.loads(line), reference.features)
+            rows += _rows_of(json.loads(line), reference.features, answers)
         except (ValueError, KeyError, TypeError):
             unread += 1
     if not records:
         return None
     if not rows:
-        raise CaptureError(f"none of the {records} records captured on {day} has both rows and {SCORE}")
-    there = [name for name in reference.features if any(name in row for row in rows)]
+        needed = " and ".join(["rows", *answers])
+        raise CaptureError(f"none of the {records} records captured on {day} has {needed}")
+    there = [name for name in reference.columns if name != SCORE and any(name in row for row in rows)]
     columns = {name: [row.get(name) for row in rows] for name in there}
     wrong = {name: "text" for name, values in columns.items() if not all(map(_is_number, values))}
     return Day(
         day=day,
         columns={name: _floats(values) for name, values in columns.items() if name not in wrong},
-        scores=_floats([row[SCORE] for row in rows]),
+        scores=_floats([row.get(SCORE) for row in rows]),
         wrong_types=wrong,
         unread=unread,
+        kind="hour" if "T" in day else "day",
     )
 
 
-def _rows_of(record: dict[str, Any], features: list[str]) -> list[dict[str, Any]]:
+def _rows_of(record: dict[str, Any], features: list[str], answers: list[str]) -> list[dict[str, Any]]:
     sent = _table(record["captureData"]["endpointInput"], features)
-    got = _table(record["captureData"]["endpointOutput"], [])
-    return [row | {SCORE: float(answer[SCORE])} for row, answer in zip(sent, got, strict=True)]
+    if not answers:
+        return sent
+    got = _table(record["captureData"]["endpointOutput"], answers)
+    return [row | {name: float(answer[name]) for name in answers} for row, answer in zip(sent, got, strict=True)]
 
 
 def _table(side: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:

@@ -1,8 +1,10 @@
-"""A day's rows as the monitor sees them: features, scores, keys. Pure."""
+"""The rows of a day, an hour or a whole table, as the monitor sees them: features, scores, keys. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
 
 import numpy as np
 
@@ -12,12 +14,12 @@ OUTLIERS = 0.1
 
 @dataclass(frozen=True)
 class Day:
-    """One day of what was sent to the model and what it answered.
+    """One day, hour or table of what was sent to the model and what it answered.
 
     Parameters
     ----------
     day : str
-        Such as "2026-11-24".
+        Such as "2026-11-24"; of an hour "2026-11-24T07", and of a table without hours its name.
     columns : dict of str to ndarray of float64, shape (n_rows,)
         The features that are there; NaN is missing.
     scores : ndarray of float64, shape (n_rows,)
@@ -30,6 +32,8 @@ class Day:
         Records of the day that could not be read.
     series : ndarray of int, shape (n_rows,), or None
         Number of each row's series; None where rows have no keys.
+    kind : str
+        "day", "hour" or "batch", a table that is judged by itself.
     """
 
     day: str
@@ -39,6 +43,17 @@ class Day:
     wrong_types: dict[str, str] = field(default_factory=dict)
     unread: int = 0
     series: np.ndarray | None = None
+    kind: Literal["day", "hour", "batch"] = "day"
+
+    @property
+    def weekday(self) -> int | None:
+        """Monday is 0; None for what is no whole day."""
+        return date.fromisoformat(self.day).weekday() if self.kind == "day" else None
+
+    @property
+    def folder(self) -> str:
+        """Where the files go, such as `day=2026-11-24/`."""
+        return f"{self.kind}={self.day}/"
 
     @property
     def rows(self) -> int:

@@ -1,4 +1,4 @@
-"""The decision on one day: its outcome, its files and, where drift begins, its message. Pure."""
+"""The decision on a day, an hour or a table: outcome, files and, where drift begins, a message. Pure."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from drift_monitor import documents
-from drift_monitor.judge import drifted
+from drift_monitor.judge import MIN_ROWS, drifted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from drift_monitor.day import Day
     from drift_monitor.judge import Measure
+    from drift_monitor.limits import LimitTable
     from drift_monitor.reference import Reference
 
 JUDGED, NO_ROWS, NO_REFERENCE = "judged", "no rows", "no reference"
 _SHOWN = 12
+_PREPOSITIONS = {"day": "on", "hour": "at", "batch": "in"}
 _MAX_SUBJECT = 100  # SNS takes no longer one
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found on a day.
+    """What was found on a day, in an hour or in a table.
 
     Parameters
     ----------
     day : str
+        As in `day.Day`.
     status : str
         "judged", "no rows" or "no reference".
     reason : str
-        Why the day was not judged; empty where it was.
+        Why the day was not judged, or not all of it; empty where it was.
     rows : int
     violations : int
         Measures beyond their limits on this day.
@@ -61,23 +66,26 @@ class Message(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The measures of a day and of the two days before it; empty for a day without rows."""
+    """The measures of a day and of the two before it; empty for one without rows. Hours are as days here."""
 
     today: list[Measure]
-    yesterday: list[Measure]
-    day_before: list[Measure]
+    yesterday: Sequence[Measure] = ()
+    day_before: Sequence[Measure] = ()
 
 
 class Decision(NamedTuple):
-    """What follows from a day: an outcome, files by name, and a message where drift begins."""
+    """What follows from a day: an outcome, files by name and their folder, and a message where drift begins."""
 
     outcome: Outcome
+    folder: str
     files: dict[str, bytes]
     message: Message | None
 
 
-def decide(day: Day, measured: Measured, reference: Reference, folder: str) -> Decision:
+def decide(day: Day, measured: Measured, reference: Reference, limits: LimitTable, folder: str) -> Decision:
     """Decide whether a day has drifted, and whether drift begins on it.
+
+    Days and hours must be beyond a limit twice running; a table is judged by itself.
 
     Parameters
     ----------
@@ -85,6 +93,7 @@ def decide(day: Day, measured: Measured, reference: Reference, folder: str) -> D
     measured : Measured
         What `judge.measures_of` gives for the three days.
     reference : Reference
+    limits : LimitTable
     folder : str
         Where the day's files go, for the message.
 
@@ -92,15 +101,18 @@ def decide(day: Day, measured: Measured, reference: Reference, folder: str) -> D
     -------
     Decision
     """
-    found = drifted(measured.today, measured.yesterday)
+    before = measured.today if day.kind == "batch" else measured.yesterday
+    found = drifted(measured.today, before)
     begins = bool(found) and not drifted(measured.yesterday, measured.day_before)
     files = {
         "statistics.json": documents.statistics(day),
-        "constraint_violations.json": documents.violations(day, measured.today),
+        "constraints.json": documents.constraints(reference, limits),
+        "constraint_violations.json": documents.violations(measured.today),
         "measures.json": documents.measured(day, measured.today, found, reference),
     }
     return Decision(
         _outcome(day, measured.today, found, is_told=begins),
+        day.folder,
         {name: json.dumps(document, indent=1).encode() for name, document in files.items()},
         _message(day, found, reference, folder) if begins else None,
     )
@@ -110,6 +122,7 @@ def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: b
     return Outcome(
         day.day,
         JUDGED,
+        "" if day.rows >= MIN_ROWS else f"only the schema: there are {day.rows} rows, and {MIN_ROWS} are needed",
         rows=day.rows,
         violations=sum(measure.is_violated for measure in today),
         drifted=sorted({measure.feature for measure in found}),
@@ -122,19 +135,26 @@ def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: b
 def _message(day: Day, found: list[Measure], reference: Reference, folder: str) -> Message:
     worst = sorted(found, key=_times_limit, reverse=True)
     by_feature = {measure.feature: measure for measure in reversed(worst)}
-    lines = [f"{m.feature}: {m.described(day.day)}" for m in worst if by_feature[m.feature] is m]
+    lines = [f"{m.feature}: {m.described()}" for m in worst if by_feature[m.feature] is m]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
-    subject = f"Drift on {day.day}: {len(lines)} of the model's inputs or outputs are not what it was trained on"
+    when = f"{_PREPOSITIONS[day.kind]} {day.day}"
+    subject = f"Drift {when}: {len(lines)} of the model's inputs or outputs are not what it was trained on"
     text = [
-        f"{day.rows:,} rows of {day.day} against {len(reference.days)} days of training, {reference.days[0]} to "
-        f"{reference.days[-1]} (model {reference.model_id}):",
+        f"{day.rows:,} rows of {day.day} against {_training(reference)}:",
         *lines[:_SHOWN],
         *more,
         f"Every number: {folder}",
-        "If a column is missing or of another type, fix the data first. If the bill has changed permanently, train a "
+        "If a column is missing or of another type, fix the data first. If the data have changed permanently, train a "
         "new model. See the section on drift in the runbook.",
     ]
     return Message(subject[:_MAX_SUBJECT], "\n".join(text))
+
+
+def _training(reference: Reference) -> str:
+    model = f" (model {reference.model_id})" if reference.model_id else ""
+    if not reference.days:
+        return f"{int(reference.rows.sum()):,} rows of training{model}"
+    return f"{len(reference.days)} days of training, {reference.days[0]} to {reference.days[-1]}{model}"
 
 
 def _times_limit(measure: Measure) -> float:

@@ -6,6 +6,9 @@ import numpy as np
 
 # Half a row in each bin: an empty one must not be infinitely far away.
 _SMOOTHING = 0.5
+# Chance alone exceeds a sampling limit less than once in 10,000 times.
+_DEVIATIONS = 4.0
+_TWO_SIDED_TAIL = 6e-5
 
 
 def stability_index(counts: np.ndarray, expected: np.ndarray) -> float:
@@ -25,3 +28,21 @@ def kolmogorov_smirnov(counts: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference of the two cumulative shares at the bins' edges, 0 to 1."""
     now, then = np.cumsum(counts) / max(counts.sum(), 1), np.cumsum(expected) / max(expected.sum(), 1)
     return float(np.abs(now - then).max())
+
+
+def sampling_limits(counts: np.ndarray, expected: np.ndarray) -> dict[str, float]:
+    """Return what two samples of the same rows hardly reach by chance, by the name of the distance.
+
+    Parameters
+    ----------
+    counts, expected : ndarray of shape (n_bins,)
+        Rows in each bin. The index of equal samples is about chi-squared; its tail is that of Wilson and Hilferty.
+    """
+    per_row = 1 / max(counts.sum(), 1) + 1 / max(expected.sum(), 1)
+    freedom = max(len(counts) - 1, 1)
+    spread = 2 / (9 * freedom)
+    return {
+        "psi": float(per_row * freedom * (1 - spread + _DEVIATIONS * np.sqrt(spread)) ** 3),
+        "ks": float(np.sqrt(-np.log(_TWO_SIDED_TAIL / 2) / 2 * per_row)),
+        "mean_deviations": float(_DEVIATIONS * np.sqrt(per_row)),
+    }

@@ -1,24 +1,35 @@
-"""A day's files: statistics.json and constraint_violations.json in Model Monitor's layout, and the measures. Pure."""
+"""The files of a day, an hour or a table: three in Model Monitor's layout, and the measures. Pure."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from drift_monitor.limits import EVERY
+from drift_monitor.reference import SCORE
+
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from drift_monitor.day import Day
     from drift_monitor.judge import Measure
-    from drift_monitor.reference import Reference
+    from drift_monitor.limits import Limits, LimitTable
+    from drift_monitor.reference import Column, Reference
 
 BUCKETS = 10
 SHOWN_VALUES = 100
+# Where those who know Model Monitor look for its metrics.
+_METRICS_NAMESPACE = "/aws/sagemaker/Endpoints/data-metrics"
+_METRICS_AT_ONCE = 100  # CloudWatch takes no more in one line
 
 
 def statistics(day: Day) -> dict[str, Any]:
-    """Return statistics.json: every feature, the scores and the keys of a day."""
-    numbers = [_numerical(name, values) for name, values in (day.columns | {"anomaly_score": day.scores}).items()]
+    """Return statistics.json: every feature, the scores and the keys."""
+    scores = {} if np.isnan(day.scores).all() else {SCORE: day.scores}
+    numbers = [_numerical(name, values) for name, values in (day.columns | scores).items()]
     texts = [_categorical(name, values) for name, values in day.categories.items()]
     return {"version": 0.0, "dataset": {"item_count": day.rows}, "features": [*numbers, *texts]}
 
@@ -41,7 +52,12 @@ def _numerical(name: str, values: np.ndarray) -> dict[str, Any]:
             "max": float(known.max()),
             "distribution": {"kll": {"buckets": buckets}},
         }
-    return {"name": name, "inferred_type": "Fractional", "numerical_statistics": found}
+    is_integral = bool(known.size) and bool((known == np.rint(known)).all())
+    return {"name": name, "inferred_type": _type(is_integral=is_integral), "numerical_statistics": found}
+
+
+def _type(*, is_integral: bool) -> str:
+    return "Integral" if is_integral else "Fractional"
 
 
 def _categorical(name: str, values: np.ndarray) -> dict[str, Any]:
@@ -56,13 +72,62 @@ def _categorical(name: str, values: np.ndarray) -> dict[str, Any]:
     return {"name": name, "inferred_type": "String", "string_statistics": found}
 
 
-def violations(day: Day, measures: list[Measure]) -> dict[str, Any]:
+def constraints(reference: Reference, limits: LimitTable) -> dict[str, Any]:
+    """Return constraints.json: what the training rows were like, and the limits that are set.
+
+    Model Monitor's `comparison_threshold` is a limit of the Kolmogorov-Smirnov distance; a feature's own is in
+    `monitoringConfigOverrides`.
+    """
+    numbers = [_constraints_of(name, column, limits) for name, column in reference.columns.items()]
+    texts = [
+        {
+            "name": name,
+            "inferred_type": "String",
+            "completeness": 1.0,
+            "string_constraints": {"domains": list(category.values)},
+        }
+        for name, category in reference.categories.items()
+    ]
+    return {
+        "version": 0.0,
+        "features": [*numbers, *texts],
+        "monitoring_config": {
+            "evaluate_constraints": "Enabled",
+            "emit_metrics": "Enabled",
+            "datatype_check_threshold": 1.0,
+            "domain_content_threshold": 1.0,
+            "distribution_constraints": _comparison(limits.of(EVERY)),
+        },
+    }
+
+
+def _constraints_of(name: str, column: Column, limits: LimitTable) -> dict[str, Any]:
+    own, every = limits.of(name), limits.of(EVERY)
+    allowed = 1.0 if own.missing_share is None else column.missing_share + own.missing_share
+    found: dict[str, Any] = {
+        "name": name,
+        "inferred_type": _type(is_integral=column.is_integral),
+        "completeness": max(0.0, 1.0 - allowed),
+        "num_constraints": {"is_non_negative": bool(np.isfinite(column.least) and column.least >= 0)},
+    }
+    if own.ks != every.ks:
+        found["monitoringConfigOverrides"] = {"distribution_constraints": _comparison(own)}
+    return found
+
+
+def _comparison(limits: Limits) -> dict[str, Any]:
+    if limits.ks is None:
+        return {"perform_comparison": "Disabled"}
+    return {"perform_comparison": "Enabled", "comparison_threshold": limits.ks, "comparison_method": "Simple"}
+
+
+def violations(measures: list[Measure]) -> dict[str, Any]:
     """Return constraint_violations.json: each feature and check with the first of its violated measures."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for measure in measures:
         if measure.is_violated:
             entry = {"feature_name": measure.feature, "constraint_check_type": measure.check}
-            found.setdefault(measure.key, entry | {"description": measure.described(day.day)})
+            found.setdefault(measure.key, entry | {"description": measure.described()})
     return {"violations": list(found.values())}
 
 
@@ -70,12 +135,13 @@ def measured(day: Day, measures: list[Measure], drifted: list[Measure], referenc
     """Return measures.json: every number with its limit, and what has drifted."""
     return {
         "day": day.day,
+        "kind": day.kind,
         "rows": day.rows,
         "telling_rows": int(day.is_telling.sum()),
         "flagged_share": day.flagged_share,
         "unread_records": day.unread,
         "model_id": reference.model_id,
-        "reference": {"first_day": reference.days[0], "last_day": reference.days[-1], "days": len(reference.days)},
+        "reference": _described(reference),
         "measures": [
             {
                 "feature": measure.feature,
@@ -88,3 +154,46 @@ def measured(day: Day, measures: list[Measure], drifted: list[Measure], referenc
         ],
         "drifted": sorted({measure.feature for measure in drifted}),
     }
+
+
+def _described(reference: Reference) -> dict[str, Any]:
+    if not reference.days:
+        return {"rows": int(reference.rows.sum())}
+    return {"first_day": reference.days[0], "last_day": reference.days[-1], "days": len(reference.days)}
+
+
+def metric_lines(measures: list[Measure], endpoint: str, schedule: str, moment: datetime) -> list[str]:
+    """Return `feature_baseline_drift_<name>` of each feature, as log lines that CloudWatch makes metrics of.
+
+    Parameters
+    ----------
+    measures : list of Measure
+        The Kolmogorov-Smirnov distances of these are published.
+    endpoint, schedule : str
+        The dimensions `Endpoint` and `MonitoringSchedule`.
+    moment : datetime
+        When the measures were taken.
+    """
+    values = {f"feature_baseline_drift_{m.feature}": m.value for m in measures if m.statistic == "ks"}
+    names = sorted(values)
+    parts = [names[start : start + _METRICS_AT_ONCE] for start in range(0, len(names), _METRICS_AT_ONCE)]
+    dimensions = {"Endpoint": endpoint, "MonitoringSchedule": schedule}
+    return [
+        json.dumps(
+            {
+                "_aws": {
+                    "Timestamp": int(moment.timestamp() * 1000),
+                    "CloudWatchMetrics": [
+                        {
+                            "Namespace": _METRICS_NAMESPACE,
+                            "Dimensions": [list(dimensions)],
+                            "Metrics": [{"Name": name, "Unit": "None"} for name in part],
+                        }
+                    ],
+                }
+            }
+            | dimensions
+            | {name: values[name] for name in part}
+        )
+        for part in parts
+    ]

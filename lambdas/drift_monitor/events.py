@@ -1,39 +1,58 @@
-"""Which day an event asks for. Pure."""
+"""Which day or hour an event asks for. Pure."""
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # AWS goes on writing an hour's lines for about a day; before that a day has other features than it will have.
 SETTLED_DAYS = 2
+# An endpoint's data capture arrives within minutes.
+SETTLED_HOURS = 1
+_DAY, _HOUR = "%Y-%m-%d", "%Y-%m-%dT%H"
 
 
 class EventError(ValueError):
-    """An event that names no day."""
+    """An event that names neither a day nor an hour."""
 
 
-def day_of(event: dict[str, Any]) -> date:
-    """Return the day to judge.
+def windows_of(event: dict[str, Any], *, hourly: bool) -> list[str]:
+    """Return the day or hour to judge, and the two before it.
 
     Parameters
     ----------
     event : dict
-        `{"time": "2026-11-25T06:00:00Z"}` as the schedule sends it, for the day two days before, or by hand
-        `{"day": "2026-11-23"}`.
+        `{"time": "2026-11-25T06:20:00Z"}` as the schedule sends it, for the day two days before or the hour before it,
+        or by hand `{"day": "2026-11-23"}` or `{"hour": "2026-11-25T05"}`.
+    hourly : bool
+        Whether the schedule judges hours.
+
+    Returns
+    -------
+    list of str
+        Such as "2026-11-23" or "2026-11-25T05", the latest first.
 
     Raises
     ------
     EventError
         Anything else.
     """
+    form = _HOUR if "hour" in event or ("day" not in event and hourly) else _DAY
+    step = timedelta(hours=1) if form == _HOUR else timedelta(days=1)
     try:
-        if "day" in event:
-            return date.fromisoformat(str(event["day"]))
-        if "time" in event:
-            return datetime.fromisoformat(str(event["time"])).date() - timedelta(days=SETTLED_DAYS)
+        start = _start(event, form, step)
     except ValueError as error:
-        raise EventError(f"{event} names no day: {error}") from error
+        raise EventError(f"{event} names no day and no hour: {error}") from error
+    return [f"{start - step * back:{form}}" for back in range(3)]
+
+
+def _start(event: dict[str, Any], form: str, step: timedelta) -> datetime:
+    if "hour" in event or "day" in event:
+        return datetime.strptime(str(event.get("hour", event.get("day"))), form).replace(tzinfo=UTC)
+    if "time" in event:
+        moment = datetime.fromisoformat(str(event["time"]))
+        return moment - step * (SETTLED_HOURS if form == _HOUR else SETTLED_DAYS)
     raise EventError(
-        f'{event} names no day; accepted are {{"day": "2026-11-23"}} and {{"time": "2026-11-25T06:00:00Z"}}'
+        f'{event} names no day and no hour; accepted are {{"day": "2026-11-23"}}, {{"hour": "2026-11-25T05"}} and '
+        '{"time": "2026-11-25T06:20:00Z"}'
     )

@@ -12,7 +12,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 from drift_monitor.decision import JUDGED
-from drift_monitor.events import day_of
+from drift_monitor.events import windows_of
 from drift_monitor.monitor import Monitor
 from drift_monitor.settings import Settings
 
@@ -27,7 +27,7 @@ settings = Settings.from_environment(os.environ)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Judge the day that the event asks for.
+    """Judge the day or hour that the event asks for.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Exception
         Whatever went wrong, so that Lambda retries and then keeps the event.
     """
-    outcome = monitor().run(day_of(event))
+    outcome = monitor().run(windows_of(event, hourly=settings.hourly))
     result = asdict(outcome)
     metrics.add_metric("RowsJudged", MetricUnit.Count, outcome.rows)
     if outcome.status == JUDGED:

@@ -1,34 +1,37 @@
-"""Says what of a day is unlike the days that the model was trained on. Pure."""
+"""Says what of a day, an hour or a table is unlike the rows that the model was trained on. Pure."""
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass
-from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from drift_monitor.distance import stability_index
-from drift_monitor.reference import DISTANCES, FLAGGED, SCORE
+from drift_monitor.reference import DEVIATIONS, DISTANCES, FLAGGED, SCORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from drift_monitor.day import Day
-    from drift_monitor.limits import LimitTable
-    from drift_monitor.reference import Category, Column, Distance, Reference
+    from drift_monitor.limits import Limits, LimitTable
+    from drift_monitor.reference import Category, Column, Counts, Distance, Reference
 
 # Fewer rows than that say nothing of shares.
 MIN_ROWS = 100
+# A deviation that is rounding: the column was constant in training.
+_CONSTANT = 1e-6
+_NOUNS = {"day": "day", "hour": "hour", "batch": "table"}
 # What Model Monitor calls the checks.
 MISSING_COLUMN, DATA_TYPE, COMPLETENESS = "missing_column_check", "data_type_check", "completeness_check"
 DRIFT, RANGE = "baseline_drift_check", "numeric_range_check"
 # A broken schema is no matter of chance: it counts on its first day.
 AT_ONCE = (MISSING_COLUMN, DATA_TYPE, COMPLETENESS)
 IN_WORDS = {
-    "psi": "its distribution has moved: PSI {value:.3g} against the reference's {weekday}s, {limit:.3g} are allowed",
-    "ks": "its distribution has moved: Kolmogorov-Smirnov {value:.3g} against the reference's {weekday}s, {limit:.3g} "
-    "are allowed",
+    "psi": "its distribution has moved: PSI {value:.3g} against {against}, {limit:.3g} are allowed",
+    "ks": "its distribution has moved: Kolmogorov-Smirnov {value:.3g} against {against}, {limit:.3g} are allowed",
+    "mean_deviations": "its mean is {value:.3g} standard deviations from that of training, {limit:.3g} are allowed",
     "missing_share": "{value:.1%} of the rows have no value, {limit:.1%} are allowed",
     "out_of_range_share": "{value:.1%} of the rows lie outside what training saw, {limit:.1%} are allowed",
     FLAGGED: "{value:.1%} of the rows of ordinary series are flagged, {limit:.1%} are allowed",
@@ -45,6 +48,7 @@ class Measure:
     value: float
     limit: float | None
     words: str = ""
+    against: str = "the training rows"
 
     @property
     def is_violated(self) -> bool:
@@ -56,14 +60,14 @@ class Measure:
         """What must be violated on two days running."""
         return self.feature, self.check
 
-    def described(self, day: str) -> str:
+    def described(self) -> str:
         """Return a sentence."""
-        weekday = f"{date.fromisoformat(day):%A}"
-        return self.words or IN_WORDS[self.statistic].format(value=self.value, limit=self.limit or 0.0, weekday=weekday)
+        values = {"value": self.value, "limit": self.limit or 0.0, "against": self.against}
+        return self.words or IN_WORDS[self.statistic].format(**values)
 
 
 def measures_of(day: Day, reference: Reference, limits: LimitTable) -> list[Measure]:
-    """Measure all that a day with enough rows tells.
+    """Measure all that a day, an hour or a table with enough rows tells.
 
     Parameters
     ----------
@@ -84,65 +88,101 @@ def _schema(day: Day, reference: Reference) -> Iterator[Measure]:
         if name in day.wrong_types:
             yield Measure(name, DATA_TYPE, "", 1.0, 0.0, f"it is {day.wrong_types[name]}, where numbers are expected")
         elif name not in day.columns:
-            yield Measure(name, MISSING_COLUMN, "", 1.0, 0.0, "the day's rows have no such column")
+            yield _missing_column(name, day)
+    if day.kind == "batch":
+        for name in reference.categories:
+            if name not in day.categories:
+                yield _missing_column(name, day)
+
+
+def _missing_column(name: str, day: Day) -> Measure:
+    return Measure(name, MISSING_COLUMN, "", 1.0, 0.0, f"the {_NOUNS[day.kind]}'s rows have no such column")
 
 
 def _columns(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
-    weekday = date.fromisoformat(day.day).weekday()
-    is_telling, is_common = day.is_telling, day.is_common
-    for name in reference.features:
-        if name in day.columns and day.rows >= MIN_ROWS:
-            column = reference.columns[name]
-            yield from _column(name, day.columns[name], is_telling, is_common, column, weekday, limits)
-    told = is_telling & ~np.isnan(day.scores)
-    if told.sum() >= MIN_ROWS:
-        yield from _distances(SCORE, day.scores, told, is_common, reference.columns[SCORE], weekday, limits)
+    if day.rows < MIN_ROWS:
+        return
+    rows = _Rows(day, _counted(day, reference), day.is_common)
+    for name, column in reference.columns.items():
+        if name != SCORE and name in day.columns:
+            yield from _column(rows, name, column, limits)
+    told = rows.is_counted & ~np.isnan(day.scores)
+    if told.sum() >= MIN_ROWS and SCORE in reference.columns:
+        yield from _distances(rows, SCORE, day.scores, reference.columns[SCORE], limits)
         least = limits.of(SCORE).flagged_share
-        limit = None if least is None else max(least, reference.usual_flagged_limit)
-        share = _smaller(lambda kept: float(np.mean(day.scores[kept] < 0)), told, is_common)
+        limit = None if least is None else max(least, reference.ordinary_flagged(int(told.sum()), day.weekday))
+        share = _smaller(lambda kept: float(np.mean(day.scores[kept] < 0)), told, rows.is_common)
         yield Measure(SCORE, DRIFT, FLAGGED, share, limit)
 
 
-def _column(
-    name: str,
-    values: np.ndarray,
-    is_telling: np.ndarray,
-    is_common: np.ndarray,
-    column: Column,
-    weekday: int,
-    limits: LimitTable,
-) -> Iterator[Measure]:
-    least = limits.of(name)
+class _Rows(NamedTuple):
+    """What is measured, the rows of it that are counted in bins, and those of ordinary series."""
+
+    day: Day
+    is_counted: np.ndarray
+    is_common: np.ndarray
+
+
+def _counted(day: Day, reference: Reference) -> np.ndarray:
+    """Choose the rows that training counted: with days those that are not zero throughout, else all."""
+    return day.is_telling if reference.days else np.ones(day.rows, bool)
+
+
+def _column(rows: _Rows, name: str, column: Column, limits: LimitTable) -> Iterator[Measure]:
+    least, values = limits.of(name), rows.day.columns[name]
     missing = np.isnan(values)
-    limit = None if least.missing_share is None else least.missing_share + column.missing_share
-    yield Measure(name, COMPLETENESS, "missing_share", float(missing.mean()), limit)
+    yield Measure(name, COMPLETENESS, "missing_share", float(missing.mean()), _missing_limit(rows, column, least))
     outside = (values < column.least) | (values > column.largest)
-    share = _smaller(lambda kept: float(outside[kept].mean()), np.ones(len(values), bool), is_common)
+    share = _smaller(lambda kept: float(outside[kept].mean()), np.ones(len(values), bool), rows.is_common)
     yield Measure(name, RANGE, "out_of_range_share", share, least.out_of_range_share)
-    told = is_telling & ~missing
-    if told.sum() >= MIN_ROWS:
-        yield from _distances(name, values, told, is_common, column, weekday, limits)
+    yield from _mean(rows, name, column, least)
+    yield from _distances(rows, name, values, column, limits)
 
 
-def _distances(
-    name: str,
-    values: np.ndarray,
-    told: np.ndarray,
-    is_common: np.ndarray,
-    column: Column,
-    weekday: int,
-    limits: LimitTable,
-) -> Iterator[Measure]:
-    expected = column.counts.expected(weekday)
+def _missing_limit(rows: _Rows, column: Column, least: Limits) -> float | None:
+    if least.missing_share is None:
+        return None
+    usual = column.missing_share
+    # A small table has more or fewer of them by chance; a day is measured against its usual share alone.
+    chance = 0.0 if rows.day.kind == "day" else DEVIATIONS * float(np.sqrt(usual * (1 - usual) / rows.day.rows))
+    return least.missing_share + usual + chance
+
+
+def _mean(rows: _Rows, name: str, column: Column, least: Limits) -> Iterator[Measure]:
+    """Measure how far the mean has moved; a column that was constant in training has its range alone."""
+    values = rows.day.columns[name]
+    known = ~np.isnan(values)
+    if column.mean is None or column.deviation <= _CONSTANT * max(1.0, abs(column.mean)) or known.sum() < MIN_ROWS:
+        return
+    mean, deviation = column.mean, column.deviation
+    value = _smaller(lambda kept: float(abs(values[kept].mean() - mean) / deviation), known, rows.is_common)
+    counts = column.binned(values)
+    ordinary = column.ordinary("mean_deviations", counts, rows.day.weekday)
+    limit = None if least.mean_deviations is None else max(least.mean_deviations, ordinary)
+    yield Measure(name, DRIFT, "mean_deviations", value, limit)
+
+
+def _distances(rows: _Rows, name: str, values: np.ndarray, column: Column, limits: LimitTable) -> Iterator[Measure]:
+    told = rows.is_counted & ~np.isnan(values)
+    if told.sum() < MIN_ROWS:
+        return
+    weekday = rows.day.weekday
+    expected, counts = column.counts.expected(weekday), column.binned(values[told])
     for statistic, distance in DISTANCES.items():
         least: float | None = getattr(limits.of(name), statistic)
-        limit = None if least is None else max(least, column.usual_limits[statistic])
+        limit = None if least is None else max(least, column.ordinary(statistic, counts, weekday))
 
         def measure(kept: np.ndarray, distance: Distance = distance) -> float:
             return distance(column.binned(values[kept]), expected)
 
-        value = _smaller(measure, told, is_common)
-        yield Measure(name, DRIFT, statistic, value, limit)
+        value = _smaller(measure, told, rows.is_common)
+        yield Measure(name, DRIFT, statistic, value, limit, against=_against(weekday, column.counts))
+
+
+def _against(weekday: int | None, counts: Counts) -> str:
+    if weekday is None or not counts.knows(weekday):
+        return "the training rows"
+    return f"the reference's {calendar.day_name[weekday]}s"
 
 
 def _smaller(measure: Callable[[np.ndarray], float], kept: np.ndarray, is_common: np.ndarray) -> float:
@@ -152,15 +192,16 @@ def _smaller(measure: Callable[[np.ndarray], float], kept: np.ndarray, is_common
 
 
 def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
-    weekday = date.fromisoformat(day.day).weekday()
-    is_telling, is_common = day.is_telling, day.is_common
+    weekday = day.weekday
+    is_telling, is_common = _counted(day, reference), day.is_common
     if is_telling.sum() < MIN_ROWS:
         return
     for name, category in reference.categories.items():
         if name in day.categories:
             values, expected = day.categories[name], category.counts.expected(weekday)
             least = limits.of(name).psi
-            limit = None if least is None else max(least, category.usual_limit)
+            counts = category.binned(values[is_telling])
+            limit = None if least is None else max(least, category.ordinary(counts, weekday))
 
             def distance(
                 kept: np.ndarray, values: np.ndarray = values, of: Category = category, then: np.ndarray = expected
@@ -168,7 +209,6 @@ def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[
                 return stability_index(of.binned(values[kept]), then)
 
             value = _smaller(distance, is_telling, is_common)
-            counts = category.binned(values[is_telling])
             yield Measure(name, DRIFT, "psi", value, limit, _other_mix(category, counts, expected, value, limit))
 
 
@@ -183,7 +223,7 @@ def _other_mix(category: Category, counts: np.ndarray, expected: np.ndarray, val
     )
 
 
-def drifted(today: list[Measure], yesterday: list[Measure]) -> list[Measure]:
+def drifted(today: Sequence[Measure], yesterday: Sequence[Measure]) -> list[Measure]:
     """Return what is violated today and was yesterday, or counts at once.
 
     A day that is odd by itself is an incident, which the detector tells of; drift stays.

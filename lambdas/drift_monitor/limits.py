@@ -27,6 +27,8 @@ class Limits:
         reference's own days reach among each other.
     missing_share : float or None
         Of the rows, above that of training.
+    mean_deviations : float or None
+        Distance of the mean from that of training, in standard deviations of the training rows.
     out_of_range_share : float or None
         Of the rows, outside what any training row had.
     flagged_share : float or None
@@ -35,6 +37,7 @@ class Limits:
 
     psi: float | None = 0.1
     ks: float | None = 0.1
+    mean_deviations: float | None = 3.0
     missing_share: float | None = 0.01
     out_of_range_share: float | None = 0.02
     flagged_share: float | None = 0.03

@@ -1,11 +1,13 @@
-"""One invocation: reads a day, the two before it and the serving model's reference; stores what follows."""
+"""One invocation: reads a day or an hour, the two before it and the model's reference; stores what follows."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from drift_monitor.decision import NO_REFERENCE, NO_ROWS, Measured, Outcome, decide
+from drift_monitor.documents import metric_lines
 from drift_monitor.judge import Measure, measures_of
 from drift_monitor.models import current_model, reference_of_model
 from drift_monitor.reference import NoReferenceError
@@ -26,8 +28,13 @@ class Monitor:
         self._sagemaker = sagemaker
         self._sns = sns
 
-    def run(self, day: date) -> Outcome:
-        """Judge a day; doing it again writes the same files, and publishes a message only if it says something else.
+    def run(self, windows: list[str]) -> Outcome:
+        """Judge a day or an hour; doing it again writes the same files, and publishes only another message.
+
+        Parameters
+        ----------
+        windows : list of str
+            The day or hour, and the two before it, as `events.windows_of` has them.
 
         Raises
         ------
@@ -38,20 +45,32 @@ class Monitor:
         try:
             reference = reference_of_model(self._sagemaker, self._s3, model_name)
         except NoReferenceError as error:
-            return Outcome(str(day), NO_REFERENCE, str(error))
-        rows = self._read(day, reference)
+            return Outcome(windows[0], NO_REFERENCE, str(error))
+        rows = self._read(windows[0], reference)
         if rows is None:
-            return Outcome(str(day), NO_ROWS, f"there are no rows under s3://{self._settings.bucket}/{self._source}")
+            return Outcome(windows[0], NO_ROWS, f"there are no rows under s3://{self._settings.bucket}/{self._source}")
+        limits = self._settings.limits
         measured = Measured(
-            measures_of(rows, reference, self._settings.limits),
-            *(self._measures(day - timedelta(days=back), reference) for back in (1, 2)),
+            measures_of(rows, reference, limits), *(self._measures(window, reference) for window in windows[1:])
         )
-        bucket, folder = self._settings.bucket, f"{self._settings.drift_prefix}day={rows.day}/"
-        decision = decide(rows, measured, reference, f"s3://{bucket}/{folder}")
+        bucket, folder = self._settings.bucket, f"{self._settings.drift_prefix}{rows.folder}"
+        decision = decide(rows, measured, reference, limits, f"s3://{bucket}/{folder}")
         write_files(self._s3, bucket, folder, decision.files)
+        self._write_latest(rows.day, decision.files)
+        if self._settings.feature_metrics:
+            endpoint, schedule = self._settings.endpoint_name, f"{self._settings.endpoint_name}-drift"
+            for line in metric_lines(measured.today, endpoint, schedule, datetime.now(UTC)):
+                print(line)
         if decision.message is not None:
             self._publish(folder, *decision.message)
         return decision.outcome
+
+    def _write_latest(self, day: str, files: dict[str, bytes]) -> None:
+        """Keep the newest files under one key; judging an earlier day again leaves them."""
+        bucket, folder = self._settings.bucket, f"{self._settings.drift_prefix}latest/"
+        latest = read_file(self._s3, bucket, f"{folder}measures.json")
+        if latest is None or json.loads(latest)["day"] <= day:
+            write_files(self._s3, bucket, folder, files)
 
     def _publish(self, folder: str, subject: str, text: str) -> None:
         """Publish a message, unless it was published for this day already: an event may arrive twice."""
@@ -65,10 +84,10 @@ class Monitor:
     def _source(self) -> str:
         return self._settings.capture_prefix or self._settings.scored_prefix
 
-    def _read(self, day: date, reference: Reference) -> Day | None:
+    def _read(self, day: str, reference: Reference) -> Day | None:
         read = read_captured if self._settings.capture_prefix else read_scored
-        return read(self._s3, self._settings.bucket, self._source, str(day), reference)
+        return read(self._s3, self._settings.bucket, self._source, day, reference)
 
-    def _measures(self, day: date, reference: Reference) -> list[Measure]:
+    def _measures(self, day: str, reference: Reference) -> list[Measure]:
         rows = self._read(day, reference)
         return [] if rows is None else measures_of(rows, reference, self._settings.limits)

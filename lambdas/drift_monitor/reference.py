@@ -1,4 +1,7 @@
-"""What the serving model was trained on, day by day, and how far its own days lie from each other. Pure."""
+"""What the serving model was trained on, and how far its own days lie from each other. Pure.
+
+Rows with `hour_utc` are counted day by day. Any other table is one set of training rows.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from drift_monitor.distance import kolmogorov_smirnov, stability_index
+from drift_monitor.distance import kolmogorov_smirnov, sampling_limits, stability_index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,16 +39,22 @@ class Counts:
     Parameters
     ----------
     counts : ndarray of shape (n_days, n_bins)
+        One row for all of training where it has no days.
     weekdays : ndarray of shape (n_days,)
-        Monday 0.
+        Monday 0; empty where training has no days.
     """
 
     counts: np.ndarray
     weekdays: np.ndarray
 
-    def expected(self, weekday: int) -> np.ndarray:
-        """Return the counts of the days of a weekday together, shape (n_bins,)."""
-        return np.asarray(self.counts[self.weekdays == weekday].sum(axis=0))
+    def expected(self, weekday: int | None) -> np.ndarray:
+        """Return the counts of the days of a weekday together, or of all rows for None, shape (n_bins,)."""
+        chosen = self.weekdays == weekday if self.knows(weekday) else slice(None)
+        return np.asarray(self.counts[chosen].sum(axis=0))
+
+    def knows(self, weekday: int | None) -> bool:
+        """Whether there are days to hold one of this weekday against."""
+        return weekday is not None and len(self.weekdays) > 0
 
     def usual_distances(self, distance: Distance) -> np.ndarray:
         """Return each day's distance from the other days of its weekday, shape (n_days,)."""
@@ -63,11 +72,20 @@ class Column:
     least: float
     largest: float
     missing_share: float
+    mean: float | None = None
+    deviation: float = 0.0
+    is_integral: bool = False
 
     @cached_property
     def usual_limits(self) -> dict[str, float]:
         """The distance, by its name, beyond which a day is unlike all days that training saw."""
         return {name: _beyond(self.counts.usual_distances(distance)) for name, distance in DISTANCES.items()}
+
+    def ordinary(self, statistic: str, counts: np.ndarray, weekday: int | None) -> float:
+        """Return the distance that an ordinary day, or an ordinary sample of the training rows, does not reach."""
+        if self.counts.knows(weekday) and statistic in DISTANCES:
+            return self.usual_limits[statistic]
+        return sampling_limits(counts, self.counts.expected(weekday))[statistic]
 
     def binned(self, values: np.ndarray) -> np.ndarray:
         """Count values, NaN left out, in the bins: bin i holds edge[i-1] < x <= edge[i]."""
@@ -87,6 +105,12 @@ class Category:
         """The stability index beyond which a day is unlike all days that training saw."""
         return _beyond(self.counts.usual_distances(stability_index))
 
+    def ordinary(self, counts: np.ndarray, weekday: int | None) -> float:
+        """Return the stability index that an ordinary day, or sample of the training rows, does not reach."""
+        if self.counts.knows(weekday):
+            return self.usual_limit
+        return sampling_limits(counts, self.counts.expected(weekday))["psi"]
+
     def binned(self, values: np.ndarray) -> np.ndarray:
         """Count values in the bins."""
         places = {value: place for place, value in enumerate(self.values)}
@@ -96,7 +120,12 @@ class Category:
 
 @dataclass(frozen=True)
 class Reference:
-    """All that a day is held against; `model_id` is that of the rows which the model scored."""
+    """All that a day is held against.
+
+    `model_id` is that of the rows which the model scored. `days` is empty where training rows have no hours. `columns`
+    are the features and what the model answers: an answer may be absent from rows, a feature may not. `trained_until`
+    is the last hour of training, as the manifest has it.
+    """
 
     model_id: str
     days: list[str]
@@ -106,15 +135,22 @@ class Reference:
     telling_rows: np.ndarray
     flagged_rows: np.ndarray
     rows: np.ndarray
+    trained_until: str | None = None
 
     @property
     def flagged_share(self) -> float:
         """Of the rows that are not zero throughout."""
         return float(self.flagged_rows.sum() / max(self.telling_rows.sum(), 1))
 
+    def ordinary_flagged(self, rows: int, weekday: int | None) -> float:
+        """Return the share flagged that an ordinary day, or sample of the training rows, does not reach."""
+        if weekday is not None and self.days:
+            return self._usual_flagged_limit
+        share = self.flagged_share
+        return share + DEVIATIONS * float(np.sqrt(share * (1 - share) / rows))
+
     @cached_property
-    def usual_flagged_limit(self) -> float:
-        """The share flagged beyond which a day is unlike all days that training saw."""
+    def _usual_flagged_limit(self) -> float:
         roots = np.cbrt(self.flagged_rows / np.maximum(self.telling_rows, 1))
         return float((roots.mean() + DEVIATIONS * roots.std()) ** 3)
 
@@ -129,10 +165,7 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
     """
     found = baseline.get("reference")
     if not found:
-        raise NoReferenceError(
-            "the serving model's baseline.json has no reference days: it was trained by an earlier version, or on rows "
-            "without hour_utc; train it again"
-        )
+        return _all_rows(manifest, baseline)
     days = list(found["days"])
     if len(days) < MIN_DAYS:
         raise NoReferenceError(
@@ -153,7 +186,44 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
         telling_rows=np.array(found["telling_rows"]),
         flagged_rows=np.array(found["flagged_rows"]),
         rows=np.array(found["rows"]),
+        trained_until=manifest.get("training", {}).get("end_hour_utc"),
     )
+
+
+def _all_rows(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Reference:
+    """Read a baseline of rows without hours, of this project's training or of `describe_table`."""
+    if manifest.get("training", {}).get("start_hour_utc"):
+        raise NoReferenceError(
+            "the serving model's baseline.json has no reference days: it was trained by an earlier version; train it "
+            "again"
+        )
+    described = dict(baseline["features"]) | dict(baseline.get("outputs", {}))
+    if SCORE in baseline:
+        described[SCORE] = baseline[SCORE]
+    no_days = np.empty(0, np.int64)
+    rows = max((column["count"] for column in described.values()), default=0)
+    flagged = float(manifest.get("metrics", {}).get("share_flagged", 0.0))
+    return Reference(
+        model_id=str(manifest.get("files", {}).get("model.joblib", ""))[:16],
+        days=[],
+        features=list(baseline["features"]),
+        columns={
+            name: _column({"edges": column["bin_edges"], "counts": [_shares_to_counts(column)]}, column, no_days)
+            for name, column in described.items()
+        },
+        categories={
+            name: Category(list(category["values"]), Counts(np.array([category["counts"]]), no_days))
+            for name, category in baseline.get("categories", {}).items()
+        },
+        telling_rows=np.array([rows]),
+        flagged_rows=np.array([flagged * rows]),
+        rows=np.array([rows]),
+    )
+
+
+def _shares_to_counts(described: Mapping[str, Any]) -> list[int]:
+    known = described["count"] - described["missing_count"]
+    return [round(share * known) for share in described["bin_shares"]] or [0]
 
 
 def _column(column: Mapping[str, Any], described: Mapping[str, Any], weekdays: np.ndarray) -> Column:
@@ -164,6 +234,9 @@ def _column(column: Mapping[str, Any], described: Mapping[str, Any], weekdays: n
         least=-np.inf if least is None else least,
         largest=np.inf if largest is None else largest,
         missing_share=described["missing_count"] / max(described["count"], 1),
+        mean=described.get("mean"),
+        deviation=described.get("std") or 0.0,
+        is_integral=bool(described.get("is_integral")),
     )
 
 

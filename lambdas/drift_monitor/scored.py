@@ -1,14 +1,15 @@
-"""A day of the rows that the detector scored, as the monitor sees it. Pure."""
+"""A table of rows, as the detector writes it or as anybody has it, as the monitor sees it. Pure."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from drift_monitor.day import Day
+from drift_monitor.reference import SCORE
 
 if TYPE_CHECKING:
     from drift_monitor.reference import Reference
@@ -17,21 +18,22 @@ MODEL_ID = "model_id"
 SERIES = ("account_id", "region", "service", "egress_class", "resource_id")
 
 
-def day_of_table(day: str, table: pa.Table, reference: Reference) -> Day:
-    """Take of scored rows what is judged.
+def day_of_table(day: str, table: pa.Table, reference: Reference, kind: Literal["day", "batch"] = "day") -> Day:
+    """Take of rows what is judged.
 
     Parameters
     ----------
     day : str
     table : pa.Table
-        Features, `anomaly_score`, keys and, in rows that say which model scored them, `model_id`.
+        Features, keys and, where a model scored them, `anomaly_score` or other answers. `model_id`, if there, says
+        which one.
     reference : Reference
+    kind : str
+        See `Day`.
     """
-    there = [name for name in reference.features if name in table.column_names]
-    wrong = {
-        name: str(table.schema.field(name).type) for name in there if not _is_number(table.schema.field(name).type)
-    }
-    scores = _floats(table["anomaly_score"])
+    there = [name for name in reference.columns if name != SCORE and name in table.column_names]
+    wrong = {name: str(table.schema.field(name).type) for name in there if not is_number(table.schema.field(name).type)}
+    scores = _floats(table[SCORE]) if SCORE in table.column_names else np.full(table.num_rows, np.nan)
     if MODEL_ID in table.column_names:
         ours = pc.or_kleene(pc.is_null(table[MODEL_ID]), pc.is_in(table[MODEL_ID], pa.array(["", reference.model_id])))
         scores[~ours.to_numpy(zero_copy_only=False)] = np.nan
@@ -46,6 +48,7 @@ def day_of_table(day: str, table: pa.Table, reference: Reference) -> Day:
         },
         wrong_types=wrong,
         series=_series(table),
+        kind=kind,
     )
 
 
@@ -63,7 +66,12 @@ def _floats(column: Any) -> np.ndarray:
     return np.array(values, np.float64)
 
 
-def _is_number(kind: Any) -> bool:
+def is_number(kind: Any) -> bool:
+    """Return whether a column of an Arrow type can be measured."""
     return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_null(kind)
     )

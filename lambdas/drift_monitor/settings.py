@@ -20,7 +20,8 @@ class Settings:
     """Where things are, and what is allowed.
 
     `model_name` is the model to judge by; where it is empty, the one that the endpoint's configuration names. Where
-    `capture_prefix` is not empty, the endpoint's data capture below it is judged in place of the detector's rows.
+    `capture_prefix` is not empty, the endpoint's data capture below it is judged in place of the detector's rows, hour
+    by hour where `hourly` is set. `feature_metrics` publishes a metric of each feature under Model Monitor's names.
     """
 
     bucket: str
@@ -31,6 +32,8 @@ class Settings:
     model_name: str
     topic_arn: str
     limits: LimitTable
+    hourly: bool = False
+    feature_metrics: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -52,6 +55,8 @@ class Settings:
             model_name=environment.get("MODEL_NAME", ""),
             topic_arn=_required(environment, "TOPIC_ARN"),
             limits=LimitTable.parse(environment.get("LIMITS", "{}")),
+            hourly=environment.get("WINDOW", "day") == "hour",
+            feature_metrics=environment.get("FEATURE_METRICS", "") == "true",
         )
 
 

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
-    """Read the records below `PREFIXYYYY/MM/DD/HH/`; None where there are none.
+    """Read the records below `PREFIXYYYY/MM/DD/HH/` of a day, or of an hour; None where there are none.
 
     Raises
     ------
     CaptureError
         None of the day's records has both rows and scores.
     """
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}{day.replace('-', '/')}/")
+    folder = f"{prefix}{day.replace('-', '/').replace('T', '/')}/"
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder)
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(".jsonl")]
     lines = (
         line
@@ -52,6 +53,6 @@ def read_file(s3: Any, bucket: str, key: str) -> bytes | None:
 
 
 def write_files(s3: Any, bucket: str, folder: str, files: dict[str, bytes]) -> None:
-    """Write a day's JSON files below `FOLDER`, which ends with a slash."""
+    """Write JSON files below `FOLDER`, which ends with a slash."""
     for name, body in files.items():
         s3.put_object(Bucket=bucket, Key=f"{folder}{name}", Body=body, ContentType="application/json")

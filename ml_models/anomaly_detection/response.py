@@ -62,7 +62,8 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
         in JSON. That score alone is the paper's, 0 to 1 and higher for more anomalous: the negative of scikit-learn's
         `score_samples`. Everything else follows scikit-learn's decision function, lower for more anomalous.
     output : str, optional
-        Such a parameter's value for an Accept that has none.
+        Such a parameter's value for an Accept that has none. That of a Random Cut Forest is then JSON, whatever Accept
+        says: its clients send `Accept: text/csv` and read JSON.
 
     Returns
     -------
@@ -74,9 +75,7 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     RequestError
         406: none of what Accept names can be written.
     """
-    content_type, parameters = _negotiate(accept)
-    if output and not any(parameter.startswith("output=") for parameter in parameters):
-        parameters = [*parameters, f"output={output}"]
+    content_type, parameters = _with_default(*_negotiate(accept), output)
     model = prediction.model
     if MANIFEST in parameters:
         return render_manifest(model.manifest)
@@ -101,6 +100,14 @@ def render(prediction: Prediction, accept: str | None, output: str | None = None
     if RANDOM_CUT_FOREST in parameters:
         return write_records(columns, content_type, ('{"scores": ', "}")), content_type
     return _shaped(shape, columns, content_type), content_type
+
+
+def _with_default(content_type: str, parameters: list[str], output: str | None) -> tuple[str, list[str]]:
+    if not output or any(parameter.startswith("output=") for parameter in parameters):
+        return content_type, parameters
+    added = f"output={output}"
+    is_column = content_type == CSV and added == RANDOM_CUT_FOREST
+    return JSON if is_column else content_type, [*parameters, added]
 
 
 def render_frame(frame: pd.DataFrame, accept: str | None) -> tuple[str, str]:

@@ -73,7 +73,8 @@ class Server:
 
     def _remember(self, request: Request, body: bytes) -> str:
         """Keep access key, service and what was asked for; return the service."""
-        signed = _CREDENTIAL.search(request.headers.get("Authorization", ""))
+        in_query = f"Credential={request.args.get('X-Amz-Credential', '')}"
+        signed = _CREDENTIAL.search(request.headers.get("Authorization", in_query))
         service = signed[3] if signed else ""
         target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         if not target and request.mimetype == "application/x-www-form-urlencoded":

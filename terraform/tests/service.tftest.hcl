@@ -240,6 +240,31 @@ run "refuses_drift_of_a_capture_that_is_not_there" {
   }
 }
 
+run "judges_drift_of_a_capture_each_hour" {
+  command = plan
+
+  variables {
+    serverless   = null
+    realtime     = {}
+    data_capture = { sampling_percentage = 100 }
+    drift        = { source = "capture", window = "hour", feature_metrics = true, limits = { amount = { mean_deviations = 2 } } }
+  }
+
+  assert {
+    condition     = output.drift_function_name == "egress-sentinel-drift"
+    error_message = "The drift monitor judges each hour of a capture."
+  }
+}
+
+run "refuses_drift_of_scored_hours" {
+  command         = plan
+  expect_failures = [var.drift]
+
+  variables {
+    drift = { window = "hour" }
+  }
+}
+
 run "retraining_by_hand_on_files_of_ones_own" {
   command = plan
 

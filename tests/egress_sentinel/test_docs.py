@@ -1,5 +1,7 @@
 """docs/invoking.md and docs/runbook.md: every block runs as it stands, and AWS would accept what curl signs."""
 
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -8,8 +10,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -85,6 +89,8 @@ def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
     assert why[0].startswith("is_anomaly,anomaly_score,")
     assert why[1].split(",")[1] == scores[1].split(",")[1] == repr(hour["anomaly_score"])
     assert "400 the feature" in printed
+    assert "trace=7" in printed
+    assert '"anomaly_score"' in printed
     # What the transform job wrote.
     lines = [json.loads(line) for line in printed.splitlines() if line.startswith('{"is_anomaly"')]
     assert [repr(line["anomaly_score"]) for line in lines] == [line.split(",")[1] for line in scores[1:]]
@@ -120,9 +126,9 @@ def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: 
     assert (tmp_path / "models" / "model.tar.gz").stat().st_size > 1000
 
 
-def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
-    """The local AWS looks at no signature: so it is computed again, by botocore."""
-    required_program("curl")
+@contextmanager
+def recorder() -> Iterator[tuple[int, list[tuple[str, dict[str, str], bytes]]]]:
+    """Serve on a port, and keep the path, headers and body of each request."""
     seen: list[tuple[str, dict[str, str], bytes]] = []
 
     class Recorder(BaseHTTPRequestHandler):
@@ -136,28 +142,39 @@ def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
         def log_message(self, *_: object) -> None:
             pass
 
+    server = HTTPServer(("127.0.0.1", 0), Recorder)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port, seen
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+KEYS = Credentials("AKIAEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a session's token/+=")
+
+
+def signing(port: int) -> dict[str, str]:
+    return {
+        "RUNTIME": f"http://127.0.0.1:{port}",
+        "ENDPOINT": ENDPOINT,
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": KEYS.access_key,
+        "AWS_SECRET_ACCESS_KEY": KEYS.secret_key,
+        "AWS_SESSION_TOKEN": KEYS.token or "",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
+    """The local AWS looks at no signature: so it is computed again, by botocore."""
+    required_program("curl")
     curls = re.findall(r"^curl .*?(?<!\\)$", script(), re.MULTILINE | re.DOTALL)
     assert len(curls) == 2
     (tmp_path / "row.json").write_text('{"a": 1}')
     (tmp_path / "rows.csv").write_text("a\n1\n")
-    server = HTTPServer(("127.0.0.1", 0), Recorder)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    keys = Credentials("AKIAEXAMPLE", "wJalrXUtnFEMI/K7MDENG", "a session's token/+=")
-    try:
-        run(
-            "\n".join(curls),
-            tmp_path,
-            RUNTIME=f"http://127.0.0.1:{server.server_port}",
-            ENDPOINT=ENDPOINT,
-            AWS_REGION="eu-west-1",
-            AWS_ACCESS_KEY_ID=keys.access_key,
-            AWS_SECRET_ACCESS_KEY=keys.secret_key,
-            AWS_SESSION_TOKEN=keys.token or "",
-            NO_PROXY="127.0.0.1",
-        )
-    finally:
-        server.shutdown()
-        server.server_close()
+    with recorder() as (port, seen):
+        run("\n".join(curls), tmp_path, **signing(port))
     for path, headers, body in seen:
         signed = re.search(r"SignedHeaders=([^,]+), *Signature=(\w+)", headers["authorization"])
         assert signed is not None
@@ -167,5 +184,38 @@ def test_what_curl_signs_is_what_aws_computes(tmp_path: Path) -> None:
         for name in names:
             request.headers[name] = headers[name]
         request.context["timestamp"] = headers["x-amz-date"]
-        auth = SigV4Auth(keys, "sagemaker", "eu-west-1")
+        auth = SigV4Auth(KEYS, "sagemaker", "eu-west-1")
         assert auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request) == signed[2]
+
+
+def test_a_signature_in_the_query_string_is_what_aws_computes(tmp_path: Path) -> None:
+    """The page's own block signs; the canonical request of AWS's documentation is made here by hand."""
+    blocks = BLOCK.findall((DOCS / "invoking.md").read_text(encoding="utf-8"))
+    (block,) = (text for _, text in blocks if "SigV4QueryAuth" in text)
+    (tmp_path / "row.json").write_text('{"a": 1}')
+    with recorder() as (port, seen):
+        run(f"python - <<'EOF'\n{block}EOF", tmp_path, **signing(port))
+    ((path, headers, body),) = seen
+    assert "authorization" not in headers
+    given = parse_qsl(urlsplit(path).query, strict_parsing=True)
+    values = dict(given)
+    assert values["X-Amz-Security-Token"] == KEYS.token
+    assert values["X-Amz-Expires"] == "60"
+    query = "&".join(
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+        for name, value in sorted(given)
+        if name != "X-Amz-Signature"
+    )
+    names = values["X-Amz-SignedHeaders"].split(";")
+    assert "host" in names
+    lines = [f"{name}:{headers[name]}" for name in names]
+    digest = hashlib.sha256(body).hexdigest()
+    canonical = "\n".join(["POST", urlsplit(path).path, query, *lines, "", ";".join(names), digest])
+    scope = values["X-Amz-Credential"].partition("/")[2]
+    assert scope.endswith("/eu-west-1/sagemaker/aws4_request")
+    hashed = hashlib.sha256(canonical.encode()).hexdigest()
+    text = "\n".join(["AWS4-HMAC-SHA256", values["X-Amz-Date"], scope, hashed])
+    key = f"AWS4{KEYS.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    assert hmac.digest(key, text.encode(), "sha256").hex() == values["X-Amz-Signature"]

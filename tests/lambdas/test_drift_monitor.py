@@ -1,6 +1,7 @@
 """The drift monitor as it is deployed, in a local AWS, and the command that decides the same in process."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -11,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from egress_sentinel.cli.app import app
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 from local_aws.lambda_runner import LambdaProcess
 from tests.support.drift import (
@@ -47,20 +50,22 @@ def world(
         yield resources, monitor_environment(aws, resources, model), tmp_path_factory.mktemp("log") / "monitor.log"
 
 
-def put(resources: DetectorResources, day: date, table: pa.Table) -> pa.Table:
-    scores = table.append_column("anomaly_score", pa.array(0.3 - 0.1 * table["excess"].to_numpy().astype(float)))
+def put(resources: DetectorResources, day: date, table: pa.Table, scores: float | None = None) -> pa.Table:
+    values = 0.3 - 0.1 * table["excess"].to_numpy().astype(float) if scores is None else [scores] * table.num_rows
+    scored = table.append_column("anomaly_score", pa.array(values))
     key = f"scored/day={day}/scores.parquet"
-    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scores))
-    return scores
+    resources.aws.client("s3").put_object(Bucket=resources.bucket, Key=key, Body=body(scored))
+    return scored
 
 
-def read_bytes(resources: DetectorResources, day: date, name: str) -> bytes:
-    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/day={day}/{name}")
+def read_bytes(resources: DetectorResources, day: date | str, name: str) -> bytes:
+    folder = day if isinstance(day, str) else f"day={day}"
+    answer = resources.aws.client("s3").get_object(Bucket=resources.bucket, Key=f"drift/{folder}/{name}")
     content: bytes = answer["Body"].read()
     return content
 
 
-def read(resources: DetectorResources, day: date, name: str) -> dict[str, Any]:
+def read(resources: DetectorResources, day: date | str, name: str) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(read_bytes(resources, day, name))
     return document
 
@@ -99,6 +104,9 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     (violation,) = [v for v in violations if v["feature_name"] == "ratio" and "drift" in v["constraint_check_type"]]
     assert violation["constraint_check_type"] == "baseline_drift_check"
     assert "PSI" in violation["description"]
+    # The last invocation but one found no rows, the last judged the newest day again.
+    latest = read(resources, "latest", "measures.json")
+    assert latest == read(resources, JUDGED + timedelta(days=6), "measures.json")
     logged = log.read_text()
     assert '"DriftedFeatures"' in logged
     assert '"WorstDrift"' in logged
@@ -108,7 +116,7 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == outcomes[:7]
     for day in days(JUDGED, 7):
-        for name in ("statistics.json", "constraint_violations.json", "measures.json"):
+        for name in ("statistics.json", "constraints.json", "constraint_violations.json", "measures.json"):
             assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
     # The last day was judged twice.
     told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
@@ -145,10 +153,63 @@ def test_a_real_time_endpoint_s_capture_is_read(world: tuple[DetectorResources, 
     with LambdaProcess(HANDLER, environment=captured, log_file=log) as monitor:
         outcome = monitor.invoke({"day": str(day)})
     assert (outcome["rows"], outcome["drifted"]) == (720, ["excess"])
+    assert "feature_baseline_drift_ratio" not in log.read_text()
+    hourly = captured | {"WINDOW": "hour", "FEATURE_METRICS": "true"}
+    with LambdaProcess(HANDLER, environment=hourly, log_file=log) as monitor:
+        outcome = monitor.invoke({"time": f"{day}T08:20:00Z"})
+    assert (outcome["day"], outcome["rows"], outcome["drifted"]) == (f"{day}T07", 720, ["excess"])
+    assert '"feature_baseline_drift_ratio"' in log.read_text()
+    assert read(resources, f"hour={day}T07", "measures.json") == read(resources, "latest", "measures.json")
     (missing,) = [
         v for v in read(resources, day, "constraint_violations.json")["violations"] if v["feature_name"] == "excess"
     ]
     assert missing["constraint_check_type"] == "missing_column_check"
+
+
+def test_the_command_line_shows_schedule_reports_violations_and_metrics_of_a_deployment(
+    world: tuple[DetectorResources, dict[str, str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources, environment, log = world
+    name, day = "egress-sentinel-drift", JUDGED + timedelta(days=60)
+    put(resources, day, day_table(day), scores=np.nan)
+    broken = day + timedelta(days=1)
+    put(resources, broken, day_table(broken).drop_columns(["excess"]), scores=np.nan)
+    with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
+        for each in (day, broken):
+            monitor.invoke({"day": str(each)})
+    resources.aws.client("scheduler").create_schedule(
+        Name=name,
+        ScheduleExpression="cron(0 6 * * ? *)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": "arn:aws:lambda:us-east-1:123456789012:function:f",
+            "RoleArn": "arn:aws:iam::123456789012:role/r",
+        },
+    )
+    resources.aws.client("cloudwatch").put_metric_data(
+        Namespace="EgressSentinel",
+        MetricData=[{"MetricName": "DriftedFeatures", "Value": 1, "Dimensions": [{"Name": "service", "Value": name}]}],
+    )
+    outputs = {"endpoint_name": "e", "bucket": resources.bucket, "drift_function_name": name}
+    terraform = tmp_path / "terraform"
+    terraform.write_text(f"#!/bin/sh\necho '{json.dumps({key: {'value': value} for key, value in outputs.items()})}'\n")
+    terraform.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for variable, value in resources.aws.environment().items():
+        monkeypatch.setenv(variable, value)
+    done = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path), "--json"])
+    assert done.exit_code == 0, done.output
+    status = json.loads(done.stdout)
+    assert status["schedule"] == {"name": name, "state": "ENABLED", "expression": "cron(0 6 * * ? *)"}
+    assert [report["day"] for report in status["reports"][:2]] == [str(broken), str(day)]
+    assert [report["drifted"] for report in status["reports"][:2]] == [["excess"], []]
+    assert [v["feature_name"] for v in status["violations"]] == ["excess"]
+    assert [point["maximum"] for point in status["metrics"]["DriftedFeatures"]] == [1]
+    shown = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path)]).stdout
+    assert "missing_column_check" in shown
+    assert "ENABLED, cron(0 6 * * ? *)" in shown
+    refused = CliRunner().invoke(app, ["drift", "--terraform-dir", str(tmp_path), "--model", "m.tar.gz"])
+    assert "either ROWS and --model, or --terraform-dir" in str(refused.exception)
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

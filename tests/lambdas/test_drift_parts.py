@@ -2,7 +2,6 @@
 
 import base64
 import json
-from datetime import date
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ from anomaly_detection.training.baseline import describe_days
 from drift_monitor.capture import CaptureError, day_of_records
 from drift_monitor.day import Day
 from drift_monitor.distance import kolmogorov_smirnov, stability_index
-from drift_monitor.events import EventError, day_of
+from drift_monitor.events import EventError, windows_of
 from drift_monitor.judge import drifted, measures_of
 from drift_monitor.limits import LimitsError, LimitTable
 from drift_monitor.reference import NoReferenceError, Reference, reference_of
@@ -133,7 +132,7 @@ def test_a_mix_of_keys_is_told_by_the_value_that_rose(reference: Reference) -> N
     columns = dict(zip(NAMES, matrix.T.astype(float), strict=True))
     day = Day("2026-10-21", columns, scores_of(matrix), categories={"region": regions})
     (region,) = [m for m in measures_of(day, reference, LimitTable({})) if m.feature == "region"]
-    assert "what training did not have is 50% of the rows, where it was 0%" in region.described(day.day)
+    assert "what training did not have is 50% of the rows, where it was 0%" in region.described()
 
 
 def test_limits_are_each_feature_s_own(reference: Reference) -> None:
@@ -159,7 +158,7 @@ def test_limits_that_make_no_sense_are_refused(text: str, words: str) -> None:
 def test_a_missing_column_and_a_text_count_at_once_and_chance_on_the_second_day(reference: Reference) -> None:
     broken = Day("2026-10-21", {}, scores_of(values(44)), wrong_types={"b": "string"})
     found = drifted(measures_of(broken, reference, LimitTable({})), [])
-    assert {m.feature: m.described("2026-10-21") for m in found} == {
+    assert {m.feature: m.described() for m in found} == {
         "a": "the day's rows have no such column",
         "b": "it is string, where numbers are expected",
     }
@@ -168,7 +167,7 @@ def test_a_missing_column_and_a_text_count_at_once_and_chance_on_the_second_day(
     measures = measures_of(day, reference, LimitTable({}))
     assert drifted(measures, []) == []
     assert {m.feature for m in drifted(measures, measures)} == {"a"}
-    assert "against the reference's Wednesdays" in drifted(measures, measures)[0].described("2026-10-21")
+    assert "against the reference's Wednesdays" in drifted(measures, measures)[0].described()
 
 
 def test_too_few_rows_and_an_older_artifact_say_nothing(reference: Reference) -> None:
@@ -177,6 +176,7 @@ def test_too_few_rows_and_an_older_artifact_say_nothing(reference: Reference) ->
     with pytest.raises(NoReferenceError, match="trained on 14 whole days"):
         reference_of(manifest, baseline)
     del baseline["reference"]
+    manifest["training"] = {"start_hour_utc": "2026-09-07T00:00:00Z"}
     with pytest.raises(NoReferenceError, match="has no reference days"):
         reference_of(manifest, baseline)
 
@@ -212,9 +212,13 @@ def test_captured_records_are_read_as_they_were_sent(reference: Reference) -> No
         day_of_records("2026-10-21", iter(["{}"]), reference)
 
 
-def test_an_event_names_its_day() -> None:
-    assert day_of({"day": "2026-11-23"}) == date(2026, 11, 23)
-    assert day_of({"time": "2026-11-25T06:00:00Z"}) == date(2026, 11, 23)
+def test_an_event_names_its_day_or_its_hour() -> None:
+    days = ["2026-11-23", "2026-11-22", "2026-11-21"]
+    assert windows_of({"day": "2026-11-23"}, hourly=True) == days
+    assert windows_of({"time": "2026-11-25T06:00:00Z"}, hourly=False) == days
+    hours = ["2026-11-25T00", "2026-11-24T23", "2026-11-24T22"]
+    assert windows_of({"hour": "2026-11-25T00"}, hourly=False) == hours
+    assert windows_of({"time": "2026-11-25T01:20:00Z"}, hourly=True) == hours
     for event in ({}, {"day": "yesterday"}, {"time": "<aws.scheduler.scheduled-time>"}):
         with pytest.raises(EventError, match="names no day"):
-            day_of(event)
+            windows_of(event, hourly=False)

@@ -13,6 +13,7 @@ from batch_scorer.events import Change, Drop
 from batch_scorer.jobs import Jobs
 from batch_scorer.scorer import BatchScorer
 from batch_scorer.settings import Settings as BatchSettings
+from drift_monitor.events import windows_of
 from drift_monitor.monitor import Monitor
 from drift_monitor.settings import Settings as DriftSettings
 from model_registrar.registrar import Registrar
@@ -169,15 +170,19 @@ def test_drift_that_begins_is_published(artifact: bytes, fault: str) -> None:
     def judge(world: World) -> Callable[[], Any]:
         for days_before, times in ((2, 1), (1, 4), (0, 4)):
             world.s3.store(*_scored(_DRIFTED - timedelta(days=days_before), times))
-        return lambda: world.monitor.run(_DRIFTED)
+        windows = windows_of({"day": str(_DRIFTED)}, hourly=False)
+        return lambda: world.monitor.run(windows)
 
     def is_published(world: World, name: str) -> None:
-        assert len(world.keys(f"drift/day={_DRIFTED}/")) == 4, name
+        files = world.keys(f"drift/day={_DRIFTED}/")
+        assert len(files) == 5, name
+        for file in files[:3] + files[4:]:
+            assert world.read(file.replace(f"day={_DRIFTED}", "latest")) == world.read(file), name
         assert all("Drift on" in message for message in world.sns.messages)
         doubled = {"sns.publish", "s3.put_object"}  # it is the last put that notes what was published
         assert 1 <= len(world.sns.messages) <= (2 if name in doubled else 1), name
 
-    assert _at_each_call(artifact, fault, judge, is_published) >= 12
+    assert _at_each_call(artifact, fault, judge, is_published) >= 17
 
 
 @pytest.mark.parametrize("fault", FAULTS)

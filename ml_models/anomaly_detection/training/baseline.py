@@ -1,7 +1,8 @@
 """baseline.json: what the training data looked like.
 
 Serving accepts rows by it, and drift is measured against it. `describe_training` describes each feature over all rows.
-`describe_days` counts rows day by day, so that a later day can be compared with its own weekday first.
+`describe_days` counts rows day by day, so that a later day can be compared with its own weekday first. The training
+script of any other model writes one with `describe_table`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
 BASELINE_VERSION = 1
@@ -26,6 +28,8 @@ WARM_UP_DAYS = 35
 MIN_KEPT_DAYS = 28
 # A value that so many rows share is a bin of its own: many features are zero unless something happens.
 COMMON_SHARE = 0.1
+# A column of texts with more different ones is no category: an identifier, or free text.
+MAX_VALUES = 100
 
 
 def describe_training(matrix: NDArray[np.float32], names: Sequence[str], scores: NDArray[np.float64]) -> dict[str, Any]:
@@ -49,6 +53,38 @@ def describe_training(matrix: NDArray[np.float32], names: Sequence[str], scores:
     return {"baseline_version": BASELINE_VERSION, "features": features, "anomaly_score": describe(scores)}
 
 
+def describe_table(frame: pd.DataFrame, outputs: Sequence[str] = ()) -> dict[str, Any]:
+    """Describe the training rows of any model; written as `baseline.json` into the model directory, `drift` reads it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The training rows, without the label. Columns of numbers (or bools) are described; those of at most 100
+        different texts are counted.
+    outputs : sequence of str
+        Columns of numbers that the model answers, such as its probability: measured in rows that have them.
+
+    Returns
+    -------
+    dict
+        ``features`` and ``outputs`` (name to `describe`) and ``categories`` (name to ``values`` and ``counts``, one
+        more of these, for every other value).
+    """
+    numbers = frame.select_dtypes(include=["number", "bool"])
+    described = {str(name): describe(column.to_numpy(np.float64)) for name, column in numbers.items()}
+    texts = {str(name): column.dropna().astype(str).value_counts() for name, column in frame.items()}
+    return {
+        "baseline_version": BASELINE_VERSION,
+        "features": {name: found for name, found in described.items() if name not in outputs},
+        "outputs": {name: described[name] for name in outputs},
+        "categories": {
+            name: {"values": counts.index.tolist(), "counts": [*counts.tolist(), 0]}
+            for name, counts in texts.items()
+            if name not in described and 0 < len(counts) <= MAX_VALUES
+        },
+    }
+
+
 def describe(values: NDArray[Any]) -> dict[str, Any]:
     """Describe one column.
 
@@ -60,19 +96,21 @@ def describe(values: NDArray[Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``count`` (with the missing ones), ``missing_count``, ``min``, ``max``, ``mean``, ``std`` (population),
-        ``quantiles`` (percent to value), and for a population stability index ``bin_edges`` (the inner deciles,
-        equal ones once, so ten bins at most) with ``bin_shares`` (one more; bin i holds edge[i-1] < x <= edge[i]).
+        ``count`` (with the missing ones), ``missing_count``, ``is_integral``, ``min``, ``max``, ``mean``, ``std``
+        (population), ``quantiles`` (percent to value), and for a population stability index ``bin_edges`` (the inner
+        deciles, equal ones once, so ten bins at most) with ``bin_shares`` (one more; bin i holds
+        edge[i-1] < x <= edge[i]).
         Where all are missing, the statistics are None and there are no bins.
     """
     known = values[~np.isnan(values)].astype(np.float64)
     described: dict[str, Any] = {"count": int(values.size), "missing_count": int(values.size - known.size)}
     if not known.size:
         nothing = dict.fromkeys(("min", "max", "mean", "std"))
-        return described | nothing | {"quantiles": {}, "bin_edges": [], "bin_shares": []}
+        return described | nothing | {"is_integral": False, "quantiles": {}, "bin_edges": [], "bin_shares": []}
     edges = np.unique(np.percentile(known, DECILES))
     counts = np.bincount(np.searchsorted(edges, known, side="left"), minlength=edges.size + 1)
     return described | {
+        "is_integral": bool((known == np.rint(known)).all()),
         "min": float(known.min()),
         "max": float(known.max()),
         "mean": float(known.mean()),

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 INJECTED = 200
 TIMES_AS_MUCH = 3.0
+# Incidents that models are ranked by: small ones, which only some of the features show.
+RANKED = 1000
+TIMES_AT_LEAST = 1.1
+WIDTHS = (0.1, 1.0)
+CALM_PERCENT = 99
 LOGARITHMIC = "ln("
 MOVED_SHARE = 1 / 2
 SEED = 20_260_101
@@ -68,10 +73,9 @@ def evaluate(
     Returns
     -------
     dict
-        ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``, and ``auc``: how often an incident
-        scores below a quiet row; both made of rows that are not 0 throughout, where there are 20, since every model
-        tells an incident from a row of zeros) and ``serving`` (None, or
-        ``share_flagged``, ``flags_changed_share``, ``rank_correlation``).
+        ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``: of those of `inject`, for the
+        gate; ``auc``, ``average_precision``: how well the model ranks those of `inject_small` above calm rows, for
+        comparing models) and ``serving`` (None, or ``share_flagged``, ``flags_changed_share``, ``rank_correlation``).
     """
     scores = score(holdout)
     quiet = scores >= 0
@@ -83,24 +87,74 @@ def evaluate(
         "injected": {
             "incidents": len(incidents),
             "recall": float(np.mean(found < 0)) if len(incidents) else None,
-            "auc": _auc_of_injected(training, holdout, scores, score, units),
+            **_ranking(training, holdout, scores, score, units),
         },
         "serving": None if serving is None else _beside(scores, serving(holdout)),
     }
 
 
-def _auc_of_injected(
+def _ranking(
     training: NDArray[np.float32],
     holdout: NDArray[np.float32],
     scores: NDArray[np.float64],
     score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
     units: Sequence[str],
-) -> float | None:
-    quiet = scores >= 0
-    telling = quiet & (holdout != 0).any(axis=1)
-    rows = telling if telling.sum() >= MIN_HOLDOUT_ROWS else quiet
-    incidents = inject(training, holdout[rows], units)
-    return _auc(score(incidents), scores[rows]) if len(incidents) else None
+) -> dict[str, float | None]:
+    """Measure how a model ranks small incidents above the calm rows they are made of, which are no model's choice."""
+    from sklearn.metrics import average_precision_score
+
+    calm = _calm(training, holdout)
+    incidents = inject_small(training, holdout[calm], units)
+    if not len(incidents):
+        return {"auc": None, "average_precision": None}
+    found, quiet = score(incidents), scores[calm]
+    is_incident = np.concatenate([np.ones(len(found), bool), np.zeros(len(quiet), bool)])
+    precision = average_precision_score(is_incident, -np.concatenate([found, quiet]))
+    return {"auc": _auc(found, quiet), "average_precision": float(precision)}
+
+
+def _calm(training: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Choose held-out rows of which no value is among the largest of training: the others may be incidents already.
+
+    Rows of zeros are left out where enough others are there: every model tells an incident from these.
+    """
+    telling = training[(training != 0).any(axis=1)]
+    with np.errstate(all="ignore"):
+        largest = np.nanpercentile(telling if len(telling) else training, CALM_PERCENT, axis=0)
+    calm: NDArray[np.bool_] = ~np.asarray((holdout > largest).any(axis=1))
+    both: NDArray[np.bool_] = calm & (holdout != 0).any(axis=1)
+    return both if both.sum() >= MIN_HOLDOUT_ROWS else calm
+
+
+def inject_small(
+    training: NDArray[np.float32], rows: NDArray[np.float32], units: Sequence[str] = ()
+) -> NDArray[np.float32]:
+    """Make incidents of many sizes, each of which only some features show; the same ones for the same rows.
+
+    About half of the logarithms of ratios, at least one, are raised by the logarithm of one factor between 1.1 and 3.
+    In any other table about a quarter of the features is moved up by one share between 0.1 and 1 of the usual range.
+
+    Returns
+    -------
+    ndarray of shape (at most 1000, n_features), float32
+    """
+    random = np.random.default_rng(SEED)
+    made = rows[random.permutation(len(rows))[:RANKED]].copy()
+    places = np.flatnonzero([LOGARITHMIC in unit for unit in units])
+    if len(places):
+        sizes, share = random.uniform(np.log(TIMES_AT_LEAST), np.log(TIMES_AS_MUCH), len(made)), 0.5
+        steps = np.ones(len(places))
+    else:
+        places = np.arange(rows.shape[1])
+        least, largest = WIDTHS
+        sizes, share = np.exp(random.uniform(np.log(least), np.log(largest), len(made))), 0.25
+        with np.errstate(all="ignore"):
+            low, high = np.nanpercentile(training, PERCENTS, axis=0)
+        steps = np.where(high > low, high - low, 1.0)
+    chosen = random.random((len(made), len(places))) < share
+    chosen[np.arange(len(made)), random.integers(0, len(places), len(made))] = True
+    made[:, places] += (chosen * sizes[:, None] * steps).astype(np.float32)
+    return made
 
 
 def inject(training: NDArray[np.float32], quiet: NDArray[np.float32], units: Sequence[str] = ()) -> NDArray[np.float32]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.text import Text
 
-from egress_sentinel.cli.options import AsJson
+from egress_sentinel.cli.options import AsJson, read_text
 from egress_sentinel.cli.output import print_json, print_table
 from egress_sentinel.errors import UserError
 
@@ -29,6 +30,13 @@ def load(
         ),
     ] = None,
     duration: Annotated[float, typer.Option(min=0, metavar="SECONDS", help="Start requests for this long.")] = 10.0,
+    body: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What each request sends, to any model: a .json file, or CSV. Default: a row of the model's features.",
+        ),
+    ] = None,
     percentiles: Annotated[
         str, typer.Option(metavar="P,...", help="Percentiles of the latency, from 0 to 100.")
     ] = "50,90,95,99",
@@ -36,13 +44,15 @@ def load(
 ) -> None:
     """Load-test an endpoint with concurrent clients: throughput, latency percentiles, errors.
 
-    Each request sends one row and is billed like any other. Exit status 1 where a request was refused or failed.
+    Each request sends one row, or the file, and is billed like any other. Exit status 1 where one is refused or fails.
     """
     from egress_sentinel.deployment.load import Endpoint, Plan, run
 
     plan = Plan(concurrency, duration, rate, _percentiles(percentiles))
-    endpoint = Endpoint(endpoint_name, endpoint_url, concurrency)
-    result = run(endpoint, endpoint.one_row(), plan)
+    kind = "application/json" if body and body.suffix == ".json" else "text/csv"
+    types = {"content_type": kind, "accept": kind} if body else {}
+    endpoint = Endpoint(endpoint_name, endpoint_url, concurrency, **types)
+    result = run(endpoint, read_text(body).encode() if body else endpoint.one_row(), plan)
     if as_json:
         print_json(asdict(result))
     else:

@@ -50,15 +50,17 @@ def list_models(group: Group = None, terraform_dir: TerraformDir = None, as_json
 
 @models.command()
 def register(
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help="s3://BUCKET/KEY/model.tar.gz.")],
+    artifact: Annotated[
+        str, typer.Argument(metavar="ARTIFACT", help="A model.tar.gz on this machine, or s3://BUCKET/KEY/model.tar.gz.")
+    ],
     group: Group = None,
     terraform_dir: TerraformDir = None,
 ) -> None:
-    """Register an artifact as a model that waits for approval, as retraining does."""
+    """Register an artifact, wherever it was trained, as a model that waits for approval, as retraining does."""
     from egress_sentinel.deployment.registry import register as register_model
 
     deployment = _Deployment(group, terraform_dir)
-    result = register_model(deployment.client("lambda"), deployment.registrar, artifact)
+    result = register_model(deployment.client("lambda"), deployment.client("s3"), deployment.registrar, artifact)
     say(result["description"])
     print(result["model_package_arn"])
 

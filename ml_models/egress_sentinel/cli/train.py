@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from egress_sentinel.pipeline.importance import Importance
+
 
 def train(
     features: options.Features,
@@ -23,24 +25,32 @@ def train(
     n_estimators: options.Trees = options.DEFAULT_TREES,
     contamination: options.Contamination = options.DEFAULT_CONTAMINATION,
     random_state: options.Seed = options.DEFAULT_SEED,
-    search: Annotated[
-        bool, typer.Option("--search", help="Try several forests, judge each on the last fifth of the time range.")
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Compare 2 forests on the last fifth of the time range.")
     ] = False,
+    standard: Annotated[bool, typer.Option("--standard", help="Compare 4 forests, judged in the same way.")] = False,
+    search: Annotated[bool, typer.Option("--search", help="Compare 8 forests, judged in the same way.")] = False,
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
     alerts: options.AlertsFile = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Train the Isolation Forest with the training script, as a SageMaker training job runs it."""
+    """Train the Isolation Forest with the training script, as a SageMaker training job runs it.
+
+    --quick, --standard and --search keep the best forest, and print a table of metrics and the feature importance.
+    """
     from egress_sentinel.pipeline.training import train as train_model
 
     hyperparameters = options.hyperparameters(n_estimators, contamination, random_state)
-    if search:
-        if feedback or planned or alerts:
+    given = {"quick": quick, "standard": standard, "search": search}
+    modes = [name for name, is_given in given.items() if is_given]
+    if modes:
+        if len(modes) > 1 or feedback or planned or alerts:
             raise UserError(
-                "--search leaves no hours out yet; train without it where there is --feedback, --planned or --alerts"
+                f"--{modes[0]} goes with no other comparison, and leaves no hours out: train without it where there is "
+                "--feedback, --planned or --alerts"
             )
-        _search(features, output, options.hour(until, "--until"), hyperparameters, as_json=as_json)
+        _compare(modes[0], features, output, options.hour(until, "--until"), hyperparameters, as_json=as_json)
         return
     with reporter().step("train") as step:
         metrics = train_model(
@@ -58,22 +68,31 @@ def train(
         print_json(metrics)
 
 
-def _search(
-    features: Path, output: Path, until: datetime | None, hyperparameters: Mapping[str, str], *, as_json: bool
+def _compare(
+    mode: str,
+    features: Path,
+    output: Path,
+    until: datetime | None,
+    hyperparameters: Mapping[str, str],
+    *,
+    as_json: bool,
 ) -> None:
-    from egress_sentinel.pipeline.search import GRID, search
+    from egress_sentinel.pipeline.importance import importance_of
+    from egress_sentinel.pipeline.search import GRIDS, search
 
-    progress = reporter()
-    kept = {name: value for name, value in hyperparameters.items() if name not in GRID}
-    with progress.step("search") as step:
-        found = search(features, output, until=until, hyperparameters=kept, track=progress.track)
+    progress, grid = reporter(), GRIDS[mode]
+    kept = {name: value for name, value in hyperparameters.items() if name not in grid}
+    with progress.step("train") as step:
+        found = search(features, output, until=until, hyperparameters=kept, grid=grid, track=progress.track)
         best = found[0].metrics
         step.result = f"{len(found)} trainings, the best of {best['rows']:,} hours in {output}"
     records = [candidate.record() for candidate in found]
+    importance = importance_of(output, features)
     if as_json:
-        print_json(records)
+        print_json({"candidates": records, "importance": [row._asdict() for row in importance]})
     else:
         print_table(list(records[0]), [[_shown(value) for value in record.values()] for record in records])
+        _print_importance(importance)
 
 
 def importance(
@@ -92,10 +111,14 @@ def importance(
     if as_json:
         print_json([row._asdict() for row in rows])
         return
+    _print_importance(rows)
+    say(f"picture: {output}")
+
+
+def _print_importance(rows: list[Importance]) -> None:
     print_table(
         ["feature", "splits", "share"], [(row.feature, f"{row.splits:.3f}", f"{row.share:.1%}") for row in rows]
     )
-    say(f"picture: {output}")
 
 
 def _shown(value: Any) -> str:

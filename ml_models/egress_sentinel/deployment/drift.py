@@ -1,63 +1,66 @@
-"""Judges days of scored rows for drift on this machine, by the functions that the deployed Lambda calls."""
+"""Judges rows for drift on this machine, by the functions that the deployed Lambda calls."""
 
 from __future__ import annotations
 
 import json
+import tarfile
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.dataset as ds
 
 from drift_monitor.artifact import read_reference
 from drift_monitor.decision import Decision, Measured, decide
 from drift_monitor.judge import Measure, measures_of
 from drift_monitor.limits import LimitsError, LimitTable
-from drift_monitor.reference import NoReferenceError, Reference
-from drift_monitor.scored import day_of_table
+from drift_monitor.reference import SCORE, NoReferenceError, Reference, reference_of
+from drift_monitor.scored import day_of_table, is_number
 from egress_sentinel.errors import UserError
 from egress_sentinel.pipeline.memory import load_model
 from egress_sentinel.report.pictures import write_drift
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
-SCORE = "anomaly_score"
+_HOUR = "hour_utc"
 
 
 def judge_locally(
     rows: Path,
-    model_tar: Path,
+    model: Path,
     output_dir: Path,
     *,
     limits: str = "{}",
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> list[dict[str, Any]]:
-    """Judge every whole day of rows after the model's training.
+    """Judge every whole day of rows after the model's training, or tables without hours each by itself.
 
     Parameters
     ----------
     rows : Path
-        A processed_features.parquet, which the model scores here, or scored rows: a file, or the folder `scored/` that
-        `egress-sentinel score` writes.
-    model_tar : Path
-        A model.tar.gz that was trained on rows with hours.
+        Parquet or CSV: a file, or a folder such as the `scored/` that `egress-sentinel score` writes. Rows with the
+        model's features and without its scores are scored here.
+    model : Path
+        A model.tar.gz with a baseline.json, or that file alone.
     output_dir : Path
-        Gets `day=.../statistics.json`, `constraint_violations.json` and `measures.json`, `messages.txt` and
-        `drift.html` (a row for each feature, a column for each day).
+        Gets `day=.../` (of tables without hours `batch=NAME/`) with `statistics.json`, `constraints.json`,
+        `constraint_violations.json` and `measures.json`, those of the last one as `latest/` too, `messages.txt` and
+        `drift.html` (a row for each feature, a column for each day or table).
     limits : str
-        JSON, such as `{"*": {"psi": 0.2}}`; see `drift_monitor.limits`.
+        JSON, such as `{"*": {"psi": 0.2}}`, or the name of a file with it; see `drift_monitor.limits`.
     track : callable
         Wraps the days, to show progress.
 
     Returns
     -------
     list of dict
-        The fields of `drift_monitor.decision.Outcome` for each day, in order.
+        The fields of `drift_monitor.decision.Outcome` for each day or table, in order.
 
     Raises
     ------
@@ -65,19 +68,29 @@ def judge_locally(
         Rows, model or limits that cannot be used, or no whole day after training.
     """
     table_of_limits = _limits(limits)
-    days = _whole_days(*_scored(rows, model_tar))
-    decisions = list(_decisions(days, _reference(model_tar), table_of_limits, track))
+    reference = _reference(model)
+    tables = {name: _scored(table, reference, model) for name, table in _tables(rows).items()}
+    if all(_HOUR in table.column_names for table in tables.values()):
+        days = _whole_days(pa.concat_tables(tables.values(), promote_options="default"), reference.trained_until)
+        decisions = list(_decisions(days, reference, table_of_limits, track))
+    else:
+        days = tables
+        decisions = [_alone(name, days[name], reference, table_of_limits) for name in track("drift", list(days))]
     for decision in decisions:
-        folder = output_dir / f"day={decision.outcome.day}"
-        folder.mkdir()
-        for name, body in decision.files.items():
-            (folder / name).write_bytes(body)
+        _write(output_dir / decision.folder, decision)
+    _write(output_dir / "latest", decisions[-1])
     messages = ["\n".join(decision.message) for decision in decisions if decision.message]
     (output_dir / "messages.txt").write_text("\n\n".join(messages) + "\n", encoding="utf-8")
-    title = f"Drift of {min(days)} to {max(days)} against the days of {model_tar.name}"
+    title = f"Drift of {min(days)} to {max(days)} against the training rows of {model.name}"
     measures = [json.loads(decision.files["measures.json"]) for decision in decisions]
     write_drift(output_dir / "drift.html", measures, title)
     return [asdict(decision.outcome) for decision in decisions]
+
+
+def _write(folder: Path, decision: Decision) -> None:
+    folder.mkdir()
+    for name, body in decision.files.items():
+        (folder / name).write_bytes(body)
 
 
 def _decisions(
@@ -92,46 +105,76 @@ def _decisions(
     for day in track("drift", list(days)):
         rows = day_of_table(day, days[day], reference)
         today = measures_of(rows, reference, limits)
-        yield decide(rows, Measured(today, yesterday, day_before), reference, f"day={day}/")
+        yield decide(rows, Measured(today, yesterday, day_before), reference, limits, rows.folder)
         yesterday, day_before = today, yesterday
 
 
-def _reference(model_tar: Path) -> Reference:
+def _alone(name: str, table: pa.Table, reference: Reference, limits: LimitTable) -> Decision:
+    """Decide on a table without hours."""
+    rows = day_of_table(name, table, reference, "batch")
+    return decide(rows, Measured(measures_of(rows, reference, limits)), reference, limits, rows.folder)
+
+
+def _reference(model: Path) -> Reference:
     try:
-        with model_tar.open("rb") as file:
-            return read_reference(file, model_tar.name)
+        with model.open("rb") as file:
+            if model.suffix == ".json":
+                return reference_of({}, json.load(file))
+            return read_reference(file, model.name)
     except NoReferenceError as error:
         raise UserError(str(error)) from error
+    except (OSError, EOFError, tarfile.TarError, ValueError, KeyError) as error:
+        raise UserError(
+            f"cannot read the model {model}: {error}; a model.tar.gz or its baseline.json is accepted"
+        ) from error
 
 
 def _limits(text: str) -> LimitTable:
     try:
-        return LimitTable.parse(text)
+        return LimitTable.parse(Path(text).read_text("utf-8") if text.endswith(".json") else text)
+    except OSError as error:
+        raise UserError(f"cannot read the limits {text}: {error.strerror}") from error
     except LimitsError as error:
         raise UserError(str(error)) from error
 
 
-def _scored(rows: Path, model_tar: Path) -> tuple[pa.Table, datetime | None]:
-    """Return the rows, scored, and the last hour that the model was trained on."""
-    model = load_model(model_tar)
+def _tables(rows: Path) -> dict[str, pa.Table]:
+    """Read the files, by their names without ending."""
+    paths = [rows]
+    if rows.is_dir():
+        paths = sorted(path for path in rows.rglob("*") if path.suffix in {".parquet", ".csv"})
+    if not paths:
+        raise UserError(f"there is no .parquet or .csv file below {rows}")
+    return {_name(path, rows): _table(path) for path in paths}
+
+
+def _name(path: Path, rows: Path) -> str:
+    name = path.relative_to(rows) if rows.is_dir() else Path(path.name)
+    return "-".join(name.with_suffix("").parts)
+
+
+def _table(path: Path) -> pa.Table:
     try:
-        table = ds.dataset(rows, format="parquet").to_table()
+        return pa_csv.read_csv(path) if path.suffix == ".csv" else ds.dataset(path, format="parquet").to_table()
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read rows from {rows}: {error}") from error
-    if "hour_utc" not in table.column_names:
-        raise UserError(f"{rows} has no column hour_utc; scored rows or a processed_features.parquet are accepted")
-    if SCORE not in table.column_names:
-        missing = [name for name in model.feature_names if name not in table.column_names]
-        if missing:
-            raise UserError(f"{rows} has no column {missing[0]}, which the model needs to score it")
-        matrix = np.stack([table[name].to_numpy() for name in model.feature_names], axis=1).astype(np.float32)
-        table = table.append_column(SCORE, pa.array(model.forest.scores(matrix)))
-    last = model.manifest["training"]["end_hour_utc"]
-    return table, None if last is None else datetime.fromisoformat(last)
+        raise UserError(f"cannot read rows from {path}: {error}") from error
 
 
-def _whole_days(table: pa.Table, trained_until: datetime | None) -> dict[str, pa.Table]:
+def _scored(table: pa.Table, reference: Reference, model_tar: Path) -> pa.Table:
+    """Score rows that have no scores, where they have all that the model needs."""
+    names = reference.features
+    if SCORE in table.column_names or SCORE not in reference.columns or model_tar.suffix == ".json":
+        return table
+    if not all(name in table.column_names and is_number(table.schema.field(name).type) for name in names):
+        return table
+    model = load_model(model_tar)
+    matrix = np.stack([table[name].to_numpy() for name in model.feature_names], axis=1).astype(np.float32)
+    return table.append_column(SCORE, pa.array(model.forest.scores(matrix)))
+
+
+def _whole_days(table: pa.Table, last_hour: str | None) -> dict[str, pa.Table]:
     """Split rows by day, and leave out the days that training saw and a first and a last one that is not whole."""
+    trained_until = None if last_hour is None else datetime.fromisoformat(last_hour)
     ends = pc.min_max(table["hour_utc"].cast(pa.timestamp("us", "UTC"))).as_py()
     if ends["min"] is None:
         raise UserError("there are no rows to judge")

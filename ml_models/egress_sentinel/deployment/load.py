@@ -84,6 +84,8 @@ class Endpoint:
         Of `egress-sentinel serve`; by default AWS, or what AWS_ENDPOINT_URL names.
     concurrency : int
         Connections that are kept open.
+    content_type, accept : str
+        Of each request.
 
     Attributes
     ----------
@@ -96,13 +98,22 @@ class Endpoint:
         boto3 has no region to work in.
     """
 
-    def __init__(self, name: str, url: str | None = None, concurrency: int = 4) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str | None = None,
+        concurrency: int = 4,
+        *,
+        content_type: str = _CSV,
+        accept: str = _SCORES,
+    ) -> None:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
         self.name = name
         self.first_ms: float | None = None
+        self._types = (content_type, accept)
         # A retry would hide a throttle, and its wait would count as latency.
         config: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "max_pool_connections": concurrency}
         given: dict[str, Any] = {}
@@ -115,11 +126,12 @@ class Endpoint:
         except BotoCoreError as error:
             raise UserError(f"cannot reach the endpoint {name}: {error}") from error
 
-    def ask(self, body: bytes, content_type: str = _CSV, accept: str = _SCORES) -> bytes:
+    def ask(self, body: bytes, content_type: str = "", accept: str = "") -> bytes:
         """Return an answer; errors are botocore's."""
+        usual_type, usual_accept = self._types
         begun = time.perf_counter()
         answer = self._runtime.invoke_endpoint(
-            EndpointName=self.name, Body=body, ContentType=content_type, Accept=accept
+            EndpointName=self.name, Body=body, ContentType=content_type or usual_type, Accept=accept or usual_accept
         )
         content: bytes = answer["Body"].read()
         if self.first_ms is None:
@@ -156,7 +168,7 @@ def run(endpoint: Endpoint, body: bytes, plan: Plan) -> LoadResult:
     ----------
     endpoint : Endpoint
     body : bytes
-        The CSV that each request sends; each asks for scores.
+        What each request sends.
     plan : Plan
 
     Raises

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from egress_sentinel.errors import UserError
@@ -186,15 +188,17 @@ class Registry:
         return self.package(package.version)
 
 
-def register(function: Any, function_name: str, artifact_url: str) -> dict[str, Any]:
-    """Let the deployed registrar register an artifact in S3.
+def register(function: Any, s3: Any, function_name: str, artifact: str) -> dict[str, Any]:
+    """Let the deployed registrar register an artifact, wherever it was trained.
 
     Parameters
     ----------
     function : lambda client
+    s3 : s3 client
     function_name : str
-    artifact_url : str
-        Such as s3://BUCKET/models/training/JOB/output/model.tar.gz.
+    artifact : str
+        Such as s3://BUCKET/models/training/JOB/output/model.tar.gz, or a file on this machine, which is copied to the
+        deployment's bucket first.
 
     Returns
     -------
@@ -204,15 +208,29 @@ def register(function: Any, function_name: str, artifact_url: str) -> dict[str, 
     Raises
     ------
     UserError
-        The registrar's own sentence.
+        The file cannot be read, or the registrar's own sentence.
     """
-    payload = json.dumps({"action": "register", "artifact": artifact_url})
     with _told(f"the function {function_name}"):
+        artifact_url = artifact if artifact.startswith("s3://") else _uploaded(function, s3, function_name, artifact)
+        payload = json.dumps({"action": "register", "artifact": artifact_url})
         answer = function.invoke(FunctionName=function_name, Payload=payload)
         result: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
-        raise UserError(f"{artifact_url} was not registered: {result['errorMessage']}")
+        raise UserError(f"{artifact} was not registered: {result['errorMessage']}")
     return result
+
+
+def _uploaded(function: Any, s3: Any, function_name: str, artifact: str) -> str:
+    """Copy a file to the registrar's bucket, under a name that its content gives, and return the address."""
+    try:
+        body = Path(artifact).read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {artifact}: {error.strerror}; a file or an s3:// address is accepted") from error
+    configuration = function.get_function_configuration(FunctionName=function_name)
+    bucket = configuration["Environment"]["Variables"]["BUCKET"]
+    key = f"models/registered/{hashlib.sha256(body).hexdigest()[:16]}/model.tar.gz"
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    return f"s3://{bucket}/{key}"
 
 
 def _package(described: dict[str, Any]) -> Package:

@@ -1,4 +1,4 @@
-# Drift: once a day, the rows of two days before against the days that the serving model was trained on.
+# Drift: the rows of two days before, or of the hour before, against those that the serving model was trained on.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -20,7 +20,7 @@ module "function" {
   name               = local.name
   tags               = var.tags
   roles              = var.roles
-  description        = "Holds each day's rows against the days that the model was trained on."
+  description        = "Compares each day's or hour's rows with those that the model was trained on."
   zip                = var.function_zip
   handler            = "drift_monitor.handler.lambda_handler"
   layer_arns         = [var.layer_arn]
@@ -34,11 +34,15 @@ module "function" {
     DRIFT_PREFIX  = var.drift_prefix
     ENDPOINT_NAME = var.endpoint_name
     TOPIC_ARN     = var.topic_arn
+    WINDOW        = var.window
     LIMITS = jsonencode({
       for feature, limits in var.limits : feature => { for name, limit in limits : name => limit if limit != null }
     })
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
-  }, var.capture_prefix == null ? {} : { CAPTURE_PREFIX = var.capture_prefix })
+    },
+    var.capture_prefix == null ? {} : { CAPTURE_PREFIX = var.capture_prefix },
+    var.feature_metrics ? { FEATURE_METRICS = "true" } : {},
+  )
 
   policy = {
     name = "judge-drift"
@@ -48,6 +52,7 @@ module "function" {
       ReadRows                     = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.capture_prefix, var.scored_prefix)}*"] }
       ReadWhatTheModelWasTrainedOn = { actions = ["s3:GetObject"], resources = var.model_object_arns }
       ReadPublishedMessages        = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}*/message.txt"] }
+      ReadLatestMeasures           = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}latest/measures.json"] }
       WriteStatistics              = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.drift_prefix}*"] }
       FindTheCurrentModel          = { actions = ["sagemaker:DescribeEndpoint"], resources = ["${local.sagemaker}:endpoint/${var.endpoint_name}"] }
       FindItsConfiguration         = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
@@ -65,7 +70,7 @@ module "function" {
 
 resource "aws_scheduler_schedule" "this" {
   name                = local.name
-  description         = "Judges the day two days before, which the bill has settled by then."
+  description         = var.window == "hour" ? "Judges the hour before." : "Judges the day two days before, which the bill has settled by then."
   schedule_expression = var.schedule_expression
   kms_key_arn         = var.kms_key_arn
 

@@ -43,6 +43,7 @@ variable "limits" {
   type = map(object({
     psi                = optional(number)
     ks                 = optional(number)
+    mean_deviations    = optional(number)
     missing_share      = optional(number)
     out_of_range_share = optional(number)
     flagged_share      = optional(number)
@@ -50,8 +51,18 @@ variable "limits" {
 }
 
 variable "schedule_expression" {
-  description = "When a day is judged."
+  description = "When a day or an hour is judged."
   type        = string
+}
+
+variable "window" {
+  description = "What is judged: a day or an hour."
+  type        = string
+}
+
+variable "feature_metrics" {
+  description = "Whether feature_baseline_drift_<name> is published for each feature."
+  type        = bool
 }
 
 variable "model_object_arns" {

@@ -52,6 +52,24 @@ def test_the_best_of_a_search_is_kept(features: Path, tmp_path: Path) -> None:
     assert manifest["evaluation"]["injected"]["auc"] == best.record()["auc"]
 
 
+@pytest.mark.parametrize(("mode", "forests"), [("--quick", 2), ("--standard", 4)])
+def test_train_quick_and_standard_print_metrics_that_discriminate_and_feature_importance(
+    features: Path, tmp_path: Path, mode: str, forests: int
+) -> None:
+    done = run("train", features, "-o", tmp_path / "model.tar.gz", mode, "--json")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(done.stdout)
+    aucs = [candidate["auc"] for candidate in shown["candidates"]]
+    assert len(set(aucs)) == len(aucs) == forests
+    assert aucs == sorted(aucs, reverse=True)
+    assert aucs[0] < 1
+    assert {"average_precision", "recall", "share_flagged"} <= shown["candidates"][0].keys()
+    assert sorted(row["feature"] for row in shown["importance"]) == sorted(NAMES)
+    assert f"{forests} trainings" in done.stderr
+    both = run("train", features, "-o", tmp_path / "model.tar.gz", mode, "--search")
+    assert (both.returncode, "goes with no other comparison" in both.stderr) == (2, True)
+
+
 def test_importance_is_numbers_and_a_picture(model: Path, features: Path, tmp_path: Path) -> None:
     done = run("importance", model, features, "-o", tmp_path / "i.html", "--json")
     assert done.returncode == 0, done.stderr

@@ -182,9 +182,24 @@ def test_the_pipeline_scores_as_the_forest_on_the_whole_series(runtime: Any, sen
         assert scores(runtime, window)[-1] == expected[TRAINING_ROWS + end - 1]
 
 
+@pytest.mark.parametrize("lines", ["2013-12-02 21:15:00, 75", "2026-01-22 00:00:00, 70\n2026-01-22 01:00:00, 170"])
+def test_the_call_of_an_existing_client_works_unchanged(runtime: Any, lines: str) -> None:
+    """`ContentType=text/csv`, `Accept=text/csv`: one line or a window, and the answer is JSON."""
+    answer = runtime.invoke_endpoint(
+        EndpointName="series", ContentType="text/csv", Accept="text/csv", Body=lines, CustomAttributes="trace=7"
+    )
+    assert answer["ContentType"] == "application/json"
+    found = json.loads(answer["Body"].read())
+    assert list(found) == ["scores"]
+    assert [list(record) for record in found["scores"]] == [["score"]] * len(lines.splitlines())
+    assert all(0 < record["score"] < 1 for record in found["scores"])
+    assert answer["CustomAttributes"] == "trace=7"
+
+
 def test_accept_goes_to_the_forest(runtime: Any) -> None:
     line = "2026-01-22 00:00:00,70"
-    assert ask(runtime, line, Accept="text/csv").decode().splitlines()[0] == "score"
+    column = ask(runtime, line, Accept="text/csv;output=random-cut-forest").decode().splitlines()
+    assert (column[0], len(column)) == ("score", 2)
     manifest = json.loads(ask(runtime, line, Accept="application/json;output=manifest"))
     assert manifest["feature_names"] == SERIES_FEATURE_NAMES
     assert b"anomaly_score" in ask(runtime, line, Accept="text/csv;output=scores")
