@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from drift_monitor.limits import Limits, LimitTable
     from drift_monitor.reference import Column, Reference
 
-BUCKETS = 10
-SHOWN_VALUES = 100
+_BUCKETS = 10
+_SHOWN_VALUES = 100
 # Where those who know Model Monitor look for its metrics.
 _METRICS_NAMESPACE = "/aws/sagemaker/Endpoints/data-metrics"
 _METRICS_AT_ONCE = 100  # CloudWatch takes no more in one line
@@ -39,7 +39,7 @@ def _numerical(name: str, values: np.ndarray) -> dict[str, Any]:
     common = {"num_present": int(known.size), "num_missing": int(values.size - known.size)}
     found: dict[str, Any] = {"common": common}
     if known.size:
-        counts, edges = np.histogram(known, BUCKETS)
+        counts, edges = np.histogram(known, _BUCKETS)
         buckets = [
             {"lower_bound": float(low), "upper_bound": float(high), "count": float(count)}
             for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)
@@ -63,7 +63,7 @@ def _type(*, is_integral: bool) -> str:
 def _categorical(name: str, values: np.ndarray) -> dict[str, Any]:
     counts = Counter("" if value is None else str(value) for value in values.tolist())
     missing = counts.pop("", 0)
-    buckets = [{"value": value, "count": float(count)} for value, count in counts.most_common(SHOWN_VALUES)]
+    buckets = [{"value": value, "count": float(count)} for value, count in counts.most_common(_SHOWN_VALUES)]
     found = {
         "common": {"num_present": len(values) - missing, "num_missing": missing},
         "distinct_count": float(len(counts)),

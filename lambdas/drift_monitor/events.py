@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 # AWS goes on writing an hour's lines for about a day; before that a day has other features than it will have.
-SETTLED_DAYS = 2
+_SETTLED_DAYS = 2
 # An endpoint's data capture arrives within minutes.
-SETTLED_HOURS = 1
+_SETTLED_HOURS = 1
 _DAY, _HOUR = "%Y-%m-%d", "%Y-%m-%dT%H"
 
 
@@ -51,7 +51,7 @@ def _start(event: dict[str, Any], form: str, step: timedelta) -> datetime:
         return datetime.strptime(str(event.get("hour", event.get("day"))), form).replace(tzinfo=UTC)
     if "time" in event:
         moment = datetime.fromisoformat(str(event["time"]))
-        return moment - step * (SETTLED_HOURS if form == _HOUR else SETTLED_DAYS)
+        return moment - step * (_SETTLED_HOURS if form == _HOUR else _SETTLED_DAYS)
     raise EventError(
         f'{event} names no day and no hour; accepted are {{"day": "2026-11-23"}}, {{"hour": "2026-11-25T05"}} and '
         '{"time": "2026-11-25T06:20:00Z"}'

@@ -135,7 +135,9 @@ def _column(rows: _Rows, name: str, column: Column, limits: LimitTable) -> Itera
     outside = (values < column.least) | (values > column.largest)
     share = _smaller(lambda kept: float(outside[kept].mean()), np.ones(len(values), bool), rows.is_common)
     yield Measure(name, RANGE, "out_of_range_share", share, least.out_of_range_share)
-    yield from _mean(rows, name, column, least)
+    has_days = len(column.counts.weekdays) > 0
+    is_limited = not has_days or limits.sets(name, "mean_deviations")
+    yield from _mean(rows, name, column, least.mean_deviations if is_limited else None)
     yield from _distances(rows, name, values, column, limits)
 
 
@@ -148,7 +150,7 @@ def _missing_limit(rows: _Rows, column: Column, least: Limits) -> float | None:
     return least.missing_share + usual + chance
 
 
-def _mean(rows: _Rows, name: str, column: Column, least: Limits) -> Iterator[Measure]:
+def _mean(rows: _Rows, name: str, column: Column, least: float | None) -> Iterator[Measure]:
     """Measure how far the mean has moved; a column that was constant in training has its range alone."""
     values = rows.day.columns[name]
     known = ~np.isnan(values)
@@ -158,7 +160,7 @@ def _mean(rows: _Rows, name: str, column: Column, least: Limits) -> Iterator[Mea
     value = _smaller(lambda kept: float(abs(values[kept].mean() - mean) / deviation), known, rows.is_common)
     counts = column.binned(values)
     ordinary = column.ordinary("mean_deviations", counts, rows.day.weekday)
-    limit = None if least.mean_deviations is None else max(least.mean_deviations, ordinary)
+    limit = None if least is None else max(least, ordinary)
     yield Measure(name, DRIFT, "mean_deviations", value, limit)
 
 

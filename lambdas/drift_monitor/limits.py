@@ -28,7 +28,8 @@ class Limits:
     missing_share : float or None
         Of the rows, above that of training.
     mean_deviations : float or None
-        Distance of the mean from that of training, in standard deviations of the training rows.
+        Distance of the mean from that of training, in standard deviations of the training rows. Where training has
+        days, only a limit that is given counts: there most rows are zeros, and deviations of them say little.
     out_of_range_share : float or None
         Of the rows, outside what any training row had.
     flagged_share : float or None
@@ -56,6 +57,10 @@ class LimitTable:
         """Return a feature's limits."""
         changed: dict[str, Any] = {**self._changes.get(EVERY, {}), **self._changes.get(name, {})}
         return replace(Limits(), **changed)
+
+    def sets(self, name: str, limit: str) -> bool:
+        """Say whether a limit of a feature is given, and not the default."""
+        return limit in self._changes.get(EVERY, {}) or limit in self._changes.get(name, {})
 
     @classmethod
     def parse(cls, text: str) -> LimitTable:

@@ -63,6 +63,7 @@ def trained(days: int = 42) -> tuple[dict, dict]:
     scores = scores_of(matrix)
     found = describe_days(matrix, NAMES, scores, hours, (matrix != 0).any(axis=1), keys)
     described = {"min": 0.0, "max": float(matrix.max()), "count": len(matrix), "missing_count": 0}
+    described |= {"mean": float(matrix.mean()), "std": float(matrix.std())}
     baseline = {"features": dict.fromkeys(NAMES, described), "anomaly_score": described | {"min": -9.0, "max": 9.0}}
     manifest = {"feature_names": NAMES, "files": {"model.joblib": "0123456789abcdef" * 4}}
     return manifest, baseline | {"reference": json.loads(json.dumps(found))}
@@ -111,6 +112,13 @@ def test_each_kind_of_drift_is_measured(reference: Reference) -> None:
     assert judged(reference, missing) == {("a", "missing_share")}
     assert {("a", "out_of_range_share"), ("a", "psi"), ("anomaly_score", "flagged_share")} <= judged(reference, percent)
     assert judged(reference, matrix, categories={"region": regions}) == {("region", "psi")}
+
+
+def test_days_of_zeros_have_a_limit_of_the_mean_only_where_one_is_given(reference: Reference) -> None:
+    """Where nearly all rows of training are zeros, an ordinary day is hundreds of deviations away."""
+    matrix = values(44) + np.float32([10, 0])
+    assert ("a", "mean_deviations") not in judged(reference, matrix)
+    assert ("a", "mean_deviations") in judged(reference, matrix, limits='{"a": {"mean_deviations": 3}}')
 
 
 def test_what_a_tenth_of_the_series_explains_is_an_incident(reference: Reference) -> None:

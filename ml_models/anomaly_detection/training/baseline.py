@@ -29,7 +29,7 @@ MIN_KEPT_DAYS = 28
 # A value that so many rows share is a bin of its own: many features are zero unless something happens.
 COMMON_SHARE = 0.1
 # A column of texts with more different ones is no category: an identifier, or free text.
-MAX_VALUES = 100
+_MAX_VALUES = 100
 
 
 def describe_training(matrix: NDArray[np.float32], names: Sequence[str], scores: NDArray[np.float64]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def describe_table(frame: pd.DataFrame, outputs: Sequence[str] = ()) -> dict[str
         "categories": {
             name: {"values": counts.index.tolist(), "counts": [*counts.tolist(), 0]}
             for name, counts in texts.items()
-            if name not in described and 0 < len(counts) <= MAX_VALUES
+            if name not in described and 0 < len(counts) <= _MAX_VALUES
         },
     }
 

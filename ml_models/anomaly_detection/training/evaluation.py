@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 INJECTED = 200
 TIMES_AS_MUCH = 3.0
 # Incidents that models are ranked by: small ones, which only some of the features show.
-RANKED = 1000
-TIMES_AT_LEAST = 1.1
-WIDTHS = (0.1, 1.0)
-CALM_PERCENT = 99
+_RANKED = 1000
+_TIMES_AT_LEAST = 1.1
+_WIDTHS = (0.1, 1.0)
+_CALM_PERCENT = 99
 LOGARITHMIC = "ln("
 MOVED_SHARE = 1 / 2
 SEED = 20_260_101
@@ -120,7 +120,7 @@ def _calm(training: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArra
     """
     telling = training[(training != 0).any(axis=1)]
     with np.errstate(all="ignore"):
-        largest = np.nanpercentile(telling if len(telling) else training, CALM_PERCENT, axis=0)
+        largest = np.nanpercentile(telling if len(telling) else training, _CALM_PERCENT, axis=0)
     calm: NDArray[np.bool_] = ~np.asarray((holdout > largest).any(axis=1))
     both: NDArray[np.bool_] = calm & (holdout != 0).any(axis=1)
     return both if both.sum() >= MIN_HOLDOUT_ROWS else calm
@@ -139,14 +139,14 @@ def inject_small(
     ndarray of shape (at most 1000, n_features), float32
     """
     random = np.random.default_rng(SEED)
-    made = rows[random.permutation(len(rows))[:RANKED]].copy()
+    made = rows[random.permutation(len(rows))[:_RANKED]].copy()
     places = np.flatnonzero([LOGARITHMIC in unit for unit in units])
     if len(places):
-        sizes, share = random.uniform(np.log(TIMES_AT_LEAST), np.log(TIMES_AS_MUCH), len(made)), 0.5
+        sizes, share = random.uniform(np.log(_TIMES_AT_LEAST), np.log(TIMES_AS_MUCH), len(made)), 0.5
         steps = np.ones(len(places))
     else:
         places = np.arange(rows.shape[1])
-        least, largest = WIDTHS
+        least, largest = _WIDTHS
         sizes, share = np.exp(random.uniform(np.log(least), np.log(largest), len(made))), 0.25
         with np.errstate(all="ignore"):
             low, high = np.nanpercentile(training, PERCENTS, axis=0)
