@@ -56,7 +56,7 @@ def drift_status(outputs: dict[str, Any], reports: int = 7) -> dict[str, Any]:
         latest = _read(s3, outputs["bucket"], f"{folders[0]}/constraint_violations.json") if folders else {}
         metrics = {metric: _values(cloudwatch, metric, name) for metric in _METRICS}
     except (BotoCoreError, ClientError) as error:
-        raise UserError(f"AWS does not say how the drift monitor {name} is: {error}") from error
+        raise UserError(f"The state of the drift monitor {name} cannot be read: {error}") from error
     return {
         "schedule": {"name": name, "state": schedule["State"], "expression": schedule["ScheduleExpression"]},
         "alarm": alarms[0]["StateValue"] if alarms else None,

@@ -68,7 +68,7 @@ def record(outputs: dict[str, Any]) -> dict[str, Any]:
         for part in (_sagemaker, _functions, _bucket, _stores, _machines, _queries, _watching):
             part(recorder, given)
     except BotoCoreError as error:
-        raise UserError(f"AWS does not answer what is to be recorded: {error}") from error
+        raise UserError(f"A call that the recording requires failed: {error}") from error
     return {"region": outputs.get("region"), "calls": recorder.calls}
 
 

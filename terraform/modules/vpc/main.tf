@@ -183,6 +183,7 @@ resource "aws_vpc_security_group_egress_rule" "to_endpoints" {
   from_port                    = 443
   to_port                      = 443
   referenced_security_group_id = aws_security_group.endpoints.id
+  tags                         = var.tags
 }
 
 resource "aws_vpc_security_group_egress_rule" "to_s3" {
@@ -192,6 +193,7 @@ resource "aws_vpc_security_group_egress_rule" "to_s3" {
   from_port         = 443
   to_port           = 443
   prefix_list_id    = aws_vpc_endpoint.s3.prefix_list_id
+  tags              = var.tags
 }
 
 resource "aws_vpc_security_group_ingress_rule" "from_workloads" {
@@ -201,4 +203,5 @@ resource "aws_vpc_security_group_ingress_rule" "from_workloads" {
   from_port                    = 443
   to_port                      = 443
   referenced_security_group_id = aws_security_group.workloads.id
+  tags                         = var.tags
 }
