@@ -1,4 +1,4 @@
-"""`egress-sentinel[local]` is complete by itself: a clean copy, only that extra, and the README's own commands."""
+"""`egress-sentinel[local]` is complete by itself: a clean copy, only that extra, and the commands of its page."""
 
 import contextlib
 import json
@@ -22,9 +22,10 @@ pytestmark = pytest.mark.slow
 ODD_KEYS = ("notes/a+b.txt", "notes/100%.txt", "notes/a b.txt")
 
 
-def readme_commands() -> list[str]:
-    """Return the commands of the README's section, without their comments."""
-    section = re.search(r"\*\*Without AWS\.\*\*.*?\n## ", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+def commands_of_the_page() -> list[str]:
+    """Return the commands of docs/local-aws.md, without their comments."""
+    page = (ROOT / "docs" / "local-aws.md").read_text("utf-8")
+    section = re.search(r"## Deploy an example to it\n.*?\n## ", page, re.DOTALL)
     assert section is not None
     return [line.split("#")[0].strip() for line in re.findall(r"^\$ (.*)$", section[0], re.MULTILINE)]
 
@@ -79,7 +80,7 @@ def running(command: str, folder: Path, env: dict[str, str], log: Path) -> Itera
 
 def test_a_clean_copy_applies_the_serverless_example(tmp_path: Path) -> None:
     require_terraform()
-    first, *rest = readme_commands()
+    first, *rest = commands_of_the_page()
     assert first == "make local"
     *until_verify, destroy = rest
     assert destroy.startswith("terraform destroy")
