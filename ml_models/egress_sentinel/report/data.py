@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
 DAYS_BEFORE, DAYS_AFTER = 7, 3
+# The feature by which an alert chooses its worst hour.
+_BEYOND_HABIT = "beyond_habit_log"
 _NO_LEVEL = f"resource_id <> '{SUMMED}'"
 
 
@@ -129,6 +131,9 @@ class ReportData:
             return []
         source = "scored" if self._has_scores else "features"
         order = "anomaly_score" if self._has_scores else "expected_usage_gb - usage_gb"
+        if _BEYOND_HABIT in names:
+            # The hour that the alert's reasons are about.
+            order = f'"{_BEYOND_HABIT}" DESC, {order}, hour_utc'
         quoted = ", ".join(f'"{name}"' for name in names)
         row = self._connection.execute(
             f"SELECT {quoted} FROM {source} WHERE {self._where()} "

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,6 +13,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from egress_sentinel.report import write_report
+from egress_sentinel.report.data import SERIES_KEYS, ReportData
 from tests.support.report_data import World, make_world
 from tests.support.sample_data import required_program
 
@@ -112,3 +114,17 @@ def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -
     half = {hour: (h - m) for hour, h, m in zip(high["x"], high["y"], low["y"], strict=True)}
     before = max(width for hour, width in half.items() if hour < start)
     assert all(width <= before * 1.01 for hour, width in half.items() if hour >= start)
+
+
+def test_the_features_shown_are_those_of_the_hour_that_the_reasons_are_about(world: World, folder: Path) -> None:
+    scored = world.scored.to_pylist()
+    with ReportData(folder / "features.parquet", folder / "scored") as data:
+        for alert in world.alerts:
+            start, end = (datetime.fromisoformat(alert[f"{name}_hour_utc"]) for name in ("start", "end"))
+            beyond = [
+                row["beyond_habit_log"]
+                for row in scored
+                if all(row[name] == alert[name] for name in SERIES_KEYS) and start <= row["hour_utc"] <= end
+            ]
+            shown = {name: value for name, value, _ in data.worst_features(alert)}
+            assert shown["beyond_habit_log"] == max(beyond) > min(beyond)
