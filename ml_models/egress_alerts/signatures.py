@@ -239,6 +239,11 @@ class _Facts:
         """Hours from the begin of the rise to the last one."""
         return len(self.course) - self._start
 
+    def time_text(self, hours: int) -> str:
+        """Return a time as the bill shows it: hours, or days."""
+        number, unit = (-(-hours // _DAY), "day") if self.is_daily else (hours, "hour")
+        return f"{number} {unit}{'' if number == 1 else 's'}"
+
     @cached_property
     def climb_hours(self) -> int:
         """Hours from a tenth of the level to most of it."""
@@ -327,7 +332,9 @@ def _hot_link(facts: _Facts) -> Iterable[_Evidence]:
     climb = facts.climb_hours
     yield _when(facts.is_bucket, 1, "a bucket sends to the internet directly")
     yield _when(climb >= _STEP_HOURS, 1, f"it climbed to its level over {climb} hours")
-    yield _when(facts.lasts >= _HALF_A_DAY and not facts.has_spikes, 1, f"it has stayed up for {facts.lasts} hours")
+    yield _when(
+        facts.lasts >= _HALF_A_DAY and not facts.has_spikes, 1, f"it has stayed up for {facts.time_text(facts.lasts)}"
+    )
     yield _when(facts.swings, 1, "it follows the day, as readers do")
     yield _when(climb < _STEP_HOURS, -1)
     yield _when(facts.has_spikes, -2)

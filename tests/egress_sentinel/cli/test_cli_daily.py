@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 HOUR = re.compile(r"\d\d:\d\d|\bhours?\b")
 # What the table, the page and the messages say of hours in any bill: hints, and names of columns.
-ANYWHERE = ("what was deployed in the hours before the start", "start_hour_utc", "end_hour_utc", "detected_hour_utc")
+ANYWHERE = ("deployments in the hours before the start", "start_hour_utc", "end_hour_utc", "detected_hour_utc")
 
 
 def sentinel(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

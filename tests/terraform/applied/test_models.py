@@ -43,6 +43,6 @@ def test_verify_tells_of_a_silent_rollback(stacks: dict[str, Stack], build: Path
     assert done.returncode == 1
     differing = {check["what"] for check in json.loads(done.stdout) if not check["is_met"]}
     assert {"endpoint configuration", "model", "artifact"} <= differing
-    assert "does not serve what was asked for" in done.stderr
+    assert "differs from the configuration in" in done.stderr
     stack.apply(model_artifact=good)
     assert stack.verify().returncode == 0
