@@ -250,7 +250,7 @@ def build_alert(
         "expected_usage_gb": amounts["expected_usage_gb"],
         "excess_cost_usd_per_day": peak_usd_per_day(incident),
         "current_usd_per_day": current_usd_per_day(incident) if state == "open" else 0.0,
-        "severity": severity_of(incident, series, causes, policy, account_usd),
+        "severity": severity_of(incident, series, causes, policy, is_large=is_large),
         "state": state,
         "anomaly_score": worst.anomaly_score,
         "p_value": worst.p_value,

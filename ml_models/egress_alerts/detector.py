@@ -209,7 +209,7 @@ class Detector:
 
     def _known(self, scored: pa.Table, window: Window, calendar: Sequence[PlannedEvent]) -> list[StoredAlert]:
         places = set(zip(scored["account_id"].to_pylist(), scored["region"].to_pylist(), strict=True))
-        # Levels are compared with incidents that ended even longer ago than those that may go on.
+        # Levels are compared with incidents that ended too long ago to be reopened.
         since = window.start - max(self._policy.incident_gap_hours, REST_HOURS)
         # What earlier incidents have used of a plan that still runs counts as well.
         running = [event.start for event in calendar if event.start < window.end and event.end > since]

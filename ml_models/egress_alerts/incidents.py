@@ -97,7 +97,7 @@ def find_incidents(
     policy : Policy
         Floors, gap and sibling hours.
     open_incidents : sequence of Incident
-        As they stood before the first new hour.
+        Their state before the first new hour.
     past : iterable of Hour
         Anomalous hours of the 24 hours before the first new one: they count towards the floor.
     new : iterable of Hour
@@ -184,8 +184,13 @@ class _Member:
         self.cost_usd += row.cost_usd - old.cost_usd
 
     @property
+    def is_new(self) -> bool:
+        """Whether it is a new resource."""
+        return is_new_resource(list(self.rows.values()))
+
+    @property
     def weight(self) -> float:
-        """The excess of an hour, as `_weight` says it."""
+        """The excess of an hour, in the unit of `_weight`."""
         return (self.excess_usd + _PER_GB * self.excess_gb) / max(self.hours, 1)
 
 
@@ -209,7 +214,7 @@ class _Sums:
 
     @property
     def weight(self) -> float:
-        """The excess, as `_weight` says it."""
+        """The excess, in the unit of `_weight`."""
         return (self.micro_usd + _PER_GB * self.micro_gb) / 1e6
 
 
@@ -266,7 +271,7 @@ class _Track:
                     sums.add(old, -1)
 
     def reaches_a_floor(self, lasting_hours: int) -> bool:
-        """Whether what is left is enough for an alert."""
+        """Whether the rest is enough for an alert."""
         left, weight = self.left, min(self.left.hours, lasting_hours)
         if left.priced_hours:
             return weight * left.micro_usd >= lasting_hours * self.floors.min_excess_usd * 1e6
@@ -293,7 +298,7 @@ class _Held:
         return level in self._excess
 
     def rest(self, row: Hour) -> Hour:
-        """Return what is left of an hour."""
+        """Return the rest of an hour, without the part that incidents hold."""
         by_hour = self._excess.get(row.series)
         sums = by_hour.get(row.hour) if by_hour else None
         return row if sums is None else _less(row, *sums)
@@ -322,7 +327,7 @@ class _Decision:
                 track.remember([row], counts=self._counts(row, row))
 
     def _take_up(self, incident: Incident, past_hours: set[int]) -> None:
-        """Go on with a copy of an incident."""
+        """Continue a copy of an incident."""
         members: dict[Series, dict[int, Hour]] = {series: {} for series in incident.members}
         growing = _Growing(Incident(incident.alert_id, incident.detected, members, incident.background))
         hours = list(incident.members.values())
@@ -348,7 +353,7 @@ class _Decision:
         """Decide on an hour of all series, or on the hours of its day, which are all alike."""
         openings: list[_Turn] = []
         counting: list[_Track] = []
-        # Open incidents come first, and resources before levels: a level gets what they leave.
+        # Open incidents come first, and resources before levels: a level gets the rest.
         for turn in turns:
             *_, track, given = turn
             if not track.rises(given[-1]):
@@ -451,7 +456,7 @@ class _Decision:
         """Whether a level has little left beside incidents below it.
 
         That may be their own hours that do not count. And for three days after them, the features of the level still
-        include what they held.
+        include their excess.
         """
         hour = left[-1].hour
         members = self._below.get(left[-1].series, ())
@@ -537,7 +542,7 @@ class _Decision:
         return sums
 
     def _counts(self, row: Hour, rest: Hour) -> bool:
-        """Whether a rising hour exceeds the habit of its series, with what is left of it by as much less."""
+        """Whether a rising hour exceeds the habit of its series; the rest of an hour does by a smaller factor."""
         times = row.times_habit if rest is row else row.times_habit * rest.excess_gb / row.excess_gb
         return times >= self._policy.min_times_usual_excess
 
@@ -567,8 +572,9 @@ class _Decision:
         places: list[tuple[str, ...]] = [(SUMMED, series.egress_class)] if is_crowd else []
         places += [series[:2], *([_new_in(series)] if is_new_resource(hours) else [])]
         room = MAX_PACKED_BYTES - text_bytes(series)
+        longest = max(self._policy.sibling_hours, _CROWD_SIBLING_HOURS)
         for near in (self._by_place.get(place, []) for place in places):
-            place = bisect_left(near, row.decided_at - _CROWD_SIBLING_HOURS, key=_DETECTED)
+            place = bisect_left(near, row.decided_at - longest, key=_DETECTED)
             while place < len(near):
                 known = near[place]
                 if known.size >= MAX_PACKED_BYTES:
@@ -606,7 +612,7 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
     """
     series = hours[0].series
     beside = growing.beside.get(series[:4], growing.members[0])
-    lead, other = list(beside.rows.values()), beside.track.series
+    other = beside.track.series
     apart = abs(hours[0].hour - growing.start)
     if is_crowd and growing.is_crowd and series.egress_class == other.egress_class and apart <= _CROWD_TOGETHER_HOURS:
         return series.service == other.service or SUMMED in (series.service, other.service)
@@ -615,16 +621,17 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
             return is_near and (series in other.levels or other in series.levels)
         return is_near and series[:2] == other[:2] and _has_same_bytes(hours, growing)
     if series[:2] != other[:2]:
-        return apart <= _NEW_TOGETHER_HOURS and is_new_resource(hours) and is_new_resource(lead)
+        return apart <= _NEW_TOGETHER_HOURS and is_new_resource(hours) and beside.is_new
     if not is_near and not (growing.is_crowd and series[:4] == other[:4]):
         return False
     if series.resource_id and series.resource_id == other.resource_id:
         return True
     if series.egress_class != other.egress_class and not _has_same_bytes(hours, growing):
         return False
-    if is_new_resource(hours) or is_new_resource(lead):
+    is_new = is_new_resource(hours)
+    if is_new or beside.is_new:
         is_metered_again = not any(row.egress_gb for row in hours) and _has_same_bytes(hours, growing)
-        return is_new_resource(lead) and (is_new_resource(hours) or is_metered_again)
+        return beside.is_new and (is_new or is_metered_again)
     return hours[0].hour - growing.start <= _TOGETHER_HOURS or not is_quiet_burst(hours)
 
 

@@ -15,8 +15,8 @@ Two kinds are at least medium, at their detection and later: a suspected leaked 
 whose rate reached the share `medium_share_of_expected` of all that the account's data transfer was expected to cost a
 day before the detection. A small account whose egress doubles is not low.
 
-All amounts only rise as hours arrive, so that severity never falls while an incident goes on. Only a restatement lowers
-it.
+All amounts only rise as hours arrive, so that severity never falls while an incident is open. Only a restatement
+lowers it.
 
 Notifications: people are notified of a new incident, and again when one of these is true:
 
@@ -80,7 +80,7 @@ def current_usd_per_day(incident: Incident) -> float:
 
 
 def severity_of(
-    incident: Incident, lead: Series, causes: Iterable[str], policy: Policy, account_usd_per_day: float = 0.0
+    incident: Incident, lead: Series, causes: Iterable[str], policy: Policy, *, is_large: bool = False
 ) -> Severity:
     """Return how severe an incident is.
 
@@ -92,23 +92,22 @@ def severity_of(
     causes : iterable of str
         Short names of the likely causes, at the detection and now.
     policy : Policy
-    account_usd_per_day : float
-        What the account's data transfer is expected to cost in a day; 0 where that is not known.
+    is_large : bool
+        Whether it is large for its account, as `is_large_for_the_account` returns.
     """
     usd = round(max(excess_usd(incident), *_rates(incident)), 6)
     rank = sum(usd >= threshold for threshold in policy.thresholds(lead.account_id, lead.egress_class))
-    is_large = is_large_for_the_account(incident, lead, policy, account_usd_per_day)
     return SEVERITIES[max(rank, _MEDIUM if is_large or not SECURITY.isdisjoint(causes) else 0)]
 
 
 def is_large_for_the_account(incident: Incident, lead: Series, policy: Policy, account_usd_per_day: float) -> bool:
-    """Return whether an incident has reached the share of what the account's data transfer is expected to cost."""
+    """Return whether an incident's rate has reached the policy's share of its account's expected dollars a day."""
     share = policy.medium_share(lead.account_id, lead.egress_class)
     return 0 < share * account_usd_per_day <= round(max(_rates(incident)), 6)
 
 
 def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
-    """Return the hour since which the incident goes on without an end, and the quiet hours before it (0 if none)."""
+    """Return the hour since which the incident has not ended, and the quiet hours before it (0 if none)."""
     hours = sorted({hour for member in incident.members.values() for hour in member})
     ends = [(after, after - before - 1) for before, after in pairwise(hours)]
     return next((end for end in reversed(ends) if end[1] >= policy.ended_after_hours), (hours[0], 0))

@@ -256,7 +256,8 @@ def background_of(rows: pa.Table, lead: Series, start: int) -> Background:
 
 
 def _first_hour(rows: pa.Table, otherwise: int) -> int:
-    return min(_hour_numbers(rows).to_pylist(), default=otherwise)
+    first = pc.min(_hour_numbers(rows)).as_py()
+    return otherwise if first is None else int(first)
 
 
 def _hour_numbers(rows: pa.Table) -> pa.ChunkedArray:

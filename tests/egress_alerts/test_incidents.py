@@ -14,18 +14,20 @@ from egress_alerts.policy import Policy
 from egress_alerts.series import Series
 
 POLICY = Policy(lasting_hours=1)
-KEYS = ("region", "service", "egress_class", "resource_id")
+KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
 LEVELS = Series("1", "a", "AmazonEC2", "internet", "r").levels
 SERIES = [Series("1", region, "AmazonEC2", name, "r") for region in ("a", "b") for name in ("internet", "nat_gateway")]
 HOUR = Hour(10, SERIES[0], 100.0, 1.0, 100.0, 1.0, 9.0, 0.0, -0.1, "type", "op", False, times_habit=9.0)
 UNSEEN = Series("1", "a", "AmazonEC2", "internet", "i-new")
+# A crowd of another account: two resources and their level.
+OTHERS = [Series("2", "a", "AmazonEC2", "internet", name) for name in ("r", "s", "*")]
 
 hours = st.builds(
     lambda at, series, gb, usd, times: Hour(
         at, series, gb, float(series != UNSEEN), gb, 1.0, usd, min(usd, 0.1), -0.1, "type", "op", False, False, times
     ),
     st.integers(0, 200),
-    st.sampled_from([*SERIES, UNSEEN, *LEVELS]),
+    st.sampled_from([*SERIES, UNSEEN, *LEVELS, *OTHERS]),
     st.sampled_from([1.2, 3.0, 40.0, 900.0]),
     st.sampled_from([0.0, 0.5, 3.0, 70.0]),
     st.sampled_from([1.0, 2.5, 30.0]),
@@ -255,6 +257,13 @@ def test_resources_that_open_together_join_a_fleet_of_another_account_and_one_al
     fleet = [row for row in crowd(9, 0.6, 40) if row.series[:2] == ("1", "a")]
     others = [row for row in crowd(size, 2.0, 30, "2", first=20) if not row.series.is_level]
     assert len(find_incidents(Policy(), [], [], [*fleet, *others])) == alerts
+
+
+@pytest.mark.parametrize(("sibling_hours", "alerts"), [(59, 2), (60, 1)])
+def test_sibling_hours_may_be_longer_than_those_of_crowds(sibling_hours: int, alerts: int) -> None:
+    first = [row for row in crowd(1, 8.0, 70) if not row.series.is_level]
+    late = [row._replace(hour=row.hour + 60, series=row.series._replace(resource_id="i-late")) for row in first]
+    assert len(find_incidents(Policy(sibling_hours=sibling_hours), [], [], [*first, *late])) == alerts
 
 
 @pytest.mark.parametrize(("size", "alerts"), [(1, 2), (3, 1)])
