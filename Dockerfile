@@ -1,8 +1,8 @@
 # SageMaker's scikit-learn container with this project installed, as `image_build` of terraform/ builds it.
 #
 # `train` and `serve` are the container's own, so the image is an `image_uri` for endpoints and training jobs. AWS Batch runs
-# the project from an environment of its own beside them: it sees the container's scikit-learn, numpy, pandas and pyarrow,
-# and nothing that it installs changes what serves.
+# the project from a separate environment. It uses the container's scikit-learn, numpy, pandas and pyarrow, and installs
+# nothing into the environment that serves.
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 

@@ -5,6 +5,7 @@
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 data "aws_region" "current" {
+  # Read before everything else, so that a missing build/ is the first error.
   lifecycle {
     precondition {
       condition     = fileexists("${local.build}/anomaly_detector.zip")
@@ -349,7 +350,7 @@ module "notebook" {
   kms_key_arn    = module.storage.kms_key_arn
 }
 
-# A VPC of its own, an image of its own, and AWS Batch for large files: each on request.
+# On request: a VPC, an image build, and AWS Batch for large files.
 locals {
   runs_aws_batch = var.batch.runner == "aws_batch"
 

@@ -1,5 +1,9 @@
 """What a person who dropped a file can fix."""
 
+REPLACED = "it was removed or replaced while it was being scored"
+# S3's error codes for a file that was removed or replaced.
+GONE = frozenset({"NoSuchKey", "404", "PreconditionFailed", "412"})
+
 
 class InputError(ValueError):
     """The file cannot be scored, in one sentence that names the line."""

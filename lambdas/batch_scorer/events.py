@@ -1,4 +1,4 @@
-"""What the function is told: a file was dropped, or a transform job has ended. Pure."""
+"""The events that the function handles: a file was dropped, or its job has ended. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class EventError(ValueError):
 class Drop:
     """A file under the input prefix.
 
-    `job_id` is the same for the same upload however often it is told of, and another one for another upload.
+    `job_id` is the same for every event of an upload, and another one for another upload.
     """
 
     key: str

@@ -26,7 +26,7 @@ settings = Settings.from_environment(os.environ)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Start what was dropped, or finish what has been scored; the same event twice is done once.
+    """Start the job of a dropped file, or finish one that has ended. A repeated event changes nothing.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Raises
     ------
     Exception
-        Whatever went wrong and another attempt may mend, so that Lambda retries and then keeps the event.
+        An error that a retry may resolve. Lambda retries, and then puts the event into the dead-letter queue.
     """
     asked = event_of(event, settings)
     if asked is None:

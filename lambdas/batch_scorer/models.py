@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ModelError(RuntimeError):
-    """The current model cannot be told, or its artifact not be read."""
+    """The model has no artifact, or one that cannot be read."""
 
 
 def current_model(sagemaker: Any, endpoint_name: str) -> str:

@@ -1,4 +1,4 @@
-"""A dropped file's way: checked, scored by a transform job, joined; or moved aside with a message that says why.
+"""Checks a dropped file, starts its transform job and joins the scores, or moves the file aside with the reason.
 
 A large file goes to AWS Batch, where a job does all of it at once (`egress_sentinel.deployment.batch_job`).
 """
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from batch_scorer import jobs
 from batch_scorer.contract import MODEL_PACKAGE
-from batch_scorer.errors import InputError, one_line
+from batch_scorer.errors import GONE, REPLACED, InputError, one_line
 from batch_scorer.join import JoinError, join, output_name
 from batch_scorer.models import (
     artifact_of_model,
@@ -39,12 +39,10 @@ MAX_FILE_BYTES = 2_000_000_000  # what the function's disk and its 15 minutes ha
 MAX_COPY_BYTES = 5_000_000_000  # of one request of S3
 MAX_REASON = 900  # an object's metadata are 2 KB at most
 AWS_BATCH = "aws_batch"
-_REPLACED = "it was removed or replaced while it was being scored"
-_GONE = {"NoSuchKey", "404", "PreconditionFailed", "412"}
 
 
 class JobError(RuntimeError):
-    """A transform job that nobody knows of."""
+    """A job that the job table does not have, or not yet."""
 
 
 class BatchScorer:
@@ -59,7 +57,7 @@ class BatchScorer:
         self._batch = batch
 
     def start(self, drop: Drop) -> dict[str, Any]:
-        """Check a file and start its transform job; a file that was told of before is left alone.
+        """Check a file and start its transform job; a second event of the same upload changes nothing.
 
         Returns
         -------
@@ -71,10 +69,7 @@ class BatchScorer:
         ClientError, ModelError
             Something did not work; a retry begins again.
         """
-        name = output_name(drop.key, self._settings.input_prefix, drop.time_utc)
-        known = self._jobs.begin(
-            drop.job_id, input_key=drop.key, etag=drop.etag, output_key=self._settings.output_prefix + name
-        )
+        known = self._jobs.begin(drop.job_id, input_key=drop.key, etag=drop.etag, output_key=self._output_key(drop))
         if known is not None:
             # An attempt before this one may have ended before it removed the file that it had copied aside.
             if known["status"] == jobs.FAILED and self._head(drop.key, drop.etag) is not None:
@@ -86,14 +81,14 @@ class BatchScorer:
         except InputError as error:
             return self._fail(drop.job_id, drop.key, drop.etag, str(error))
         except Exception as error:
-            # It is raised for Lambda to try again; until then the table says what is in the way.
+            # Lambda tries again; until then the job table has the reason.
             self._jobs.update(drop.job_id, reason=str(error)[:MAX_REASON])
             raise
         self._jobs.mark_running(drop.job_id, **started)
         return {"job_id": drop.job_id, "status": jobs.RUNNING}
 
     def finish(self, change: Change) -> dict[str, Any]:
-        """Join a job's scores to its file, or say why there are none.
+        """Join a job's scores to its file, or move the file aside with the reason.
 
         Raises
         ------
@@ -117,9 +112,9 @@ class BatchScorer:
         is_in_aws_batch = job.get("runner") == AWS_BATCH
         if change.status != "Completed":
             what = "AWS Batch job" if is_in_aws_batch else "transform job"
-            reason = f"{what} {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
-            reason = (self._reason(job_id) if is_in_aws_batch else "") or reason
-            return self._fail(job_id, job["input_key"], job["etag"], reason)
+            ending = f"{what} {change.job_name} ended as {change.status}: {change.reason or 'no reason given'}"
+            reason = self._reason(job_id) if is_in_aws_batch else ""
+            return self._fail(job_id, job["input_key"], job["etag"], reason or ending)
         try:
             if not is_in_aws_batch:
                 with tempfile.TemporaryDirectory() as temporary:
@@ -133,10 +128,9 @@ class BatchScorer:
         aws_batch = self._settings.aws_batch
         if aws_batch is not None and drop.size_bytes >= aws_batch.from_bytes:
             return self._start_in_aws_batch(drop, aws_batch, folder)
-        if drop.size_bytes > MAX_FILE_BYTES:
-            raise InputError(f"it is {drop.size_bytes:,} bytes long; {MAX_FILE_BYTES:,} are accepted: split it")
+        _check_size(drop, MAX_FILE_BYTES)
         source, package_arn = self._fetch(drop.key, drop.etag, folder / f"input{drop.suffix}")
-        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+        job_name = self._job_name(drop)
         model_name, artifact = self._model(job_name, package_arn)
         contract = contract_at(self._s3, artifact, folder)
         prepared = prepare(read_table(source), contract, folder)
@@ -158,31 +152,23 @@ class BatchScorer:
 
     def _start_in_aws_batch(self, drop: Drop, aws_batch: AwsBatch, folder: Path) -> dict[str, Any]:
         """Write what the job reads, and submit it. A second job of the same file writes the same result."""
-        if drop.size_bytes > aws_batch.max_bytes:
-            raise InputError(f"it is {drop.size_bytes:,} bytes long; {aws_batch.max_bytes:,} are accepted: split it")
+        _check_size(drop, aws_batch.max_bytes)
         head = self._head(drop.key, drop.etag)
         if head is None:
-            raise InputError(_REPLACED)
-        job_name = f"{self._settings.job_name_prefix}-{drop.job_id}"
+            raise InputError(REPLACED)
+        job_name = self._job_name(drop)
         package_arn = head["Metadata"].get(MODEL_PACKAGE, "")
         model_name, artifact = self._model(job_name, package_arn)
         model_id = contract_at(self._s3, artifact, folder).model_id
-        name = output_name(drop.key, self._settings.input_prefix, drop.time_utc)
         model = {"model_name": package_arn or model_name, "model_id": model_id}
-        metadata = {
-            "job-id": drop.job_id,
-            "input-etag": drop.etag,
-            "model-name": model["model_name"],
-            "model-id": model_id,
-        }
         document = {
             "bucket": self._settings.bucket,
             "input_key": drop.key,
             "input_etag": drop.etag,
             "artifact": artifact,
-            "output_key": self._settings.output_prefix + name,
+            "output_key": self._output_key(drop),
             "failure_key": self._failure_key(drop.job_id),
-            "metadata": metadata,
+            "metadata": _metadata({"job_id": drop.job_id, "etag": drop.etag, **model}),
         }
         key = f"{self._settings.jobs_prefix}{drop.job_id}/job.json"
         self._s3.put_object(Bucket=self._settings.bucket, Key=key, Body=json.dumps(document).encode())
@@ -194,6 +180,12 @@ class BatchScorer:
         )
         return {"runner": AWS_BATCH, "aws_batch_job_id": submitted["jobId"], **model}
 
+    def _job_name(self, drop: Drop) -> str:
+        return f"{self._settings.job_name_prefix}-{drop.job_id}"
+
+    def _output_key(self, drop: Drop) -> str:
+        return self._settings.output_prefix + output_name(drop.key, self._settings.input_prefix, drop.time_utc)
+
     def _failure_key(self, job_id: str) -> str:
         return f"{self._settings.jobs_prefix}{job_id}/failure.txt"
 
@@ -202,7 +194,7 @@ class BatchScorer:
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=self._failure_key(job_id))
         except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+            if error.response["Error"]["Code"] in GONE:
                 return ""
             raise
         return str(answer["Body"].read().decode())
@@ -254,25 +246,23 @@ class BatchScorer:
             answers.append(folder / name)
         target = folder / "joined.csv"
         join(read_table(source), job["feature_names"] or None, answers, target)
-        metadata = {"job-id": job["job_id"], "input-etag": job["etag"], "model-name": job["model_name"]}
-        metadata["model-id"] = job.get("model_id", "")
-        extra = {"Metadata": metadata, "ContentType": "text/csv"}
+        extra = {"Metadata": _metadata(job), "ContentType": "text/csv"}
         self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
 
     def _fetch(self, key: str, etag: str, target: Path) -> tuple[Path, str]:
-        """Download the very upload that an event told of; return it and the model package that it names, if any."""
+        """Download the upload of an event, and no later one; return it and the model package that it names, if any."""
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
-                raise InputError(_REPLACED) from error
+            if error.response["Error"]["Code"] in GONE:
+                raise InputError(REPLACED) from error
             raise
         with target.open("wb") as file:
             shutil.copyfileobj(answer["Body"], file, 1 << 20)
         return target, answer["Metadata"].get(MODEL_PACKAGE, "")
 
     def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
-        """Copy the file aside, tell people, remember it, and only then remove the file: a retry repeats no harm."""
+        """Copy the file aside, notify, note the failure and only then remove the file: a retry loses nothing."""
         reason = one_line(reason)[:MAX_REASON]
         moved = self._copy_aside(job_id, key, etag, reason)
         where = f"It is now {one_line(moved)}." if moved else "There is nothing to move."
@@ -302,14 +292,30 @@ class BatchScorer:
         return f"s3://{bucket}/{target}"
 
     def _head(self, key: str, etag: str) -> dict[str, Any] | None:
-        """Describe the very upload that an event told of; None where it is gone."""
+        """Describe the upload of an event; None where it was removed or replaced."""
         try:
             head: dict[str, Any] = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _GONE:
+            if error.response["Error"]["Code"] in GONE:
                 return None
             raise
         return head if head["ETag"].strip('"') == etag else None
+
+
+def _check_size(drop: Drop, max_bytes: int) -> None:
+    if drop.size_bytes > max_bytes:
+        raise InputError(f"it is {drop.size_bytes:,} bytes long; {max_bytes:,} are accepted: split it")
+
+
+def _metadata(job: dict[str, Any]) -> dict[str, str]:
+    """Return the metadata of a result."""
+    model_id = job.get("model_id", "")  # jobs of earlier versions have none
+    return {
+        "job-id": job["job_id"],
+        "input-etag": job["etag"],
+        "model-name": job["model_name"],
+        "model-id": model_id,
+    }
 
 
 def _summary(job: dict[str, Any]) -> dict[str, Any]:

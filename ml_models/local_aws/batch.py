@@ -126,15 +126,14 @@ class Batch:
     def _describejobdefinitions(self, given: dict[str, Any]) -> dict[str, Any]:
         found = list(self._definitions.values())
         if "jobDefinitions" in given:
-            wanted = given["jobDefinitions"]
-            found = [d for d in found if {d["jobDefinitionArn"], _with_revision(d)} & set(wanted)]
+            found = [d for d in found if _names(d) & set(given["jobDefinitions"])]
         if "jobDefinitionName" in given:
             found = [d for d in found if d["jobDefinitionName"] == given["jobDefinitionName"]]
         return {"jobDefinitions": [d for d in found if d["status"] == given.get("status", d["status"])]}
 
     def _deregisterjobdefinition(self, given: dict[str, Any]) -> dict[str, Any]:
         for definition in self._definitions.values():
-            if given["jobDefinition"] in {definition["jobDefinitionArn"], _with_revision(definition)}:
+            if given["jobDefinition"] in _names(definition):
                 definition["status"] = "INACTIVE"
         return {}
 
@@ -167,8 +166,7 @@ class Batch:
     def _definition(self, name: str) -> dict[str, Any]:
         """Return a revision, or the newest one of a name."""
         active = [d for d in self._definitions.values() if d["status"] == "ACTIVE"]
-        names = [{d["jobDefinitionArn"], _with_revision(d), d["jobDefinitionName"]} for d in active]
-        found = [d for d, known in zip(active, names, strict=True) if name in known]
+        found = [d for d in active if name in _names(d) | {d["jobDefinitionName"]}]
         if not found:
             raise ApiError(f"JobDefinition {name} does not exist.", "ClientException")
         return max(found, key=lambda definition: int(definition["revision"]))
@@ -207,8 +205,9 @@ def _named(things: dict[str, dict[str, Any]], names: list[str] | None) -> list[d
     return [things[name] for name in map(_name, things if names is None else names) if name in things]
 
 
-def _with_revision(definition: dict[str, Any]) -> str:
-    return f"{definition['jobDefinitionName']}:{definition['revision']}"
+def _names(definition: dict[str, Any]) -> set[str]:
+    """Return the names of one revision."""
+    return {definition["jobDefinitionArn"], f"{definition['jobDefinitionName']}:{definition['revision']}"}
 
 
 def _now() -> int:

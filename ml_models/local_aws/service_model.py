@@ -30,7 +30,7 @@ _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "que
 _FORMS = {_QUERY, "ec2"}
 _NUMBERS = {"integer": numbers.Integral, "long": numbers.Integral, "float": numbers.Real, "double": numbers.Real}
 _LENGTHS = {"string", "blob", "list", "map"}
-# Of AWS Batch: "The values aren't case sensitive", says its reference of EvaluateOnExit.
+# AWS Batch's reference of EvaluateOnExit: "The values aren't case sensitive".
 _CASELESS = {"RetryAction"}
 # `x-id` is how SDKs name an operation of S3 to proxies.
 _NO_CONSTANT = "x-id"

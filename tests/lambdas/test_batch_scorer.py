@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -451,6 +453,20 @@ def test_a_large_file_that_cannot_be_scored_is_moved(
         assert result["reason"] == "it is 1,000,001 bytes long; 1,000,000 are accepted: split it"
     assert result["status"] == "failed"
     assert world.keys(f"failed/{fault}.csv")
+
+
+def test_a_job_of_aws_batch_scores_no_later_upload_of_the_same_key(world: World, tmp_path: Path) -> None:
+    bucket = world.resources.bucket
+    world.drop("later.csv", body(tmp_path))
+    job = {"bucket": bucket, "input_key": "batch/input/later.csv", "input_etag": "0" * 32}
+    job |= {"failure_key": "batch/jobs/later/failure.txt"}
+    world.s3.put_object(Bucket=bucket, Key="batch/jobs/later/job.json", Body=json.dumps(job).encode())
+    command = [sys.executable, "-m", "egress_sentinel.deployment.batch_job", f"s3://{bucket}/batch/jobs/later/job.json"]
+    env = os.environ | world.aws.environment()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    reason = world.s3.get_object(Bucket=bucket, Key="batch/jobs/later/failure.txt")["Body"].read().decode()
+    assert reason == "it was removed or replaced while it was being scored"
 
 
 def test_a_job_of_aws_batch_that_did_not_start_ends_in_a_message(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from batch_scorer.errors import GONE, REPLACED
 from egress_sentinel.deployment.batch import score_locally
 from egress_sentinel.errors import UserError
 
@@ -57,16 +58,16 @@ def _run(s3: Any, job: dict[str, Any]) -> None:
 
 
 def _fetch(s3: Any, job: dict[str, Any], target: Path) -> None:
-    """Download the very upload that the job is for, in parts."""
+    """Download the upload that the job is for, and no later one of the same key."""
     from botocore.exceptions import ClientError
 
     where = {"Bucket": job["bucket"], "Key": job["input_key"], "IfMatch": job["input_etag"]}
     try:
         body = s3.get_object(**where)["Body"]
     except ClientError as error:
-        if error.response["Error"]["Code"] not in {"NoSuchKey", "404", "PreconditionFailed", "412"}:
+        if error.response["Error"]["Code"] not in GONE:
             raise
-        raise UserError("it was removed or replaced while it was being scored") from error
+        raise UserError(REPLACED) from error
     with target.open("wb") as file:
         for chunk in body.iter_chunks(1 << 20):
             file.write(chunk)

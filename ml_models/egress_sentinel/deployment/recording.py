@@ -52,7 +52,7 @@ def record(outputs: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        The region, and of each call its name, what was asked, and the answer or the error's code.
+        The region, and for each call its name, its parameters, and the answer or the error's code.
 
     Raises
     ------
@@ -124,7 +124,7 @@ class _Redactor:
         return self.text(value, is_the_users=is_the_users) if isinstance(value, str) else "not recorded"
 
     def _of_map(self, shape: Any, value: dict[str, Any]) -> dict[str, Any]:
-        """Keep the keys that AWS names; others, as of variables and tags, are the user's, with what they hold."""
+        """Keep the keys that AWS names. Others, as of variables and tags, are the user's, and so are their values."""
         has_names = bool(getattr(shape.key, "enum", None)) or shape.name.endswith("AttributesMap")
         return {
             (key if has_names else self.text(key, is_the_users=True)): self.of(
@@ -174,7 +174,18 @@ def _values(model: Any, shape: str) -> list[str]:
 
 
 def _sagemaker(ask: _Recorder, outputs: dict[str, Any]) -> None:
-    name = outputs["endpoint_name"]
+    if name := outputs.get("endpoint_name"):
+        _endpoint(ask, name)
+    if "model_name" in outputs:
+        model = ask("sagemaker", "DescribeModel", ModelName=outputs["model_name"])
+        _role(ask, model.get("ExecutionRoleArn", ""))
+    if "model_package_group" in outputs:
+        group = outputs["model_package_group"]
+        ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=group)
+        ask("sagemaker", "ListModelPackages", ModelPackageGroupName=group)
+
+
+def _endpoint(ask: _Recorder, name: str) -> None:
     endpoint = ask("sagemaker", "DescribeEndpoint", EndpointName=name)
     for variant in endpoint.get("ProductionVariants", []):
         place = f"endpoint/{name}/variant/{variant['VariantName']}"
@@ -184,13 +195,6 @@ def _sagemaker(ask: _Recorder, outputs: dict[str, Any]) -> None:
     if endpoint:
         ask("sagemaker", "DescribeEndpointConfig", EndpointConfigName=endpoint["EndpointConfigName"])
         ask("sagemaker", "ListTags", ResourceArn=endpoint["EndpointArn"])
-    if "model_name" in outputs:
-        model = ask("sagemaker", "DescribeModel", ModelName=outputs["model_name"])
-        _role(ask, model.get("ExecutionRoleArn", ""))
-    if "model_package_group" in outputs:
-        group = outputs["model_package_group"]
-        ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=group)
-        ask("sagemaker", "ListModelPackages", ModelPackageGroupName=group)
 
 
 def _role(ask: _Recorder, arn: str) -> None:
@@ -270,9 +274,12 @@ def _queries(ask: _Recorder, outputs: dict[str, Any]) -> None:
 
 
 def _watching(ask: _Recorder, outputs: dict[str, Any]) -> None:
-    name = outputs["endpoint_name"]
-    ask("cloudwatch", "DescribeAlarms", AlarmNamePrefix=f"{name}-")
     if url := outputs.get("dashboard_url"):
         ask("cloudwatch", "GetDashboard", DashboardName=url.rpartition("/")[2])
+    # The prefix of all names: the endpoint's, which is also that of the model packages.
+    name = outputs.get("endpoint_name") or outputs.get("model_package_group")
+    if not name:
+        return
+    ask("cloudwatch", "DescribeAlarms", AlarmNamePrefix=f"{name}-")
     for schedule in ask("scheduler", "ListSchedules", NamePrefix=f"{name}-").get("Schedules", []):
         ask("scheduler", "GetSchedule", Name=schedule["Name"])

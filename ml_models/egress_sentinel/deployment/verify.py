@@ -1,7 +1,8 @@
-"""Compares what an endpoint serves with what Terraform asked for.
+"""Compares the endpoint with the Terraform configuration.
 
-After an update that did not come up SageMaker rolls back and says InService, and the provider calls that success. So
-the chain is followed to its end: endpoint, configuration, model, artifact, and the model that really answers.
+After a failed update SageMaker rolls back to the previous model and reports InService, which the provider takes for
+success. The comparison therefore covers the whole chain: endpoint, configuration, model, artifact, and the manifest of
+the model that answers requests.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
 
-MANIFEST = "manifest.json"
-# What the preprocessor of an inference pipeline takes.
-A_LINE = "2000-01-01 00:00:00,0"
+_MANIFEST = "manifest.json"
+# A request that the preprocessor of an inference pipeline accepts.
+_SERIES_LINE = "2000-01-01 00:00:00,0"
 
 
 class Check(NamedTuple):
-    """One comparison: what it is about, what was asked for and what is there."""
+    """One comparison: its subject, the configured value and the value in AWS."""
 
     what: str
     expected: Any
@@ -31,7 +32,7 @@ class Check(NamedTuple):
 
     @property
     def is_met(self) -> bool:
-        """Say whether both are the same."""
+        """Return whether both values are the same."""
         return bool(self.expected == self.found)
 
 
@@ -41,12 +42,12 @@ def read_outputs(text: str) -> dict[str, Any]:
     Raises
     ------
     UserError
-        It is no such JSON, or has no endpoint_name.
+        The text is not that JSON, or has no endpoint_name.
     """
     try:
         values = {name: output["value"] for name, output in json.loads(text).items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError("the outputs are not what `terraform output -json` prints") from error
+        raise UserError("the outputs are not the JSON that `terraform output -json` prints") from error
     for candidate in (values, *values.values()):
         if isinstance(candidate, dict) and "endpoint_name" in candidate:
             return candidate
@@ -54,12 +55,12 @@ def read_outputs(text: str) -> dict[str, Any]:
 
 
 def terraform_outputs(folder: Path) -> str:
-    """Return what `terraform output -json` prints in a folder.
+    """Run `terraform output -json` in a folder and return the JSON.
 
     Raises
     ------
     UserError
-        Terraform is not there or fails.
+        Terraform is not installed or fails.
     """
     try:
         done = subprocess.run(["terraform", "output", "-json"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
@@ -72,7 +73,7 @@ def terraform_outputs(folder: Path) -> str:
 
 
 def verify(outputs: dict[str, Any]) -> list[Check]:
-    """Compare, with boto3's own credentials and addresses.
+    """Compare, with the credentials and endpoint URLs of the environment.
 
     Parameters
     ----------
@@ -86,7 +87,7 @@ def verify(outputs: dict[str, Any]) -> list[Check]:
     Raises
     ------
     UserError
-        There is no endpoint, or AWS refuses to say what is there.
+        There is no endpoint, or AWS refuses to describe it.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -137,9 +138,9 @@ def _served(sagemaker: Any, configuration: str) -> tuple[str | None, list[dict[s
 
 
 def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:
-    """Compare the artifact's bytes with what was uploaded, and its manifest with that of the model that answers.
+    """Compare the artifact with the uploaded file, and its manifest with that of the model that answers.
 
-    A model of one's own need not have a manifest: of it nobody here knows what to ask.
+    A custom model may have no manifest. Its answers are not compared, because its features are not known.
     """
     if not outputs.get("model_artifact"):
         return []
@@ -158,7 +159,7 @@ def _answered(session: Any, outputs: dict[str, Any]) -> list[Check]:
     features = dict.fromkeys(manifest["feature_names"], 0.0)
     asked = {"ContentType": "application/json", "Body": json.dumps(features)}
     if outputs.get("preprocessor_artifact"):
-        asked = {"ContentType": "text/csv", "Body": A_LINE}
+        asked = {"ContentType": "text/csv", "Body": _SERIES_LINE}
     served = _served_manifest(session, outputs["endpoint_name"], asked)
     return [*checks, Check("files of the model that answers", manifest["files"], served.get("files"))]
 
@@ -175,12 +176,14 @@ def _manifest(artifact: Path) -> dict[str, Any] | None:
     try:
         with tarfile.open(artifact) as archive:
             names = {name.removeprefix("./"): name for name in archive.getnames()}
-            if MANIFEST not in names:
+            if _MANIFEST not in names:
                 return None
-            member = archive.extractfile(names[MANIFEST])
+            member = archive.extractfile(names[_MANIFEST])
             document: dict[str, Any] = json.loads(member.read() if member else b"")
     except (tarfile.TarError, ValueError) as error:
-        raise UserError(f"the artifact is no model.tar.gz, or its {MANIFEST} no JSON: {error}") from error
+        raise UserError(
+            f"cannot read {_MANIFEST} in the model artifact; upload a valid model.tar.gz: {error}"
+        ) from error
     return document
 
 

@@ -1,14 +1,10 @@
 provider "aws" {
   region = var.region
-
-  default_tags {
-    tags = { Project = "egress-sentinel" }
-  }
 }
 
 # Batch without an endpoint: storage, registry and batch alone. Files under batch/input/ are scored by the model of
 # model_package_arn, or by the approved package that they name. With large_file_mb, AWS Batch scores larger files, with an
-# image and a VPC of its own.
+# image and a VPC that the module creates.
 module "egress_sentinel" {
   source = "../../"
 

@@ -1,4 +1,4 @@
 output "egress_sentinel" {
-  description = "What one needs next; `egress-sentinel verify` reads it."
+  description = "The outputs of the module; `egress-sentinel verify` reads them."
   value       = module.egress_sentinel
 }

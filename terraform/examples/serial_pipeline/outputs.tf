@@ -1,5 +1,5 @@
 output "egress_sentinel" {
-  description = "What one needs next; `egress-sentinel verify` reads it."
+  description = "The outputs of the module; `egress-sentinel verify` reads them."
   value = {
     endpoint_name                = module.endpoint.endpoint_name
     endpoint_arn                 = module.endpoint.endpoint_arn

@@ -5,7 +5,7 @@ variable "region" {
 }
 
 variable "emails" {
-  description = "Who is told of alerts."
+  description = "E-mail addresses that are notified of alerts."
   type        = list(string)
   default     = []
 }

@@ -130,9 +130,9 @@ locals {
 }
 
 resource "aws_iam_role_policy" "execution" {
-  # checkov:skip=CKV_AWS_290:the statement on "*" is argued where it stands
-  # checkov:skip=CKV_AWS_355:the statement on "*" is argued where it stands
-  # checkov:skip=CKV_AWS_289:the statement on "*" is argued where it stands
+  # checkov:skip=CKV_AWS_290:the statement on "*" has its reason beside it
+  # checkov:skip=CKV_AWS_355:the statement on "*" has its reason beside it
+  # checkov:skip=CKV_AWS_289:the statement on "*" has its reason beside it
   name = "start"
   role = aws_iam_role.execution.id
 

@@ -138,7 +138,7 @@ module "function" {
   })
 
   dead_letter_alarm = {
-    description = "A dropped file or the end of a transform job was given up after every retry. The job table says why; mend it and drop the file again."
+    description = "A dropped file or the end of a transform job was given up after every retry. The job table has the reason; fix it and upload the file again."
     topic_arn   = var.topic_arn
   }
 }

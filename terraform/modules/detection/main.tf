@@ -46,7 +46,7 @@ module "function" {
   name               = local.name
   tags               = var.tags
   roles              = var.roles
-  description        = "Scores new hours of egress and tells people what is unusual."
+  description        = "Scores new hours of egress and notifies of incidents."
   zip                = var.function_zip
   handler            = "anomaly_detector.handler.lambda_handler"
   layer_arns         = [aws_lambda_layer_version.this.arn]

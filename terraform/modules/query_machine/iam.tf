@@ -54,9 +54,9 @@ resource "aws_iam_role" "machine" {
 
 # Athena reads and writes with the rights of who asks.
 resource "aws_iam_role_policy" "machine" {
-  # checkov:skip=CKV_AWS_290:the statement on "*" is argued where it stands
-  # checkov:skip=CKV_AWS_355:the statement on "*" is argued where it stands
-  # checkov:skip=CKV_AWS_289:the statement on "*" is argued where it stands
+  # checkov:skip=CKV_AWS_290:the statement on "*" has its reason beside it
+  # checkov:skip=CKV_AWS_355:the statement on "*" has its reason beside it
+  # checkov:skip=CKV_AWS_289:the statement on "*" has its reason beside it
   name = "make-features"
   role = aws_iam_role.machine.id
 

@@ -26,7 +26,7 @@ locals {
     "billingreports.amazonaws.com"   = "Data Exports writes the export"
   })
 
-  # What services need of the key, whoever's it is. In a key's policy "*" is this key.
+  # Statements that the key's policy requires, also of an existing key. In a key's policy "*" is this key.
   kms_key_statements = concat(
     [
       {
@@ -75,7 +75,7 @@ locals {
     }],
   )
 
-  # What the bucket's policy says, whoever's it is.
+  # Statements that the bucket's policy requires, also of an existing bucket.
   bucket_statements = concat(
     [{
       Sid       = "TlsOnly"

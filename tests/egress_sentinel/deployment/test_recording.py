@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ OURS = ("acme", "müller", "finops", "123456789012", "someone")
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """A table, a topic and a bucket of somebody's, as the command writes them; there is no endpoint."""
+    """A table, a topic and a bucket, as the command writes them; the endpoint does not exist."""
     folder = tmp_path_factory.mktemp("recorded")
     with LocalAws() as aws:
         key = {"AttributeName": "acme-id", "AttributeType": "S"}
@@ -49,6 +50,22 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
         assert done.returncode == 2, done.stderr  # the endpoint is not there; the file is
         found: dict[str, Any] = json.loads((folder / "recorded.json").read_text(encoding="utf-8"))
         yield found
+
+
+def test_a_deployment_without_an_endpoint_is_recorded_too(tmp_path: Path) -> None:
+    outputs = {"endpoint_name": None, "region": "us-east-1", "bucket": "acme-files", "model_package_group": "acme"}
+    (tmp_path / "outputs.json").write_text(json.dumps({"egress_sentinel": {"value": outputs}}), encoding="utf-8")
+    command = [sys.executable, "-m", "egress_sentinel.cli", "verify", "--outputs", "outputs.json"]
+    command += ["--record", "recorded.json"]
+    with LocalAws() as aws:
+        aws.client("s3").create_bucket(Bucket="acme-files")
+        env = os.environ | aws.environment()
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "this deployment has no endpoint" in done.stderr
+    calls = [call["call"] for call in json.loads((tmp_path / "recorded.json").read_text(encoding="utf-8"))["calls"]]
+    assert "sagemaker:DescribeEndpoint" not in calls
+    assert {"s3:GetBucketLocation", "cloudwatch:DescribeAlarms", "scheduler:ListSchedules"} <= set(calls)
 
 
 def answers(recorded: dict[str, Any], call: str) -> list[dict[str, Any]]:

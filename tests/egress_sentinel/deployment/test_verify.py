@@ -1,4 +1,4 @@
-"""`egress-sentinel verify`: what it reads, and what it says of what is not Terraform's."""
+"""`egress-sentinel verify`: the outputs that it accepts, and its errors."""
 
 import json
 import subprocess
