@@ -15,7 +15,7 @@ _MANIFEST, _BASELINE = "manifest.json", "baseline.json"
 
 
 def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
-    """Read what a model.tar.gz says of its training rows.
+    """Read the description of the training rows in a model.tar.gz.
 
     Parameters
     ----------

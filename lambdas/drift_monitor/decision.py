@@ -138,7 +138,7 @@ def _message(day: Day, found: list[Measure], reference: Reference, folder: str) 
     lines = [f"{m.feature}: {m.described()}" for m in worst if by_feature[m.feature] is m]
     more = [f"and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
     when = f"{_PREPOSITIONS[day.kind]} {day.day}"
-    subject = f"Drift {when}: {len(lines)} of the model's inputs or outputs are not what it was trained on"
+    subject = f"Drift {when}: {len(lines)} of the model's inputs or outputs differ from its training rows"
     text = [
         f"{day.rows:,} rows of {day.day} against {_training(reference)}:",
         *lines[:_SHOWN],

@@ -83,7 +83,7 @@ def constraints(reference: Reference, limits: LimitTable) -> dict[str, Any]:
         {
             "name": name,
             "inferred_type": "String",
-            "completeness": 1.0,
+            "completeness": 1.0 - category.missing_share,
             "string_constraints": {"domains": list(category.values)},
         }
         for name, category in reference.categories.items()

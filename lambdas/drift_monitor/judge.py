@@ -67,7 +67,7 @@ class Measure:
 
 
 def measures_of(day: Day, reference: Reference, limits: LimitTable) -> list[Measure]:
-    """Measure all that a day, an hour or a table with enough rows tells.
+    """Measure a day, an hour or a table; with too few rows, only its columns and their types.
 
     Parameters
     ----------
@@ -158,9 +158,9 @@ def _mean(rows: _Rows, name: str, column: Column, least: float | None) -> Iterat
         return
     mean, deviation = column.mean, column.deviation
     value = _smaller(lambda kept: float(abs(values[kept].mean() - mean) / deviation), known, rows.is_common)
-    counts = column.binned(values)
-    ordinary = column.ordinary("mean_deviations", counts, rows.day.weekday)
-    limit = None if least is None else max(least, ordinary)
+    limit = None
+    if least is not None:
+        limit = max(least, column.ordinary("mean_deviations", column.binned(values), rows.day.weekday))
     yield Measure(name, DRIFT, "mean_deviations", value, limit)
 
 

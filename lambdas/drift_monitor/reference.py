@@ -95,7 +95,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Category:
-    """A key's values and their counts; the last bin holds every other value."""
+    """A key's values and their counts; the last bin holds every other value, and rows without one."""
 
     values: list[str]
     counts: Counts
@@ -110,6 +110,12 @@ class Category:
         if self.counts.knows(weekday):
             return self.usual_limit
         return sampling_limits(counts, self.counts.expected(weekday))["psi"]
+
+    @property
+    def missing_share(self) -> float:
+        """Of the training rows: only those without a value are in their last bin."""
+        counts = self.counts.counts
+        return float(counts[:, -1].sum() / max(counts.sum(), 1))
 
     def binned(self, values: np.ndarray) -> np.ndarray:
         """Count values in the bins."""
@@ -177,7 +183,7 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
     return Reference(
         model_id=str(manifest.get("files", {}).get("model.joblib", ""))[:16],
         days=days,
-        features=list(manifest["feature_names"]),
+        features=list(baseline["features"]),
         columns={name: _column(column, described[name], weekdays) for name, column in found["columns"].items()},
         categories={
             name: Category(list(category["values"]), Counts(_with_others(category["counts"]), weekdays))

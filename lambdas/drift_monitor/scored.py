@@ -41,11 +41,7 @@ def day_of_table(day: str, table: pa.Table, reference: Reference, kind: Literal[
         day=day,
         columns={name: _floats(table[name]) for name in there if name not in wrong},
         scores=scores,
-        categories={
-            name: np.array(table[name].to_pylist(), object)
-            for name in reference.categories
-            if name in table.column_names
-        },
+        categories={name: _texts(table[name]) for name in reference.categories if name in table.column_names},
         wrong_types=wrong,
         series=_series(table),
         kind=kind,
@@ -64,6 +60,11 @@ def _series(table: pa.Table) -> np.ndarray | None:
 def _floats(column: Any) -> np.ndarray:
     values: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy()
     return np.array(values, np.float64)
+
+
+def _texts(column: Any) -> np.ndarray:
+    """Return values as training counted them: a code or a flag is text, too."""
+    return np.array([None if value is None else str(value) for value in column.to_pylist()], object)
 
 
 def is_number(kind: Any) -> bool:

@@ -175,8 +175,9 @@ def test_the_command_line_shows_schedule_reports_violations_and_metrics_of_a_dep
     broken = day + timedelta(days=1)
     put(resources, broken, day_table(broken).drop_columns(["excess"]), scores=np.nan)
     with LambdaProcess(HANDLER, environment=environment, log_file=log) as monitor:
-        for each in (day, broken):
+        for each in (day, broken, day):
             monitor.invoke({"day": str(each)})
+    assert read(resources, "latest", "measures.json")["day"] == str(broken)
     resources.aws.client("scheduler").create_schedule(
         Name=name,
         ScheduleExpression="cron(0 6 * * ? *)",

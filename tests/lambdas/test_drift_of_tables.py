@@ -138,6 +138,59 @@ def test_each_kind_of_drift_is_named(
     assert "Drift in today: " in (tmp_path / "out" / "messages.txt").read_text()
 
 
+def test_missing_texts_flags_and_codes_are_counted_as_in_training(tmp_path: Path) -> None:
+    """Pandas reads "NA" as missing and a category as text; the monitor reads text, a flag and numbers."""
+
+    def customers(rows: int, seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame({"area": rng.choice(["EU", "NA"], rows), "code": rng.choice([1, 2, 3], rows)})
+        frame["coupon"] = np.where(rng.random(rows) < 0.3, None, rng.choice(["x", "y"], rows))
+        frame["is_new"] = np.where(rng.random(rows) < 0.1, None, rng.choice([True, False], rows))
+        return frame
+
+    customers(5000, 1).to_csv(tmp_path / "train.csv", index=False)
+    training = pd.read_csv(tmp_path / "train.csv").astype({"code": "category"})
+    (tmp_path / "baseline.json").write_text(json.dumps(describe_table(training)))
+    _, documents = judge(tmp_path / "baseline.json", customers(3000, 2), tmp_path)
+    assert violated(documents) == set()
+    texts = {each["name"]: each["completeness"] for each in documents["constraints"]["features"]}
+    assert texts == pytest.approx({"area": 0.5, "code": 1, "coupon": 0.7, "is_new": 0.9}, abs=0.03)
+    changed = customers(3000, 2).assign(code=1, coupon="x")
+    _, documents = judge(tmp_path / "baseline.json", changed, tmp_path)
+    assert violated(documents) == {("code", "psi"), ("coupon", "psi")}
+
+
+def test_files_that_cannot_be_judged_are_refused_with_a_sentence(model: Path, tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows", tmp_path / "out"
+    rows.mkdir()
+    (tmp_path / "list.json").write_text("[]")
+    with pytest.raises(UserError, match=r"cannot read the model .*list\.json"):
+        judge_locally(rows, tmp_path / "list.json", out)
+    payments(200, 1).to_csv(rows / "a.csv", index=False)
+    payments(200, 2).to_parquet(rows / "a.parquet")
+    with pytest.raises(UserError, match="would have the same report; rename one of them"):
+        judge_locally(rows, model, out)
+    (rows / "a.parquet").unlink()
+    payments(200, 1).assign(hour_utc="Monday").to_csv(rows / "a.csv", index=False)
+    with pytest.raises(UserError, match="hour_utc must be a time in UTC"):
+        judge_locally(rows, model, out)
+
+
+def test_files_with_hours_are_days_although_one_has_whole_numbers(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    (tmp_path / "out").mkdir()
+    for day, number in (("2026-10-01", 2), ("2026-10-02", 3)):
+        hours = pd.date_range(day, periods=24, freq="h", tz="UTC").repeat(10)
+        frame = payments(len(hours), number).assign(hour_utc=hours)
+        frame["amount"] = frame["amount"].round() if number == 2 else frame["amount"]
+        frame.astype({"amount": int} if number == 2 else {}).to_csv(tmp_path / "rows" / f"{day}.csv", index=False)
+    outcomes = judge_locally(tmp_path / "rows", model, tmp_path / "out")
+    assert [(each["day"], each["rows"], each["drifted"]) for each in outcomes] == [
+        ("2026-10-01", 240, []),
+        ("2026-10-02", 240, []),
+    ]
+
+
 def test_thresholds_of_each_feature_come_from_one_file(model: Path, tmp_path: Path) -> None:
     frame = payments(2000, 9)
     _shifted(frame)

@@ -197,6 +197,11 @@ def record(sent: str, got: str, encoding: str = "CSV") -> str:
     return json.dumps({"captureData": sides, "eventMetadata": {"eventId": "1"}, "eventVersion": "0"})
 
 
+def test_a_baseline_of_days_is_enough_without_its_manifest(reference: Reference) -> None:
+    alone = reference_of({}, trained()[1])
+    assert (alone.features, alone.days, alone.model_id) == (reference.features, reference.days, "")
+
+
 def test_captured_records_are_read_as_they_were_sent(reference: Reference) -> None:
     def b64(text: str) -> str:
         return base64.b64encode(text.encode()).decode()

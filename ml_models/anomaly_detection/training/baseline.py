@@ -68,19 +68,20 @@ def describe_table(frame: pd.DataFrame, outputs: Sequence[str] = ()) -> dict[str
     -------
     dict
         ``features`` and ``outputs`` (name to `describe`) and ``categories`` (name to ``values`` and ``counts``, one
-        more of these, for every other value).
+        more of these: the rows that are missing it).
     """
     numbers = frame.select_dtypes(include=["number", "bool"])
     described = {str(name): describe(column.to_numpy(np.float64)) for name, column in numbers.items()}
-    texts = {str(name): column.dropna().astype(str).value_counts() for name, column in frame.items()}
+    texts = {str(name): column.dropna().astype(str) for name, column in frame.items() if str(name) not in described}
+    counted = {name: column.value_counts() for name, column in texts.items()}
     return {
         "baseline_version": BASELINE_VERSION,
         "features": {name: found for name, found in described.items() if name not in outputs},
         "outputs": {name: described[name] for name in outputs},
         "categories": {
-            name: {"values": counts.index.tolist(), "counts": [*counts.tolist(), 0]}
-            for name, counts in texts.items()
-            if name not in described and 0 < len(counts) <= _MAX_VALUES
+            name: {"values": counts.index.tolist(), "counts": [*counts.tolist(), len(frame) - len(texts[name])]}
+            for name, counts in counted.items()
+            if 0 < len(counts) <= _MAX_VALUES
         },
     }
 

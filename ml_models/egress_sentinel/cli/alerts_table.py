@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Column
@@ -53,7 +54,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool, file: Pa
             print_line("\n  ".join(_block(alert)) + "\n")
     else:
         _print_table(alerts)
-    say(f"next: egress-sentinel feedback {alerts[0]['alert_id']} true|false|planned --alerts {file}")
+    say(f"next: egress-sentinel feedback {alerts[0]['alert_id']} true|false|planned --alerts {shlex.quote(str(file))}")
 
 
 def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:

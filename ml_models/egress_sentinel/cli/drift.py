@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from egress_sentinel.cli.options import AsJson, TerraformDir
+from egress_sentinel.cli.options import AsJson, OutputDir, TerraformDir
 from egress_sentinel.cli.output import print_json, print_line, print_table, reporter, right
 from egress_sentinel.errors import UserError
 
@@ -18,7 +18,7 @@ def drift(
     rows: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[ROWS]",
+            metavar="ROWS",
             help="A processed_features.parquet, the folder scored/ of `score`, or any table as parquet or CSV.",
         ),
     ] = None,
@@ -32,9 +32,7 @@ def drift(
             help='Limits by feature: {"*": {"psi": 0.2}, "persistence": {"ks": null}}, or a file with them.',
         ),
     ] = "{}",
-    output_dir: Annotated[
-        Path, typer.Option("--output-dir", "-o", help="Where the days' files go; replaced as a whole, on success.")
-    ] = Path("drift-output"),
+    output_dir: OutputDir = Path("drift-output"),
     terraform_dir: TerraformDir = None,
     as_json: AsJson = False,
 ) -> None:

@@ -45,10 +45,11 @@ def train(
     given = {"quick": quick, "standard": standard, "search": search}
     modes = [name for name, is_given in given.items() if is_given]
     if modes:
-        if len(modes) > 1 or feedback or planned or alerts:
+        if len(modes) > 1:
+            raise UserError(f"--{modes[0]} and --{modes[1]} cannot be combined; give one of them")
+        if feedback or planned or alerts:
             raise UserError(
-                f"--{modes[0]} goes with no other comparison, and leaves no hours out: train without it where there is "
-                "--feedback, --planned or --alerts"
+                f"--{modes[0]} leaves no hours out; train without it if you give --feedback, --planned or --alerts"
             )
         _compare(modes[0], features, output, options.hour(until, "--until"), hyperparameters, as_json=as_json)
         return

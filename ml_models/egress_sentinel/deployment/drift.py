@@ -71,7 +71,7 @@ def judge_locally(
     reference = _reference(model)
     tables = {name: _scored(table, reference, model) for name, table in _tables(rows).items()}
     if all(_HOUR in table.column_names for table in tables.values()):
-        days = _whole_days(pa.concat_tables(tables.values(), promote_options="default"), reference.trained_until)
+        days = _whole_days(_together(tables), reference.trained_until)
         decisions = list(_decisions(days, reference, table_of_limits, track))
     else:
         days = tables
@@ -81,7 +81,7 @@ def judge_locally(
     _write(output_dir / "latest", decisions[-1])
     messages = ["\n".join(decision.message) for decision in decisions if decision.message]
     (output_dir / "messages.txt").write_text("\n\n".join(messages) + "\n", encoding="utf-8")
-    title = f"Drift of {min(days)} to {max(days)} against the training rows of {model.name}"
+    title = f"Drift of {' to '.join(sorted({min(days), max(days)}))} against the training rows of {model.name}"
     measures = [json.loads(decision.files["measures.json"]) for decision in decisions]
     write_drift(output_dir / "drift.html", measures, title)
     return [asdict(decision.outcome) for decision in decisions]
@@ -123,7 +123,7 @@ def _reference(model: Path) -> Reference:
             return read_reference(file, model.name)
     except NoReferenceError as error:
         raise UserError(str(error)) from error
-    except (OSError, EOFError, tarfile.TarError, ValueError, KeyError) as error:
+    except (OSError, EOFError, tarfile.TarError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise UserError(
             f"cannot read the model {model}: {error}; a model.tar.gz or its baseline.json is accepted"
         ) from error
@@ -145,7 +145,11 @@ def _tables(rows: Path) -> dict[str, pa.Table]:
         paths = sorted(path for path in rows.rglob("*") if path.suffix in {".parquet", ".csv"})
     if not paths:
         raise UserError(f"there is no .parquet or .csv file below {rows}")
-    return {_name(path, rows): _table(path) for path in paths}
+    named = {_name(path, rows): path for path in paths}
+    if len(named) < len(paths):
+        other = next(path for path in paths if path not in named.values())
+        raise UserError(f"{other} and {named[_name(other, rows)]} would have the same report; rename one of them")
+    return {name: _table(path) for name, path in named.items()}
 
 
 def _name(path: Path, rows: Path) -> str:
@@ -172,10 +176,23 @@ def _scored(table: pa.Table, reference: Reference, model_tar: Path) -> pa.Table:
     return table.append_column(SCORE, pa.array(model.forest.scores(matrix)))
 
 
+def _together(tables: dict[str, pa.Table]) -> pa.Table:
+    """Return all rows, with `hour_utc` as a time."""
+    try:
+        table = pa.concat_tables(tables.values(), promote_options="permissive")
+        hours = table[_HOUR].cast(pa.timestamp("us", "UTC"))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise UserError(
+            f"the rows cannot be split by day: {error}; {_HOUR} must be a time in UTC, and each column must have one "
+            "type in all files"
+        ) from error
+    return table.set_column(table.column_names.index(_HOUR), _HOUR, hours)
+
+
 def _whole_days(table: pa.Table, last_hour: str | None) -> dict[str, pa.Table]:
     """Split rows by day, and leave out the days that training saw and a first and a last one that is not whole."""
     trained_until = None if last_hour is None else datetime.fromisoformat(last_hour)
-    ends = pc.min_max(table["hour_utc"].cast(pa.timestamp("us", "UTC"))).as_py()
+    ends = pc.min_max(table[_HOUR]).as_py()
     if ends["min"] is None:
         raise UserError("there are no rows to judge")
     first = max(ends["min"], trained_until + timedelta(hours=1) if trained_until else ends["min"])
@@ -187,7 +204,7 @@ def _whole_days(table: pa.Table, last_hour: str | None) -> dict[str, pa.Table]:
             f"the rows from {ends['min']:%Y-%m-%dT%H:%MZ} to {ends['max']:%Y-%m-%dT%H:%MZ} have no whole day after the "
             f"model's training, which ended with {trained_until or 'an unknown hour'}"
         )
-    day_of_row = pc.strftime(table["hour_utc"], format="%Y-%m-%d")
+    day_of_row = pc.strftime(table[_HOUR], format="%Y-%m-%d")
     return {day: table.filter(pc.equal(day_of_row, day)) for day in days}
 
 

@@ -72,7 +72,7 @@ class Registry:
         UserError
             AWS refuses, as where there is no such group.
         """
-        with _told(f"the model package group {self._group}"):
+        with _reading(f"the model package group {self._group}"):
             pages = self._sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=self._group)
             arns = [entry["ModelPackageArn"] for page in pages for entry in page["ModelPackageSummaryList"]]
             found = [_package(self._sagemaker.describe_model_package(ModelPackageName=arn)) for arn in arns]
@@ -97,7 +97,7 @@ class Registry:
         """Return the package that the endpoint serves; None where it serves an artifact, or there is no endpoint."""
         from botocore.exceptions import ClientError
 
-        with _told(f"the endpoint {self._endpoint_name}"):
+        with _reading(f"the endpoint {self._endpoint_name}"):
             try:
                 endpoint = self._sagemaker.describe_endpoint(EndpointName=self._endpoint_name)
             except ClientError as error:
@@ -130,7 +130,7 @@ class Registry:
         return self._decide(self.package(version), REJECTED, note)
 
     def delete(self, version: int) -> Package:
-        """Forget a model; its artifact stays.
+        """Delete a model from the registry; its artifact stays.
 
         Raises
         ------
@@ -140,7 +140,7 @@ class Registry:
         package = self.package(version)
         if package.arn == self.serving_arn():
             raise UserError(f"version {version} serves; promote another one first")
-        with _told(package.arn):
+        with _reading(package.arn):
             self._sagemaker.delete_model_package(ModelPackageName=package.arn)
         return package
 
@@ -181,7 +181,7 @@ class Registry:
         raise UserError(otherwise)
 
     def _decide(self, package: Package, status: str, note: str) -> Package:
-        with _told(package.arn):
+        with _reading(package.arn):
             self._sagemaker.update_model_package(
                 ModelPackageArn=package.arn, ModelApprovalStatus=status, ApprovalDescription=note or "no note"
             )
@@ -210,7 +210,7 @@ def register(function: Any, s3: Any, function_name: str, artifact: str) -> dict[
     UserError
         The file cannot be read, or the registrar's own sentence.
     """
-    with _told(f"the function {function_name}"):
+    with _reading(f"the function {function_name}"):
         artifact_url = artifact if artifact.startswith("s3://") else _uploaded(function, s3, function_name, artifact)
         payload = json.dumps({"action": "register", "artifact": artifact_url})
         answer = function.invoke(FunctionName=function_name, Payload=payload)
@@ -257,7 +257,7 @@ def _facts(properties: dict[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _reading(what: str) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

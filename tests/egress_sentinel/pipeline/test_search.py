@@ -67,7 +67,7 @@ def test_train_quick_and_standard_print_metrics_that_discriminate_and_feature_im
     assert sorted(row["feature"] for row in shown["importance"]) == sorted(NAMES)
     assert f"{forests} trainings" in done.stderr
     both = run("train", features, "-o", tmp_path / "model.tar.gz", mode, "--search")
-    assert (both.returncode, "goes with no other comparison" in both.stderr) == (2, True)
+    assert (both.returncode, f"{mode} and --search cannot be combined" in both.stderr) == (2, True)
 
 
 def test_importance_is_numbers_and_a_picture(model: Path, features: Path, tmp_path: Path) -> None:
