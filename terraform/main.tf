@@ -203,7 +203,7 @@ module "batch" {
     network  = local.network
   }
   large_files = !local.runs_aws_batch ? null : {
-    from_mb            = var.batch.large_file_mb
+    from_mb = var.batch.large_file_mb
     # The input and its result share the disk, and the result of a parquet file is CSV, which is several times as large.
     max_mb             = var.batch.disk_gb * 200
     queue_arn          = module.aws_batch[0].queue_arn

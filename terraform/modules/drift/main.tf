@@ -93,7 +93,7 @@ resource "aws_scheduler_schedule" "this" {
 # The function itself sends the message that says what has drifted; this one starts retraining, and is on the dashboard.
 resource "aws_cloudwatch_metric_alarm" "drift" {
   alarm_name          = local.name
-  alarm_description   = "The model's inputs or outputs are not what it was trained on. The message of that day says which; the runbook says what to do."
+  alarm_description   = "The model's inputs or outputs differ from its training rows. The message of that day says which; the runbook says what to do."
   namespace           = "EgressSentinel"
   metric_name         = "DriftedFeatures"
   dimensions          = { service = local.name }
