@@ -32,6 +32,7 @@ IDIOMS = {
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "terraform" / "README.md",
     *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "decisions.md"),
 ]
 # A heading that other pages link to.
@@ -67,7 +68,7 @@ def commands(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
 HELP = dict(commands(typer.main.get_command(app), "egress-sentinel"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_are_in_plain_english(page: Path) -> None:
     assert idioms_in(prose_of(page)) == []
 

@@ -23,7 +23,7 @@ variable "model_package_arn" {
 }
 
 variable "large_file_mb" {
-  description = "MB from which AWS Batch scores a file, in a VPC and with an image of its own; null for transform jobs alone."
+  description = "MB from which AWS Batch scores a file, in a VPC and with a custom image; null for transform jobs alone."
   type        = number
   default     = null
 }

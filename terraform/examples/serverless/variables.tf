@@ -5,7 +5,7 @@ variable "region" {
 }
 
 variable "emails" {
-  description = "Who is told of alerts."
+  description = "Who is notified of alerts."
   type        = list(string)
   default     = []
 }

@@ -66,7 +66,7 @@ variable "large_files" {
 }
 
 variable "topic_arn" {
-  description = "Who is told of a failure."
+  description = "Who is notified of a failure."
   type        = string
 }
 
