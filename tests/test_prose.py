@@ -28,13 +28,7 @@ IDIOMS = {
     "even so": r"\beven so\b",
     "pass over": r"\bpass(?:es|ed) over\b",
 }
-# The reasons of decisions are quoted as they were written.
-PAGES = [
-    ROOT / "README.md",
-    ROOT / "CONTRIBUTING.md",
-    ROOT / "terraform" / "README.md",
-    *(page for page in sorted((ROOT / "docs").glob("*.md")) if page.name != "decisions.md"),
-]
+PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "terraform" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # A heading that other pages link to.
 ALLOWED = {"## What was tried"}
 # Packages whose messages people read. The texts of the others change the hash of every features file or model.
