@@ -4,8 +4,9 @@
 
 Each alert of the first half is answered by the truth: `true` where it belongs to an incident, `planned` where it falls
 on something ordinary that the account's people know of (on a cause that comes again: the verdict that `recurring.py`
-gives it), `false` otherwise. At the half the model is trained again, with the judged hours left out, and the second half is decided with the verdicts in the alerts table, as `egress-sentinel
-feedback` leaves them. Beside it the same without a verdict: the same alerts until then, trained again on all hours.
+gives it), `false` otherwise. At the half the model is trained again, with the judged hours left out, and the second
+half is decided with the verdicts in the alerts table, as `egress-sentinel feedback` leaves them. Beside it the same
+without a verdict: the same alerts until then, trained again on all hours.
 
 The policy is the one that ships, with no budget: verdicts are for people who get too many alerts.
 """

@@ -1,10 +1,11 @@
 """Features: `python -m benchmarks.speed.features [--quick] [--lines N] [--rival-lines N] [--profile] [--floor]`.
 
 The rival computes the same features in pandas, as a competent engineer writes them (pandas_features.py), on the largest
-part of the bill that its memory holds; its seconds are extrapolated by lines beyond that. Both are separate
-processes, and give the same features: every row and every column of the rival's part is compared. The rows of levels
-are ours alone. Without `--quick`, 50 million line items of six months (3.3 GB of files in the temporary folder, and what DuckDB spills). `--floor` prints how
-much of it is decoding the columns that are needed and writing the rows: no program that makes the file takes less.
+part of the bill that its memory holds; its seconds are extrapolated by lines beyond that. Both are separate processes,
+and give the same features: every row and every column of the rival's part is compared. The rows of levels are ours
+alone. Without `--quick`, 50 million line items of six months (3.3 GB of files in the temporary folder, and what DuckDB
+spills). `--floor` prints how much of it is decoding the columns that are needed and writing the rows: no program that
+makes the file takes less.
 """
 
 from __future__ import annotations
