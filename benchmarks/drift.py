@@ -57,7 +57,7 @@ RIVALS = {
 
 @dataclass(frozen=True)
 class Judge:
-    """A model, what it was trained on, and the plain baseline that the rivals use."""
+    """A model, its reference days, and the plain baseline that the rivals use."""
 
     model: Model
     reference: Reference

@@ -1,7 +1,7 @@
 """CPU of a run in one process against the deployed path on this machine: `python -m benchmarks.local_runs`.
 
 Both score the demo's last 14 days with the same model. The deployed path is a local AWS, an endpoint and the Lambda
-function, each in a process of its own, as the commands ran before they decided in process. The alerts must be equal.
+function, each in a separate process, as the commands ran before they decided in process. The alerts must be equal.
 """
 
 from __future__ import annotations

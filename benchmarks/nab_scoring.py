@@ -4,7 +4,7 @@ Lavin and Ahmad, "Evaluating Real-time Anomaly Detection Algorithms", 2015. A la
 file's probation are ignored. A row at or above the threshold earns, inside a window, the more the earlier it is, and
 only the earliest counts; outside, it costs the more the farther it is behind the last window. A window without one
 costs as well. One threshold for all files is chosen to make the total as large as can be, and the total is put on a
-scale where 0 is a detector that says nothing and 100 one that is right at once and never wrong.
+scale where 0 is a detector without alerts and 100 one that is right at once and never wrong.
 """
 
 from __future__ import annotations

@@ -94,12 +94,12 @@ output "athena_workgroup" {
 }
 
 output "flow_logs_bucket" {
-  description = "Bucket of the flow logs, its own or the existing one; null without flow_logs."
+  description = "Bucket of the flow logs, the module's or the existing one; null without flow_logs."
   value       = try(local.flow_logs.bucket, null)
 }
 
 output "flow_hours_state_machine_arn" {
-  description = "State machine that estimates the hours that the bill has not reached from flow logs; its input may say days to write and flow_days to read. Null without flow_logs."
+  description = "State machine that estimates the hours that the bill has not reached from flow logs; its input may have days (to write) and flow_days (to read). Null without flow_logs."
   value       = one(module.features[*].flow_hours_state_machine_arn)
 }
 
@@ -124,7 +124,7 @@ output "invoke_command" {
 }
 
 output "features_state_machine_arn" {
-  description = "State machine that makes files of features of the billing export; its input may say days, where it shall write more of them than usual. Null without an endpoint."
+  description = "State machine that makes files of features of the billing export; its input may have days, to write more of them than usual. Null without an endpoint."
   value       = one(module.features[*].state_machine_arn)
 }
 

@@ -55,7 +55,7 @@ variable "permissions_boundary_arn" {
 }
 
 variable "existing" {
-  description = "A bucket and a KMS key that exist already, in place of the module's. Their owner configures them: the README says how."
+  description = "A bucket and a KMS key that exist already, in place of the module's. Their owner configures them, as the README describes."
   type        = object({ bucket = optional(string), kms_key_arn = optional(string) })
   default     = {}
   nullable    = false
@@ -122,7 +122,7 @@ variable "image_version" {
 }
 
 variable "image_uri" {
-  description = "An image of one's own in ECR, in place of image_version; it keeps the contract of SageMaker's containers."
+  description = "A custom image in ECR, in place of image_version; it keeps the contract of SageMaker's containers."
   type        = string
   default     = null
 
@@ -287,7 +287,7 @@ variable "data_capture" {
 }
 
 variable "alert_policy" {
-  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill says $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours within which its series reopen an incident, hours between siblings, hours of data without an incident after which it has ended, least hours of data between two notifications of an alert, whether its end is notified, and dollars above expected (in a day or in all) from which it is medium, high, critical, the share of the account's expected dollars a day from which it is at least medium; and overrides of the floors, of this share and of these dollars for an account, an egress class or both, of which the most specific wins."
+  description = "When anomalous hours become an alert: floors in dollars, GB (where the bill shows $0) and percent, times the largest excess of the last five weeks, the largest share of training hours that score as low, hours that an incident lasts for its floor to be the one stated, hours within which its series reopen an incident, hours between siblings, hours of data without an incident after which it has ended, least hours of data between two notifications of an alert, whether its end is notified, and dollars above expected (in a day or in all) from which it is medium, high, critical, the share of the account's expected dollars a day from which it is at least medium; and overrides of the floors, of this share and of these dollars for an account, an egress class or both, of which the most specific wins."
   type = object({
     min_excess_usd         = optional(number, 5)
     min_excess_gb          = optional(number, 2)
@@ -391,7 +391,7 @@ variable "alert_policy" {
 }
 
 variable "planned_events" {
-  description = "Expected transfers that are no incident while they keep to the plan, as `egress-sentinel planned FILE --json` prints them: note, from and to (UTC hours such as 2026-10-14T00:00:00Z, half-open), at most max_gb or max_usd above what is usual, and account, region, egress_class, resource (* and ? stand for something), each any by default."
+  description = "Expected transfers that are no incident while they keep to the plan, as `egress-sentinel planned FILE --json` prints them: note, from and to (UTC hours such as 2026-10-14T00:00:00Z, half-open), at most max_gb or max_usd above expected, and account, region, egress_class, resource (with the wildcards * and ?), each any by default."
   type = list(object({
     note         = string
     from         = string
@@ -435,7 +435,7 @@ variable "planned_events" {
 }
 
 variable "subscriptions" {
-  description = "Who is told: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
+  description = "Who is notified: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
   type = object({
     emails     = optional(list(string), [])
     https_urls = optional(list(string), [])
@@ -600,7 +600,7 @@ variable "retraining" {
 }
 
 variable "drift" {
-  description = "A function that compares each day's rows with the rows that the model was trained on: when it runs (null: 06:00 UTC, or each hour at minute 20), whether it judges a day or an hour, what it reads (scored: the detector's rows, or capture: a real-time endpoint's data capture), limits by feature, key or anomaly_score (* for every one; jsondecode(file(...)) reads them from one file), whether it also publishes feature_baseline_drift_<name> for each feature as Model Monitor does (up to $0.30 a month each), whether its alarm starts retraining; null for none. Turn it on with the first model of your own bill: the starting model knows another one."
+  description = "A function that compares each day's rows with the rows that the model was trained on: when it runs (null: 06:00 UTC, or each hour at minute 20), whether it judges a day or an hour, its source (scored: the detector's rows, or capture: a real-time endpoint's data capture), limits by feature, key or anomaly_score (* for every one; jsondecode(file(...)) reads them from one file), whether it also publishes feature_baseline_drift_<name> for each feature as Model Monitor does (up to $0.30 a month each), whether its alarm starts retraining; null for none. Turn it on with the first model that is trained on your bill: the starting model knows another one."
   type = object({
     schedule_expression = optional(string)
     window              = optional(string, "day")
@@ -665,7 +665,7 @@ variable "features_pipeline" {
 }
 
 variable "flow_logs" {
-  description = "VPC Flow Logs, in parquet, by the hour: vpc_ids and subnet_ids to switch them on for, into a bucket of their own (longest span of a record 60 or 600 seconds, days that they are kept), or the existing bucket that has them already (Hive-compatible folders, its prefix and its KMS key, if any). Besides this account and region, account_ids and regions whose logs lie there or may be delivered there. When hours that the bill has not reached are estimated from them, and how many days of them that reads (2 to 14). Null for none."
+  description = "VPC Flow Logs, in parquet, by the hour: vpc_ids and subnet_ids to switch them on for, into a separate bucket (longest span of a record 60 or 600 seconds, days that they are kept), or the existing bucket that has them already (Hive-compatible folders, its prefix and its KMS key, if any). Besides this account and region, account_ids and regions whose logs lie there or may be delivered there. When hours that the bill has not reached are estimated from them, and how many days of them that reads (2 to 14). Null for none."
   type = object({
     vpc_ids                 = optional(list(string), [])
     subnet_ids              = optional(list(string), [])
@@ -745,7 +745,7 @@ variable "vpc" {
 }
 
 variable "image_build" {
-  description = "An ECR repository and a CodeBuild project that build the repository's Dockerfile on SageMaker's scikit-learn image of image_version. The output image_build_command starts a build, built_image_uri is what it pushes. Null for none."
+  description = "An ECR repository and a CodeBuild project that build the repository's Dockerfile on SageMaker's scikit-learn image of image_version. The output image_build_command starts a build, built_image_uri is the image that it pushes. Null for none."
   type        = object({})
   default     = null
 }

@@ -46,7 +46,7 @@ def main() -> int:
 def _of_detector(
     detector: str, cases: dict[tuple[str, str], list[Case]], options: argparse.Namespace, cache: Path
 ) -> dict[str, Any]:
-    """Return the figures of a detector for each kind of bill; with `--explain` print what it found and missed."""
+    """Return the figures of a detector for each kind of bill; with `--explain` print its hits and misses."""
     found = {key: [(case, alerts_by_setting(detector, case, cache)) for case in group] for key, group in cases.items()}
     dev = [one for key, group in found.items() if _is_for_tuning(*key) for one in group]
     groups = {
@@ -101,7 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, help="where bills, features, models and scores are kept")
     options = parser.parse_args()
     if options.as_it_comes and (tuned_alone := [d for d in options.detector or () if d not in AS_IT_COMES]):
-        parser.error(f"{tuned_alone[0]} comes without a setting of its own; leave --as-it-comes out")
+        parser.error(f"{tuned_alone[0]} has no setting that it ships with; leave --as-it-comes out")
     if options.as_it_comes and options.picture:
         parser.error("the picture shows budgets; leave --as-it-comes or --picture out")
     return options

@@ -1,12 +1,12 @@
-"""A replay with feedback: what people say of the first half's alerts, and what becomes of the second half.
+"""A replay with feedback: people's verdicts on the first half's alerts, and their effect on the second half.
 
     python -m benchmarks.incidents.feedback --seeds dev --cases 2 --bills recurring
 
 Each alert of the first half is answered by the truth: `true` where it belongs to an incident, `planned` where it falls
-on something ordinary that the account's people know of (on a cause that comes again: what `recurring.py` says that they
-call it), `false` otherwise. At the half the model is trained again, with
-the judged hours left out, and the second half is decided with the verdicts in the alerts table, as `egress-sentinel
-feedback` leaves them. Beside it the same without a verdict: the same alerts until then, trained again on all hours.
+on something ordinary that the account's people know of (on a cause that comes again: the verdict that `recurring.py`
+gives it), `false` otherwise. At the half the model is trained again, with the judged hours left out, and the second
+half is decided with the verdicts in the alerts table, as `egress-sentinel feedback` leaves them. Beside it the same
+without a verdict: the same alerts until then, trained again on all hours.
 
 The policy is the one that ships, with no budget: verdicts are for people who get too many alerts.
 """
@@ -91,7 +91,7 @@ def replayed(case: Case, cache: Path) -> dict[str, Half]:
 def _told(case: Case, account: in_process.Account, model: Path, half: int, step: int) -> dict[str, int]:
     """Score the second half, `step` hours at a time; return from which hour on people knew of an alert, by its id.
 
-    A quiet alert that outgrows its verdict is told on the day on which it does: with verdicts the days go one by one.
+    A suppressed alert that outgrows its verdict is notified on that day: with verdicts the days go one by one.
     """
     told: dict[str, int] = {}
     for start in range(half, case.hours, step):
@@ -103,7 +103,7 @@ def _told(case: Case, account: in_process.Account, model: Path, half: int, step:
 
 
 def verdicts_of(case: Case, records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what people who know the truth say of alerts."""
+    """Return the verdicts of people who know the truth."""
     return [judge(record, _verdict(case, record), now=case.start) for record in records]
 
 
@@ -118,7 +118,7 @@ def _verdict(case: Case, record: Mapping[str, Any]) -> str:
 def second_half(
     case: Case, before: Sequence[Mapping[str, Any]], records: Iterable[Mapping[str, Any]], told: Mapping[str, int]
 ) -> Half:
-    """Score what was told after the half, given the alerts that stood at it and from when on people knew of each."""
+    """Score the notifications after the half, given the alerts until then and the hour of each one's notification."""
     records, half = list(records), (case.train_hours + case.hours) // 2
     alerts = [_from(ours.alert_of(case, r), told[r["alert_id"]]) for r in records if r["alert_id"] in told]
     whole, first = (score(case, some) for some in (alerts, [ours.alert_of(case, record) for record in before]))
@@ -136,7 +136,7 @@ def second_half(
 
 
 def _from(alert: Alert, hour: int) -> Alert:
-    """Return an alert as people have it who are told at an hour, or when it is raised if that is later."""
+    """Return an alert as of the hour of its notification, or of its detection if that is later."""
     course = [step for step in alert.course if step[0] >= hour] or [(hour, alert.rank)]
     return replace(alert, course=tuple(course))
 

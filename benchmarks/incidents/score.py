@@ -215,7 +215,7 @@ def score(case: Case, alerts: Sequence[Alert]) -> Score:
 
 
 def explain(case: Case, alerts: Sequence[Alert]) -> list[str]:
-    """Say of each incident when it was found or that it was missed, and of each false alert what it fell on."""
+    """List when each incident was found or that it was missed, and the ordinary cause of each false alert."""
     lines = []
     alerts = [alert.by_step(case.step_hours) for alert in alerts]
     for incident in case.incidents:
@@ -238,7 +238,7 @@ def explain(case: Case, alerts: Sequence[Alert]) -> list[str]:
 
 
 def belongs(alert: Alert, incident: Incident) -> bool:
-    """Say whether an alert is about an incident."""
+    """Return whether an alert is about an incident."""
     return _is_in_time(alert, incident) and any(_is_part(named, incident) for named in alert.named)
 
 
@@ -268,7 +268,7 @@ def _is_in(name: str, names: Sequence[str]) -> bool:
 
 
 def _is_of(usage_type: str, usage_types: Sequence[str]) -> bool:
-    """Say whether a usage type is one of some, in whatever region."""
+    """Return whether a usage type is one of some, in whatever region."""
     return usage_type == ALL or _bare(usage_type) in {_bare(one) for one in usage_types}
 
 
@@ -277,7 +277,7 @@ def _bare(usage_type: str) -> str:
 
 
 def is_about(alert: Alert, event: Ordinary) -> bool:
-    """Say whether an alert is about something ordinary: raised in its time, and naming its resource first."""
+    """Return whether an alert is about something ordinary: raised in its time, and naming its resource first."""
     in_its_time = event.start <= alert.detected <= event.end + GRACE_HOURS
     return in_its_time and any(_touches(named, event) for named in alert.named[:1])
 
@@ -289,7 +289,7 @@ def _touches(named: tuple[str, str, str, str], event: Ordinary) -> bool:
 
 
 def _looks_like(case: Case, alert: Alert) -> str:
-    # Those that name a resource and a time come first, what goes on anyway comes last.
+    # Those that name a resource and a time come first, permanent ones last.
     for event in case.ordinary:
         in_place = any(
             _touches(named, event) if event.resources else _is_in(named[0], (event.account,)) for named in alert.named

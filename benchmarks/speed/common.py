@@ -73,7 +73,7 @@ def best(work: Callable[[], T], repeats: int, clock: Callable[[], float] = time.
 
 @dataclass(frozen=True)
 class Finished:
-    """A process that has ended: CPU seconds of user and system, peak resident memory, what it printed."""
+    """A process that has ended: CPU seconds of user and system, peak resident memory, output."""
 
     cpu_seconds: float
     peak_bytes: int
@@ -81,7 +81,7 @@ class Finished:
 
 
 def measured_process(code: str, arguments: list[str]) -> Finished:
-    """Run Python code in a process of its own, from the repository's root.
+    """Run Python code in a separate process, from the repository's root.
 
     Raises
     ------

@@ -1,11 +1,11 @@
 """Features: `python -m benchmarks.speed.features [--quick] [--lines N] [--rival-lines N] [--profile] [--floor]`.
 
 The rival computes the same features in pandas, as a competent engineer writes them (pandas_features.py), on the largest
-part of the bill that its memory holds; its seconds are extrapolated by lines beyond that. Both are processes of their
-own, and give the same features: every row and every column of the rival's part is compared. The rows of levels are
-ours alone. Without `--quick`, 50
-million line items of six months (3.3 GB of files in the temporary folder, and what DuckDB spills). `--floor` says how
-much of it is decoding the columns that are needed and writing the rows, which nothing that makes the file goes below.
+part of the bill that its memory holds; its seconds are extrapolated by lines beyond that. Both are separate processes,
+and give the same features: every row and every column of the rival's part is compared. The rows of levels are ours
+alone. Without `--quick`, 50 million line items of six months (3.3 GB of files in the temporary folder, and what DuckDB
+spills). `--floor` prints how much of it is decoding the columns that are needed and writing the rows: no program that
+makes the file takes less.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class ProfiledEngine(DuckDBEngine):
 
 
 def profile(folder: Path, lines: int) -> None:
-    """Say where the time goes; a statement without a result is executed at once, a query's rows are not counted."""
+    """Print where the time goes; a statement without a result is executed at once, a query's rows are not counted."""
     exports = write_bill(folder / "bill", lines)
     with ProfiledEngine() as engine:
         started = time.process_time()
@@ -86,7 +86,7 @@ def profile(folder: Path, lines: int) -> None:
 
 
 def floor(bill: Path, rows: Path) -> None:
-    """Say what decoding the columns that are needed takes, on one core, and what writing the rows does."""
+    """Print the seconds of decoding the columns that are needed, on one core, and of writing the rows."""
     names = set(pq.read_schema(next(bill.glob("*.parquet"))).names)
     columns = {next((name for name in column.names if name in names), "") for column in COLUMNS} - UNREAD - {""}
     largest = ", ".join(f"MAX({name})" for name in sorted(columns))

@@ -1,9 +1,10 @@
 """How CPU time grows: `python -m benchmarks.speed.growth [--quick] [PART...]`.
 
 Each part doubles its input four times. Fitted is a constant (start-up, the training's sample) and a power of the size;
-the power's exponent is 1 for what is linear, and printed beside it what the same fit finds for n log n over the same
-sizes. Exit status 2 where a part is 0.15 or more above that. Parts are features (line items), training (rows), scoring
-(rows) and detector (rows of a week in which every hour is called anomalous, the most that there can be to decide).
+the power's exponent is 1 for linear growth, and printed beside it the one that the same fit finds for n log n over the
+same sizes. Exit status 2 where a part is 0.15 or more above that. Parts are features (line items), training (rows),
+scoring (rows) and detector (rows of a week in which every hour is called anomalous, the most that there can be to
+decide).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """A storm of incidents: `python -m benchmarks.speed.incidents [--quick]`.
 
-10,000 series of one account and region are all above expected for 24 hours. The rival, in pandas, finds which reach
-$5 in 24 hours: a rolling sum by series, and no more. Ours makes incidents of them, as the detector does. Both must name
-the same series, or no ratio is printed. The second line has the levels' rows as well, with the account's fleet in one
-incident. Seconds are of CPU.
+10,000 series of one account and region are all above expected for 24 hours. The rival finds with pandas the series that
+reach $5 in 24 hours: a rolling sum by series, and no more. Ours makes incidents of them, as the detector does. Both
+must name the same series, or no ratio is printed. The second line has the levels' rows as well, with the account's
+fleet in one incident. Seconds are of CPU.
 """
 
 from __future__ import annotations

@@ -116,13 +116,13 @@ def blocks(folder: Path, kind: str) -> dict[str, dict[str, Any]]:
 def tables() -> str:
     """Return the inputs and outputs as the README's tables."""
     inputs = [
-        "| input | type, and an object's members with their defaults | default | what it is |",
+        "| input | type, and an object's members with their defaults | default | meaning |",
         "|---|---|---|---|",
     ]
     for name, body in sorted(blocks(TERRAFORM, "variable").items()):
         kind = str(body["type"]).removeprefix("${").removesuffix("}")
         inputs.append(f"| `{name}` | {'<br>'.join(_lines(kind))} | {_default(body)} | {_text(body)} |")
-    outputs = ["| output | what it is |", "|---|---|"]
+    outputs = ["| output | meaning |", "|---|---|"]
     outputs += [f"| `{name}` | {_text(body)} |" for name, body in sorted(blocks(TERRAFORM, "output").items())]
     return "\n".join(inputs) + "\n\n" + "\n".join(outputs) + "\n"
 

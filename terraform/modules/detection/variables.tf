@@ -115,7 +115,7 @@ variable "planned_events" {
 }
 
 variable "subscriptions" {
-  description = "Who is told."
+  description = "Who is notified."
   type = object({
     emails     = list(string)
     https_urls = list(string)

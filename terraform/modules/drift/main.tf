@@ -63,7 +63,7 @@ module "function" {
   }
 
   dead_letter_alarm = {
-    description = "A day was not judged for drift, after every retry. The function's log says why; invoke it with {\"day\": \"YYYY-MM-DD\"}."
+    description = "A day was not judged for drift, after every retry. The reason is in the function's log; invoke it with {\"day\": \"YYYY-MM-DD\"}."
     topic_arn   = var.topic_arn
   }
 }
@@ -90,10 +90,10 @@ resource "aws_scheduler_schedule" "this" {
   }
 }
 
-# The function itself sends the message that says what has drifted; this one starts retraining, and is on the dashboard.
+# The function itself sends the message with the drifted features; this one starts retraining, and is on the dashboard.
 resource "aws_cloudwatch_metric_alarm" "drift" {
   alarm_name          = local.name
-  alarm_description   = "The model's inputs or outputs differ from its training rows. The message of that day says which; the runbook says what to do."
+  alarm_description   = "The model's inputs or outputs differ from its training rows. The message of that day names them; the runbook has the next steps."
   namespace           = "EgressSentinel"
   metric_name         = "DriftedFeatures"
   dimensions          = { service = local.name }

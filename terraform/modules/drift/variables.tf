@@ -56,7 +56,7 @@ variable "schedule_expression" {
 }
 
 variable "window" {
-  description = "What is judged: a day or an hour."
+  description = "Window to judge: a day or an hour."
   type        = string
 }
 
@@ -82,7 +82,7 @@ variable "endpoint_name" {
 }
 
 variable "topic_arn" {
-  description = "Who is told of drift."
+  description = "Who is notified of drift."
   type        = string
 }
 

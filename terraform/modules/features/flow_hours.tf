@@ -182,7 +182,7 @@ resource "aws_cloudwatch_metric_alarm" "flow_hours" {
   for_each = local.flow
 
   alarm_name          = local.flow_machine
-  alarm_description   = "Hours are not estimated from flow logs, twice in a row; the bill's are. The machine's last execution says why."
+  alarm_description   = "Hours are not estimated from flow logs, twice in a row. Those of the bill are scored. The reason is in the machine's last execution."
   namespace           = "AWS/States"
   metric_name         = "ExecutionsFailed"
   dimensions          = { StateMachineArn = module.flow_hours[each.key].state_machine_arn }

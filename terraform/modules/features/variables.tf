@@ -29,7 +29,7 @@ variable "flow_sql_dir" {
 }
 
 variable "flow_logs" {
-  description = "Where flow logs lie: bucket, what stands before AWSLogs/, their key if it is another one, accounts and regions; how many days of them are read, and when; null for none."
+  description = "Where flow logs lie: bucket, prefix before AWSLogs/, their key if it is another one, accounts and regions; how many days of them are read, and when; null for none."
   type = object({
     days                = number
     schedule_expression = string
@@ -67,7 +67,7 @@ variable "history_prefix" {
 }
 
 variable "explainer" {
-  description = "Function that says in a sentence why a step failed."
+  description = "Function that puts the reason for a failed step into a sentence."
   type        = object({ name = string, arn = string })
 }
 

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "source_zip" {
-  description = "What is built, on this machine: the repository's Dockerfile and code, as `make package` zips them."
+  description = "Path of the sources on this machine: the repository's Dockerfile and code, as `make package` zips them."
   type        = string
 }
 

@@ -7,19 +7,19 @@ locals {
 
   alarms = {
     errors = {
-      description = "The detector raised an error: hours are not scored. Its log says why; Lambda retries twice."
+      description = "The detector raised an error: hours are not scored. The reason is in its log; Lambda retries twice."
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
       statistic   = "Sum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
     }
     dead-letters = {
-      description = "An event was given up after every retry. Mend the cause, then send it again: the runbook says how."
+      description = "An event was given up after every retry. Fix the cause, then send it again: the steps are in the runbook."
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue }
       statistic   = "Maximum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
     }
     dollars-at-stake = {
-      description = format("Open incidents cost $%d a day or more above what was expected.", var.usd_per_day_at_stake)
+      description = format("Open incidents cost $%d a day or more above expected.", var.usd_per_day_at_stake)
       namespace   = local.metrics.namespace, metric = "DollarsAtStake", dimensions = local.metrics.dimensions
       statistic   = "Maximum", period = 3600, periods = 1, threshold = var.usd_per_day_at_stake, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
@@ -156,7 +156,7 @@ locals {
 locals {
   drift_widgets = [
     for name in compact([var.drift_function_name]) : {
-      type = "metric", title = "Drift: largest measure in limits, and what has drifted", stat = "Maximum", period = 86400, view = "timeSeries"
+      type = "metric", title = "Drift: largest measure in limits, and drifted features", stat = "Maximum", period = 86400, view = "timeSeries"
       metrics = [
         ["EgressSentinel", "WorstDrift", "service", name],
         ["EgressSentinel", "DriftedFeatures", "service", name, { yAxis = "right" }],

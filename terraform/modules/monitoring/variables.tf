@@ -54,7 +54,7 @@ variable "no_data_hours" {
 }
 
 variable "usd_per_day_at_stake" {
-  description = "Dollars a day above what was expected from which the alarm rings."
+  description = "Dollars a day above expected from which the alarm rings."
   type        = number
 }
 

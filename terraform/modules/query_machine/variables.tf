@@ -9,7 +9,7 @@ variable "comment" {
 }
 
 variable "words" {
-  description = "What a message calls the query, says of the consequence of a failure, and has as its subject."
+  description = "Words of a message about a failure: the query's name, the consequence, and the subject."
   type        = object({ query = string, consequence = string, subject = string })
 }
 
@@ -44,7 +44,7 @@ variable "database" {
 }
 
 variable "explainer" {
-  description = "Function that says in a sentence why a step failed."
+  description = "Function that puts the reason for a failed step into a sentence."
   type        = object({ name = string, arn = string })
 }
 
@@ -59,7 +59,7 @@ variable "log_retention_days" {
 }
 
 variable "defaults" {
-  description = "What a run does unless its input says otherwise: days to write, days of flow logs to read, the prefix to write to, whether it tells of a failure."
+  description = "Defaults of a run's input: days to write, days of flow logs to read, the prefix to write to, and tells (whether a failure is notified)."
   type        = object({ days = number, flow_days = number, prefix = string, tells = bool })
 }
 
@@ -76,7 +76,7 @@ variable "keeps" {
 }
 
 variable "network_prefix" {
-  description = "Where the machine writes what EC2 says of NAT gateways' and load balancers' interfaces, before it queries; null where it does not."
+  description = "Where the machine writes EC2's descriptions of the interfaces of NAT gateways and load balancers, before it queries; null where it does not."
   type        = string
   default     = null
 }

@@ -24,7 +24,7 @@ locals {
     FindItsConfiguration       = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
     FindItsArtifact            = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
     FindItsPackage             = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
-    # Only the log of a training job says why it failed.
+    # Only the log of a training job has the reason of its failure.
     ReadTrainingLog = {
       actions   = ["logs:FilterLogEvents"]
       resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
@@ -34,7 +34,7 @@ locals {
 
 resource "aws_sagemaker_model_package_group" "this" {
   model_package_group_name        = var.name
-  model_package_group_description = "Models of ${var.name}: what was trained, on which data, and who let it serve."
+  model_package_group_description = "Models of ${var.name}: each model, its training data, and who approved it."
   tags                            = var.tags
 }
 

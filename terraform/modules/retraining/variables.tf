@@ -91,7 +91,7 @@ variable "model_kms_key_arn" {
 }
 
 variable "topic_arn" {
-  description = "Who is told."
+  description = "Who is notified."
   type        = string
 }
 
