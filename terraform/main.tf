@@ -374,6 +374,8 @@ module "vpc" {
   interface_services   = concat(["logs", "sagemaker.runtime"], local.runs_aws_batch ? ["ecr.api", "ecr.dkr"] : [])
   bucket_arns          = [module.storage.bucket_arn]
   readable_object_arns = slice(local.model_object_arns, 1, length(local.model_object_arns))
+  # Not by a splat: that would wait for the jobs, which wait for the VPC.
+  repository_arns = local.runs_aws_batch ? [module.aws_batch[0].repository_arn] : []
 }
 
 module "image_build" {

@@ -23,7 +23,10 @@ run "everything" {
     realtime                   = { instance_count = 1, max_instance_count = 3 }
     vpc                        = {}
     image_build                = {}
-    batch                      = { runner = "aws_batch" }
+    batch = {
+      runner    = "aws_batch"
+      image_uri = "999988887777.dkr.ecr.eu-west-1.amazonaws.com/jobs:1"
+    }
     data_capture               = { sampling_percentage = 20 }
     subscriptions              = { slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" } }
     data_export                = { name = "egress" }

@@ -57,6 +57,19 @@ def test_resource_policies_have_actions_and_conditions_that_aws_knows() -> None:
     assert found == {OF_AWS}
 
 
+def test_jobs_in_the_vpc_pull_an_image_of_another_account() -> None:
+    """Both the role of the job and the VPC's endpoints of ECR allow its repository."""
+    image = "arn:aws:ecr:eu-west-1:999988887777:repository/jobs"
+    allowing = {
+        address
+        for kind in ("aws_iam_role_policy", "aws_vpc_endpoint")
+        for address, of_resource in statements(kind).items()
+        if any("ecr:BatchGetImage" in s["Action"] and image in as_list(s["Resource"]) for s in of_resource)
+    }
+    endpoints = {f'module.vpc[0].aws_vpc_endpoint.interface["ecr.{name}"]' for name in ("api", "dkr")}
+    assert endpoints | {"module.aws_batch[0].aws_iam_role_policy.execution"} == allowing
+
+
 def test_whoever_uses_what_the_key_encrypts_may_use_the_key() -> None:
     for role, of_role in statements("aws_iam_role_policy").items():
         granted = {(action, key) for s in of_role for action in as_list(s["Action"]) for key in as_list(s["Resource"])}

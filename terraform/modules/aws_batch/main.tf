@@ -10,7 +10,9 @@ locals {
   partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
   name       = "${var.name}-large-files"
-  registry   = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
+  image      = regex("^(?P<account>[0-9]{12})\\.dkr\\.ecr\\.(?P<region>[a-z0-9-]+)\\.[^/]+/(?P<repository>[^:@]+)", var.image)
+
+  repository_arn = "arn:${local.partition}:ecr:${local.image.region}:${local.image.account}:repository/${local.image.repository}"
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -150,7 +152,7 @@ resource "aws_iam_role_policy" "execution" {
         Sid      = "PullImage"
         Effect   = "Allow"
         Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-        Resource = "arn:${local.partition}:ecr:${local.registry.region}:${local.registry.account}:repository/${local.registry.repository}"
+        Resource = local.repository_arn
       },
       {
         Sid      = "Log"

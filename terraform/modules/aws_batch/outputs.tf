@@ -12,3 +12,8 @@ output "job_definition_arn" {
   description = "ARN of the job definition without its revision."
   value       = aws_batch_job_definition.this.arn_prefix
 }
+
+output "repository_arn" {
+  description = "ARN of the ECR repository of the job's image, which may be in another account."
+  value       = local.repository_arn
+}

@@ -28,7 +28,7 @@ locals {
     Login = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }
     Pull = {
       actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-      resources = ["arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/*"]
+      resources = concat(["arn:${local.partition}:ecr:${local.region}:${local.account_id}:repository/*"], var.repository_arns)
     }
   }
   allowed = {

@@ -47,6 +47,12 @@ variable "readable_object_arns" {
   default     = []
 }
 
+variable "repository_arns" {
+  description = "ARNs of ECR repositories in other accounts whose images workloads pull."
+  type        = list(string)
+  default     = []
+}
+
 variable "tags" {
   description = "Tags of everything that takes tags."
   type        = map(string)
