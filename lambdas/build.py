@@ -1,8 +1,8 @@
-"""Builds what the Lambdas deploy: `python lambdas/build.py OUTPUT_DIR`. The same sources make the same bytes.
+"""Builds the deployment packages of the Lambda functions: `python lambdas/build.py OUTPUT_DIR`.
 
-Each function of `FUNCTIONS` becomes NAME.zip: its package with what is vendored for it. `pyarrow_layer.zip` is a layer
-with pyarrow and numpy, without their tests, headers and the parts that nothing here uses. boto3 comes with the runtime.
-`image_source.zip` is what the Dockerfile builds: itself and the package.
+The same sources always give the same bytes. Each function of `FUNCTIONS` becomes NAME.zip: its package and its vendored
+dependencies. `pyarrow_layer.zip` is a layer with pyarrow and numpy, without tests, headers and unused parts. The Lambda
+runtime includes boto3. `image_source.zip` contains the Dockerfile and its build context.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LAMBDAS = Path(__file__).parent
-# Pinned: a zip that changes by itself would deploy by itself.
+# Pinned, because a changed zip causes a deployment.
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
-# The folder beside this file, which is its package, and what its zip carries beside it.
+# The function's package, a folder next to this file, and its vendored dependencies.
 FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
-# The functions that carry the domain as well.
+# The functions whose zip also contains the egress_alerts package.
 USE_EGRESS_ALERTS = {"anomaly_detector", "model_registrar"}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
 # Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.
@@ -41,17 +41,17 @@ _UNUSED_PARTS = ("flight", "substrait", "gandiva", "_orc", "_azurefs", "_gcsfs",
 
 
 def build(output_dir: Path) -> list[Path]:
-    """Write the zips into a folder, each beside and then renamed, and return their paths.
+    """Write the zips into a folder, each atomically by a rename, and return their paths.
 
     Raises
     ------
     subprocess.CalledProcessError
-        pip could not get the packages.
+        pip failed.
     """
     output_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        # Once for all functions that carry the same.
+        # Functions with the same dependencies share one installation.
         vendored = {
             packages: _install(folder / str(number), packages)
             for number, packages in enumerate(dict.fromkeys(FUNCTIONS.values()))
@@ -65,7 +65,7 @@ def build(output_dir: Path) -> list[Path]:
 
 
 def _build_function(name: str, vendored: Mapping[str, Path], descriptions: Path, target: Path) -> Path:
-    """Write a function's zip: its package, the domain if it uses it, and what is vendored, at the root."""
+    """Write a function's zip: its package, egress_alerts if it uses it, and its dependencies, at the root."""
     members = {f"{name}/{path.name}": path for path in (LAMBDAS / name).glob("*.py")}
     if name in USE_EGRESS_ALERTS:
         domain = Path(egress_alerts.__file__).parent
@@ -77,14 +77,14 @@ def _build_function(name: str, vendored: Mapping[str, Path], descriptions: Path,
 
 
 def _build_layer(target: Path) -> Path:
-    """Write the layer's zip: packages under python/, as Lambda unpacks them."""
+    """Write the layer's zip with the packages under python/, where Lambda expects them."""
     with tempfile.TemporaryDirectory() as folder:
         installed = _install(Path(folder), LAYER)
         return _write(target, {f"python/{name}": path for name, path in installed.items() if _is_run(Path(name))})
 
 
 def _build_image_source(target: Path) -> Path:
-    """Write what `pip install` of this repository reads, beside the Dockerfile."""
+    """Write the Dockerfile and the files that `pip install` of this repository reads."""
     root = LAMBDAS.parent
     members = {name: root / name for name in ("Dockerfile", "pyproject.toml", "README.md", "LICENSE")}
     code = [path for folder in (root / "ml_models", LAMBDAS) for path in folder.rglob("*") if path.suffix in _PACKAGED]
@@ -93,14 +93,14 @@ def _build_image_source(target: Path) -> Path:
 
 
 def _feature_descriptions(folder: Path) -> Path:
-    """Write what each feature means, for files of features that do not say it: Athena writes no metadata."""
+    """Write the features' descriptions, for files of features without metadata: Athena writes none."""
     path = folder / "feature_descriptions.json"
     path.write_text(json.dumps({feature.name: feature.description for feature in FEATURES}, indent=2), "utf-8")
     return path
 
 
 def _install(folder: Path, packages: tuple[str, ...]) -> dict[str, Path]:
-    """Install packages into a folder and return its files by name, without what differs from machine to machine."""
+    """Install packages into a folder and return its files by name, without files that differ between machines."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-compile", "--only-binary", ":all:", "--target", str(folder), *PLATFORM, *packages]
     subprocess.run(command, check=True)

@@ -1,1 +1,1 @@
-"""Scores a dropped file by a batch transform job: checks it, starts the job, joins the scores to its lines."""
+"""Scores an uploaded file with a batch transform job: checks it, starts the job, joins the scores to the lines."""

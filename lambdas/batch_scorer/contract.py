@@ -1,4 +1,4 @@
-"""What a model takes, read from its own artifact: an artifact without a manifest takes any table of numbers."""
+"""A model's input contract, read from its artifact. A model without a manifest accepts any table of numbers."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 MANIFEST, BASELINE = "manifest.json", "baseline.json"
 SCORES = "text/csv;output=scores"
-# The metadata of a file that name an approved model package to score it with.
+# The metadata key of an uploaded file that names the approved model package to score it with.
 MODEL_PACKAGE = "model-package"
 ANY_CSV = "text/csv"
 
 
 @dataclass(frozen=True)
 class Contract:
-    """What a model takes, and how it is asked.
+    """The columns that a model accepts, and how to request its scores.
 
     Parameters
     ----------
     features : list of str or None
-        Columns in the model's order; None where the artifact does not say: all columns then, as they stand.
+        Columns in the model's order. None if the artifact names none: the file's columns are then sent in file order.
     may_be_missing : frozenset of str
-        Features that may be empty; without `features`, none may.
+        Features that may be empty. Without `features`, no cell may be empty.
     accept : str
-        What the job asks the container for.
+        The Accept header of the job's requests.
     model_id : str
-        The first half of the forest's hash, as in scored rows and alerts; empty where the artifact does not say.
+        The first half of the forest's hash, as in scored rows and alerts. Empty if the artifact has no hash.
     """
 
     features: list[str] | None

@@ -1,4 +1,4 @@
-"""What a person who dropped a file can fix."""
+"""Errors that the person who uploaded the file can fix."""
 
 REPLACED = "it was removed or replaced while it was being scored"
 # S3's error codes for a file that was removed or replaced.

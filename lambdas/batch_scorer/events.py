@@ -1,4 +1,4 @@
-"""The events that the function handles: a file was dropped, or its job has ended. Pure."""
+"""The events that the function handles: a file was uploaded, or its job has ended. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ENDED = ("Completed", "Failed", "Stopped")
 
 
 class EventError(ValueError):
-    """An event of another kind."""
+    """The function does not handle this kind of event."""
 
 
 @dataclass(frozen=True)
 class Drop:
     """A file under the input prefix.
 
-    `job_id` is the same for every event of an upload, and another one for another upload.
+    `job_id` is the same for every event of one upload, and differs between uploads.
     """
 
     key: str
@@ -48,12 +48,12 @@ class Change:
 
 
 def event_of(event: dict[str, Any], settings: Settings) -> Drop | Change | None:
-    """Read an event of EventBridge; None for a folder that was made and for a job that still runs.
+    """Read an EventBridge event. None if the object is a folder, or if the job still runs.
 
     Raises
     ------
     EventError
-        Neither an object under the input prefix nor a job of this function.
+        The event is about neither an object under the input prefix nor a job of this function.
     """
     detail = event.get("detail", {})
     if event.get("detail-type") == AWS_BATCH_CHANGED:
@@ -75,7 +75,7 @@ def _check_name(job_name: str, settings: Settings) -> None:
 
 
 def _change_of_aws_batch(detail: dict[str, Any], settings: Settings) -> Change | None:
-    """Read a job's state as SageMaker names it; None for a job that has not ended."""
+    """Translate a job's state into SageMaker's name for it. None if the job has not ended."""
     _check_name(detail["jobName"], settings)
     status = {"SUCCEEDED": "Completed", "FAILED": "Failed"}.get(detail["status"])
     return None if status is None else Change(detail["jobName"], status, detail.get("statusReason", ""))

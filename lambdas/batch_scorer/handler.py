@@ -26,12 +26,12 @@ settings = Settings.from_environment(os.environ)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Start the job of a dropped file, or finish one that has ended. A repeated event changes nothing.
+    """Start the job of an uploaded file, or finish a job that has ended. A repeated event changes nothing.
 
     Returns
     -------
     dict
-        `job_id`, `status` ("running", "done", "failed", "nothing to do") and, where it failed, `reason`.
+        `job_id`, `status` ("running", "done", "failed", "nothing to do") and, if the job failed, `reason`.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
 
 @cache
 def scorer() -> BatchScorer:
-    """Make the clients at the first event, once for a function instance."""
+    """Create the clients on the first event, once per function instance."""
     return BatchScorer(
         settings,
         boto3.client("s3"),

@@ -1,4 +1,4 @@
-"""The job table: an item for each upload, with its status and, where it failed, the reason."""
+"""The job table: one item per upload, with its status and, if it failed, the reason."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Jobs:
         self._table = table
 
     def begin(self, job_id: str, **fields: Any) -> dict[str, Any] | None:
-        """Write a new item and return None, or return the item of an upload that has been dealt with already.
+        """Write a new item and return None, or return the existing item of an upload that was handled before.
 
-        An item that is still being prepared belongs to an attempt that did not get through: it is begun again.
+        An item with the status "preparing" belongs to an attempt that did not finish. It is started again.
         """
         now = int(time.time())
         item = {"job_id": job_id, "status": PREPARING, "reason": "", "expires_at": now + KEPT_SECONDS, **fields}
@@ -38,7 +38,7 @@ class Jobs:
         return None
 
     def get(self, job_id: str) -> dict[str, Any] | None:
-        """Return an item; None where there is none."""
+        """Return an item, or None if there is none."""
         item: dict[str, Any] | None = self._table.get_item(Key={"job_id": job_id}, ConsistentRead=True).get("Item")
         return item
 
@@ -47,7 +47,7 @@ class Jobs:
         self._table.update_item(**_update(job_id, fields))
 
     def mark_running(self, job_id: str, **fields: Any) -> None:
-        """Change fields of an item that is being prepared. A job that another attempt finished stays as it is."""
+        """Change fields of an item with the status "preparing". A job that another attempt finished is not changed."""
         request = _update(job_id, {"status": RUNNING, "reason": "", **fields})
         request["ExpressionAttributeValues"][":preparing"] = PREPARING
         try:

@@ -1,4 +1,4 @@
-"""A file's result: its name, and its lines joined to their scores, in order."""
+"""Builds the result of a file: its name, and the file's lines joined to their scores, in order."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 _FORMULA_STARTS = "=+-@\t\r"
-# In a whole line, of which most cells are numbers.
+# Matches a whole line. Most cells are numbers, so this is faster than a check of each cell.
 _FORMULA = re.compile(rf"(?:^|,)(?:[=@\t\r]|[+-](?!{DIGITS}(?:,|$)))")
 
 
 class JoinError(RuntimeError):
-    """The job wrote another number of scores than it was given lines."""
+    """The number of scores differs from the number of lines."""
 
 
 def output_name(key: str, input_prefix: str, time_utc: str) -> str:
-    """Return FOLDER/TIMESTAMP-NAME.csv for a dropped file: another name for each file below the prefix.
+    """Return FOLDER/TIMESTAMP-NAME.csv for an uploaded file. No two files below the prefix get the same name.
 
-    The ending of a file that is no CSV stays: `a.csv` gives `TIMESTAMP-a.csv`, `a.parquet` gives
-    `TIMESTAMP-a.parquet.csv`. So does that of `a.parquet.csv`, which gives `TIMESTAMP-a.parquet.csv.csv`.
+    A file that is not CSV keeps its extension: `a.csv` becomes `TIMESTAMP-a.csv`, and `a.parquet` becomes
+    `TIMESTAMP-a.parquet.csv`. To avoid a clash, `a.parquet.csv` becomes `TIMESTAMP-a.parquet.csv.csv`.
     """
     folder, slash, name = key.removeprefix(input_prefix).rpartition("/")
     is_plain = name.endswith(".csv") and not name.removesuffix(".csv").lower().endswith(ENDINGS)
@@ -38,26 +38,26 @@ def output_name(key: str, input_prefix: str, time_utc: str) -> str:
 
 
 def join(table: Table, names: list[str] | None, answers: Iterable[Path], target: Path) -> int:
-    """Write a CSV file with a header: the table's columns, then the scores'.
+    """Write a CSV file with a header: the table's columns, then the score columns.
 
-    A text that a spreadsheet would run as a formula gets an apostrophe in front, which the spreadsheet does not show.
+    A text that a spreadsheet would run as a formula gets a leading apostrophe. Spreadsheets do not show it.
 
     Parameters
     ----------
     table : Table
-        What was scored; its columns of the scores' names are left out.
+        The scored table. Columns with the name of a score column are left out.
     names : list of str or None
-        Of the columns of a table that has none: the model's, or None for column_1, column_2, ...
+        Column names for a table without a header: the model's, or None for column_1, column_2, ...
     answers : iterable of Path
-        What the job wrote for each part, in order. A container that answers a header line does so once a request; these
-        lines are no scores.
+        The job's output for each part, in order. Some containers return a header line with each request; these lines
+        are skipped.
     target : Path
-        Where it goes.
+        The path of the new file.
 
     Returns
     -------
     int
-        Lines with scores.
+        The number of lines with scores.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def join(table: Table, names: list[str] | None, answers: Iterable[Path], target:
         for line in table.lines:
             score = next(scores, None)
             if score is None:
-                raise JoinError(f"the job wrote {rows} scores, fewer than there are lines")
+                raise JoinError(f"the job wrote {rows} scores, fewer than the file has lines")
             cells = [line.cells[place] for place in kept] + score
             text = ",".join(cells)
             if _FORMULA.search(text):
@@ -85,12 +85,12 @@ def join(table: Table, names: list[str] | None, answers: Iterable[Path], target:
                 writer.writerow(cells)
             rows += 1
     if next(scores, None) is not None:
-        raise JoinError(f"the job wrote more scores than the {rows} lines that it was given")
+        raise JoinError(f"the job wrote more scores than the file's {rows} lines")
     return rows
 
 
 def _scores(lines: Iterator[list[str]]) -> tuple[list[str], Iterator[list[str]]]:
-    """Tell the scores' names from the scores."""
+    """Separate the names of the score columns from the scores."""
     first = next(lines, [])
     if first and not any(is_number(cell) for cell in first):
         return first, (cells for cells in lines if cells != first)
@@ -104,7 +104,7 @@ def _harmless(cell: str) -> str:
 
 
 def _needs_no_quotes(text: str, cells: int) -> bool:
-    """Say whether joined cells are what `csv.writer` writes, only several times as fast."""
+    """Return whether the joined cells equal the line that `csv.writer` would write. Joining is several times faster."""
     return cells > 1 and text.count(",") == cells - 1 and not any(mark in text for mark in '"\n\r')
 
 

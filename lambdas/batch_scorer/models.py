@@ -1,4 +1,4 @@
-"""Which model scores, and where its artifact lies."""
+"""Finds the model that scores a file, and its artifact."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class ModelError(RuntimeError):
-    """The model has no artifact, or one that cannot be read."""
+    """The model has no artifact, or its artifact cannot be read."""
 
 
 def current_model(sagemaker: Any, endpoint_name: str) -> str:
@@ -51,12 +51,12 @@ def artifact_of_package(sagemaker: Any, package_arn: str, group: str) -> str:
     Raises
     ------
     InputError
-        The package is of another group, does not exist or is not approved.
+        The package belongs to another group, does not exist, or is not approved.
     ModelError
         The package has no artifact.
     """
     if not re.fullmatch(rf"arn:[^:]+:sagemaker:[^:]+:\d{{12}}:model-package/{re.escape(group)}/\d+", package_arn):
-        raise InputError(f"{package_arn[:200]} is no model package of the group {group}")
+        raise InputError(f"{package_arn[:200]} is not a model package of the group {group}")
     try:
         package = sagemaker.describe_model_package(ModelPackageName=package_arn)
     except ClientError as error:
@@ -71,7 +71,7 @@ def artifact_of_package(sagemaker: Any, package_arn: str, group: str) -> str:
 
 
 def make_model(sagemaker: Any, package_arn: str, model_name: str, settings: Settings) -> None:
-    """Make a model of a model package, under the role of the deployment's model and in its network."""
+    """Create a model from a model package, with the role and the network of the deployment's model."""
     try:
         sagemaker.create_model(
             ModelName=model_name,
@@ -80,13 +80,13 @@ def make_model(sagemaker: Any, package_arn: str, model_name: str, settings: Sett
             **settings.model_network,
         )
     except ClientError as error:
-        # An attempt before this one made it.
+        # An earlier attempt created it.
         if "already exist" not in str(error):
             raise
 
 
 def delete_model(sagemaker: Any, model_name: str) -> None:
-    """Delete a model; one that an attempt before this one deleted stays deleted."""
+    """Delete a model. Does nothing if an earlier attempt deleted it."""
     try:
         sagemaker.delete_model(ModelName=model_name)
     except ClientError as error:
@@ -95,7 +95,7 @@ def delete_model(sagemaker: Any, model_name: str) -> None:
 
 
 def contract_at(s3: Any, url: str, folder: Path) -> Contract:
-    """Read what a model takes from its artifact.
+    """Read a model's input contract from its artifact.
 
     Raises
     ------

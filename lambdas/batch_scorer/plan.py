@@ -1,4 +1,4 @@
-"""How a transform job is run, from the size of what it scores. Pure."""
+"""Plans a transform job by the size of its input. Pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ MAX_PAYLOAD_BYTES = MAX_PAYLOAD_MB * MEGABYTE
 # A request of this size is scored in seconds, far below the container's timeout of 60.
 USUAL_PAYLOAD_MB = 6
 MAX_INSTANCES = 4
-# What the container takes in one request.
+# The most rows that the container accepts in one request.
 MAX_ROWS = 1_000_000
 _MEBIBYTE = 1 << 20
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What CreateTransformJob is told."""
+    """The arguments of CreateTransformJob that depend on the size."""
 
     instance_type: str
     instance_count: int
@@ -42,23 +42,23 @@ SIZES = (
 
 
 def plan_for(size_bytes: int, longest_line_bytes: int, parts: int, shortest_line_bytes: int = 8) -> Plan:
-    """Choose instances, payload and strategy.
+    """Choose the number of instances, the payload size and the strategy.
 
     Parameters
     ----------
     size_bytes : int
-        Of all lines, headerless.
+        Size of all lines without a header.
     longest_line_bytes : int
         At most `MAX_PAYLOAD_BYTES`.
     parts : int
-        Files that they stand in: an instance takes whole files.
+        Number of files. Each instance processes whole files.
     shortest_line_bytes : int
-        At least 2: a digit and the line's end.
+        At least 2: a digit and the line break.
 
     Returns
     -------
     Plan
-        A worker of the container for each CPU; several lines a request, unless one alone fills it.
+        One worker of the container per CPU. A request has several lines, unless one line alone fills it.
     """
     size = next(size for size in SIZES if size_bytes <= size.up_to_bytes)
     most_rows_mb = max(MAX_ROWS * shortest_line_bytes // _MEBIBYTE, 1)

@@ -1,4 +1,4 @@
-"""A table as a transform job takes it: the model's columns alone, headerless, checked cell by cell, in parts."""
+"""Writes the input of a transform job: only the model's columns, without a header, each cell checked, in parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_QUOTED = 60
 
 @dataclass(frozen=True)
 class Prepared:
-    """Parts in order, and what the plan of the job depends on."""
+    """The parts in order, and the sizes that the job's plan depends on."""
 
     parts: list[Path]
     rows: int
@@ -40,14 +40,14 @@ class _Pick:
 
 
 def prepare(table: Table, contract: Contract, folder: Path, part_bytes: int = PART_BYTES) -> Prepared:
-    """Write part-00000.csv, part-00001.csv, ... into a folder, a line for each line of the table.
+    """Write part-00000.csv, part-00001.csv, ... into a folder, one line per line of the table.
 
-    Numbers stay as they were written; an empty cell of a feature that may be missing becomes nan.
+    Numbers are copied unchanged. An empty cell of a feature that may be missing becomes nan.
 
     Raises
     ------
     InputError
-        Names the first line that cannot be scored, or the column that is missing.
+        A line cannot be scored, or a column is missing. The message names it.
     """
     picks = _picks(table, contract)
     parts: list[Path] = []
@@ -86,7 +86,7 @@ def _picks(table: Table, contract: Contract) -> list[_Pick]:
     places = {name: place for place, name in enumerate(table.names or contract.features)}
     for name in contract.features:
         if name not in places:
-            raise InputError(f"the column {name} is missing, which the model takes; it has {_some(list(places))}")
+            raise InputError(f"the column {name} is missing, which the model requires; it has {_some(list(places))}")
     return [_Pick(places[name], name, name in contract.may_be_missing) for name in contract.features]
 
 
@@ -101,16 +101,16 @@ def _text(line: Line, picks: list[_Pick]) -> bytes:
 
 
 def _are_plain(cells: list[str]) -> bool:
-    """Say whether all cells are finite 32-bit floats, which is so of nearly every line."""
+    """Return whether all cells are finite 32-bit floats, as in nearly every line."""
     text = "".join(cells)
-    # What Python's float reads besides numbers has one of these.
+    # Python's float() also accepts texts with these characters.
     if not text.isascii() or not text.isprintable() or "_" in text:
         return False
     try:
         values = list(map(float, cells))
     except ValueError:
         return False
-    # One NaN makes the sum NaN; the least and the largest value are then not defined.
+    # One NaN makes the sum NaN. The minimum and the maximum are undefined then.
     return not math.isnan(sum(values)) and min(values) >= -LARGEST_FLOAT32 and max(values) <= LARGEST_FLOAT32
 
 
@@ -121,9 +121,7 @@ def _number(line: Line, pick: _Pick) -> str:
     value = float(cell or "nan")
     if math.isnan(value):
         if not pick.may_be_missing:
-            raise InputError(
-                f"line {line.number}: {pick.name} is missing or NaN, which the model never saw in training"
-            )
+            raise InputError(f"line {line.number}: {pick.name} is missing or NaN, which never occurred in training")
         return "nan"
     if abs(value) > LARGEST_FLOAT32:
         raise InputError(f"line {line.number}: {pick.name} is {cell}: infinite as a 32-bit float")

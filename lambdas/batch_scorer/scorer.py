@@ -1,6 +1,6 @@
-"""Checks a dropped file, starts its transform job and joins the scores, or moves the file aside with the reason.
+"""Checks an uploaded file, starts its transform job and joins the scores. A file that fails is moved to another prefix.
 
-A large file goes to AWS Batch, where a job does all of it at once (`egress_sentinel.deployment.batch_job`).
+A large file goes to AWS Batch, where one job does all steps (`egress_sentinel.deployment.batch_job`).
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from batch_scorer.jobs import Jobs
     from batch_scorer.settings import AwsBatch, Settings
 
-MAX_FILE_BYTES = 2_000_000_000  # what the function's disk and its 15 minutes have room for
-MAX_COPY_BYTES = 5_000_000_000  # of one request of S3
-MAX_REASON = 900  # an object's metadata are 2 KB at most
+MAX_FILE_BYTES = 2_000_000_000  # the limit of the function's disk and its 15 minutes
+MAX_COPY_BYTES = 5_000_000_000  # the limit of one CopyObject request
+MAX_REASON = 900  # an object's metadata has at most 2 KB
 AWS_BATCH = "aws_batch"
 
 
 class JobError(RuntimeError):
-    """A job that the job table does not have, or not yet."""
+    """The job is not in the job table, or not yet."""
 
 
 class BatchScorer:
-    """Everything an invocation needs, made once for a function instance."""
+    """The clients and settings of all invocations, created once per function instance."""
 
     def __init__(self, settings: Settings, s3: Any, sagemaker: Any, table: Jobs, sns: Any, batch: Any) -> None:
         self._settings = settings
@@ -57,21 +57,21 @@ class BatchScorer:
         self._batch = batch
 
     def start(self, drop: Drop) -> dict[str, Any]:
-        """Check a file and start its transform job; a second event of the same upload changes nothing.
+        """Check a file and start its transform job. A second event of the same upload changes nothing.
 
         Returns
         -------
         dict
-            `job_id`, `status` and, where it failed, `reason`.
+            `job_id`, `status` and, if it failed, `reason`.
 
         Raises
         ------
         ClientError, ModelError
-            Something did not work; a retry begins again.
+            A call to AWS failed. A retry starts from the beginning.
         """
         known = self._jobs.begin(drop.job_id, input_key=drop.key, etag=drop.etag, output_key=self._output_key(drop))
         if known is not None:
-            # An attempt before this one may have ended before it removed the file that it had copied aside.
+            # An earlier attempt may have stopped after it copied the file aside and before it removed it.
             if known["status"] == jobs.FAILED and self._head(drop.key, drop.etag) is not None:
                 self._s3.delete_object(Bucket=self._settings.bucket, Key=drop.key)
             return _summary(known)
@@ -81,7 +81,7 @@ class BatchScorer:
         except InputError as error:
             return self._fail(drop.job_id, drop.key, drop.etag, str(error))
         except Exception as error:
-            # Lambda tries again; until then the job table has the reason.
+            # Lambda retries. Until then, the job table shows the reason.
             self._jobs.update(drop.job_id, reason=str(error)[:MAX_REASON])
             raise
         self._jobs.mark_running(drop.job_id, **started)
@@ -93,9 +93,9 @@ class BatchScorer:
         Raises
         ------
         JobError
-            The table has no such job, or the attempt that started it was killed and its retry is still to come.
+            The table has no such job, or the attempt that started it was killed and Lambda has not retried it yet.
         ClientError
-            Something did not work; a retry begins again.
+            A call to AWS failed. A retry starts from the beginning.
         """
         job_id = change.job_name.rpartition("-")[2]
         job = self._jobs.get(job_id)
@@ -105,7 +105,7 @@ class BatchScorer:
             return _summary(job)
         if job["status"] == jobs.PREPARING:
             raise JobError(
-                f"transform job {change.job_name} has ended before it was noted; a retry of its file notes it"
+                f"transform job {change.job_name} ended before the job table had it; the retry of its upload adds it"
             )
         if job.get("model_package_arn"):
             delete_model(self._sagemaker, job["model_name"])
@@ -151,7 +151,7 @@ class BatchScorer:
         }
 
     def _start_in_aws_batch(self, drop: Drop, aws_batch: AwsBatch, folder: Path) -> dict[str, Any]:
-        """Write what the job reads, and submit it. A second job of the same file writes the same result."""
+        """Write the job's input and submit the job. A second job of the same file writes the same result."""
         _check_size(drop, aws_batch.max_bytes)
         head = self._head(drop.key, drop.etag)
         if head is None:
@@ -190,7 +190,7 @@ class BatchScorer:
         return f"{self._settings.jobs_prefix}{job_id}/failure.txt"
 
     def _reason(self, job_id: str) -> str:
-        """Return why a job of AWS Batch failed, as it wrote it; empty where it did not get that far."""
+        """Return the reason that a failed job of AWS Batch wrote. Empty if it stopped before it wrote one."""
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=self._failure_key(job_id))
         except ClientError as error:
@@ -200,7 +200,7 @@ class BatchScorer:
         return str(answer["Body"].read().decode())
 
     def _model(self, job_name: str, package_arn: str) -> tuple[str, str]:
-        """Return name and artifact of the model to score with; a model of a package is this job's own."""
+        """Return name and artifact of the model to score with. For a model package, the job creates its own model."""
         if package_arn:
             return job_name, artifact_of_package(self._sagemaker, package_arn, self._settings.model_package_group)
         name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
@@ -231,7 +231,7 @@ class BatchScorer:
                 TransformResources=resources,
             )
         except ClientError as error:
-            # An attempt before this one got that far.
+            # An earlier attempt created the job.
             if error.response["Error"]["Code"] != "ResourceInUse":
                 raise
 
@@ -250,7 +250,7 @@ class BatchScorer:
         self._s3.upload_file(str(target), self._settings.bucket, job["output_key"], ExtraArgs=extra)
 
     def _fetch(self, key: str, etag: str, target: Path) -> tuple[Path, str]:
-        """Download the upload of an event, and no later one; return it and the model package that it names, if any."""
+        """Download the version that the event names. Return it and the model package in its metadata, if any."""
         try:
             answer = self._s3.get_object(Bucket=self._settings.bucket, Key=key, IfMatch=etag)
         except ClientError as error:
@@ -262,7 +262,7 @@ class BatchScorer:
         return target, answer["Metadata"].get(MODEL_PACKAGE, "")
 
     def _fail(self, job_id: str, key: str, etag: str, reason: str) -> dict[str, Any]:
-        """Copy the file aside, notify, note the failure and only then remove the file: a retry loses nothing."""
+        """Copy the file aside, notify and record the failure. Remove the file last, so that a retry loses nothing."""
         reason = one_line(reason)[:MAX_REASON]
         moved = self._copy_aside(job_id, key, etag, reason)
         where = f"It is now {one_line(moved)}." if moved else "There is nothing to move."
@@ -292,7 +292,7 @@ class BatchScorer:
         return f"s3://{bucket}/{target}"
 
     def _head(self, key: str, etag: str) -> dict[str, Any] | None:
-        """Describe the upload of an event; None where it was removed or replaced."""
+        """Return the metadata of the event's upload. None if it was removed or replaced."""
         try:
             head: dict[str, Any] = self._s3.head_object(Bucket=self._settings.bucket, Key=key)
         except ClientError as error:
@@ -308,7 +308,7 @@ def _check_size(drop: Drop, max_bytes: int) -> None:
 
 
 def _metadata(job: dict[str, Any]) -> dict[str, str]:
-    """Return the metadata of a result."""
+    """Return the S3 metadata of a result."""
     model_id = job.get("model_id", "")  # jobs of earlier versions have none
     return {
         "job-id": job["job_id"],

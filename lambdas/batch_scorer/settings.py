@@ -16,7 +16,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class AwsBatch:
-    """Queue and job definition of AWS Batch, and the size of the files that it scores."""
+    """Queue and job definition of AWS Batch, and the file sizes that it handles."""
 
     queue: str
     job_definition: str
@@ -26,11 +26,11 @@ class AwsBatch:
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are.
+    """Resource names and prefixes.
 
-    `model_name` is the model to score with; where it is empty, the one that the endpoint's configuration names. A file
-    may name a model package of `model_package_group` instead: its model is made with `model_role_arn` and
-    `model_network`. AWS Batch scores large files where `aws_batch` is given.
+    `model_name` is the model to score with. If it is empty, the endpoint's model scores. A file can name a model
+    package of `model_package_group` instead; its model is created with `model_role_arn` and `model_network`. AWS Batch
+    scores large files if `aws_batch` is set.
     """
 
     bucket: str
@@ -56,7 +56,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            Names the variable that is not set.
+            A required variable is not set. The message names it.
         """
         model_name = environment.get("MODEL_NAME", "")
         return cls(

@@ -1,4 +1,4 @@
-"""Dropped files as lines of cells: CSV with a header line or without one, and parquet."""
+"""Reads uploaded files as lines of cells: CSV with or without a header line, and parquet."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".parquet")
 DIGITS = r"(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
-# What the endpoint takes for a number: Python's float would read 1_0 and other digits as well.
+# The numbers that the endpoint accepts. Python's float() would also accept 1_0 and digits of other scripts.
 _NUMBER = re.compile(rf"[ \t\r\n]*+(?:[+-]?(?:{DIGITS}|(?i:nan|inf|infinity)))?[ \t\r\n]*+")
 _BATCH_ROWS = 10_000
 
 
 class Line(NamedTuple):
-    """A line's cells, as texts, and where it stands: the line of a CSV file, the row (from 1) of a parquet file."""
+    """A line's cells as text, and its number: the line of a CSV file, or the row (from 1) of a parquet file."""
 
     number: int
     cells: list[str]
@@ -32,7 +32,7 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A file's column names (None: it has no header line), their count, and its lines, which can be read once."""
+    """A file's column names (None without a header line), their count, and an iterator over its lines."""
 
     names: list[str] | None
     width: int
@@ -50,8 +50,8 @@ def read_table(path: Path) -> Table:
     Raises
     ------
     InputError
-        At once or while its lines are read: another ending, no lines, a broken file, lines of several widths, a first
-        line that is neither a header nor data.
+        The file has another extension, no lines, lines of different lengths, or a first line that is neither a header
+        nor data, or it is broken. Raised at once or while the lines are read.
     """
     if path.suffix.lower() not in ENDINGS:
         raise InputError(f"its name does not end with one of {', '.join(ENDINGS)}")
@@ -59,7 +59,7 @@ def read_table(path: Path) -> Table:
 
 
 def is_number(cell: str) -> bool:
-    """Say whether a cell is a number or empty."""
+    """Return whether a cell is a number or empty."""
     return _NUMBER.fullmatch(cell) is not None
 
 
@@ -74,12 +74,12 @@ def _read_csv(path: Path) -> Table:
     numbers = [is_number(cell) for cell in first.cells]
     if all(numbers):
         return Table(None, width, _of_width(_chained(first, lines), width))
-    # An id beside numbers is data; a header has no numbers in it. Without names nothing tells which is which.
+    # A text among numbers is an id, so the line is data, not a header. Without names, its column is unknown.
     if any(number and cell for number, cell in zip(numbers, first.cells, strict=True)):
         text = first.cells[numbers.index(False)]
         raise InputError(
-            f"line {first.number} mixes numbers and texts such as {text!r}: give a header line with the columns' "
-            "names, or numbers alone"
+            f"line {first.number} mixes numbers and texts such as {text!r}: add a header line with the column "
+            "names, or send only numbers"
         )
     return Table(_distinct([cell.strip(" \t") for cell in first.cells]), width, _of_width(lines, width))
 
@@ -99,7 +99,7 @@ def _csv_lines(path: Path) -> Iterator[Line]:
 
 
 def _undecodable(path: Path) -> int:
-    """Find the line by itself: the file was decoded in blocks."""
+    """Return the number of the first line that is not UTF-8. The CSV reader decodes in blocks and does not know it."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -115,7 +115,7 @@ def _chained(first: Line, lines: Iterator[Line]) -> Iterator[Line]:
 
 
 def _of_width(lines: Iterator[Line], width: int) -> Iterator[Line]:
-    """Pass on lines of one width; empty lines at the end are no lines."""
+    """Check that all lines have the same width. Skip empty lines at the end."""
     empty = 0
     for line in lines:
         if not line.cells:
@@ -155,7 +155,7 @@ def _parquet_lines(file: Any) -> Iterator[Line]:
 
 def _column_cells(column: Any) -> list[str]:
     if pa.types.is_temporal(column.type):
-        # A table of hours has few different ones, and Arrow is slow to make a datetime of each.
+        # A table of hours has few distinct times, and Arrow is slow to convert each one.
         encoded = column.dictionary_encode()
         texts = [_cell(value) for value in encoded.dictionary.to_pylist()]
         return ["" if place is None else texts[place] for place in encoded.indices.to_pylist()]

@@ -1,1 +1,1 @@
-"""Holds each day's or hour's rows against those that the serving model was trained on."""
+"""Compares the rows of each day or hour with the training rows of the serving model."""

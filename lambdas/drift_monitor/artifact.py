@@ -1,4 +1,4 @@
-"""A model artifact's own description of its training rows. Pure: an open file in, a reference out."""
+"""Reads a model artifact's description of its training rows. Pure: an open file in, a reference out."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def read_reference(artifact: IO[bytes], model_name: str) -> Reference:
     ----------
     artifact : binary file
     model_name : str
-        For the error.
+        Named in the error message.
 
     Raises
     ------
     NoReferenceError
-        The artifact has no baseline.json, or one with too few days.
+        The artifact has no baseline.json, or its baseline.json has too few days.
     """
     documents: dict[str, Any] = {}
     with tarfile.open(fileobj=artifact) as tar:

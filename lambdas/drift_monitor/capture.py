@@ -1,4 +1,4 @@
-"""A day or an hour of a real-time endpoint's data capture, as the monitor sees it: what was sent and got. Pure."""
+"""Reads a day or an hour of a real-time endpoint's data capture: requests and responses. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 class CaptureError(ValueError):
-    """Captured records none of which can be read."""
+    """None of the captured records can be read."""
 
 
 def day_of_records(day: str, lines: Iterator[str], reference: Reference) -> Day | None:
-    """Take of captured records what is judged.
+    """Collect the features and scores of captured records.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ def day_of_records(day: str, lines: Iterator[str], reference: Reference) -> Day 
     lines : iterator of str
         JSON, as SageMaker writes it: `captureData` with `endpointInput` and `endpointOutput`, each with `data` and
         `encoding` (CSV, JSON or BASE64). Rows are CSV with a header line or numbers in the model's order, or JSON
-        objects: alone, in a list, in `instances` or `predictions`, or one on each line.
+        objects: a single object, a list, a list under `instances` or `predictions`, or one object per line.
     reference : Reference
 
     Raises
     ------
     CaptureError
-        None of the records has both rows and what the model answers.
+        No record has both rows and scores.
     """
     answers = [name for name in reference.columns if name not in reference.features]
     rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The rows of a day, an hour or a whole table, as the monitor sees them: features, scores, keys. Pure."""
+"""The rows of a day, an hour or a whole table: features, scores and keys. Pure."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Literal
 
 import numpy as np
 
-# Of the series in which something happened on the day.
+# Share of the series with scored rows that count as outliers.
 OUTLIERS = 0.1
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day, hour or table of what was sent to the model and what it answered.
+    """The model's input and output of one day, one hour or one table.
 
     Parameters
     ----------
     day : str
-        Such as "2026-11-24"; of an hour "2026-11-24T07", and of a table without hours its name.
+        Such as "2026-11-24". An hour is "2026-11-24T07". A table without hours is named by its file.
     columns : dict of str to ndarray of float64, shape (n_rows,)
-        The features that are there; NaN is missing.
+        The features that the rows have. NaN is a missing value.
     scores : ndarray of float64, shape (n_rows,)
-        `anomaly_score`; NaN where another model than the serving one answered.
+        `anomaly_score`. NaN if another model than the serving one scored the row.
     categories : dict of str to ndarray of object, shape (n_rows,)
-        Keys; none where rows have no keys.
+        Keys. Empty if the rows have no keys.
     wrong_types : dict of str to str
-        Features whose column is no number, to what it is.
+        Features whose column is not numeric, mapped to the column's type.
     unread : int
-        Records of the day that could not be read.
+        The number of records that could not be read.
     series : ndarray of int, shape (n_rows,), or None
-        Number of each row's series; None where rows have no keys.
+        The index of each row's series. None if the rows have no keys.
     kind : str
-        "day", "hour" or "batch", a table that is judged by itself.
+        "day", "hour" or "batch" (a table that is checked without earlier days).
     """
 
     day: str
@@ -47,12 +47,12 @@ class Day:
 
     @property
     def weekday(self) -> int | None:
-        """Monday is 0; None for what is no whole day."""
+        """Monday is 0. None unless this is a whole day."""
         return date.fromisoformat(self.day).weekday() if self.kind == "day" else None
 
     @property
     def folder(self) -> str:
-        """Where the files go, such as `day=2026-11-24/`."""
+        """The folder of the result files, such as `day=2026-11-24/`."""
         return f"{self.kind}={self.day}/"
 
     @property
@@ -61,30 +61,30 @@ class Day:
         return len(self.scores)
 
     @property
-    def is_telling(self) -> np.ndarray:
-        """The rows that are not zero throughout, shape (n_rows,)."""
-        telling = np.zeros(self.rows, bool)
+    def is_nonzero(self) -> np.ndarray:
+        """Whether any feature of a row is not zero, shape (n_rows,)."""
+        nonzero = np.zeros(self.rows, bool)
         for values in self.columns.values():
-            telling |= values != 0
-        return telling
+            nonzero |= values != 0
+        return nonzero
 
     @property
     def flagged_share(self) -> float | None:
-        """Of the rows that are not zero throughout and that the serving model scored; None where there are none."""
-        told = self.is_telling & ~np.isnan(self.scores)
-        return float(np.mean(self.scores[told] < 0)) if told.any() else None
+        """Share of anomalous rows among the nonzero rows that the serving model scored. None if there are none."""
+        scored = self.is_nonzero & ~np.isnan(self.scores)
+        return float(np.mean(self.scores[scored] < 0)) if scored.any() else None
 
     @property
     def is_common(self) -> np.ndarray:
-        """All rows but those of the tenth of the series that score lowest, shape (n_rows,).
+        """Whether a row is outside the 10 % of the series with the lowest scores, shape (n_rows,).
 
-        An incident is a few series that are far out, for a week in features that look back a week; drift is many.
+        An incident affects few series, but for a week in features that look back a week. Drift affects many series.
         """
         if self.series is None or not self.rows:
             return np.ones(self.rows, bool)
         lowest = np.full(self.series.max() + 1, np.inf)
-        told = self.is_telling & ~np.isnan(self.scores)
-        np.minimum.at(lowest, self.series[told], self.scores[told])
+        scored = self.is_nonzero & ~np.isnan(self.scores)
+        np.minimum.at(lowest, self.series[scored], self.scores[scored])
         ranked = np.argsort(lowest, kind="stable")
         outliers = ranked[: int(OUTLIERS * np.isfinite(lowest).sum())]
         return ~np.isin(self.series, outliers)

@@ -1,4 +1,4 @@
-"""The decision on a day, an hour or a table: outcome, files and, where drift begins, a message. Pure."""
+"""Decides on a day, an hour or a table: outcome, result files and, if drift begins, a notification. Pure."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 JUDGED, NO_ROWS, NO_REFERENCE = "judged", "no rows", "no reference"
 _SHOWN = 12
 _PREPOSITIONS = {"day": "on", "hour": "at", "batch": "in"}
-_MAX_SUBJECT = 100  # SNS takes no longer one
+_MAX_SUBJECT = 100  # the limit of SNS
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found on a day, in an hour or in a table.
+    """The result of checking a day, an hour or a table.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ class Outcome:
     status : str
         "judged", "no rows" or "no reference".
     reason : str
-        Why the day was not judged, or not all of it; empty where it was.
+        Why the day was not checked, or only in part. Empty if it was checked in full.
     rows : int
     violations : int
-        Measures beyond their limits on this day.
+        The number of measures beyond their limits on this day.
     drifted : list of str
         Features, keys and `anomaly_score` that have drifted.
-    is_told : bool
-        A message is published: drift begins.
+    is_notified : bool
+        Whether a notification is published because drift begins.
     flagged_share : float or None
     worst : float
-        The largest measure in multiples of its limit; at most 1 where nothing is violated.
+        The largest measure in multiples of its limit. At most 1 if no limit is violated.
     """
 
     day: str
@@ -53,7 +53,7 @@ class Outcome:
     rows: int = 0
     violations: int = 0
     drifted: list[str] = field(default_factory=list)
-    is_told: bool = False
+    is_notified: bool = False
     flagged_share: float | None = None
     worst: float = 0.0
 
@@ -66,7 +66,7 @@ class Message(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The measures of a day and of the two before it; empty for one without rows. Hours are as days here."""
+    """The measures of a day and of the two days before it. Empty for a day without rows. Also used for hours."""
 
     today: list[Measure]
     yesterday: Sequence[Measure] = ()
@@ -74,7 +74,7 @@ class Measured(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What follows from a day: an outcome, files by name and their folder, and a message where drift begins."""
+    """The outcome of a day, its files by name and their folder, and a notification if drift begins."""
 
     outcome: Outcome
     folder: str
@@ -85,17 +85,17 @@ class Decision(NamedTuple):
 def decide(day: Day, measured: Measured, reference: Reference, limits: LimitTable, folder: str) -> Decision:
     """Decide whether a day has drifted, and whether drift begins on it.
 
-    Days and hours must be beyond a limit twice running; a table is judged by itself.
+    A day or an hour has drifted if a limit is exceeded twice in a row. For a table, once is enough.
 
     Parameters
     ----------
     day : Day
     measured : Measured
-        What `judge.measures_of` gives for the three days.
+        The results of `judge.measures_of` for the three days.
     reference : Reference
     limits : LimitTable
     folder : str
-        Where the day's files go, for the message.
+        The folder of the day's files, named in the notification.
 
     Returns
     -------
@@ -111,22 +111,22 @@ def decide(day: Day, measured: Measured, reference: Reference, limits: LimitTabl
         "measures.json": documents.measured(day, measured.today, found, reference),
     }
     return Decision(
-        _outcome(day, measured.today, found, is_told=begins),
+        _outcome(day, measured.today, found, is_notified=begins),
         day.folder,
         {name: json.dumps(document, indent=1).encode() for name, document in files.items()},
         _message(day, found, reference, folder) if begins else None,
     )
 
 
-def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_told: bool) -> Outcome:
+def _outcome(day: Day, today: list[Measure], found: list[Measure], *, is_notified: bool) -> Outcome:
     return Outcome(
         day.day,
         JUDGED,
-        "" if day.rows >= MIN_ROWS else f"only the schema: there are {day.rows} rows, and {MIN_ROWS} are needed",
+        "" if day.rows >= MIN_ROWS else f"only the schema was checked: {day.rows} rows, fewer than {MIN_ROWS}",
         rows=day.rows,
         violations=sum(measure.is_violated for measure in today),
         drifted=sorted({measure.feature for measure in found}),
-        is_told=is_told,
+        is_notified=is_notified,
         flagged_share=day.flagged_share,
         worst=max((_times_limit(measure) for measure in today), default=0.0),
     )
@@ -143,8 +143,8 @@ def _message(day: Day, found: list[Measure], reference: Reference, folder: str) 
         f"{day.rows:,} rows of {day.day} against {_training(reference)}:",
         *lines[:_SHOWN],
         *more,
-        f"Every number: {folder}",
-        "If a column is missing or of another type, fix the data first. If the data have changed permanently, train a "
+        f"All measures: {folder}",
+        "If a column is missing or has another type, fix the data first. If the data have changed permanently, train a "
         "new model. See the section on drift in the runbook.",
     ]
     return Message(subject[:_MAX_SUBJECT], "\n".join(text))
@@ -158,5 +158,5 @@ def _training(reference: Reference) -> str:
 
 
 def _times_limit(measure: Measure) -> float:
-    """Return a measure in multiples of its limit; of a limit of 0, the measure itself."""
+    """Return a measure in multiples of its limit. For a limit of 0, return the measure itself."""
     return 0.0 if measure.limit is None else measure.value / (measure.limit or 1.0)

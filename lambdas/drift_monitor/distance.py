@@ -1,10 +1,10 @@
-"""How far apart two counts over the same bins are. Pure."""
+"""Distances between two histograms over the same bins. Pure."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# Half a row in each bin: an empty one must not be infinitely far away.
+# Half a row is added to each bin, so that an empty bin does not make the distance infinite.
 _SMOOTHING = 0.5
 # Chance alone exceeds a sampling limit less than once in 10,000 times.
 _DEVIATIONS = 4.0
@@ -12,7 +12,7 @@ _TWO_SIDED_TAIL = 6e-5
 
 
 def stability_index(counts: np.ndarray, expected: np.ndarray) -> float:
-    """Return the population stability index of counts against expected ones; 0 where both have the same shares.
+    """Return the population stability index of counts against expected counts. It is 0 for equal shares.
 
     Parameters
     ----------
@@ -25,18 +25,18 @@ def stability_index(counts: np.ndarray, expected: np.ndarray) -> float:
 
 
 def kolmogorov_smirnov(counts: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference of the two cumulative shares at the bins' edges, 0 to 1."""
+    """Return the largest difference between the cumulative shares at the bins' edges, from 0 to 1."""
     now, then = np.cumsum(counts) / max(counts.sum(), 1), np.cumsum(expected) / max(expected.sum(), 1)
     return float(np.abs(now - then).max())
 
 
 def sampling_limits(counts: np.ndarray, expected: np.ndarray) -> dict[str, float]:
-    """Return what two samples of the same rows hardly reach by chance, by the name of the distance.
+    """Return the distances that two samples of the same rows hardly ever exceed by chance, by the distance's name.
 
     Parameters
     ----------
     counts, expected : ndarray of shape (n_bins,)
-        Rows in each bin. The index of equal samples is about chi-squared; its tail is that of Wilson and Hilferty.
+        Rows in each bin. The index of equal samples is approximately chi-squared; the tail is Wilson and Hilferty's.
     """
     per_row = 1 / max(counts.sum(), 1) + 1 / max(expected.sum(), 1)
     freedom = max(len(counts) - 1, 1)

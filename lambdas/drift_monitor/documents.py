@@ -1,4 +1,4 @@
-"""The files of a day, an hour or a table: three in Model Monitor's layout, and the measures. Pure."""
+"""Builds the result files of a day, an hour or a table: three in Model Monitor's layout, and measures.json. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 _BUCKETS = 10
 _SHOWN_VALUES = 100
-# Where those who know Model Monitor look for its metrics.
+# The namespace in which Model Monitor publishes its metrics.
 _METRICS_NAMESPACE = "/aws/sagemaker/Endpoints/data-metrics"
-_METRICS_AT_ONCE = 100  # CloudWatch takes no more in one line
+_METRICS_AT_ONCE = 100  # the limit of CloudWatch for one log line
 
 
 def statistics(day: Day) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def _categorical(name: str, values: np.ndarray) -> dict[str, Any]:
 
 
 def constraints(reference: Reference, limits: LimitTable) -> dict[str, Any]:
-    """Return constraints.json: what the training rows were like, and the limits that are set.
+    """Return constraints.json: the statistics of the training rows, and the limits.
 
-    Model Monitor's `comparison_threshold` is a limit of the Kolmogorov-Smirnov distance; a feature's own is in
-    `monitoringConfigOverrides`.
+    Model Monitor's `comparison_threshold` is the limit of the Kolmogorov-Smirnov distance. A limit for one feature is
+    in `monitoringConfigOverrides`.
     """
     numbers = [_constraints_of(name, column, limits) for name, column in reference.columns.items()]
     texts = [
@@ -122,7 +122,7 @@ def _comparison(limits: Limits) -> dict[str, Any]:
 
 
 def violations(measures: list[Measure]) -> dict[str, Any]:
-    """Return constraint_violations.json: each feature and check with the first of its violated measures."""
+    """Return constraint_violations.json: each violated check of a feature, with its first violated measure."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for measure in measures:
         if measure.is_violated:
@@ -132,12 +132,12 @@ def violations(measures: list[Measure]) -> dict[str, Any]:
 
 
 def measured(day: Day, measures: list[Measure], drifted: list[Measure], reference: Reference) -> dict[str, Any]:
-    """Return measures.json: every number with its limit, and what has drifted."""
+    """Return measures.json: every measure with its limit, and the drifted features."""
     return {
         "day": day.day,
         "kind": day.kind,
         "rows": day.rows,
-        "telling_rows": int(day.is_telling.sum()),
+        "nonzero_rows": int(day.is_nonzero.sum()),
         "flagged_share": day.flagged_share,
         "unread_records": day.unread,
         "model_id": reference.model_id,
@@ -163,12 +163,12 @@ def _described(reference: Reference) -> dict[str, Any]:
 
 
 def metric_lines(measures: list[Measure], endpoint: str, schedule: str, moment: datetime) -> list[str]:
-    """Return `feature_baseline_drift_<name>` of each feature, as log lines that CloudWatch makes metrics of.
+    """Return log lines from which CloudWatch extracts a metric `feature_baseline_drift_<name>` for each feature.
 
     Parameters
     ----------
     measures : list of Measure
-        The Kolmogorov-Smirnov distances of these are published.
+        The Kolmogorov-Smirnov distances among these are published.
     endpoint, schedule : str
         The dimensions `Endpoint` and `MonitoringSchedule`.
     moment : datetime

@@ -1,11 +1,11 @@
-"""Which day or hour an event asks for. Pure."""
+"""Reads the day or hour to check from an event. Pure."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-# AWS goes on writing an hour's lines for about a day; before that a day has other features than it will have.
+# AWS adds lines to an hour for about a day, so features can change until then.
 _SETTLED_DAYS = 2
 # An endpoint's data capture arrives within minutes.
 _SETTLED_HOURS = 1
@@ -13,19 +13,19 @@ _DAY, _HOUR = "%Y-%m-%d", "%Y-%m-%dT%H"
 
 
 class EventError(ValueError):
-    """An event that names neither a day nor an hour."""
+    """The event names neither a day nor an hour."""
 
 
 def windows_of(event: dict[str, Any], *, hourly: bool) -> list[str]:
-    """Return the day or hour to judge, and the two before it.
+    """Return the day or hour to check, and the two before it.
 
     Parameters
     ----------
     event : dict
-        `{"time": "2026-11-25T06:20:00Z"}` as the schedule sends it, for the day two days before or the hour before it,
-        or by hand `{"day": "2026-11-23"}` or `{"hour": "2026-11-25T05"}`.
+        The schedule sends `{"time": "2026-11-25T06:20:00Z"}`, which means the day two days earlier, or the hour before.
+        A person sends `{"day": "2026-11-23"}` or `{"hour": "2026-11-25T05"}`.
     hourly : bool
-        Whether the schedule judges hours.
+        Whether the schedule checks hours instead of days.
 
     Returns
     -------
@@ -35,14 +35,14 @@ def windows_of(event: dict[str, Any], *, hourly: bool) -> list[str]:
     Raises
     ------
     EventError
-        Anything else.
+        The event has another form.
     """
     form = _HOUR if "hour" in event or ("day" not in event and hourly) else _DAY
     step = timedelta(hours=1) if form == _HOUR else timedelta(days=1)
     try:
         start = _start(event, form, step)
     except ValueError as error:
-        raise EventError(f"{event} names no day and no hour: {error}") from error
+        raise EventError(f"{event} names neither a day nor an hour: {error}") from error
     return [f"{start - step * back:{form}}" for back in range(3)]
 
 
@@ -53,6 +53,6 @@ def _start(event: dict[str, Any], form: str, step: timedelta) -> datetime:
         moment = datetime.fromisoformat(str(event["time"]))
         return moment - step * (_SETTLED_HOURS if form == _HOUR else _SETTLED_DAYS)
     raise EventError(
-        f'{event} names no day and no hour; accepted are {{"day": "2026-11-23"}}, {{"hour": "2026-11-25T05"}} and '
+        f'{event} names neither a day nor an hour; send {{"day": "2026-11-23"}}, {{"hour": "2026-11-25T05"}} or '
         '{"time": "2026-11-25T06:20:00Z"}'
     )

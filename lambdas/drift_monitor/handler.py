@@ -27,7 +27,7 @@ settings = Settings.from_environment(os.environ)
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Judge the day or hour that the event asks for.
+    """Check the day or hour that the event names.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Raises
     ------
     Exception
-        Whatever went wrong, so that Lambda retries and then keeps the event.
+        Any error. Lambda retries, and then puts the event into the dead-letter queue.
     """
     outcome = monitor().run(windows_of(event, hourly=settings.hourly))
     result = asdict(outcome)
@@ -55,5 +55,5 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
 
 @cache
 def monitor() -> Monitor:
-    """Make the clients at the first event, once for a function instance."""
+    """Create the clients on the first event, once per function instance."""
     return Monitor(settings, boto3.client("s3"), boto3.client("sagemaker"), boto3.client("sns"))

@@ -1,4 +1,4 @@
-"""Says what of a day, an hour or a table is unlike the rows that the model was trained on. Pure."""
+"""Measures how much a day, an hour or a table differs from the training rows. Pure."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
     from drift_monitor.limits import Limits, LimitTable
     from drift_monitor.reference import Category, Column, Counts, Distance, Reference
 
-# Fewer rows than that say nothing of shares.
+# With fewer rows, shares are too noisy to compare.
 MIN_ROWS = 100
-# A deviation that is rounding: the column was constant in training.
+# A relative deviation below this is rounding: the column was constant in training.
 _CONSTANT = 1e-6
 _NOUNS = {"day": "day", "hour": "hour", "batch": "table"}
-# What Model Monitor calls the checks.
+# Model Monitor's names of the checks.
 MISSING_COLUMN, DATA_TYPE, COMPLETENESS = "missing_column_check", "data_type_check", "completeness_check"
 DRIFT, RANGE = "baseline_drift_check", "numeric_range_check"
-# A broken schema is no matter of chance: it counts on its first day.
+# A broken schema is not random, so it counts on the first day.
 AT_ONCE = (MISSING_COLUMN, DATA_TYPE, COMPLETENESS)
 IN_WORDS = {
-    "psi": "its distribution has moved: PSI {value:.3g} against {against}, {limit:.3g} are allowed",
-    "ks": "its distribution has moved: Kolmogorov-Smirnov {value:.3g} against {against}, {limit:.3g} are allowed",
-    "mean_deviations": "its mean is {value:.3g} standard deviations from that of training, {limit:.3g} are allowed",
-    "missing_share": "{value:.1%} of the rows have no value, {limit:.1%} are allowed",
-    "out_of_range_share": "{value:.1%} of the rows lie outside what training saw, {limit:.1%} are allowed",
-    FLAGGED: "{value:.1%} of the rows of ordinary series are flagged, {limit:.1%} are allowed",
+    "psi": "the distribution differs: PSI {value:.3g} against {against} (limit {limit:.3g})",
+    "ks": "the distribution differs: Kolmogorov-Smirnov distance {value:.3g} against {against} (limit {limit:.3g})",
+    "mean_deviations": "the mean is {value:.3g} standard deviations from the training mean (limit {limit:.3g})",
+    "missing_share": "{value:.1%} of the rows have no value (limit {limit:.1%})",
+    "out_of_range_share": "{value:.1%} of the rows are outside the range of training (limit {limit:.1%})",
+    FLAGGED: "{value:.1%} of the rows of common series are anomalous (limit {limit:.1%})",
 }
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a day, its limit (None: not limited), and what it is a measure of."""
+    """One measured value of a day, with its feature, check, statistic and limit (None: no limit)."""
 
     feature: str
     check: str
@@ -52,12 +52,12 @@ class Measure:
 
     @property
     def is_violated(self) -> bool:
-        """Whether the limit is passed."""
+        """Whether the value exceeds the limit."""
         return self.limit is not None and self.value > self.limit
 
     @property
     def key(self) -> tuple[str, str]:
-        """What must be violated on two days running."""
+        """The feature and check. Drift means that the same key is violated on two days in a row."""
         return self.feature, self.check
 
     def described(self) -> str:
@@ -67,7 +67,7 @@ class Measure:
 
 
 def measures_of(day: Day, reference: Reference, limits: LimitTable) -> list[Measure]:
-    """Measure a day, an hour or a table; with too few rows, only its columns and their types.
+    """Measure a day, an hour or a table. With too few rows, check only the columns and their types.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def measures_of(day: Day, reference: Reference, limits: LimitTable) -> list[Meas
     Returns
     -------
     list of Measure
-        Of a feature that is not there or not a number that alone.
+        A missing or non-numeric feature has only this one measure.
     """
     return [*_schema(day, reference), *_columns(day, reference, limits), *_categories(day, reference, limits)]
 
@@ -86,7 +86,7 @@ def measures_of(day: Day, reference: Reference, limits: LimitTable) -> list[Meas
 def _schema(day: Day, reference: Reference) -> Iterator[Measure]:
     for name in reference.features:
         if name in day.wrong_types:
-            yield Measure(name, DATA_TYPE, "", 1.0, 0.0, f"it is {day.wrong_types[name]}, where numbers are expected")
+            yield Measure(name, DATA_TYPE, "", 1.0, 0.0, f"its type is {day.wrong_types[name]}; numbers are expected")
         elif name not in day.columns:
             yield _missing_column(name, day)
     if day.kind == "batch":
@@ -96,7 +96,7 @@ def _schema(day: Day, reference: Reference) -> Iterator[Measure]:
 
 
 def _missing_column(name: str, day: Day) -> Measure:
-    return Measure(name, MISSING_COLUMN, "", 1.0, 0.0, f"the {_NOUNS[day.kind]}'s rows have no such column")
+    return Measure(name, MISSING_COLUMN, "", 1.0, 0.0, f"the rows of the {_NOUNS[day.kind]} have no such column")
 
 
 def _columns(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
@@ -106,17 +106,17 @@ def _columns(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Mea
     for name, column in reference.columns.items():
         if name != SCORE and name in day.columns:
             yield from _column(rows, name, column, limits)
-    told = rows.is_counted & ~np.isnan(day.scores)
-    if told.sum() >= MIN_ROWS and SCORE in reference.columns:
+    scored = rows.is_counted & ~np.isnan(day.scores)
+    if scored.sum() >= MIN_ROWS and SCORE in reference.columns:
         yield from _distances(rows, SCORE, day.scores, reference.columns[SCORE], limits)
         least = limits.of(SCORE).flagged_share
-        limit = None if least is None else max(least, reference.ordinary_flagged(int(told.sum()), day.weekday))
-        share = _smaller(lambda kept: float(np.mean(day.scores[kept] < 0)), told, rows.is_common)
+        limit = None if least is None else max(least, reference.ordinary_flagged(int(scored.sum()), day.weekday))
+        share = _smaller(lambda kept: float(np.mean(day.scores[kept] < 0)), scored, rows.is_common)
         yield Measure(SCORE, DRIFT, FLAGGED, share, limit)
 
 
 class _Rows(NamedTuple):
-    """What is measured, the rows of it that are counted in bins, and those of ordinary series."""
+    """A day, and which of its rows are counted in bins and belong to common series."""
 
     day: Day
     is_counted: np.ndarray
@@ -124,8 +124,8 @@ class _Rows(NamedTuple):
 
 
 def _counted(day: Day, reference: Reference) -> np.ndarray:
-    """Choose the rows that training counted: with days those that are not zero throughout, else all."""
-    return day.is_telling if reference.days else np.ones(day.rows, bool)
+    """Choose the rows that training also counted: the nonzero rows if training has days, otherwise all rows."""
+    return day.is_nonzero if reference.days else np.ones(day.rows, bool)
 
 
 def _column(rows: _Rows, name: str, column: Column, limits: LimitTable) -> Iterator[Measure]:
@@ -145,13 +145,13 @@ def _missing_limit(rows: _Rows, column: Column, least: Limits) -> float | None:
     if least.missing_share is None:
         return None
     usual = column.missing_share
-    # A small table has more or fewer of them by chance; a day is measured against its usual share alone.
+    # In a small table, the number of missing values varies by chance. A day has no such allowance.
     chance = 0.0 if rows.day.kind == "day" else DEVIATIONS * float(np.sqrt(usual * (1 - usual) / rows.day.rows))
     return least.missing_share + usual + chance
 
 
 def _mean(rows: _Rows, name: str, column: Column, least: float | None) -> Iterator[Measure]:
-    """Measure how far the mean has moved; a column that was constant in training has its range alone."""
+    """Measure how far the mean has moved. A column that was constant in training is checked only by its range."""
     values = rows.day.columns[name]
     known = ~np.isnan(values)
     if column.mean is None or column.deviation <= _CONSTANT * max(1.0, abs(column.mean)) or known.sum() < MIN_ROWS:
@@ -165,11 +165,11 @@ def _mean(rows: _Rows, name: str, column: Column, least: float | None) -> Iterat
 
 
 def _distances(rows: _Rows, name: str, values: np.ndarray, column: Column, limits: LimitTable) -> Iterator[Measure]:
-    told = rows.is_counted & ~np.isnan(values)
-    if told.sum() < MIN_ROWS:
+    counted = rows.is_counted & ~np.isnan(values)
+    if counted.sum() < MIN_ROWS:
         return
     weekday = rows.day.weekday
-    expected, counts = column.counts.expected(weekday), column.binned(values[told])
+    expected, counts = column.counts.expected(weekday), column.binned(values[counted])
     for statistic, distance in DISTANCES.items():
         least: float | None = getattr(limits.of(name), statistic)
         limit = None if least is None else max(least, column.ordinary(statistic, counts, weekday))
@@ -177,7 +177,7 @@ def _distances(rows: _Rows, name: str, values: np.ndarray, column: Column, limit
         def measure(kept: np.ndarray, distance: Distance = distance) -> float:
             return distance(column.binned(values[kept]), expected)
 
-        value = _smaller(measure, told, rows.is_common)
+        value = _smaller(measure, counted, rows.is_common)
         yield Measure(name, DRIFT, statistic, value, limit, against=_against(weekday, column.counts))
 
 
@@ -188,21 +188,21 @@ def _against(weekday: int | None, counts: Counts) -> str:
 
 
 def _smaller(measure: Callable[[np.ndarray], float], kept: np.ndarray, is_common: np.ndarray) -> float:
-    """Measure rows, and again without the outlying series: what these explain is an incident, and no drift."""
+    """Return the smaller measure with and without outlying series, which are an incident and not drift."""
     common = kept & is_common
     return min(measure(kept), measure(common)) if common.sum() >= MIN_ROWS else measure(kept)
 
 
 def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[Measure]:
     weekday = day.weekday
-    is_telling, is_common = _counted(day, reference), day.is_common
-    if is_telling.sum() < MIN_ROWS:
+    is_counted, is_common = _counted(day, reference), day.is_common
+    if is_counted.sum() < MIN_ROWS:
         return
     for name, category in reference.categories.items():
         if name in day.categories:
             values, expected = day.categories[name], category.counts.expected(weekday)
             least = limits.of(name).psi
-            counts = category.binned(values[is_telling])
+            counts = category.binned(values[is_counted])
             limit = None if least is None else max(least, category.ordinary(counts, weekday))
 
             def distance(
@@ -210,25 +210,25 @@ def _categories(day: Day, reference: Reference, limits: LimitTable) -> Iterator[
             ) -> float:
                 return stability_index(of.binned(values[kept]), then)
 
-            value = _smaller(distance, is_telling, is_common)
+            value = _smaller(distance, is_counted, is_common)
             yield Measure(name, DRIFT, "psi", value, limit, _other_mix(category, counts, expected, value, limit))
 
 
 def _other_mix(category: Category, counts: np.ndarray, expected: np.ndarray, value: float, limit: float | None) -> str:
-    """Return a sentence that names the value whose share has risen most."""
+    """Return a sentence that names the value whose share rose most."""
     now, then = counts / counts.sum(), expected / max(expected.sum(), 1)
     place = int(np.argmax(now - then))
-    named = category.values[place] if place < len(category.values) else "what training did not have"
+    named = category.values[place] if place < len(category.values) else "a value unknown in training"
     return (
-        f"another mix of values: {named} is {now[place]:.0%} of the rows, where it was {then[place]:.0%} "
-        f"(PSI {value:.3g}, {limit or 0:.3g} are allowed)"
+        f"the mix of values differs: {named} is {now[place]:.0%} of the rows instead of {then[place]:.0%} "
+        f"(PSI {value:.3g}, limit {limit or 0:.3g})"
     )
 
 
 def drifted(today: Sequence[Measure], yesterday: Sequence[Measure]) -> list[Measure]:
-    """Return what is violated today and was yesterday, or counts at once.
+    """Return the measures that are violated today and were violated yesterday, or that count on the first day.
 
-    A day that is odd by itself is an incident, which the detector tells of; drift stays.
+    A single unusual day is an incident, which the detector reports. Drift persists.
     """
     before = {measure.key for measure in yesterday if measure.is_violated}
     return [m for m in today if m.is_violated and (m.check in AT_ONCE or m.key in before)]

@@ -1,4 +1,4 @@
-"""How far a day may lie from the reference before it counts, feature by feature. Pure."""
+"""The limits of drift, by feature. Pure."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ EVERY = "*"
 
 
 class LimitsError(ValueError):
-    """Limits that cannot be read."""
+    """The limits cannot be read."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The least values that count; None leaves a check out.
+    """The limits of one feature. None disables a check.
 
     Parameters
     ----------
     psi, ks : float or None
-        Distances from the same weekday's reference. The limit in force is the larger one of this and of what the
-        reference's own days reach among each other.
+        Distance from the reference of the same weekday. The effective limit is the larger of this value and the
+        distance that the reference's days have among each other.
     missing_share : float or None
-        Of the rows, above that of training.
+        Share of the rows without a value, above the share in training.
     mean_deviations : float or None
-        Distance of the mean from that of training, in standard deviations of the training rows. Where training has
-        days, only a limit that is given counts: there most rows are zeros, and deviations of them say little.
+        Distance of the mean from the training mean, in standard deviations of the training rows. If training has days,
+        only an explicit limit applies: most rows are zero then, and their standard deviation means little.
     out_of_range_share : float or None
-        Of the rows, outside what any training row had.
+        Share of the rows outside the range of the training rows.
     flagged_share : float or None
-        Of the rows that are not zero throughout; for the scores alone, and as with the distances.
+        Share of anomalous rows among the nonzero rows. Only for `anomaly_score`. The effective limit is the larger one,
+        as with the distances.
     """
 
     psi: float | None = 0.1
@@ -48,7 +49,7 @@ NAMES = tuple(field.name for field in fields(Limits))
 
 
 class LimitTable:
-    """Limits by feature, or key, or `anomaly_score`; those of "*" hold for every one that does not say otherwise."""
+    """Limits by feature, key or `anomaly_score`. "*" sets the default of all of them."""
 
     def __init__(self, changes: Mapping[str, Mapping[str, float | None]]) -> None:
         self._changes = changes
@@ -59,25 +60,25 @@ class LimitTable:
         return replace(Limits(), **changed)
 
     def sets(self, name: str, limit: str) -> bool:
-        """Say whether a limit of a feature is given, and not the default."""
+        """Return whether a limit of a feature is set explicitly."""
         return limit in self._changes.get(EVERY, {}) or limit in self._changes.get(name, {})
 
     @classmethod
     def parse(cls, text: str) -> LimitTable:
-        """Read such as `{"*": {"psi": 0.2}, "persistence": {"ks": null}}`.
+        """Parse JSON such as `{"*": {"psi": 0.2}, "persistence": {"ks": null}}`.
 
         Raises
         ------
         LimitsError
-            Names what is wrong and what is accepted.
+            The text is not valid. The message names the fault and the accepted form.
         """
-        accepted = f'accepted is such as {{"*": {{"psi": 0.2}}}}, with {", ".join(NAMES)}: numbers from 0, or null'
+        accepted = f'use the form {{"*": {{"psi": 0.2}}}}, where {", ".join(NAMES)} are numbers from 0, or null'
         try:
             document = json.loads(text)
         except ValueError as error:
             raise LimitsError(f"the limits are not JSON ({error}); {accepted}") from error
         if not isinstance(document, dict) or not all(isinstance(changes, dict) for changes in document.values()):
-            raise LimitsError(f"the limits {text[:100]} are no limits by feature; {accepted}")
+            raise LimitsError(f"the limits {text[:100]} are not an object of limits by feature; {accepted}")
         for feature, changes in document.items():
             for name, value in changes.items():
                 is_number = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0

@@ -1,4 +1,4 @@
-"""The serving model's artifact, found by SageMaker and read from S3."""
+"""Finds the serving model's artifact in SageMaker and reads it from S3."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def current_model(sagemaker: Any, endpoint_name: str) -> str:
 
 
 def reference_of_model(sagemaker: Any, s3: Any, model_name: str) -> Reference:
-    """Read what a model was trained on.
+    """Read the description of a model's training rows.
 
     Raises
     ------
     NoReferenceError
-        The model has no artifact, or one that does not describe its training days.
+        The model has no artifact, or its artifact does not describe the training days.
     """
     model = sagemaker.describe_model(ModelName=model_name)
     container = model.get("PrimaryContainer") or model["Containers"][-1]

@@ -1,4 +1,4 @@
-"""One invocation: reads a day or an hour, the two before it and the model's reference; stores what follows."""
+"""One invocation: reads a day or an hour, the two before it and the model's reference, and stores the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Monitor:
-    """Everything an invocation needs, made once for a function instance."""
+    """The clients and settings of all invocations, created once per function instance."""
 
     def __init__(self, settings: Settings, s3: Any, sagemaker: Any, sns: Any) -> None:
         self._settings = settings
@@ -29,17 +29,17 @@ class Monitor:
         self._sns = sns
 
     def run(self, windows: list[str]) -> Outcome:
-        """Judge a day or an hour; doing it again writes the same files, and publishes only another message.
+        """Check a day or an hour. A repetition writes the same files, and publishes only a notification that differs.
 
         Parameters
         ----------
         windows : list of str
-            The day or hour, and the two before it, as `events.windows_of` has them.
+            The day or hour, and the two before it, as `events.windows_of` returns them.
 
         Raises
         ------
         CaptureError, ClientError
-            Something did not work; a retry takes it from there.
+            A call failed or the records cannot be read. A retry can continue from there.
         """
         model_name = self._settings.model_name or current_model(self._sagemaker, self._settings.endpoint_name)
         try:
@@ -48,7 +48,7 @@ class Monitor:
             return Outcome(windows[0], NO_REFERENCE, str(error))
         rows = self._read(windows[0], reference)
         if rows is None:
-            return Outcome(windows[0], NO_ROWS, f"there are no rows under s3://{self._settings.bucket}/{self._source}")
+            return Outcome(windows[0], NO_ROWS, f"there are no rows below s3://{self._settings.bucket}/{self._source}")
         limits = self._settings.limits
         measured = Measured(
             measures_of(rows, reference, limits), *(self._measures(window, reference) for window in windows[1:])
@@ -66,14 +66,14 @@ class Monitor:
         return decision.outcome
 
     def _write_latest(self, day: str, files: dict[str, bytes]) -> None:
-        """Keep the newest files under one key; judging an earlier day again leaves them."""
+        """Store the newest files under a fixed key. A repeated check of an earlier day does not replace them."""
         bucket, folder = self._settings.bucket, f"{self._settings.drift_prefix}latest/"
         latest = read_file(self._s3, bucket, f"{folder}measures.json")
         if latest is None or json.loads(latest)["day"] <= day:
             write_files(self._s3, bucket, folder, files)
 
     def _publish(self, folder: str, subject: str, text: str) -> None:
-        """Publish a message, unless it was published for this day already: an event may arrive twice."""
+        """Publish a notification, unless it was already published for this day: an event may arrive twice."""
         bucket, key, body = self._settings.bucket, f"{folder}message.txt", f"{subject}\n\n{text}\n".encode()
         if read_file(self._s3, bucket, key) == body:
             return

@@ -1,6 +1,6 @@
-"""What the serving model was trained on, and how far its own days lie from each other. Pure.
+"""The training rows of the serving model, and the distances between their days. Pure.
 
-Rows with `hour_utc` are counted day by day. Any other table is one set of training rows.
+Rows with `hour_utc` are counted by day. Any other table is a single set of training rows.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     Distance = Callable[[np.ndarray, np.ndarray], float]
 
-# Three of each weekday.
+# Three days of each weekday.
 MIN_DAYS = 21
-# An ordinary day's distance is about lognormal, and the cube root of its share flagged about normal; beyond so many
-# deviations a day is no ordinary one.
+# An ordinary day's distance is approximately lognormal, and the cube root of its share of anomalous rows approximately
+# normal. A day beyond this many deviations is not ordinary.
 DEVIATIONS = 4.0
 SCORE, FLAGGED = "anomaly_score", "flagged_share"
 DISTANCES: dict[str, Distance] = {"psi": stability_index, "ks": kolmogorov_smirnov}
 
 
 class NoReferenceError(ValueError):
-    """The model's artifact does not say enough of its training days, in one sentence."""
+    """The model's artifact has no sufficient description of its training days. The message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,21 @@ class Counts:
     Parameters
     ----------
     counts : ndarray of shape (n_days, n_bins)
-        One row for all of training where it has no days.
+        A single row if training has no days.
     weekdays : ndarray of shape (n_days,)
-        Monday 0; empty where training has no days.
+        Monday is 0. Empty if training has no days.
     """
 
     counts: np.ndarray
     weekdays: np.ndarray
 
     def expected(self, weekday: int | None) -> np.ndarray:
-        """Return the counts of the days of a weekday together, or of all rows for None, shape (n_bins,)."""
+        """Return the sum of the counts of a weekday's days, or of all rows for None, shape (n_bins,)."""
         chosen = self.weekdays == weekday if self.knows(weekday) else slice(None)
         return np.asarray(self.counts[chosen].sum(axis=0))
 
     def knows(self, weekday: int | None) -> bool:
-        """Whether there are days to hold one of this weekday against."""
+        """Return whether the reference has days of this weekday."""
         return weekday is not None and len(self.weekdays) > 0
 
     def usual_distances(self, distance: Distance) -> np.ndarray:
@@ -65,7 +65,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Column:
-    """A feature's or the scores' bins, counts, and range over all training rows."""
+    """Bins, counts and range of a feature or of the scores over all training rows."""
 
     edges: np.ndarray
     counts: Counts
@@ -78,42 +78,42 @@ class Column:
 
     @cached_property
     def usual_limits(self) -> dict[str, float]:
-        """The distance, by its name, beyond which a day is unlike all days that training saw."""
+        """The limits, by the distance's name, beyond which a day differs from all training days."""
         return {name: _beyond(self.counts.usual_distances(distance)) for name, distance in DISTANCES.items()}
 
     def ordinary(self, statistic: str, counts: np.ndarray, weekday: int | None) -> float:
-        """Return the distance that an ordinary day, or an ordinary sample of the training rows, does not reach."""
+        """Return the distance that an ordinary day, or a random sample of the training rows, does not reach."""
         if self.counts.knows(weekday) and statistic in DISTANCES:
             return self.usual_limits[statistic]
         return sampling_limits(counts, self.counts.expected(weekday))[statistic]
 
     def binned(self, values: np.ndarray) -> np.ndarray:
-        """Count values, NaN left out, in the bins: bin i holds edge[i-1] < x <= edge[i]."""
+        """Count values in the bins, without NaN. Bin i holds edge[i-1] < x <= edge[i]."""
         known = values[~np.isnan(values)]
         return np.bincount(np.searchsorted(self.edges, known, side="left"), minlength=len(self.edges) + 1)
 
 
 @dataclass(frozen=True)
 class Category:
-    """A key's values and their counts; the last bin holds every other value, and rows without one."""
+    """The values of a key and their counts. The last bin holds all other values and missing values."""
 
     values: list[str]
     counts: Counts
 
     @cached_property
     def usual_limit(self) -> float:
-        """The stability index beyond which a day is unlike all days that training saw."""
+        """The stability index beyond which a day differs from all training days."""
         return _beyond(self.counts.usual_distances(stability_index))
 
     def ordinary(self, counts: np.ndarray, weekday: int | None) -> float:
-        """Return the stability index that an ordinary day, or sample of the training rows, does not reach."""
+        """Return the stability index that an ordinary day, or a random sample of the training rows, does not reach."""
         if self.counts.knows(weekday):
             return self.usual_limit
         return sampling_limits(counts, self.counts.expected(weekday))["psi"]
 
     @property
     def missing_share(self) -> float:
-        """Of the training rows: only those without a value are in their last bin."""
+        """Share of missing values in the training rows. Their last bin holds only missing values."""
         counts = self.counts.counts
         return float(counts[:, -1].sum() / max(counts.sum(), 1))
 
@@ -126,11 +126,11 @@ class Category:
 
 @dataclass(frozen=True)
 class Reference:
-    """All that a day is held against.
+    """The description of the training rows that a day is compared with.
 
-    `model_id` is that of the rows which the model scored. `days` is empty where training rows have no hours. `columns`
-    are the features and what the model answers: an answer may be absent from rows, a feature may not. `trained_until`
-    is the last hour of training, as the manifest has it.
+    `model_id` matches the `model_id` of scored rows. `days` is empty if the training rows have no hours. `columns`
+    holds the features, which rows must have, and the model's outputs, which rows may lack. `trained_until` is the last
+    hour of training in the manifest.
     """
 
     model_id: str
@@ -138,18 +138,18 @@ class Reference:
     features: list[str]
     columns: dict[str, Column]
     categories: dict[str, Category]
-    telling_rows: np.ndarray
+    nonzero_rows: np.ndarray
     flagged_rows: np.ndarray
     rows: np.ndarray
     trained_until: str | None = None
 
     @property
     def flagged_share(self) -> float:
-        """Of the rows that are not zero throughout."""
-        return float(self.flagged_rows.sum() / max(self.telling_rows.sum(), 1))
+        """Share of anomalous rows among the nonzero training rows."""
+        return float(self.flagged_rows.sum() / max(self.nonzero_rows.sum(), 1))
 
     def ordinary_flagged(self, rows: int, weekday: int | None) -> float:
-        """Return the share flagged that an ordinary day, or sample of the training rows, does not reach."""
+        """Return the share of anomalous rows that an ordinary day, or a random sample, does not reach."""
         if weekday is not None and self.days:
             return self._usual_flagged_limit
         share = self.flagged_share
@@ -157,7 +157,7 @@ class Reference:
 
     @cached_property
     def _usual_flagged_limit(self) -> float:
-        roots = np.cbrt(self.flagged_rows / np.maximum(self.telling_rows, 1))
+        roots = np.cbrt(self.flagged_rows / np.maximum(self.nonzero_rows, 1))
         return float((roots.mean() + DEVIATIONS * roots.std()) ** 3)
 
 
@@ -167,7 +167,7 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
     Raises
     ------
     NoReferenceError
-        It has no days, or too few.
+        The artifact has no days, or too few.
     """
     found = baseline.get("reference")
     if not found:
@@ -175,8 +175,8 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
     days = list(found["days"])
     if len(days) < MIN_DAYS:
         raise NoReferenceError(
-            f"the serving model was trained on {len(days)} whole days; drift is judged from {MIN_DAYS} on, three of "
-            "each weekday"
+            f"the serving model was trained on {len(days)} whole days; drift detection requires at least {MIN_DAYS}, "
+            "three of each weekday"
         )
     weekdays = np.array([date.fromisoformat(day).weekday() for day in days])
     described = dict(baseline["features"]) | {SCORE: baseline[SCORE]}
@@ -189,7 +189,7 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
             name: Category(list(category["values"]), Counts(_with_others(category["counts"]), weekdays))
             for name, category in found.get("categories", {}).items()
         },
-        telling_rows=np.array(found["telling_rows"]),
+        nonzero_rows=np.array(found.get("nonzero_rows", found.get("telling_rows"))),
         flagged_rows=np.array(found["flagged_rows"]),
         rows=np.array(found["rows"]),
         trained_until=manifest.get("training", {}).get("end_hour_utc"),
@@ -197,11 +197,11 @@ def reference_of(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Re
 
 
 def _all_rows(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Reference:
-    """Read a baseline of rows without hours, of this project's training or of `describe_table`."""
+    """Read a baseline of rows without hours, written by this project's training or by `describe_table`."""
     if manifest.get("training", {}).get("start_hour_utc"):
         raise NoReferenceError(
-            "the serving model's baseline.json has no reference days: it was trained by an earlier version; train it "
-            "again"
+            "the serving model's baseline.json has no reference days because an earlier version wrote it; train the "
+            "model again"
         )
     described = dict(baseline["features"]) | dict(baseline.get("outputs", {}))
     if SCORE in baseline:
@@ -221,7 +221,7 @@ def _all_rows(manifest: Mapping[str, Any], baseline: Mapping[str, Any]) -> Refer
             name: Category(list(category["values"]), Counts(np.array([category["counts"]]), no_days))
             for name, category in baseline.get("categories", {}).items()
         },
-        telling_rows=np.array([rows]),
+        nonzero_rows=np.array([rows]),
         flagged_rows=np.array([flagged * rows]),
         rows=np.array([rows]),
     )
@@ -252,6 +252,6 @@ def _with_others(counts: list[list[int]]) -> np.ndarray:
 
 
 def _beyond(ordinary: np.ndarray) -> float:
-    """Return what a lognormal with these values would not reach."""
+    """Return a value that a lognormal distribution fitted to these values hardly ever exceeds."""
     logarithms = np.log(np.maximum(ordinary, 1e-6))
     return float(np.exp(logarithms.mean() + DEVIATIONS * logarithms.std()))

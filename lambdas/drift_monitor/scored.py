@@ -1,4 +1,4 @@
-"""A table of rows, as the detector writes it or as anybody has it, as the monitor sees it. Pure."""
+"""Reads a table of rows, written by the detector or from any other source. Pure."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ SERIES = ("account_id", "region", "service", "egress_class", "resource_id")
 
 
 def day_of_table(day: str, table: pa.Table, reference: Reference, kind: Literal["day", "batch"] = "day") -> Day:
-    """Take of rows what is judged.
+    """Collect the features, scores and keys of a table.
 
     Parameters
     ----------
     day : str
     table : pa.Table
-        Features, keys and, where a model scored them, `anomaly_score` or other answers. `model_id`, if there, says
-        which one.
+        Features, keys and, if a model scored the rows, `anomaly_score` or other outputs. The optional column
+        `model_id` names the model.
     reference : Reference
     kind : str
         See `Day`.
@@ -49,7 +49,7 @@ def day_of_table(day: str, table: pa.Table, reference: Reference, kind: Literal[
 
 
 def _series(table: pa.Table) -> np.ndarray | None:
-    """Return each row's series by number, where rows have keys."""
+    """Return the index of each row's series. None if the rows have no keys."""
     if not set(SERIES) <= set(table.column_names):
         return None
     keys = [pc.fill_null(table[name].cast(pa.string()), "") for name in SERIES]
@@ -63,7 +63,7 @@ def _floats(column: Any) -> np.ndarray:
 
 
 def _texts(column: Any) -> np.ndarray:
-    """Return values as training counted them: a code or a flag is text, too."""
+    """Return values as text, as training counted them. Codes and flags are text, too."""
     return np.array([None if value is None else str(value) for value in column.to_pylist()], object)
 
 

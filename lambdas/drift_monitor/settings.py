@@ -17,11 +17,11 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are, and what is allowed.
+    """Resource names, prefixes and limits.
 
-    `model_name` is the model to judge by; where it is empty, the one that the endpoint's configuration names. Where
-    `capture_prefix` is not empty, the endpoint's data capture below it is judged in place of the detector's rows, hour
-    by hour where `hourly` is set. `feature_metrics` publishes a metric of each feature under Model Monitor's names.
+    `model_name` is the reference model. If it is empty, the endpoint's model is the reference. If `capture_prefix` is
+    set, the monitor reads the endpoint's data capture instead of the detector's rows, by the hour if `hourly` is set.
+    `feature_metrics` publishes a metric for each feature under Model Monitor's names.
     """
 
     bucket: str
@@ -42,7 +42,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            Names the variable that is not set.
+            A required variable is not set. The message names it.
         LimitsError
             LIMITS cannot be read.
         """

@@ -1,4 +1,4 @@
-"""Where the monitor's days come from and its files go: S3."""
+"""Reads the monitor's input from S3 and writes its files there."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
-    """Read the records below `PREFIXYYYY/MM/DD/HH/` of a day, or of an hour; None where there are none.
+    """Read the records of a day or an hour below `PREFIXYYYY/MM/DD/HH/`. None if there are none.
 
     Raises
     ------
     CaptureError
-        None of the day's records has both rows and scores.
+        No record of the day has both rows and scores.
     """
     folder = f"{prefix}{day.replace('-', '/').replace('T', '/')}/"
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=folder)
@@ -37,13 +37,13 @@ def read_captured(s3: Any, bucket: str, prefix: str, day: str, reference: Refere
 
 
 def read_scored(s3: Any, bucket: str, prefix: str, day: str, reference: Reference) -> Day | None:
-    """Read `PREFIXday=YYYY-MM-DD/scores.parquet`; None where it is not there."""
+    """Read `PREFIXday=YYYY-MM-DD/scores.parquet`. None if it does not exist."""
     body = read_file(s3, bucket, f"{prefix}day={day}/scores.parquet")
     return None if body is None else day_of_table(day, pq.read_table(io.BytesIO(body)), reference)
 
 
 def read_file(s3: Any, bucket: str, key: str) -> bytes | None:
-    """Read an object; None where it is not there."""
+    """Read an object. None if it does not exist."""
     try:
         return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     except ClientError as error:
@@ -53,6 +53,6 @@ def read_file(s3: Any, bucket: str, key: str) -> bytes | None:
 
 
 def write_files(s3: Any, bucket: str, folder: str, files: dict[str, bytes]) -> None:
-    """Write JSON files below `FOLDER`, which ends with a slash."""
+    """Write JSON files below `folder`, which ends with a slash."""
     for name, body in files.items():
         s3.put_object(Bucket=bucket, Key=f"{folder}{name}", Body=body, ContentType="application/json")

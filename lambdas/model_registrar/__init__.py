@@ -1,1 +1,1 @@
-"""Registers what a training job made as a model package that a person may approve, with all that one should know."""
+"""Registers the model of a training job as a model package, with the facts that a person needs to approve it."""

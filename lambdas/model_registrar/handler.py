@@ -20,27 +20,28 @@ settings = Settings.from_environment(os.environ)
 
 
 class EventError(ValueError):
-    """An event that asks for nothing that the function does."""
+    """The event's action is unknown."""
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    """Do what the event's `action` asks for, with its other fields as arguments.
+    """Run the event's `action` with the event's other fields as arguments.
 
-    `{"action": "register", "artifact": "s3://..."}` by a person or the state machine; `prepare` with `execution`, and
-    `explain` with `step`, `error`, `cause`, `execution` and, where it is not retraining, `what`, by a state machine.
+    A person or the state machine sends `{"action": "register", "artifact": "s3://..."}`. A state machine sends
+    `prepare` with `execution`, and `explain` with `step`, `error`, `cause`, `execution` and, unless it is retraining,
+    `what`.
 
     Returns
     -------
     dict
-        As the method of `Registrar` gives it.
+        The result of the `Registrar` method of that name.
 
     Raises
     ------
     EventError
-        Another action.
+        The action is unknown.
     Exception
-        Whatever went wrong; the state machine says which step it was.
+        Any error. The state machine names the step that failed.
     """
     action = event.get("action")
     if action == "prepare":
@@ -51,13 +52,13 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
         what = event.get("what", "Retraining")
         result = registrar().explain(what, event["step"], event["error"], event["cause"], event["execution"])
     else:
-        raise EventError(f"the action is {action!r}; prepare, register and explain are accepted")
+        raise EventError(f"the action is {action!r}; use prepare, register or explain")
     logger.info(action, extra=result)
     return result
 
 
 @cache
 def registrar() -> Registrar:
-    """Make the clients at the first event, once for a function instance."""
+    """Create the clients on the first event, once per function instance."""
     alerts = boto3.resource("dynamodb").Table(settings.alerts_table) if settings.alerts_table else None
     return Registrar(settings, boto3.client("s3"), boto3.client("sagemaker"), boto3.client("logs"), alerts)

@@ -1,4 +1,4 @@
-"""A model package's fields from what the artifact says of itself. Pure."""
+"""Builds the fields of a model package from the artifact's documents. Pure."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ MANIFEST, BASELINE = "manifest.json", "baseline.json"
 CONTENT_TYPES = ["text/csv", "application/json", "application/jsonlines", "application/x-parquet", "application/x-npy"]
 ANSWER_TYPES = ["text/csv", "application/json", "application/jsonlines"]
 INSTANCES = ["ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge"]
-MAX_VALUE = 256  # of a customer metadata property
-SIGNS = "_.:/+-@"  # that such a property may hold; `=` too, which begins an encoded character
+MAX_VALUE = 256  # characters of a customer metadata property
+SIGNS = "_.:/+-@"  # allowed in such a property, as is `=`, which starts an encoded character here
 MAX_DESCRIPTION = 1024
 
 
 class ArtifactError(ValueError):
-    """The artifact does not say what it is."""
+    """The artifact does not describe its model."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """What an artifact says of itself."""
+    """The documents in a model artifact."""
 
     manifest: dict[str, Any]
     baseline: dict[str, Any]
 
     @property
     def model_id(self) -> str:
-        """The model's identity: the first half of the hash of its forest, as alerts carry it."""
+        """The model's id, as in alerts: the first half of the hash of its forest."""
         return str(self.manifest["files"]["model.joblib"])[:16]
 
     @property
     def blocked_by(self) -> list[str]:
-        """Why it may not serve, as its training job saw it; none where it may."""
+        """The quality checks that failed in training. Empty if all passed."""
         evaluation = self.manifest.get("evaluation") or {}
         return list(evaluation.get("blocked_by", ["it was not evaluated: no rows were held out"]))
 
@@ -52,7 +52,7 @@ def read_artifact(path: Path) -> Artifact:
     Raises
     ------
     ArtifactError
-        It has no manifest or no baseline.
+        The artifact has no manifest or no baseline.
     """
     found: dict[str, Any] = {}
     try:
@@ -64,16 +64,16 @@ def read_artifact(path: Path) -> Artifact:
         return Artifact(found[MANIFEST], found[BASELINE])
     except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
         raise ArtifactError(
-            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); artifacts of "
-            "anomaly_detection.training_script are accepted"
+            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); register an artifact of "
+            "anomaly_detection.training_script"
         ) from error
 
 
 def _metadata_of(artifact: Artifact) -> dict[str, str]:
-    """Return what a list of packages shows, and what leads from an alert to a model and its data.
+    """Return the properties that a list of packages shows, and those that connect an alert to a model and its data.
 
-    SageMaker accepts letters, numbers, separators and a few signs in these values. Every other character is encoded as
-    in quoted-printable: `%` becomes `=25`. `egress_sentinel.deployment.registry` decodes them.
+    SageMaker accepts letters, numbers, separators and a few signs in these values. Other characters are encoded as in
+    quoted-printable: `%` becomes `=25`. `egress_sentinel.deployment.registry` decodes them.
     """
     manifest, training = artifact.manifest, artifact.manifest["training"]
     evaluation = manifest.get("evaluation") or {}
@@ -91,14 +91,14 @@ def _metadata_of(artifact: Artifact) -> dict[str, str]:
         "share_flagged": evaluation.get("share_flagged", manifest["metrics"]["share_flagged"]),
         "recall_injected": (evaluation.get("injected") or {}).get("recall"),
         "flags_changed_share": (evaluation.get("serving") or {}).get("flags_changed_share"),
-        # One property per reason: together they may be longer than a value may be.
+        # One property per reason, since all reasons together may be too long for one value.
         **{f"blocked_by_{number}": reason for number, reason in enumerate(artifact.blocked_by, 1)},
     }
     return {name: _encoded(_text(value)) for name, value in values.items() if value not in (None, "")}
 
 
 def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dict[str, Any]:
-    """Return the arguments of CreateModelPackage; its documents lie where `documents_of` says."""
+    """Return the arguments of CreateModelPackage. The package refers to the files of `documents_of`."""
     where = f"s3://{settings.bucket}/{folder_of(artifact, settings)}"
     baseline, evaluation = _json_at(f"{where}baseline.json"), _json_at(f"{where}evaluation.json")
     container = {"Image": settings.image, "ModelDataUrl": artifact_url, "Environment": settings.environment}
@@ -122,23 +122,23 @@ def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dic
         "Domain": "MACHINE_LEARNING",
         "Task": "OTHER",
         "SamplePayloadUrl": f"{where}sample_payload.tar.gz",
-        # A retry of the same model is the same package.
+        # A retry with the same model creates no second package.
         "ClientToken": artifact.model_id,
     }
 
 
 def description_of(artifact: Artifact) -> str:
-    """Return one sentence about a model, with the gate's reasons where there are some."""
+    """Return a description of a model, with the failed quality checks."""
     training = artifact.manifest["training"]
     data = f"{training['rows']:,} rows"
     if training["start_hour_utc"]:
         data += f" of {training['start_hour_utc']} to {training['end_hour_utc']}"
-    verdict = "The gate has nothing against it." if not artifact.blocked_by else f"The gate: {_listed(artifact)}."
-    return f"Model {artifact.model_id}, trained on {data}. {verdict}"
+    checks = f"Failed quality checks: {_listed(artifact)}." if artifact.blocked_by else "All quality checks passed."
+    return f"Model {artifact.model_id}, trained on {data}. {checks}"
 
 
 def documents_of(artifact: Artifact) -> dict[str, bytes]:
-    """Return the documents beside a package, by name."""
+    """Return the files that a package refers to, by name."""
     evaluation = artifact.manifest.get("evaluation") or {}
     metrics = {"metrics": artifact.manifest["metrics"], "evaluation": evaluation}
     return {
@@ -159,7 +159,7 @@ def _listed(artifact: Artifact) -> str:
 
 
 def _sample_payload(artifact: Artifact) -> bytes:
-    """Pack a request of three usual rows: the quartiles' middle and its neighbours of training."""
+    """Pack a sample request of three typical rows: the 40th, 50th and 60th percentiles of training."""
     names = artifact.manifest["feature_names"]
     rows = [
         ",".join(repr(artifact.baseline["features"][name]["quantiles"].get(percent, 0.0)) for name in names)
@@ -187,7 +187,7 @@ def _text(value: Any) -> str:
 
 
 def _encoded(text: str) -> str:
-    """Encode a metadata value; what is too long ends before the first character that does not fit."""
+    """Encode a metadata value. A value that is too long is cut before the first character that does not fit."""
     encoded = ""
     for character in text:
         is_accepted = unicodedata.category(character)[0] in "LNZ" or character in SIGNS

@@ -1,4 +1,4 @@
-"""What the function does: says what a training job should be given, and registers what came out of it."""
+"""Prepares the input of a training job and registers its model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 TRAINING_LOG = "/aws/sagemaker/TrainingJobs"
 LOG_LINES = 1000
-# An item of the alerts table that is neither an alert nor a verdict.
+# The item of the alerts table that is neither an alert nor a verdict.
 _DETECTORS_LEDGER = "ledger"
 
 
 class ServingError(RuntimeError):
-    """What serves cannot be compared with."""
+    """A new model cannot be compared with the serving model."""
 
 
 class Registrar:
-    """Everything an invocation needs, made once for a function instance."""
+    """The clients and settings of all invocations, created once per function instance."""
 
     def __init__(self, settings: Settings, s3: Any, sagemaker: Any, logs: Any, alerts: Any) -> None:
         self._settings = settings
@@ -39,21 +39,21 @@ class Registrar:
         self._logs = logs
 
     def prepare(self, execution: str) -> dict[str, Any]:
-        """Name an execution's training job, find the model to compare with, and write what training leaves out.
+        """Name an execution's training job, find the model to compare with, and write the training exclusions.
 
         Returns
         -------
         dict
-            `training_job_name` (the same for the same execution), `model_name` and `artifact` (an S3 address) of the
-            model that serves, `exclude` (the S3 address of a folder with what training leaves out).
+            `training_job_name` (the same for the same execution), `model_name` and `artifact` (S3 address) of the
+            serving model, and `exclude` (S3 address of the folder with the exclusions).
 
         Raises
         ------
         ServingError
-            There is no endpoint, or it is an inference pipeline.
+            There is no endpoint, or it serves an inference pipeline.
         """
         if not self._settings.endpoint_name:
-            raise ServingError("there is no endpoint; retraining compares a new model with the one that it serves")
+            raise ServingError("there is no endpoint; retraining requires one, to compare the new model with its model")
         endpoint = self._sagemaker.describe_endpoint(EndpointName=self._settings.endpoint_name)
         configuration = self._sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
         model_name = configuration["ProductionVariants"][0]["ModelName"]
@@ -82,7 +82,7 @@ class Registrar:
         return f"s3://{settings.bucket}/{folder}"
 
     def _items(self) -> list[dict[str, Any]]:
-        """Read the alerts and verdicts of the alerts table, of each item what exclusions are made of."""
+        """Read the alerts and verdicts from the alerts table, with only the fields that exclusions depend on."""
         names = {f"#{number}": name for number, name in enumerate(EXCLUSION_FIELDS)}
         request: dict[str, Any] = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
         request["FilterExpression"] = Attr("alert_id").ne(_DETECTORS_LEDGER)
@@ -95,17 +95,17 @@ class Registrar:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def register(self, artifact_url: str) -> dict[str, Any]:
-        """Register an artifact as a model package that waits for approval; the same model twice is one package.
+        """Register an artifact as a model package that waits for approval. A second registration changes nothing.
 
         Returns
         -------
         dict
-            `model_package_arn`, `model_id`, `blocked_by` (the gate's reasons) and `description`.
+            `model_package_arn`, `model_id`, `blocked_by` (the failed quality checks) and `description`.
 
         Raises
         ------
         ArtifactError
-            The artifact does not say what it is.
+            The artifact does not describe its model.
         """
         address = urlparse(artifact_url)
         with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ class Registrar:
         }
 
     def explain(self, what: str, step: str, error: str, cause: str, execution: str) -> dict[str, str]:
-        """Say in one sentence why a step of `what` failed; of a training job, what its log says in the end.
+        """Explain in one sentence why a step of `what` failed. For a training job, add the last line of its log.
 
         Returns
         -------
@@ -144,10 +144,10 @@ class Registrar:
                 logGroupName=TRAINING_LOG, logStreamNamePrefix=f"{training_job_name}/", limit=LOG_LINES
             )
         except ClientError as error:
-            # A job that did not get to its script has no log; the account's first one not even a group.
+            # A job that failed before its script started has no log. Before the account's first job, there is no group.
             if error.response["Error"]["Code"] == "ResourceNotFoundException":
                 return ""
             raise
         lines = [event["message"].strip() for event in answer["events"]]
-        said = [line for line in lines if line.startswith("training_script:")]
-        return next(reversed(said or [line for line in lines if line]), "")
+        from_script = [line for line in lines if line.startswith("training_script:")]
+        return next(reversed(from_script or [line for line in lines if line]), "")

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 class SettingsError(ValueError):
-    """A variable is missing or is no JSON."""
+    """A variable is missing or is not JSON."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are, and how the container of a registered model is run.
+    """Resource names and prefixes, and the container of registered models.
 
-    Without an endpoint `endpoint_name` and `alerts_table` are empty, and nothing is prepared for retraining.
+    Without an endpoint, `endpoint_name` and `alerts_table` are empty, and retraining is not available.
     """
 
     bucket: str
@@ -39,12 +39,12 @@ class Settings:
         Raises
         ------
         SettingsError
-            Names the variable.
+            The message names the variable.
         """
         try:
             container = json.loads(environment.get("CONTAINER_ENVIRONMENT", "{}"))
         except ValueError as error:
-            raise SettingsError(f"CONTAINER_ENVIRONMENT is no JSON object: {error}") from error
+            raise SettingsError(f"CONTAINER_ENVIRONMENT is not a JSON object: {error}") from error
         return cls(
             bucket=_required(environment, "BUCKET"),
             registry_prefix=environment.get("REGISTRY_PREFIX", "models/registry/"),

@@ -63,7 +63,7 @@ def test_empty_lines_at_the_end_are_no_lines(tmp_path: Path) -> None:
         ('a,b\n"1\n",2\nx,2\n', "line 4: a is 'x', not a number"),
         ("a,b\n,2\n", "line 2: a is missing or NaN"),
         ("a,b\n1e39,2\n", "line 2: a is 1e39: infinite as a 32-bit float"),
-        ("a,c\n1,2\n", "the column b is missing, which the model takes; it has a, c"),
+        ("a,c\n1,2\n", "the column b is missing, which the model requires; it has a, c"),
         ("1,2,3\n", "it has no header line and 3 columns; the model takes 2 in the order a, b"),
         ("id,1\n", "line 1 mixes numbers and texts such as 'id'"),
         ("a,a\n1,2\n", "the column 'a' is there twice"),

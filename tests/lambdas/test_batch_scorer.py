@@ -365,7 +365,7 @@ def test_a_file_that_names_another_package_than_an_approved_one_is_moved(
         reason = f"there is no model package {arn}"
     elif fault == "another group":
         arn = arn.replace(f"/{GROUP}/", "/others/")
-        reason = f"{arn} is no model package of the group {GROUP}"
+        reason = f"{arn} is not a model package of the group {GROUP}"
     result = by_package.invoke(world.drop(f"{fault}.csv", body(tmp_path), **{"model-package": arn}))
     assert result["status"] == "failed"
     assert result["reason"].startswith(reason)

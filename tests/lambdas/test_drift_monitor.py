@@ -88,7 +88,7 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
     assert [outcome["violations"] > 2 for outcome in outcomes[4:7]] == [True] * 3
     assert again["drifted"] == outcomes[6]["drifted"]
     messages = resources.messages()
-    assert [outcome["is_told"] for outcome in outcomes].count(True) == len(messages)
+    assert [outcome["is_notified"] for outcome in outcomes].count(True) == len(messages)
     assert "720 rows of " in messages[-1]
 
     drifted = JUDGED + timedelta(days=5)

@@ -88,7 +88,7 @@ def judged(
 def test_training_counts_the_last_whole_days(reference: Reference) -> None:
     assert (reference.days[0], reference.days[-1], len(reference.days)) == ("2026-09-21", "2026-10-18", 28)
     assert reference.rows.tolist() == [400] * 28
-    assert reference.telling_rows.tolist() == [300] * 28
+    assert reference.nonzero_rows.tolist() == [300] * 28
     assert reference.model_id == "0123456789abcdef"
     sums = {name: column.counts.counts.sum() for name, column in reference.columns.items()}
     assert sums == dict.fromkeys((*NAMES, "anomaly_score"), 300 * 28)
@@ -134,13 +134,13 @@ def test_what_a_tenth_of_the_series_explains_is_an_incident(reference: Reference
     )
 
 
-def test_a_mix_of_keys_is_told_by_the_value_that_rose(reference: Reference) -> None:
+def test_a_mix_of_keys_is_notified_by_the_value_that_rose(reference: Reference) -> None:
     matrix = values(44)
     regions = np.array(["eu-west-1", "us-east-1", "ap-south-1", "ap-south-1"] * 100, object)
     columns = dict(zip(NAMES, matrix.T.astype(float), strict=True))
     day = Day("2026-10-21", columns, scores_of(matrix), categories={"region": regions})
     (region,) = [m for m in measures_of(day, reference, LimitTable({})) if m.feature == "region"]
-    assert "what training did not have is 50% of the rows, where it was 0%" in region.described()
+    assert "a value unknown in training is 50% of the rows instead of 0%" in region.described()
 
 
 def test_limits_are_each_feature_s_own(reference: Reference) -> None:
@@ -153,7 +153,7 @@ def test_limits_are_each_feature_s_own(reference: Reference) -> None:
     ("text", "words"),
     [
         ("{", "not JSON"),
-        ("[1]", "no limits by feature"),
+        ("[1]", "not an object of limits by feature"),
         ('{"a": {"psy": 1}}', "psy of a"),
         ('{"a": {"ks": -1}}', "-1"),
     ],
@@ -167,8 +167,8 @@ def test_a_missing_column_and_a_text_count_at_once_and_chance_on_the_second_day(
     broken = Day("2026-10-21", {}, scores_of(values(44)), wrong_types={"b": "string"})
     found = drifted(measures_of(broken, reference, LimitTable({})), [])
     assert {m.feature: m.described() for m in found} == {
-        "a": "the day's rows have no such column",
-        "b": "it is string, where numbers are expected",
+        "a": "the rows of the day have no such column",
+        "b": "its type is string; numbers are expected",
     }
     matrix = values(44) + np.float32([1.5, 0])
     day = Day("2026-10-21", dict(zip(NAMES, matrix.T.astype(float), strict=True)), scores_of(values(44)))
@@ -233,5 +233,5 @@ def test_an_event_names_its_day_or_its_hour() -> None:
     assert windows_of({"hour": "2026-11-25T00"}, hourly=False) == hours
     assert windows_of({"time": "2026-11-25T01:20:00Z"}, hourly=True) == hours
     for event in ({}, {"day": "yesterday"}, {"time": "<aws.scheduler.scheduled-time>"}):
-        with pytest.raises(EventError, match="names no day"):
+        with pytest.raises(EventError, match="names neither a day nor an hour"):
             windows_of(event, hourly=False)

@@ -132,7 +132,7 @@ def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> Non
     world.aws.client("s3").upload_file(str(world.folder / "empty.tar.gz"), BUCKET, "models/empty.tar.gz")
     with pytest.raises(LambdaError, match=r"has no readable manifest\.json and baseline\.json"):
         world.register(f"s3://{BUCKET}/models/empty.tar.gz")
-    with pytest.raises(LambdaError, match="prepare, register and explain are accepted"):
+    with pytest.raises(LambdaError, match="use prepare, register or explain"):
         world.function.invoke({"action": "dance"})
 
 

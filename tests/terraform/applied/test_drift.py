@@ -19,7 +19,7 @@ from tests.support.applied import (
 from tests.support.stack import Stack
 
 
-def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
+def test_a_day_unlike_those_of_training_is_notified_and_starts_retraining(
     stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
 ) -> None:
     """The drift monitor on rows as the detector writes them, three days of which carry a feature that is off by one."""
@@ -53,7 +53,7 @@ def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
     assert "persistence" in second["drifted"]
     (message,) = [m for m in messages() if m.get("Subject", "").startswith("Drift on 2026-10-14: ")]
     assert "\npersistence: " in message["Message"]
-    assert not judge({"day": "2026-10-15"})["is_told"]
+    assert not judge({"day": "2026-10-15"})["is_notified"]
     names = ("statistics.json", "constraint_violations.json", "measures.json")
     documents = {
         name: json.loads(s3.get_object(Bucket=bucket, Key=f"drift/day=2026-10-14/{name}")["Body"].read())
