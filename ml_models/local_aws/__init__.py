@@ -1,4 +1,4 @@
-"""AWS on this machine: moto's server in its own process, and the resources that the Lambda works with."""
+"""A local AWS: moto's server in a separate process, and the resources that the detector uses."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _START_SECONDS = 60.0
 
 
 class LocalAws:
-    """A local AWS for the length of a `with` block. Its state is in memory.
+    """A local AWS that runs during a `with` block. Its state is in memory.
 
     Parameters
     ----------
     sagemaker_runtime_url : str, optional
-        A local endpoint to which the environment points `sagemaker-runtime`; the local AWS serves only
-        endpoints that it has made itself.
+        The URL that the environment sets for `sagemaker-runtime`. By default, only endpoints that were created in the
+        local AWS can be invoked.
 
     Attributes
     ----------
     url : str
-        What boto3 takes as `endpoint_url`.
+        The `endpoint_url` for boto3.
 
     Raises
     ------
     RuntimeError
-        On entering, where the server does not start.
+        The server does not start when the block is entered.
     """
 
     def __init__(self, *, sagemaker_runtime_url: str | None = None) -> None:
@@ -59,18 +59,18 @@ class LocalAws:
         self._process.stop()
 
     def log_tail(self) -> str:
-        """Return the end of what its server has logged: the tracebacks behind a 500."""
+        """Return the end of the server's log, which has the traceback of a response with status 500."""
         return self._process.log_tail()
 
     def environment(self) -> dict[str, str]:
-        """Return the variables by which any boto3, AWS CLI or Terraform process uses this AWS alone."""
+        """Return environment variables with which boto3, the AWS CLI and Terraform use only this AWS."""
         variables = environment_of(self.url)
         if self._sagemaker_runtime_url is not None:
             variables["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = self._sagemaker_runtime_url
         return variables
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of a service, such as "s3"; it is made once and closed with this AWS."""
+        """Return a boto3 client of a service, such as "s3". It is created once and closed with this AWS."""
         if service not in self._clients:
             import boto3
             from botocore.config import Config
@@ -88,14 +88,14 @@ class LocalAws:
 
 
 def environment_of(url: str) -> dict[str, str]:
-    """Return the variables by which a process uses the local AWS at this address alone."""
+    """Return environment variables with which a process uses only the local AWS at this URL."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_ACCESS_KEY_ID": CREDENTIAL,
         "AWS_SECRET_ACCESS_KEY": CREDENTIAL,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
-        # A person's own profile must neither be used nor be needed.
+        # The user's profile must be neither used nor required.
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -105,7 +105,7 @@ def environment_of(url: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class DetectorResources:
-    """Names of what the anomaly detector works with."""
+    """Names of the resources that the anomaly detector uses."""
 
     bucket: str
     alerts_table: str
@@ -114,7 +114,7 @@ class DetectorResources:
     aws: LocalAws = field(repr=False)
 
     def environment(self, endpoint_name: str) -> dict[str, str]:
-        """Return the Lambda's environment variables, the policy left at its defaults."""
+        """Return the Lambda's environment variables, with the default policy."""
         return {
             "BUCKET": self.bucket,
             "FEATURES_PREFIX": "features/",
@@ -127,7 +127,7 @@ class DetectorResources:
         }
 
     def notifications(self) -> list[dict[str, Any]]:
-        """Take from the queue all that the topic has sent since the last call: SNS envelopes, in order."""
+        """Receive all notifications since the last call from the queue: SNS envelopes, in order."""
         sqs = self.aws.client("sqs")
         taken: list[dict[str, Any]] = []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages"):
@@ -137,19 +137,19 @@ class DetectorResources:
         return taken
 
     def messages(self) -> list[str]:
-        """Take the notifications as text, each with its subject, if any, as the first line."""
+        """Receive the notifications as texts. The subject, if any, is the first line."""
         return ["\n".join(filter(None, (n.get("Subject"), n["Message"]))) for n in self.notifications()]
 
 
 def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sentinel") -> DetectorResources:
-    """Make the bucket, the table and the topic, with a queue that listens to the topic.
+    """Create the bucket, the table and the topic, and a queue that is subscribed to the topic.
 
     Parameters
     ----------
     local_aws : LocalAws
-        Where.
+        The local AWS to create them in.
     prefix : str
-        Of every name.
+        Prefix of all names.
 
     Returns
     -------
@@ -164,14 +164,14 @@ def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sent
 
 
 def create_model(local_aws: LocalAws, bucket: str, model_tar: Path, name: str) -> None:
-    """Put an artifact into a bucket and make a SageMaker model of it, which a function finds as in AWS.
+    """Upload an artifact to a bucket and create a SageMaker model from it.
 
     Parameters
     ----------
     local_aws : LocalAws
-        Where.
+        The local AWS to create them in.
     bucket : str
-        Which is there already; the artifact becomes `models/model.tar.gz`.
+        An existing bucket. The artifact's key is `models/model.tar.gz`.
     model_tar : Path
         A model.tar.gz.
     name : str

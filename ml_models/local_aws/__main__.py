@@ -1,4 +1,4 @@
-"""`python -m local_aws` serves until SIGTERM or SIGINT; it prints its URL as one line of JSON."""
+"""`python -m local_aws` prints its URL as one line of JSON and serves until SIGTERM or SIGINT."""
 
 import sys
 

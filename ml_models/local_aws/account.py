@@ -1,4 +1,4 @@
-"""The account of the local AWS: its names, boto3 clients of this very server, its objects in S3, errors of its APIs."""
+"""The account of the local AWS: its names, boto3 clients of this server, its S3 objects, and API errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIGNED = re.compile(r"Credential=([^/]+)/")
 
 
 class ApiError(Exception):
-    """An error as SageMaker's API words it."""
+    """An error in the form of SageMaker's API."""
 
     def __init__(self, message: str, code: str = "ValidationException", status: int = 400) -> None:
         super().__init__(message)
@@ -37,19 +37,19 @@ class ApiError(Exception):
 
 
 def access_key_of(request: Request) -> str:
-    """Return the access key that a request is signed with."""
+    """Return the access key in a request's signature."""
     signed = _SIGNED.search(request.headers.get("Authorization", ""))
     return signed[1] if signed else CREDENTIAL
 
 
 def key_of_role(arn: str) -> str:
-    """Return the access key of whatever runs as a role: the role's name, so that requests show who sent them."""
+    """Return the access key of a role: its name, so that requests show which role sent them."""
     return arn.rpartition("/")[2]
 
 
 @cache
 def client(service: str, credential: str = CREDENTIAL) -> Any:
-    """Return a client that signs with an access key; the server's own URL is in AWS_ENDPOINT_URL."""
+    """Return a client that signs with an access key. The server's URL is in AWS_ENDPOINT_URL."""
     import boto3
     from botocore.config import Config
 
@@ -64,7 +64,7 @@ def client(service: str, credential: str = CREDENTIAL) -> Any:
 
 
 def download(url: str, target: Path, credential: str = CREDENTIAL) -> None:
-    """Download one object with the rights of an access key.
+    """Download one object with the permissions of an access key.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def download(url: str, target: Path, credential: str = CREDENTIAL) -> None:
 
 
 def objects_under(url: str, credential: str = CREDENTIAL) -> list[str]:
-    """Return the keys under a prefix, sorted, without the empty objects that stand for folders."""
+    """Return the keys under a prefix, sorted, without the empty objects that represent folders."""
     address = urlparse(url)
     paginator = client("s3", credential).get_paginator("list_objects_v2")
     pages = paginator.paginate(Bucket=address.netloc, Prefix=address.path.lstrip("/"))

@@ -1,8 +1,8 @@
-"""Resources that Terraform creates around the service: a data export, a Slack channel, subscribers of a budget.
+"""Resources that Terraform creates next to the service: a data export, a Slack channel, subscribers of a budget.
 
-Closes these gaps of moto 5.2: Data Exports and Chatbot are not implemented, and asking for a budget's subscribers or
-tags answers 500.
-This module stores what was created and describes it. It delivers nothing.
+Closes these gaps of moto 5.2: Data Exports and Chatbot are not implemented, and requests for a budget's subscribers or
+tags return 500.
+This module stores and describes the resources. It delivers no data or messages.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _NotFoundError(Exception):
 
 
 class AccountServices:
-    """Keeps what was created, by ARN."""
+    """Stores the created resources by ARN."""
 
     def __init__(self) -> None:
         self._exports: dict[str, dict[str, Any]] = {}
@@ -36,7 +36,7 @@ class AccountServices:
         self._notifications: dict[str, list[dict[str, Any]]] = {}
 
     def answer(self, service: str, request: Request, body: bytes) -> Response | None:
-        """Answer a call to one of `SERVICES`, or return None where it is moto's."""
+        """Answer a call to one of `SERVICES`. None if moto answers it."""
         if service == "budgets":
             self._learn(request, body)
         handler = self._handler(service, request)
@@ -50,7 +50,7 @@ class AccountServices:
         return Response(json.dumps(result), mimetype=_JSON_1_1)
 
     def _learn(self, request: Request, body: bytes) -> None:
-        # moto creates the budget and its notifications, and drops its tags and subscribers.
+        # moto creates the budget and its notifications, but loses its tags and subscribers.
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         given = json.loads(body or b"{}")
         if action == "CreateNotification":

@@ -1,7 +1,7 @@
-"""Metrics of functions and queues, and alarms that are evaluated on request.
+"""Metrics of functions and queues, and evaluation of alarms on request.
 
-Closes these gaps of moto 5.2: nothing publishes a function's or a queue's metrics, log lines in CloudWatch's embedded
-metric format stay log lines, alarms keep their first state, and EventBridge gets no event when a state changes.
+Closes these gaps of moto 5.2: functions and queues have no metrics, log lines in CloudWatch's embedded metric format
+create no metrics, alarms never change their state, and EventBridge receives no event when a state changes.
 The format:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -26,12 +26,12 @@ _COMPARE = {
     "LessThanThreshold": float.__lt__,
 }
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
-# The one form of metric math that alarms here have: the values of a metric, without those that are 0.
+# The only supported metric math: the values of a metric without zeros.
 _ABOVE_ZERO = re.compile(r"IF\((\w+) > 0, \1\)")
 
 
 def publish_run(function: str, log_lines: Iterable[str], *, failed: bool) -> None:
-    """Publish what CloudWatch would know of one invocation: Lambda's own metrics, and those in its log."""
+    """Publish the metrics of one invocation: those of Lambda, and those in the function's log."""
     dimensions = {"FunctionName": function}
     _put("AWS/Lambda", {"Invocations": 1.0, "Errors": float(failed)}, dimensions)
     for line in log_lines:
@@ -40,7 +40,7 @@ def publish_run(function: str, log_lines: Iterable[str], *, failed: bool) -> Non
 
 
 def evaluate() -> dict[str, str]:
-    """Evaluate every metric alarm now, run the actions of those that change, and return the states by name."""
+    """Evaluate all metric alarms, run the actions of those whose state changes, and return the states by name."""
     _publish_queues()
     alarms = client("cloudwatch").describe_alarms()["MetricAlarms"]
     return {alarm["AlarmName"]: _evaluate(alarm) for alarm in alarms}
@@ -60,7 +60,7 @@ def _evaluate(alarm: dict[str, Any]) -> str:
 
 
 def _state(alarm: dict[str, Any]) -> str:
-    """Return ALARM where every period of the alarm's breaches, a missing one as the alarm says."""
+    """Return ALARM if all periods breach. The alarm's TreatMissingData decides on periods without data."""
     values = [_value(alarm, periods_ago) for periods_ago in range(alarm["EvaluationPeriods"])]
     missing = {"breaching": True, "notBreaching": False}.get(alarm.get("TreatMissingData", ""))
     if all(value is None for value in values) and missing is None:
@@ -81,7 +81,7 @@ def _value(alarm: dict[str, Any], periods_ago: int) -> float | None:
 
 
 def _metric_and_expression(alarm: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Return the one metric of a metric math alarm, as other alarms name it, and its expression."""
+    """Return the metric of a metric math alarm, in the form of an ordinary alarm, and its expression."""
     metrics = {query["Id"]: query["MetricStat"] for query in alarm["Metrics"] if "MetricStat" in query}
     expressions = [query["Expression"] for query in alarm["Metrics"] if query.get("Expression")]
     found = [_ABOVE_ZERO.fullmatch(expression) for expression in expressions]

@@ -1,4 +1,4 @@
-"""Definitions of state machines, checked for what Step Functions refuses, at creation or at a state.
+"""Checks definitions of state machines for faults that Step Functions rejects at creation or when it runs a state.
 
 The language: https://states-language.net. Integrations:
 https://docs.aws.amazon.com/step-functions/latest/dg/integrate-services.html. Moto's parser checks the grammar. This
@@ -69,9 +69,9 @@ _STATES_ERRORS = {
     "QueryEvaluationError",
     "ResultPathMatchFailure", "ResultWriterFailed", "Runtime", "TaskFailed", "Timeout",
 }  # fmt: skip
-# What Lambda's integration adds to the errors of Lambda's model.
+# Errors that Lambda's integration adds to those of Lambda's service model.
 _SDK_ERRORS = {"AWSLambdaException", "SdkClientException", "Unknown"}
-# Integrations of their own, and which of them Step Functions waits for.
+# Optimized integrations, and whether Step Functions can wait for them.
 _OPTIMIZED = {
     "athena:startQueryExecution": {".sync"},
     "lambda:invoke": {".waitForTaskToken"},
@@ -83,7 +83,7 @@ _OPTIMIZED = {
 
 
 def check_definition(definition: str) -> list[str]:
-    """Return why Step Functions refuses a definition, or fails at a state for any input; empty where it does neither.
+    """Return why Step Functions rejects a definition, or why a state always fails. Empty if the definition is valid.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def check_definition(definition: str) -> list[str]:
     try:
         machine = json.loads(definition)
     except ValueError as error:
-        return [f"the definition is no JSON: {error}"]
+        return [f"the definition is not JSON: {error}"]
     return list(_faults_of_machine(machine, ""))
 
 
@@ -109,22 +109,24 @@ def _faults_of_machine(machine: dict[str, Any], path: str) -> Iterator[str]:
             yield f"{where} has a name of more than {_NAME_CHARACTERS} characters"
         yield from _faults_of_state(state, where)
         yield from (
-            f"{where} goes on to {target}, which is no state" for target in _targets(state) if target not in states
+            f"{where} continues with {target}, which is not a state"
+            for target in _targets(state)
+            if target not in states
         )
     for name in states.keys() - _reached(machine):
-        yield f"{path}/States/{name} is reached from no state"
+        yield f"{path}/States/{name} is not reachable from any state"
 
 
 def _faults_of_state(state: dict[str, Any], where: str) -> Iterator[str]:
     kind = state.get("Type", "")
     if kind not in _FIELDS:
-        yield f"{where}/Type is no type of a state: {kind}"
+        yield f"{where}/Type is not a type of state: {kind}"
         return
     yield from (
         f"{where} has the field {field}, which {kind} has not" for field in state.keys() - _FIELDS[kind] - _COMMON
     )
     if _FIELDS[kind] >= _NEXT and len(state.keys() & _NEXT) != 1:
-        yield f"{where} needs either Next or End"
+        yield f"{where} requires either Next or End"
     yield from _faults_of_paths(state, where)
     for field in ("Parameters", "ResultSelector", "ItemSelector", "Result"):
         if len(json.dumps(state.get(field)).encode()) > _PAYLOAD_BYTES:
@@ -143,18 +145,18 @@ def _faults_of_state(state: dict[str, Any], where: str) -> Iterator[str]:
 def _faults_of_paths(state: dict[str, Any], where: str) -> Iterator[str]:
     for field in state.keys() & {"InputPath", "OutputPath", "ItemsPath", "ErrorPath", "CausePath"}:
         if state[field] is not None and not _PATH.fullmatch(state[field]):
-            yield f"{where}/{field} is no path: {state[field]}"
+            yield f"{where}/{field} is not a path: {state[field]}"
     results = [state.get("ResultPath"), *(caught.get("ResultPath") for caught in state.get("Catch", []))]
     for path in results:
         if path is not None and not _REFERENCE_PATH.fullmatch(path):
-            yield f"{where}/ResultPath is no reference path: {path}"
+            yield f"{where}/ResultPath is not a reference path: {path}"
     for choice in state.get("Choices", []):
         if "Variable" in choice and not _PATH.fullmatch(choice["Variable"]):
-            yield f"{where}/Choices/Variable is no path: {choice['Variable']}"
+            yield f"{where}/Choices/Variable is not a path: {choice['Variable']}"
 
 
 def _faults_of_template(value: Any, where: str) -> Iterator[str]:
-    """Check what stands for each key that ends with `.$`."""
+    """Check the value of each key that ends with `.$`."""
     if isinstance(value, list):
         for item in value:
             yield from _faults_of_template(item, where)
@@ -164,7 +166,7 @@ def _faults_of_template(value: Any, where: str) -> Iterator[str]:
         if not key.endswith(".$"):
             yield from _faults_of_template(item, f"{where}/{key}")
         elif not isinstance(item, str):
-            yield f"{where}/{key} is no path and no function"
+            yield f"{where}/{key} is neither a path nor a function"
         elif fault := _fault_of_expression(item.strip(), 0):
             yield f"{where}/{key}: {fault}"
 
@@ -174,9 +176,9 @@ def _fault_of_expression(text: str, depth: int) -> str | None:
         return None if _PATH.fullmatch(text) else f"no path: {text[:80]}"
     found = _FUNCTION.fullmatch(text)
     if found is None:
-        return f"no path and no function: {text[:80]}"
+        return f"neither a path nor a function: {text[:80]}"
     if found[1] not in _FUNCTIONS:
-        return f"States.{found[1]} is no intrinsic function"
+        return f"States.{found[1]} is not an intrinsic function"
     if depth >= _NESTED_FUNCTIONS:
         return f"functions are nested more than {_NESTED_FUNCTIONS} times"
     arguments = _arguments(found[2])
@@ -191,7 +193,7 @@ def _fault_of_expression(text: str, depth: int) -> str | None:
 
 
 def _arguments(text: str) -> list[str]:
-    """Split at commas that stand in no text and in no brackets."""
+    """Split at commas outside quotes and brackets."""
     found, start, depth, place = [], 0, 0, 0
     while place < len(text):
         if literal := re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL).match(text, place):
@@ -211,14 +213,14 @@ def _faults_of_errors(state: dict[str, Any], where: str) -> Iterator[str]:
         for number, handler in enumerate(handlers):
             names = handler.get("ErrorEquals", [])
             if "States.ALL" in names and (len(names) > 1 or number < len(handlers) - 1):
-                yield f"{where}/{field}: States.ALL stands alone and last"
-            yield from (f"{where}/{field}: {name} is no error" for name in names if not _is_error(name))
+                yield f"{where}/{field}: States.ALL must be the only name, in the last entry"
+            yield from (f"{where}/{field}: {name} is not an error" for name in names if not _is_error(name))
 
 
 def _is_error(name: str) -> bool:
     prefix, dot, error = name.partition(".")
     if not dot:
-        return True  # of the machine's own
+        return True  # an error that the machine defines
     if prefix == "States":
         return error in _STATES_ERRORS
     try:
@@ -232,14 +234,14 @@ def _faults_of_call(state: dict[str, Any], where: str) -> Iterator[str]:
     """Check a task's service, operation and parameters."""
     found = _RESOURCE.fullmatch(state.get("Resource", ""))
     if found is None:
-        yield f"{where}/Resource is no integration: {state.get('Resource')}"
+        yield f"{where}/Resource is not an integration: {state.get('Resource')}"
         return
     by_sdk, service, action, waits = found.groups()
     can_wait = {".waitForTaskToken"} if by_sdk else _OPTIMIZED.get(f"{service}:{action}", set())
     if waits and waits not in can_wait:
         yield f"{where}/Resource: {service}:{action} has no {waits}"
     if not by_sdk and f"{service}:{action}" not in _OPTIMIZED:
-        yield f"{where}/Resource: {service}:{action} is no optimized integration"
+        yield f"{where}/Resource: {service}:{action} is not an optimized integration"
     try:
         model = service_model("stepfunctions" if service == "states" else service)
     except ValueError:
@@ -254,7 +256,7 @@ def _faults_of_call(state: dict[str, Any], where: str) -> Iterator[str]:
 
 
 def _faults_of_members(shape: Shape | None, given: Any, where: str) -> Iterator[str]:
-    """Check the names of members: in a task they begin with a capital."""
+    """Check the names of members. In a task they start with a capital letter."""
     members: dict[str, Any] = {f"{n[0].upper()}{n[1:]}": m for n, m in getattr(shape, "members", {}).items()}
     if isinstance(given, list):
         for item in given:
@@ -262,7 +264,7 @@ def _faults_of_members(shape: Shape | None, given: Any, where: str) -> Iterator[
     if not members or not isinstance(given, dict):
         return
     names = {key.removesuffix(".$"): value for key, value in given.items()}
-    yield from (f"{where} has {name}, which the operation has not" for name in names.keys() - members.keys())
+    yield from (f"{where} has {name}, which the operation does not have" for name in names.keys() - members.keys())
     required = {f"{name[0].upper()}{name[1:]}" for name in getattr(shape, "required_members", [])}
     yield from (f"{where} lacks {name}" for name in required - names.keys())
     for name in names.keys() & members.keys():

@@ -1,11 +1,14 @@
-"""Athena that really answers: SQL in its dialect, run by DuckDB over the files that Glue's tables name.
+"""Athena that runs queries: DuckDB executes Athena's SQL over the files of Glue's tables.
 
-Closes these gaps of moto 5.2: queries are never run, and a named query cannot be deleted. A table's partitions are
-projected: its `storage.location.template` says which part of a key is which partition. Files are parquet, or JSON by
-the line where the table says so. SELECT, CREATE TABLE AS and DROP TABLE are known; the results of a workgroup go where
-its configuration says, tables under `tables/QUERY-ID/` there. Glue and S3 are asked with the credentials of whoever
-asks, as in AWS. Functions that differ between Trino and DuckDB answer as Trino's, and tables have Hive's types and at
-most 100 partitions.
+Closes these gaps of moto 5.2: queries are never run, and a named query cannot be deleted. The supported statements are
+SELECT, CREATE TABLE AS and DROP TABLE.
+
+- Partitions are projected: a table's `storage.location.template` maps parts of a key to partitions.
+- Files are parquet, or JSON lines if the table declares them.
+- Results are written to the workgroup's output location, and tables below `tables/QUERY-ID/` there.
+- As in AWS, Glue and S3 are called with the caller's credentials.
+- Functions that differ between Trino and DuckDB behave as in Trino.
+- Tables have Hive's types and at most 100 partitions.
 """
 
 from __future__ import annotations
@@ -40,9 +43,9 @@ _GLUE_TYPES = {
     "INTEGER": "int",
     "HUGEINT": "decimal(38,0)",
 }
-# Types of Trino that Hive tables do not have, by DuckDB's names; NULL is a column that is NULL in every row.
+# Trino types that Hive tables do not support, with DuckDB's names. "NULL" is a column that is NULL in every row.
 _NO_HIVE_TYPES = {"TIMESTAMP WITH TIME ZONE", "TIME", "INTERVAL", '"NULL"', "UUID"}
-_MOST_PARTITIONS = 100  # that a statement writes at once
+_MOST_PARTITIONS = 100  # the limit of one statement
 _JSON = "org.openx.data.jsonserde.JsonSerDe"
 _PARQUET_TABLE = {
     "InputFormat": "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat",
@@ -52,12 +55,12 @@ _PARQUET_TABLE = {
 
 
 class QueryError(ValueError):
-    """A query that Athena would refuse."""
+    """Athena would reject the query."""
 
 
 @dataclass
 class Query:
-    """A query execution, with the access key of who asked."""
+    """A query execution, with the caller's access key."""
 
     id: str
     access_key: str
@@ -74,16 +77,16 @@ class Query:
 
     @property
     def glue(self) -> Any:
-        """Glue, with the rights of who asked."""
+        """Glue, with the caller's permissions."""
         return client("glue", self.access_key)
 
     @property
     def s3(self) -> Any:
-        """S3, with the rights of who asked."""
+        """S3, with the caller's permissions."""
         return client("s3", self.access_key)
 
     def described(self) -> dict[str, Any]:
-        """Return it as GetQueryExecution does."""
+        """Return the response of GetQueryExecution."""
         status = {"State": self.state, "SubmissionDateTime": self.submitted}
         status |= {"CompletionDateTime": self.completed} if self.completed else {}
         status |= {"StateChangeReason": self.reason} if self.reason else {}
@@ -98,13 +101,13 @@ class Query:
 
 
 class Athena:
-    """Runs queries in the background and remembers them."""
+    """Runs queries in the background and stores their state."""
 
     def __init__(self) -> None:
         self._queries: dict[str, Query] = {}
 
     def answer(self, request: Request, body: bytes) -> Response | None:
-        """Answer what is not moto's to give."""
+        """Answer the requests that moto does not support. None if moto answers."""
         from moto.athena.models import athena_backends
 
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
@@ -122,7 +125,7 @@ class Athena:
         return None
 
     def complete(self, request: Request, response: Response) -> None:
-        """Take away what moto adds to an empty answer."""
+        """Remove a body that moto adds to an empty response."""
         if request.headers.get("X-Amz-Target", "").endswith(".CreateWorkGroup") and response.status_code == 200:
             response.set_data("{}")
 
@@ -168,11 +171,11 @@ def _execute(query: Query, connection: duckdb.DuckDBPyConnection, folder: Path) 
         query.rows = found.fetchall()
         _write_results(query, folder)
     else:
-        raise QueryError("the local Athena knows SELECT, CREATE TABLE AS and DROP TABLE")
+        raise QueryError("the local Athena supports only SELECT, CREATE TABLE AS and DROP TABLE")
 
 
 def _as_trino(node: exp.Expr) -> exp.Expr:
-    """Give what Trino gives where DuckDB gives an empty text: NULL for a part that is not there, and for no match."""
+    """Return NULL, as Trino does, if DuckDB returns an empty text for a missing part or for no match."""
     there: exp.Expr
     if isinstance(node, exp.SplitPart):
         parts = exp.func("LEN", exp.func("STRING_SPLIT", node.this.copy(), node.args["delimiter"].copy()))
@@ -199,7 +202,7 @@ def _refuse_existing(query: Query, name: str) -> None:
 
 
 def _read_tables(query: Query, sql: exp.Expr, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Make a view of each table that the query reads, over copies of its files."""
+    """Create a view for each table that the query reads, over copies of its files."""
     made_here = {expression.alias for expression in sql.find_all(exp.CTE)}
     for name in sorted({table.name for table in sql.find_all(exp.Table)} - made_here - {""}):
         table = query.glue.get_table(DatabaseName=query.database, Name=name)["Table"]
@@ -209,7 +212,7 @@ def _read_tables(query: Query, sql: exp.Expr, connection: duckdb.DuckDBPyConnect
 
 
 def _copies(query: Query, table: dict[str, Any], folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
-    """Copy the files that a table consists of; each with the partition that its key says."""
+    """Copy the files of a table. Yield each with the partition that its key names."""
     template = table.get("Parameters", {}).get("storage.location.template", table["StorageDescriptor"]["Location"])
     pieces = re.split(r"\$\{(\w+)\}", template)
     pattern = "".join(f"(?P<{piece}>[^/]+)" if i % 2 else re.escape(piece) for i, piece in enumerate(pieces))
@@ -224,7 +227,7 @@ def _copies(query: Query, table: dict[str, Any], folder: Path) -> Iterator[tuple
 
 
 def _is_projected(partition: dict[str, str], table: dict[str, Any]) -> bool:
-    """Say whether a table has the partition; those of other values than it lists are not there."""
+    """Return whether a table has a partition: its values must be among those that the table lists."""
     listed = {name: table.get("Parameters", {}).get(f"projection.{name}.values") for name in partition}
     return all(values is None or partition[name] in values.split(",") for name, values in listed.items())
 

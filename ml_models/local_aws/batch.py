@@ -1,7 +1,7 @@
-"""AWS Batch, whose jobs really run: their container's command as a process of this machine, with their job role.
+"""AWS Batch that runs jobs: the container's command runs as a local process with the job role.
 
-Closes these gaps of moto 5.2: compute environments without a service role are refused, jobs run in Docker alone, and
-the end of a job sends no event. No image is pulled: `python` of a command is the Python that runs the local AWS.
+Closes these gaps of moto 5.2: compute environments without a service role are rejected, jobs run only in Docker, and
+the end of a job sends no event. No image is pulled: `python` in a command is the Python that runs the local AWS.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Batch:
         self._lock = threading.Lock()
 
     def answer(self, request: Request, body: bytes) -> Response:
-        """Answer a request; its path ends with the operation's name, or with an ARN for tags."""
+        """Answer a request. Its path ends with the operation's name, or with an ARN for tags."""
         given = json.loads(body or b"{}")
         path = request.path.removeprefix("/v1/")
         try:
@@ -164,7 +164,7 @@ class Batch:
             return {"jobs": [dict(self._jobs[job_id]) for job_id in given["jobs"] if job_id in self._jobs]}
 
     def _definition(self, name: str) -> dict[str, Any]:
-        """Return a revision, or the newest one of a name."""
+        """Return a revision, or the newest revision of a name."""
         active = [d for d in self._definitions.values() if d["status"] == "ACTIVE"]
         found = [d for d in active if name in _names(d) | {d["jobDefinitionName"]}]
         if not found:
@@ -206,7 +206,7 @@ def _named(things: dict[str, dict[str, Any]], names: list[str] | None) -> list[d
 
 
 def _names(definition: dict[str, Any]) -> set[str]:
-    """Return the names of one revision."""
+    """Return the names that identify a revision."""
     return {definition["jobDefinitionArn"], f"{definition['jobDefinitionName']}:{definition['revision']}"}
 
 

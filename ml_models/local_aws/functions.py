@@ -1,8 +1,7 @@
-"""Lambda functions that really run: the uploaded zip, with what the runtime and its layers have and nothing else.
+"""Lambda functions that run: the uploaded zip, with only the packages of the runtime and of its layers.
 
-Closes these gaps of moto 5.2: functions run in Docker or not at all, and `DeadLetterConfig`, `LoggingConfig` and
-`KMSKeyArn` are not echoed. As in AWS, an event that came asynchronously is retried and then goes to the dead-letter
-queue.
+Closes these gaps of moto 5.2: functions run only in Docker, and responses lack `DeadLetterConfig`, `LoggingConfig` and
+`KMSKeyArn`. As in AWS, an asynchronous event is retried and then goes to the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Functions:
-    """Runs functions and keeps what moto forgets of them."""
+    """Runs functions and stores the fields that moto loses."""
 
     def __init__(self) -> None:
         self._forgotten: dict[str, dict[str, Any]] = {}
@@ -41,7 +40,7 @@ class Functions:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Remove what was unpacked."""
+        """Remove the unpacked zips."""
         self._folder.cleanup()
 
     def invoke(self, name: str, request: Request, body: bytes) -> Response:
@@ -60,11 +59,11 @@ class Functions:
         return Response(json.dumps(result), mimetype="application/json")
 
     def invoke_later(self, function: str, event: Any) -> None:
-        """Run a function in the background, again where it fails, then give the event to its dead-letter queue."""
+        """Run a function in the background. If it fails, retry, and then send the event to its dead-letter queue."""
         threading.Thread(target=self._run_with_retries, args=(function, event), daemon=True).start()
 
     def complete(self, request: Request, body: bytes, response: Response) -> None:
-        """Add to moto's answer about a function what it does not echo."""
+        """Add the fields that are missing in moto's response about a function."""
         if "/functions" not in request.path or response.status_code >= 300 or not response.get_data().startswith(b"{"):
             return
         answer = json.loads(response.get_data())
@@ -143,7 +142,7 @@ class Functions:
 
 
 def _of_layers(function: Any) -> list[str]:
-    """Return the top-level packages of a function's layers; their builds are for Lambda's Python, ours are used."""
+    """Return the top-level packages of a function's layers. The local builds of these packages are used."""
     from moto.awslambda.models import lambda_backends
 
     names: set[str] = set()
@@ -170,7 +169,7 @@ def _link_packages(names: list[str], folder: Path) -> None:
 
 
 def _credentials(function: str) -> dict[str, str]:
-    """Return what the runtime gives a function: its role's credentials, here named after it."""
+    """Return the credentials that the runtime gives to a function. They are named after its role."""
     url = os.environ["AWS_ENDPOINT_URL"]
     return {
         "AWS_ENDPOINT_URL": url,

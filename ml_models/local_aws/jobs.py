@@ -16,11 +16,11 @@ class JobTable:
     Parameters
     ----------
     kind : str
-        As the API's fields begin: TransformJob, TrainingJob.
+        The prefix of the API's fields: TransformJob or TrainingJob.
     resource : str
-        As in its ARNs.
+        The resource type in ARNs.
     detail_type : str
-        Of the event of a changed state.
+        The detail type of state change events.
     """
 
     def __init__(self, kind: str, resource: str, detail_type: str) -> None:
@@ -31,7 +31,7 @@ class JobTable:
         self._lock = threading.Lock()
 
     def create(self, given: dict[str, Any]) -> dict[str, str]:
-        """Make a job that is in progress; a name can be used once, for ever."""
+        """Create a job with the status InProgress. A name can be used only once."""
         name = given[f"{self._kind}Name"]
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:{self._resource}/{name}"
         now = time.time()
@@ -50,12 +50,12 @@ class JobTable:
             return {key: value for key, value in self._jobs[name].items() if key != "Tags"}
 
     def times(self, name: str, **fields: Any) -> None:
-        """Write fields of a job, such as when it started."""
+        """Set fields of a job, such as the start time."""
         with self._lock:
             self._jobs[name] |= fields
 
     def change(self, name: str, status: str, reason: str = "") -> None:
-        """End a job that is in progress, and send the event."""
+        """End a job with the status InProgress, and send the event."""
         with self._lock:
             job = self._jobs[name]
             if job[f"{self._kind}Status"] != "InProgress":
@@ -66,11 +66,11 @@ class JobTable:
         emit(self._detail_type, [job[f"{self._kind}Arn"]], self.get(name))
 
     def _modified(self) -> dict[str, float]:
-        """Return the time of a change, where descriptions of this kind have it."""
+        """Return the modification time, if descriptions of this kind have one."""
         return {"LastModifiedTime": time.time()} if self._kind == "TrainingJob" else {}
 
     def summaries(self) -> list[dict[str, Any]]:
-        """List the jobs, the newest first."""
+        """List the jobs, newest first."""
         names = ("Name", "Arn", "Status")
         with self._lock:
             return [
@@ -81,7 +81,7 @@ class JobTable:
 
 
 def emit(detail_type: str, resources: list[str], detail: dict[str, Any], source: str = "aws.sagemaker") -> None:
-    """Send an event in the name of an AWS service; PutEvents rejects a source that begins with "aws."."""
+    """Send an event of an AWS service. PutEvents cannot, since it rejects sources that start with "aws."."""
     from moto.events.models import events_backends
 
     event: Any = {

@@ -1,12 +1,11 @@
-"""Runs a Lambda handler in its own process, as the Lambda runtime does.
+"""Runs a Lambda handler in a separate process, as the Lambda runtime does.
 
     python -m local_aws.lambda_runner anomaly_detector.handler.lambda_handler
 
-reads one JSON event per line on stdin and answers each with one line of JSON on stdout:
+reads one JSON event per line from stdin and writes one line of JSON per event to stdout:
 `{"ok": true, "result": ...}` or `{"ok": false, "error_type": ..., "error_message": ..., "traceback": ...}`.
-What the handler itself prints or logs goes to stderr. Its function name, memory size and time limit come from
-the runtime's own variables AWS_LAMBDA_FUNCTION_NAME and AWS_LAMBDA_FUNCTION_MEMORY_SIZE, and from
-`--timeout-seconds`.
+The handler's output and log go to stderr. The function's name and memory size come from the runtime's variables
+AWS_LAMBDA_FUNCTION_NAME and AWS_LAMBDA_FUNCTION_MEMORY_SIZE, and the time limit from `--timeout-seconds`.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _STOP_SECONDS = 10.0
 
 
 class LambdaError(Exception):
-    """What a handler raised, or why it could not run.
+    """The handler raised an exception, or could not run.
 
     Attributes
     ----------
@@ -44,7 +43,7 @@ class LambdaError(Exception):
         Runtime.HandlerNotFound, Runtime.MarshalError, Runtime.ExitError, Sandbox.Timedout.
     error_message : str
     traceback : str
-        "" where there is none.
+        "" if there is none.
     """
 
     def __init__(self, error_type: str, error_message: str, traceback: str = "") -> None:
@@ -60,7 +59,7 @@ class LambdaContext:
     Parameters
     ----------
     deadline_seconds : float
-        When the invocation ends, by `time.monotonic()`.
+        The end of the invocation in terms of `time.monotonic()`.
     """
 
     def __init__(self, deadline_seconds: float) -> None:
@@ -77,30 +76,30 @@ class LambdaContext:
         self._deadline_seconds = deadline_seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until the invocation is cut off, never below 0."""
+        """Return the milliseconds until the invocation times out, at least 0."""
         return max(0, int(1000 * (self._deadline_seconds - time.monotonic())))
 
 
 class LambdaProcess:
-    """A handler in a warm process of its own for the length of a `with` block.
+    """A handler in a separate warm process that runs during a `with` block.
 
     Parameters
     ----------
     handler : str
         Module and function, such as "anomaly_detector.handler.lambda_handler".
     environment : mapping of str to str
-        The function's variables. The rest of this process's environment goes along, except for its AWS_ ones:
-        nothing reaches a real account.
+        The function's variables. The process also inherits this process's environment without AWS_ variables, so that
+        it cannot reach a real account.
     log_file : Path
-        Gets the handler's log (appended), all it prints and every traceback.
+        The handler's log, output and tracebacks are appended to this file.
     function_name : str
     memory_limit_mb : int
-        Told to the handler, not enforced.
+        Reported to the handler, but not enforced.
     timeout_seconds : float
-        After which an invocation is cut off and the process ended.
+        After this time, an invocation is aborted and the process is ended.
     only_from : sequence of Path, optional
-        Folders from which alone, beside Python's own library, the process imports; by default it imports whatever
-        this one can.
+        The only folders, besides Python's library, that the process imports from. By default, it can import all
+        packages that this process can import.
     """
 
     def __init__(
@@ -145,7 +144,7 @@ class LambdaProcess:
     ) -> None:
         process, self._process = self._running(), None
         for pipe in (process.stdin, process.stdout):
-            # An event that the process did not live to read is still in the pipe's buffer.
+            # The pipe's buffer may hold an event that the process did not read before it ended.
             with contextlib.suppress(BrokenPipeError):
                 if pipe is not None:
                     pipe.close()
@@ -156,13 +155,13 @@ class LambdaProcess:
             process.wait()
 
     def invoke(self, event: Any) -> Any:
-        """Let the handler take one event and return what it returns, both by way of JSON.
+        """Invoke the handler with one event and return its result. Both are converted to JSON and back.
 
         Raises
         ------
         LambdaError
-            The handler raised, could not be imported, returned what is not JSON, took too long, or its
-            process ended.
+            The handler raised an exception, could not be imported, returned a result that is not JSON, or timed out, or
+            its process ended.
         """
         answer = self._exchange(json.dumps(event).encode() + b"\n")
         if not answer["ok"]:
@@ -201,12 +200,12 @@ class LambdaProcess:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            raise RuntimeError("LambdaProcess works inside its `with` block only")
+            raise RuntimeError("LambdaProcess works only inside its `with` block")
         return self._process
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Answer the events of stdin until its end; return the exit status."""
+    """Process events from stdin until its end. Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m local_aws.lambda_runner", description=__doc__)
     parser.add_argument("handler", help="module.function")
     parser.add_argument("--timeout-seconds", type=float, default=MAX_TIMEOUT_SECONDS)
@@ -228,7 +227,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Take stdin and stdout away from the handler: its prints go to stderr, at the level of descriptors."""
+    """Return private copies of stdin and stdout, and redirect the handler's output to stderr at descriptor level."""
     events, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123
         os.dup2(nothing.fileno(), 0)
@@ -242,7 +241,7 @@ def _load(name: str) -> Callable[[Any, LambdaContext], Any]:
         raise LambdaError("Runtime.HandlerNotFound", f"handler {name!r} is not of the form module.function")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # as the runtime does: whatever importing raises is an import error of the function
+    except Exception as error:  # as in the runtime, every exception during the import is an import error
         message = f"cannot import {module_name!r}: {type(error).__name__}: {error}"
         raise LambdaError("Runtime.ImportModuleError", message, traceback.format_exc()) from error
     handler: Callable[[Any, LambdaContext], Any] | None = getattr(module, function_name, None)
@@ -254,7 +253,7 @@ def _load(name: str) -> Callable[[Any, LambdaContext], Any]:
 def _answer(handler: Callable[[Any, LambdaContext], Any], line: bytes, timeout_seconds: float) -> dict[str, Any]:
     try:
         result = handler(json.loads(line), LambdaContext(time.monotonic() + timeout_seconds))
-    except Exception as error:  # the caller gets every error of the handler, whatever it is
+    except Exception as error:  # the caller receives every exception of the handler
         traceback.print_exc()
         return _failure(LambdaError(type(error).__name__, str(error), traceback.format_exc()))
     try:

@@ -1,4 +1,4 @@
-"""Limits of AWS that no service model states: what depends on several members, or on the text of one."""
+"""Limits of AWS that service models do not state, because they depend on several members or on a member's text."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _DEPLOYMENT_SECONDS = 28_800
 _ALARM_SECONDS = 86_400
 _RATE = re.compile(r"rate\((?:1 (?:minute|hour|day)|(?:[2-9]|[1-9]\d+) (?:minutes|hours|days))\)")
 _CRON = re.compile(r"cron\((\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\)")
-# Families of instances with local NVMe storage, which takes no KMS key:
+# Families of instances with local NVMe storage, which do not support a KMS key:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateEndpointConfig.html
 _LOCAL_STORAGE = re.compile(r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\.")
 
 
 def refusal_of(call: str, given: dict[str, Any]) -> str | None:
-    """Return why AWS refuses a request whose members are all valid; None where it does not.
+    """Return why AWS rejects a request whose members are all valid. None if AWS accepts it.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ _SCALING_ROLE = (
 
 
 def apply() -> None:
-    """Patch moto's own classes; once, before it serves."""
+    """Patch moto's classes. Called once, before the server starts."""
     object_versions.patch()
     _tls_only_is_met()
     _delete_markers_go()
@@ -36,7 +36,7 @@ def apply() -> None:
 
 
 def _budgets_are_listed_as_aws_lists_them() -> None:
-    """Leave out the `nextToken` of a list of budgets, which AWS does not have."""
+    """Remove `nextToken` from a list of budgets, as in AWS."""
     from moto.budgets.responses import BudgetsResponse
 
     describe = BudgetsResponse.describe_budgets
@@ -48,14 +48,14 @@ def _budgets_are_listed_as_aws_lists_them() -> None:
 
 
 def _delete_markers_go() -> None:
-    """Let the last version of a key be deleted where it is a delete marker; moto stumbles over it."""
+    """Allow deletion of a key's last version if it is a delete marker. moto raises an exception."""
     from moto.s3.models import FakeDeleteMarker
 
     FakeDeleteMarker.dispose = lambda _: None  # type: ignore[attr-defined]
 
 
 def _flow_logs_keep_their_options() -> None:
-    """Let a flow log remember its file format and folders, which moto does not read."""
+    """Store the file format and the folder options of a flow log, which moto ignores."""
     from moto.ec2.models import ec2_backends
     from moto.ec2.responses.flow_logs import FlowLogs
 
@@ -72,7 +72,7 @@ def _flow_logs_keep_their_options() -> None:
 
 
 def _security_group_rules_keep_their_descriptions() -> None:
-    """Let a rule for another group or a prefix list have a description; moto reads that of address ranges alone."""
+    """Store descriptions of rules for groups and prefix lists. moto reads only those of address ranges."""
     from moto.ec2.models.security_groups import SecurityGroupRule
 
     def description(self: Any) -> Any:
@@ -91,7 +91,7 @@ def _security_group_rules_keep_their_descriptions() -> None:
 
 
 def _builds_keep_their_key_and_can_be_changed() -> None:
-    """Let a CodeBuild project keep its key, be updated, and be deleted by its ARN, as the provider names it."""
+    """Store the KMS key of a CodeBuild project, and allow its update, and its deletion by the ARN."""
     from moto.codebuild.models import CodeBuildBackend
     from moto.codebuild.responses import CodeBuildResponse
     from moto.core.responses import ActionResult
@@ -120,7 +120,7 @@ def _builds_keep_their_key_and_can_be_changed() -> None:
 
 
 def _scalable_targets_have_a_role() -> None:
-    """Give a scalable target without a role the service-linked one, as AWS does."""
+    """Use the service-linked role for a scalable target without a role, as AWS does."""
     from moto.applicationautoscaling.models import FakeScalableTarget
 
     make = FakeScalableTarget.__init__
@@ -133,7 +133,7 @@ def _scalable_targets_have_a_role() -> None:
 
 
 def _tls_only_is_met() -> None:
-    """Ignore policy statements that deny plain HTTP: moto ignores their condition and denies every request."""
+    """Ignore policy statements that deny plain HTTP. moto ignores their condition and denies every request."""
     from moto.iam.access_control import IAMPolicy, PermissionResult
     from moto.s3.models import FakeBucket
 
@@ -148,7 +148,7 @@ def _tls_only_is_met() -> None:
 
 
 def report_notifications(report: Callable[[str, str, str], None]) -> None:
-    """Call `report` with topic, subject ("" for none) and message of all that SNS publishes from now on."""
+    """Call `report` with topic, subject ("" for none) and message of each notification that SNS publishes."""
     from moto.sns.models import Topic
 
     publish = Topic.publish
@@ -163,7 +163,7 @@ def report_notifications(report: Callable[[str, str, str], None]) -> None:
 
 
 def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
-    """Send events to functions and state machines, each with a new id; a rule with a schedule matches no event."""
+    """Send events to functions and state machines, each with a new id. Rules with a schedule match no event."""
     from moto.events.models import Rule
 
     send = Rule.send_to_targets
@@ -178,7 +178,7 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
                 invoke_later(target["Arn"].rpartition(":")[2], event)
             elif ":stateMachine:" in target["Arn"]:
                 state_machines.start(target["Arn"], event)
-        # moto raises at the first target that it does not know.
+        # moto raises an exception at the first unknown target.
         known = copy.copy(self)
         known.targets = [t for t in self.targets if not re.search(":(function|stateMachine):", t["Arn"])]
         send(known, event, transform_input)  # type: ignore[arg-type]
@@ -187,7 +187,7 @@ def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
 
 
 def _as_s3_names_it(detail: dict[str, Any]) -> dict[str, Any]:
-    """Name an object's ETag as S3 does in an event."""
+    """Use S3's name of an object's ETag in an event."""
     entry = detail.get("object", {})
     if "eTag" not in entry:
         return detail
@@ -195,13 +195,13 @@ def _as_s3_names_it(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 class ScalingTags:
-    """Tags of scalable targets, which moto cannot list."""
+    """Tags of scalable targets. moto cannot list them."""
 
     def __init__(self) -> None:
         self._tags: dict[str, dict[str, str]] = {}
 
     def learn(self, body: bytes, response: Response) -> None:
-        """Remember the tags of a target that was registered."""
+        """Store the tags of a registered target."""
         given = json.loads(body or b"{}")
         answer = json.loads(response.get_data() or b"{}") if response.status_code == 200 else {}
         if "ScalableTargetARN" in answer and "Tags" in given:
@@ -216,13 +216,13 @@ class ScalingTags:
 
 
 def _iso_time(moment: Any) -> str:
-    """Write an event's time as EventBridge does; moto gives seconds since 1970."""
+    """Format an event's time as EventBridge does. moto has seconds since 1970."""
     when = datetime.fromtimestamp(moment, UTC) if isinstance(moment, int | float) else datetime.now(UTC)
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def completed(request: Request, response: Response) -> Response:
-    """Return moto's answer with a bucket's events to EventBridge, and without the creators of listed rules."""
+    """Correct moto's response: add a bucket's EventBridge configuration, and remove the creators of listed rules."""
     if request.headers.get("X-Amz-Target") == "AWSEvents.ListRules" and response.status_code == 200:
         answer = json.loads(response.get_data())
         rules = [{name: value for name, value in rule.items() if name != "CreatedBy"} for rule in answer["Rules"]]

@@ -1,8 +1,10 @@
-"""ListObjectVersions of S3, page by page, with keys encoded where the request says so.
+"""ListObjectVersions of S3 with pages and encoded keys.
 
-Closes these gaps of moto 5.2: `encoding-type=url` is ignored, so that a client decodes keys that are not encoded and
-deletes "a b" in place of "a+b"; a page starts with the key that ended the one before; and a page that starts after a
-version which was deleted in the meantime is empty. Each leaves a bucket that `terraform destroy` cannot empty.
+Closes these gaps of moto 5.2, each of which leaves a bucket that `terraform destroy` cannot empty:
+
+- `encoding-type=url` is ignored, so that a client decodes keys that are not encoded and deletes "a b" instead of "a+b".
+- A page starts with the last key of the previous page.
+- A page that starts after a version that was deleted in the meantime is empty.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _OWNER = {"ID": "75aa57f09aa0c8caeab4f8c24e99d10f8e7faeebf76c078efc7c6caea54ba06
 
 
 def patch() -> None:
-    """Replace moto's answer to ListObjectVersions; its check of who may ask stays."""
+    """Replace moto's response to ListObjectVersions. Its permission check remains."""
     from moto.core.responses import ActionResult
     from moto.s3.responses import S3Response
 
@@ -33,7 +35,7 @@ def patch() -> None:
 
 @dataclass
 class _Page:
-    """What one answer holds, and where the next one starts."""
+    """The content of one response, and the start of the next page."""
 
     versions: list[dict[str, Any]] = field(default_factory=list)
     delete_markers: list[dict[str, Any]] = field(default_factory=list)
@@ -99,14 +101,14 @@ def _answer(bucket: Any, asked: Mapping[str, str]) -> dict[str, Any]:
 def _after(
     stored: Iterable[tuple[str, list[Any]]], key_marker: str, version_marker: str
 ) -> Iterator[tuple[str, Any, bool]]:
-    """Yield key, version and whether it is the latest one: by key, the newest version first, from a marker on."""
+    """Yield key, version and whether it is the latest one, sorted by key and newest first, starting after a marker."""
     for key, versions in sorted(stored, key=lambda item: item[0].encode()):
         if key.encode() < key_marker.encode() or (key == key_marker and not version_marker):
             continue
         newest_first = [(key, version, number == 0) for number, version in enumerate(reversed(versions))]
         if key == key_marker:
             ids = [version.version_id or "null" for _, version, _ in newest_first]
-            # A marker that was deleted since: what is left of its key comes again, so that nothing is missed.
+            # If the marker was deleted, repeat the remaining versions of its key, so that none is missed.
             newest_first = newest_first[ids.index(version_marker) + 1 if version_marker in ids else 0 :]
         yield from newest_first
 

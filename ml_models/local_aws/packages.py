@@ -1,7 +1,7 @@
 """Model package groups and model packages of SageMaker.
 
-Closes these gaps of moto 5.2: deleting a group answers 500, ClientToken makes nothing idempotent, and approving a
-package takes its metadata away.
+Closes these gaps of moto 5.2: deleting a group returns 500, ClientToken has no effect, and approving a package removes
+its metadata.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Packages:
         Raises
         ------
         ApiError
-            There is none.
+            There is no such package.
         """
         if arn not in self._packages:
             raise ApiError(f"ModelPackage {arn} does not exist.")

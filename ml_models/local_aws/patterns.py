@@ -1,7 +1,7 @@
-r"""Patterns of botocore's service models, which are Java's, as Python's `re` takes them.
+r"""Converts the patterns of botocore's service models, which are Java's, to Python's `re`.
 
-Python does not know classes of characters such as `\p{L}`, surrogate pairs, `\z`, a quantified `$`, a hyphen after `\w`
-in brackets, or a flag in the middle.
+Python does not support character classes such as `\p{L}`, surrogate pairs, `\z`, a quantified `$`, a hyphen after `\w`
+in brackets, or a flag in the middle of a pattern.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     Parameters
     ----------
     pattern : str
-        As the model has it.
+        The pattern in the model.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _with_classes(pattern: str) -> str:
-    """Write classes of characters as ranges, in brackets of their own where they stand outside of any."""
+    """Replace character classes by ranges. Outside brackets, add brackets around them."""
     parts, depth = [], 0
     for found in _PIECE.finditer(pattern):
         piece = found[0]
@@ -55,7 +55,7 @@ def _with_classes(pattern: str) -> str:
 
 @cache
 def _ranges(category: str) -> str:
-    """Return the characters of a Unicode category (`L`) or subcategory (`Zs`) as they are written between brackets."""
+    """Return the characters of a Unicode category (`L`) or subcategory (`Zs`) as ranges for use inside brackets."""
     members = [code for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)).startswith(category)]
     known = set(members)
     starts = (code for code in members if code - 1 not in known)

@@ -1,10 +1,10 @@
 """Models, endpoint configurations and endpoints of SageMaker, and their invocation.
 
-Closes these gaps of moto 5.2: DescribeModel adds an empty VpcConfig and drops network isolation, configurations grow an
-empty DataCaptureConfig, DeploymentConfig is not echoed, UpdateEndpoint and ListTags of most kinds answer 500, and
-InvokeEndpoint answers fixed bytes for any name. Here an endpoint serves the artifact of its model. As in AWS, an update
-whose model does not come up leaves the endpoint as it was, a real-time endpoint does not become serverless, and a
-variant that is scaled keeps its instance type.
+Closes these gaps of moto 5.2: DescribeModel adds an empty VpcConfig and loses network isolation, configurations have an
+empty DataCaptureConfig, DeploymentConfig is missing in responses, UpdateEndpoint and most ListTags calls return 500,
+and InvokeEndpoint returns fixed bytes for any name. Here, an endpoint serves the artifact of its model. As in AWS, an
+update with a model that does not start leaves the endpoint unchanged, a real-time endpoint cannot become serverless,
+and a scaled variant keeps its instance type.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ECHOED = ("Content-Type", "X-Amzn-Invoked-Production-Variant", "X-Amzn-SageMake
 
 
 class SageMaker:
-    """The control plane for what is served; notebooks and the rest stay moto's."""
+    """The control plane of models and endpoints. moto handles notebooks and the other resources."""
 
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _KINDS}
@@ -46,7 +46,7 @@ class SageMaker:
         self._parts = (self, TransformJobs(self._artifact), TrainingJobs(), self._packages)
 
     def answer(self, request: Request, body: bytes) -> Response | None:
-        """Answer a call of the control plane, or return None where it is moto's."""
+        """Answer a call of the control plane. None if moto answers it."""
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         handlers = (getattr(part, f"_{action}", None) for part in self._parts)
         handler = next(filter(None, handlers), None)
@@ -63,7 +63,7 @@ class SageMaker:
         return Response(json.dumps(result), mimetype="application/x-amz-json-1.1")
 
     def invoke(self, name: str, request: Request, body: bytes) -> Response:
-        """Let an endpoint answer, as SageMaker Runtime does."""
+        """Invoke an endpoint, as SageMaker Runtime does."""
         serving = self._serving.get(name)
         if serving is None:
             message = f"Endpoint {name} of account {ACCOUNT_ID} not found."
@@ -74,7 +74,7 @@ class SageMaker:
         return Response(answer.data, answer.status, echoed)
 
     def complete(self, request: Request, body: bytes, response: Response) -> None:
-        """Remember of what moto has made what it forgets: tags, and how a notebook instance was asked for."""
+        """Store the fields that moto loses: tags, and the request that created a notebook instance."""
         if response.status_code != 200 or not response.get_data():
             return
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
@@ -95,7 +95,7 @@ class SageMaker:
 
     def _CreateModel(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
         if given.get("InferenceExecutionConfig", {}).get("Mode", "Serial") != "Serial":
-            raise ApiError("The local AWS knows no other InferenceExecutionConfig than the mode Serial.")
+            raise ApiError("The local AWS supports only the InferenceExecutionConfig mode Serial.")
         return self._create("Model", given)
 
     def _CreateEndpointConfig(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
@@ -109,7 +109,7 @@ class SageMaker:
         created = self._create("Endpoint", given)
         endpoint = self._get("Endpoint", given["EndpointName"])
         reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
-        # A configuration may be deleted while its endpoint serves on.
+        # A configuration may be deleted while its endpoint continues to serve.
         variants = self._get("EndpointConfig", given["EndpointConfigName"])["ProductionVariants"]
         endpoint["ProductionVariants"] = [{"VariantName": variant["VariantName"]} for variant in variants]
         self._variants[given["EndpointName"]] = variants
@@ -122,7 +122,7 @@ class SageMaker:
         _check_update(given["EndpointName"], self._variants[given["EndpointName"]], variants)
         reason = self._serve(given["EndpointName"], given["EndpointConfigName"])
         self._variants[given["EndpointName"]] = variants if reason is None else self._variants[given["EndpointName"]]
-        # What does not come up is rolled back, and the endpoint is in service with what it had.
+        # If the new model does not start, the update is rolled back, and the endpoint serves the old model.
         endpoint |= {"LastModifiedTime": time.time(), "EndpointStatus": "InService"}
         endpoint |= {"FailureReason": reason} if reason else {"EndpointConfigName": given["EndpointConfigName"]}
         if "DeploymentConfig" in given:
@@ -200,7 +200,7 @@ class SageMaker:
         return {}
 
     def _serve(self, endpoint: str, configuration: str) -> str | None:
-        """Serve a configuration's model in place of what the endpoint serves; return why that did not work."""
+        """Replace the endpoint's model by that of a configuration. Return the reason if that fails."""
         variant = self._get("EndpointConfig", configuration)["ProductionVariants"][0]
         limit_mb = 4 if "ServerlessConfig" in variant else 6
         with tempfile.TemporaryDirectory() as folder:
@@ -215,7 +215,7 @@ class SageMaker:
         return None
 
     def _containers(self, model: str, folder: Path) -> list[Container]:
-        """Download a model's artifacts and return its containers in their order."""
+        """Download a model's artifacts and return its containers in order."""
         described = self._get("Model", model)
         containers = []
         for number, given in enumerate(described.get("Containers") or [described["PrimaryContainer"]]):
@@ -229,15 +229,15 @@ class SageMaker:
         return containers
 
     def _artifact(self, model: str) -> tuple[str, str]:
-        """Return where the artifact of a model of one container lies, and the model's role."""
+        """Return the artifact's address and the role of a model with one container."""
         described = self._get("Model", model)
         if "PrimaryContainer" not in described:
-            raise ApiError(f"The local AWS runs no transform job of {model!r}, which is an inference pipeline.")
+            raise ApiError(f"The local AWS cannot run a transform job of {model!r}, which is an inference pipeline.")
         url = str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
         return url, str(described["ExecutionRoleArn"])
 
     def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
-        """Return a container as it says itself, or as its model package does."""
+        """Return a container, from the model itself or from its model package."""
         package = container.get("ModelPackageName")
         if package is None:
             return container
@@ -251,12 +251,12 @@ class SageMaker:
 
 
 def _check_update(endpoint: str, old: list[dict[str, Any]], new: list[dict[str, Any]]) -> None:
-    """Refuse what SageMaker does not change in place.
+    """Reject changes that SageMaker does not support in place.
 
     Raises
     ------
     ApiError
-        A real-time endpoint would become serverless, or a scaled variant would have another instance type or go.
+        A real-time endpoint would become serverless, or a scaled variant would be removed or change its instance type.
     """
     if any("ServerlessConfig" in variant for variant in new) and not any("ServerlessConfig" in v for v in old):
         raise ApiError("You cannot convert your instance-based, real-time endpoint to a serverless endpoint.")

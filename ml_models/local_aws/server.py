@@ -1,7 +1,7 @@
-"""The server: moto's, with what moto lacks in front of it.
+"""The server: moto's server behind handlers that close its gaps.
 
-It answers the requests that moto does not support or answers wrongly, and passes the others on to moto. Each module
-names the gaps that it closes.
+The handlers answer the requests that moto does not support or answers incorrectly. moto answers all others. Each
+module's docstring lists the gaps that it closes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LAMBDA_INVOCATION = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
 
 
 class Server:
-    """The WSGI application; it remembers who asked for what, for tests of least privilege."""
+    """The WSGI application. It records which role sent which request, for tests of least privilege."""
 
     def __init__(self, moto: Callable[..., Iterable[bytes]]) -> None:
         self._moto = moto
@@ -67,12 +67,12 @@ class Server:
         return check_answer(call, answer)(environ, start_response)
 
     def close(self) -> None:
-        """Stop the endpoints that still serve."""
+        """Stop the endpoints that are still running."""
         self.functions.close()
         self.sagemaker.close()
 
     def _remember(self, request: Request, body: bytes) -> str:
-        """Keep access key, service and what was asked for; return the service."""
+        """Record access key, service and operation of a request. Return the service."""
         in_query = f"Credential={request.args.get('X-Amz-Credential', '')}"
         signed = _CREDENTIAL.search(request.headers.get("Authorization", in_query))
         service = signed[3] if signed else ""
@@ -85,7 +85,7 @@ class Server:
         return service
 
     def _answer(self, service: str, request: Request, body: bytes) -> Response | None:
-        """Return the answer where it is not moto's to give."""
+        """Return the response to a request that moto does not answer."""
         if invocation := _INVOCATION.match(request.path):
             return self.sagemaker.invoke(invocation[1], request, body)
         if invocation := _LAMBDA_INVOCATION.match(request.path):
@@ -127,25 +127,25 @@ def serve(
     Parameters
     ----------
     port : int
-        0 takes a free one.
+        0 selects a free port.
     announce_url : callable
-        Called with the URL once the server listens.
+        Called with the URL when the server listens.
     report_notification : callable, optional
         Called with topic, subject ("" for none) and message of each notification that SNS publishes.
     """
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 
-    class Quiet(MotoRequestHandler):
+    class RequestHandler(MotoRequestHandler):
         def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-            """Leave requests out of the log; errors stay in."""
+            """Do not log requests. Errors are logged."""
 
     moto_patches.apply()
     if report_notification is not None:
         moto_patches.report_notifications(report_notification)
     app = Server(DomainDispatcherApplication(create_backend_app))
-    server = make_server(LOOPBACK, port, app, threaded=True, request_handler=Quiet)
+    server = make_server(LOOPBACK, port, app, threaded=True, request_handler=RequestHandler)
     url = f"http://{LOOPBACK}:{server.server_port}"
-    # What runs inside (functions, endpoints' artifacts) speaks to this server as everybody else does.
+    # Functions and endpoints that run inside the server also use it as their AWS.
     os.environ["AWS_ENDPOINT_URL"] = url
     state_machines.execute(url)
     with contextlib.closing(app), contextlib.suppress(KeyboardInterrupt):
@@ -154,7 +154,7 @@ def serve(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve on a free port until SIGTERM or SIGINT; print the URL as one line of JSON."""
+    """Print the URL as one line of JSON, and serve on a free port until SIGTERM or SIGINT."""
     arguments = sys.argv[1:] if argv is None else argv
     stop_on_signals(with_stdin=STOP_WITH_STDIN in arguments)
     serve(0, lambda url: announce(url=url))

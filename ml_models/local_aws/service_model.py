@@ -1,7 +1,7 @@
-"""Holds requests and answers against botocore's models of AWS's services.
+"""Validates requests and responses against botocore's models of AWS's services.
 
-boto3 checks types, lengths and required members before it sends a request, and leaves patterns, enums and upper limits
-to AWS. Terraform checks what its provider knows. This module checks all of it, as AWS does.
+Before it sends a request, boto3 checks only types, lengths and required members, and Terraform only the rules of its
+provider. This module also checks patterns, enums and upper limits, as AWS does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape
     from werkzeug.wrappers import Request
 
-# Names in signatures that are not boto3's.
+# Service names in signatures that differ from boto3's.
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
 _RUNTIME_PATH = re.compile(r"^/endpoints/[^/]+/invocations")
 _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "query", "rest-json", "rest-xml"
@@ -32,21 +32,21 @@ _NUMBERS = {"integer": numbers.Integral, "long": numbers.Integral, "float": numb
 _LENGTHS = {"string", "blob", "list", "map"}
 # AWS Batch's reference of EvaluateOnExit: "The values aren't case sensitive".
 _CASELESS = {"RetryAction"}
-# `x-id` is how SDKs name an operation of S3 to proxies.
+# SDKs use `x-id` to name an S3 operation for proxies.
 _NO_CONSTANT = "x-id"
 
 
 class Call:
-    """A request as an operation of a service.
+    """A call of a service's operation.
 
     Parameters
     ----------
     service : str
-        As boto3 names it.
+        boto3's name of the service.
     operation : OperationModel
         The operation.
     protocol : str
-        By which it was sent.
+        The protocol of the request.
     """
 
     def __init__(self, service: str, operation: OperationModel, protocol: str) -> None:
@@ -56,7 +56,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """As people write it, such as `s3:PutObject`."""
+        """Service and operation, such as `s3:PutObject`."""
         return f"{self.service}:{self.operation.name}"
 
     def given(self, request: Request, body: bytes) -> dict[str, Any]:
@@ -82,11 +82,11 @@ class Call:
         return found
 
     def problems_of_request(self, given: dict[str, Any]) -> list[str]:
-        """Return why AWS would refuse the request; empty where it would not."""
+        """Return why AWS would reject the request. Empty if it is valid."""
         return list(_problems(self.operation.input_shape, given, ""))
 
     def problems_of_answer(self, status: int, headers: dict[str, str], body: bytes) -> list[str]:
-        """Return how an answer differs from the operation's output; an error has no output."""
+        """Return how a response differs from the operation's output. Errors have no output to compare with."""
         shape = self.operation.output_shape
         if shape is None or status >= 300:
             return []
@@ -99,12 +99,12 @@ class Call:
 
 
 def find_call(signed_service: str, request: Request, body: bytes) -> Call | None:
-    """Return the operation that a request asks for; None where no model has it.
+    """Return the operation of a request. None if no service model has it.
 
     Parameters
     ----------
     signed_service : str
-        As the request's signature names the service.
+        The service name in the request's signature.
     request : Request
         The request.
     body : bytes
@@ -139,7 +139,7 @@ def _named_operation(request: Request, body: bytes) -> tuple[str, str]:
 
 
 def _operation_by_path(service: str, request: Request) -> str | None:
-    """Return the most specific operation whose method, path and required parameters a REST request has."""
+    """Return the most specific operation that matches the method, path and required parameters of a REST request."""
     model, path, best = service_model(service), _path_of(request), (-1, "")
     for name in model.operation_names:
         operation = model.operation_model(name)
@@ -155,7 +155,7 @@ def _operation_by_path(service: str, request: Request) -> str | None:
 
 
 def _is_elsewhere(operation: OperationModel) -> bool:
-    """Say whether an operation is the old name of another one, or S3 Express's, which has its own host."""
+    """Return whether an operation is an old name of another one, or belongs to S3 Express, which has its own host."""
     return bool(operation.deprecated) or operation.name == "ListDirectoryBuckets"
 
 
@@ -204,13 +204,13 @@ def _path_pattern(uri: str) -> re.Pattern[str]:
 
 
 def _path_of(request: Request) -> str:
-    """Return the path as it was sent: an ARN in it may have an encoded slash."""
+    """Return the path as sent, since an ARN in it may have an encoded slash."""
     raw = str(request.environ.get("RAW_URI") or request.path)
     return raw.partition("?")[0]
 
 
 def _parsed(protocol: str, shape: Shape, body: bytes, headers: dict[str, str], status: int) -> dict[str, Any]:
-    """Read a body by its shape, without what botocore adds."""
+    """Parse a body by its shape, without the fields that botocore adds."""
     from botocore.parsers import create_parser
 
     lowered = {name.lower(): value for name, value in headers.items()}
@@ -222,7 +222,7 @@ def _parsed(protocol: str, shape: Shape, body: bytes, headers: dict[str, str], s
 
 
 def _problems(shape: Shape | None, value: Any, path: str, *, is_answer: bool = False) -> Iterator[str]:
-    """Yield what is wrong with a value, each as AWS words it; of an answer, unknown members too."""
+    """Yield the faults of a value in AWS's words. In a response, unknown members are faults, too."""
     if shape is None or value is None:
         return
     kind: str = shape.type_name
@@ -258,11 +258,11 @@ def _problems_of_structure(shape: Any, value: Any, path: str, *, is_answer: bool
         if name in known:
             yield from _problems(known[name], item, where, is_answer=is_answer)
         elif is_answer and name != "__type":
-            yield f"Value at '{where}' is no member of {shape.name}"
+            yield f"Value at '{where}' is not a member of {shape.name}"
 
 
 def _member_path(path: str, name: str) -> str:
-    """Add a member to a path, its first letter in lower case as AWS's errors have it."""
+    """Append a member to a path, with its first letter in lower case as in AWS's errors."""
     return f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
 
 
@@ -284,7 +284,7 @@ def _problems_of_value(shape: Shape, value: Any, path: str, *, is_answer: bool) 
     limits, kind = shape.metadata, shape.type_name
     size = len(value) if kind in _LENGTHS and hasattr(value, "__len__") else value
     what = "length" if kind in _LENGTHS else "value"
-    # Answers share shapes with requests, and AWS answers with 0 and with empty lists and maps.
+    # Responses share shapes with requests, but AWS returns 0 and empty lists and maps in spite of a minimum.
     has_minimum = "min" in limits and not (is_answer and kind != "string")
     if has_minimum and isinstance(size, numbers.Real) and size < limits["min"]:
         yield _unmet(path, f"have {what} greater than or equal to {limits['min']}")
@@ -308,16 +308,16 @@ def service_model(service: str) -> ServiceModel:
     Parameters
     ----------
     service : str
-        As boto3 names it.
+        boto3's name of the service.
 
     Raises
     ------
     ValueError
-        There is none.
+        There is no such model.
     """
     from botocore.exceptions import UnknownServiceError
     from botocore.session import get_session
-    from moto.core.model import ServiceModel as OfMoto  # botocore's, with what moto's parsers ask for
+    from moto.core.model import ServiceModel as OfMoto  # botocore's, extended for moto's parsers
 
     try:
         description = get_session().get_component("data_loader").load_service_model(service, "service-2")

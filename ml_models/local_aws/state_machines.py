@@ -1,9 +1,9 @@
-"""State machines of Step Functions that really run, on moto's interpreter.
+"""State machines of Step Functions that run on moto's interpreter.
 
 Closes these gaps of moto 5.2: machines are not executed by default, ValidateStateMachineDefinition and
-ListStateMachineVersions, which the provider asks, are missing, `.sync` is unknown for SageMaker and Athena and fails
-for another machine, an object cannot be put as JSON, and the calls of all machines carry the same access key. Rules of
-EventBridge start machines.
+ListStateMachineVersions, which the provider calls, are missing, `.sync` is not supported for SageMaker and Athena and
+fails for another machine, an object cannot be put as JSON, and the calls of all machines have the same access key.
+EventBridge rules can start machines.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from local_aws.asl import check_definition
 
 
 def execute(url: str) -> None:
-    """Let moto execute machines, whose tasks speak to this server; once, before it serves."""
+    """Make moto execute machines whose tasks call this server. Called once, before the server starts."""
     from moto.core.config import default_user_config
 
     default_user_config["stepfunctions"]["execute_state_machine"] = True
-    # Before the modules of the tasks are there, which take the function as it is then.
+    # Must run before the modules of the tasks are imported, since they bind the function at import.
     _sign_as_the_role(url)
     from local_aws.waiting_task import WaitingTask
 
@@ -42,7 +42,7 @@ def execute(url: str) -> None:
 
 
 def _name_executions() -> None:
-    """Name an execution that has no name, as Step Functions does; moto takes two of them for the same."""
+    """Name an execution without a name, as Step Functions does. moto treats two such executions as the same."""
     from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
     start_execution = StepFunctionsParserBackend.start_execution
@@ -54,11 +54,11 @@ def _name_executions() -> None:
 
 
 def _sign_as_the_role(url: str) -> None:
-    """Sign the calls of a machine's tasks with the name of its role, so that requests show who sent them."""
+    """Sign the calls of a machine's tasks with the name of its role, so that requests show which role sent them."""
     import boto3
     from botocore.config import Config
 
-    # A Lambda function may take 15 minutes; what a task gives is checked by the service alone.
+    # A Lambda function may run for 15 minutes. Only the service validates a task's parameters.
     config = Config(parameter_validation=False, retries={"total_max_attempts": 1}, read_timeout=900, proxies={})
 
     def client_for(region: str, service: str, state_credentials: Any) -> Any:
@@ -80,15 +80,15 @@ def _sign_as_the_role(url: str) -> None:
 
 
 def _write_json(params: dict[str, Any], **_: Any) -> None:
-    """Write a body that is no text as JSON, as Step Functions does."""
+    """Convert a body that is not a text to JSON, as Step Functions does."""
     if isinstance(params.get("Body"), dict | list):
         params["Body"] = json.dumps(params["Body"]).encode()
 
 
 def answer(request: Request, body: bytes) -> Response | None:
-    """Answer what moto does not know: whether a definition is valid, and that a machine has no versions.
+    """Answer ValidateStateMachineDefinition and ListStateMachineVersions, which moto lacks. Machines have no versions.
 
-    A machine whose definition is not valid is refused.
+    A machine with an invalid definition is rejected.
     """
     action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
     if action == "ListStateMachineVersions":
@@ -102,7 +102,7 @@ def answer(request: Request, body: bytes) -> Response | None:
 
 
 def _validated(definition: str) -> dict[str, Any]:
-    """Read a definition as an execution would."""
+    """Parse a definition as an execution does."""
     from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser, ASLParserException
 
     messages = check_definition(definition)
@@ -115,5 +115,5 @@ def _validated(definition: str) -> dict[str, Any]:
 
 
 def start(arn: str, event: dict[str, Any]) -> None:
-    """Start an execution with an event of EventBridge as its input, named after the event."""
+    """Start an execution with an EventBridge event as its input. The execution is named after the event."""
     client("stepfunctions").start_execution(stateMachineArn=arn, name=event["id"], input=json.dumps(event, default=str))

@@ -1,8 +1,8 @@
-"""Refuses requests that AWS refuses, and answers that AWS does not give.
+"""Rejects requests that AWS rejects, and responses that AWS does not return.
 
-A request that no service model has, and an answer that breaks the operation's output shape, are errors of the local
-AWS itself. It answers 501 and 500, so that nobody overlooks them. `DEVIATIONS` lists the answers that differ from the
-models and stay as they are, with the reason. docs/local-aws.md has the same list.
+A request that no service model has, and a response that does not match the operation's output shape, are faults of the
+local AWS. It returns 501 and 500, so that tests fail. `DEVIATIONS` lists the accepted differences with their reasons.
+docs/local-aws.md has the same list.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deviation:
-    """An answer that differs from AWS's.
+    """An accepted difference from AWS's response.
 
     Parameters
     ----------
     call : str
         Service and operation, such as `s3:GetObject`.
     member : str
-        Pattern of the member's path.
+        A pattern of the member's path.
     what : str
-        What differs.
+        The difference.
     why : str
-        Why that stays.
+        The reason to accept it.
     """
 
     call: str
@@ -69,12 +69,12 @@ DEVIATIONS = (
 
 
 def check_request(service: str, request: Request, body: bytes) -> tuple[Call | None, Response | None]:
-    """Return the operation that is asked for, and the refusal where AWS would refuse it.
+    """Return the operation of a request, and an error response if AWS would reject the request.
 
     Parameters
     ----------
     service : str
-        As the signature names it.
+        The service name in the signature.
     request : Request
         The request.
     body : bytes
@@ -97,20 +97,20 @@ def check_request(service: str, request: Request, body: bytes) -> tuple[Call | N
 
 
 def check_answer(call: Call, response: Response) -> Response:
-    """Return the answer, or an error that says how it differs from AWS's.
+    """Return the response, or an error response that lists its differences from AWS's.
 
     Parameters
     ----------
     call : Call
         The operation.
     response : Response
-        What the local AWS would answer.
+        The response of the local AWS.
     """
     problems = call.problems_of_answer(response.status_code, dict(response.headers), response.get_data())
     left = [problem for problem in problems if not _is_known(call.name, problem)]
     if not left:
         return response
-    message = f"the local AWS answers {call.name} otherwise than AWS: {'; '.join(left)}"
+    message = f"the local AWS's response to {call.name} differs from AWS's: {'; '.join(left)}"
     return _error(call.protocol, "InternalFailure", message, 500)
 
 

@@ -1,9 +1,9 @@
-"""Training jobs that really run: the source bundle, the channels from S3, the script as the container runs it.
+"""Training jobs that run: source bundle, channels from S3, and the script as in the container.
 
-Closes this gap of moto 5.2: a training job is Completed at once and writes nothing. As in AWS the source bundle is
-unpacked and its program run as a module with the container's variables, and what it leaves becomes
-OUTPUT/JOB/output/model.tar.gz and output.tar.gz; a script that fails leaves its exit code as the reason, and its
-traceback in the log alone.
+Closes this gap of moto 5.2: a training job is Completed at once and writes no output. As in AWS, the source bundle is
+unpacked, its program runs as a module with the container's variables, and its output becomes
+OUTPUT/JOB/output/model.tar.gz and output.tar.gz. If the script fails, the reason has only its exit code, and the log
+has the traceback.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 
 
 class TrainingError(Exception):
-    """Why a job fails, as its FailureReason says it."""
+    """The job failed. The message is the job's FailureReason."""
 
 
 class TrainingJobs:
@@ -100,7 +100,7 @@ def _train(job: dict[str, Any], folder: Path, where: str) -> None:
 
 
 def _plain(value: str) -> str:
-    """Take away the quotes that the SageMaker SDK puts around a text."""
+    """Remove the quotes that the SageMaker SDK adds to a text."""
     try:
         decoded = json.loads(value)
     except ValueError:
@@ -137,7 +137,7 @@ def _run_program(name: str, given: Mapping[str, str], folder: Path, environment:
     )
     _log(name, done.stdout + done.stderr)
     if done.returncode:
-        # AWS gives no more than this either; the traceback is in the job's log.
+        # As in AWS, only the job's log has the traceback.
         raise TrainingError(f"AlgorithmError: ExecuteUserScriptError: ExitCode {done.returncode}")
 
 

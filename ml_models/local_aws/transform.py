@@ -1,8 +1,8 @@
-"""Batch transform jobs that really run: a file's lines, in batches, through the container contract of their model.
+"""Batch transform jobs that run: a file's lines are sent in batches to the model's container.
 
-Closes these gaps of moto 5.2: a transform job is Completed at once, writes nothing and sends no event. As in AWS a job
-reads every object under its prefix, packs lines up to its payload (MultiRecord) or sends each alone (SingleRecord),
-writes NAME.out, and sends an event to EventBridge when its state changes.
+Closes these gaps of moto 5.2: a transform job is Completed at once, writes no output and sends no event. As in AWS, a
+job reads every object under its prefix, sends lines in requests of up to the payload size (MultiRecord) or one by one
+(SingleRecord), writes NAME.out, and sends an event to EventBridge when its state changes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MAX_PAYLOAD_MB = 100
 
 
 class TransformError(Exception):
-    """Why a job fails, as its FailureReason says it."""
+    """The job failed. The message is the job's FailureReason."""
 
 
 class TransformJobs:
@@ -40,7 +40,7 @@ class TransformJobs:
     Parameters
     ----------
     artifact : callable
-        Gives the artifact's S3 address and the role of a model by name, or raises ApiError.
+        Returns the artifact's S3 address and the role of a model by name, or raises ApiError.
     """
 
     def __init__(self, artifact: Callable[[str], tuple[str, str]]) -> None:
@@ -117,7 +117,7 @@ def _transform(job: dict[str, Any], keys: list[str], url: str, s3: Any) -> None:
 
 
 def _suggested(url: str) -> dict[str, Any]:
-    """Ask the container for what a job does not say itself."""
+    """Request the container's defaults for parameters that a job does not set."""
     with urllib3.PoolManager() as pool:
         answer = pool.request("GET", f"{url}/execution-parameters", timeout=60, retries=False)
     if answer.status != HTTPStatus.OK:
@@ -137,7 +137,7 @@ def _answers(job: dict[str, Any], url: str, body: bytes) -> bytes:
         for batch in _batches(job, body):
             answer = pool.request("POST", f"{url}/invocations", body=batch, headers=headers, timeout=600, retries=False)
             if answer.status != HTTPStatus.OK:
-                # AWS says no more than this either; the body is in the job's log alone.
+                # As in AWS, only the job's log has the response's body.
                 raise TransformError("AlgorithmError: See job logs for more information")
             answers.append(answer.data)
     return b"".join(answer + joint for answer in answers)

@@ -1,4 +1,4 @@
-"""Tasks that call SageMaker, Athena or another state machine and, with `.sync`, wait for what they started."""
+"""Tasks that call SageMaker, Athena or another state machine and, with `.sync`, wait for the started job."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _execution(boto: Any, _: dict[str, Any], started: dict[str, Any]) -> tuple[s
     return answer["status"], {f"{name[0].upper()}{name[1:]}": value for name, value in answer.items()}
 
 
-# What `.sync` waits for: how to look, and the states that end well and badly.
+# The calls that `.sync` waits for: how to get the state, and the states of success and failure.
 _WAITED_FOR: dict[str, tuple[Callable[..., tuple[str, dict[str, Any]]], set[str], set[str]]] = {
     "create_training_job": (_training_job, {"Completed"}, {"Failed", "Stopped"}),
     "start_query_execution": (_query, {"SUCCEEDED"}, {"FAILED", "CANCELLED"}),
@@ -48,13 +48,13 @@ _WAITED_FOR: dict[str, tuple[Callable[..., tuple[str, dict[str, Any]]], set[str]
 
 
 def _as_boto_names(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Name a machine's parameters as the API does, with the input as text and a name of the execution's own."""
+    """Convert a task's parameters to boto3's names, with the input as text and a name for the execution."""
     named = {f"{name[0].lower()}{name[1:]}": value for name, value in parameters.items()}
     return {"name": str(uuid.uuid4()), **named, "input": json.dumps(named.get("input", {}))}
 
 
 class WaitingTask(StateTaskServiceCallback):
-    """A call of a service; moto's interpreter makes one for each task."""
+    """A call of a service. moto's interpreter creates one for each task."""
 
     def __init__(self) -> None:
         super().__init__(supported_integration_patterns=set())
@@ -63,7 +63,7 @@ class WaitingTask(StateTaskServiceCallback):
         pass
 
     def _is_integration_pattern(self) -> bool:
-        return False  # the waiting is done here
+        return False  # this class waits itself
 
     def _eval_service_task(
         self, env: Any, resource_runtime_part: Any, normalised_parameters: Any, state_credentials: Any

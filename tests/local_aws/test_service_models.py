@@ -266,7 +266,7 @@ def test_an_answer_that_breaks_the_model_is_an_error() -> None:
     for bad in ({**good, "VpcConfig": {}}, {**good, "Color": "red"}, {"ModelArn": good["ModelArn"]}):
         answer = check_answer(call, Response(json.dumps(bad)))
         assert answer.status_code == 500
-        assert b"answers sagemaker:DescribeModel otherwise than AWS" in answer.get_data()
+        assert b"local AWS's response to sagemaker:DescribeModel differs from AWS's" in answer.get_data()
     # An error has no output.
     assert check_answer(call, Response("{}", status=400)).status_code == 400
 
