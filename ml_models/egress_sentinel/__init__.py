@@ -1,1 +1,1 @@
-"""What a person runs: the command line, the local endpoint, the local AWS, the report."""
+"""The command line, the local endpoint, the local AWS and the report."""

@@ -1,4 +1,4 @@
-"""The errors that a person can fix: shown as a sentence, exit status 2."""
+"""Errors that the user can fix. The command line prints the sentence and exits with status 2."""
 
 
 class UserError(Exception):

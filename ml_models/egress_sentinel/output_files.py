@@ -1,4 +1,4 @@
-"""Results that appear whole or not at all: written beside, then renamed."""
+"""Writes results atomically: to a temporary place next to the target, then by a rename."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replaced_directory(directory: Path) -> Iterator[Path]:
-    """Give an empty directory beside `directory` and put it in its place when the block has succeeded.
+    """Yield an empty directory that replaces `directory` when the block has succeeded.
 
     Parameters
     ----------
     directory : Path
-        The final place; an existing one is replaced as a whole, or left untouched when the block raises.
+        The final place. An existing directory is replaced as a whole, or left unchanged if the block fails.
 
     Raises
     ------
     UserError
-        The place cannot be written, or is a file, or holds something that this program did not make.
+        The place cannot be written, is a file, or has files that this program did not create.
     """
     directory = directory.absolute()
     _refuse_foreign(directory)
@@ -76,12 +76,12 @@ def _swap(work: Path, directory: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file beside and rename it.
+    """Write a text file atomically.
 
     Raises
     ------
     UserError
-        The place cannot be written.
+        The file cannot be written.
     """
     beside = path.with_name(f".{path.name}.partial")
     try:

@@ -1,4 +1,4 @@
-"""Makes a bill with known incidents, for trying the whole job without an AWS account."""
+"""Generates a bill with known incidents, to try all steps without an AWS account."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIN_DAYS = 28
 
 @dataclass(frozen=True)
 class DemoBill:
-    """What was written.
+    """The generated bill.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class DemoBill:
     incidents : int
         Number of labelled incidents.
     score_from : datetime
-        The hour (UTC) from which the last 14 days begin; all incidents lie in them.
+        The start (UTC) of the last 14 days. All incidents are in these days.
     """
 
     files: list[Path]
@@ -59,20 +59,20 @@ def write_demo_bill(
 ) -> DemoBill:
     """Write an hourly legacy Cost and Usage Report of five accounts, and the labels of its incidents.
 
-    The same arguments give the same bytes. Without incidents the bill is the same in everything else.
+    The same arguments always give the same bytes. Without incidents, all other lines are unchanged.
 
     Parameters
     ----------
     output_dir : Path
-        Gets `cur/year=Y/month=M/demo-00001.snappy.parquet` and `labels.json`.
+        The folder for `cur/year=Y/month=M/demo-00001.snappy.parquet` and `labels.json`.
     days : int
-        Whole days, 28 at least: two weeks of history before the two scored weeks.
+        Whole days, at least 28: two weeks of history before the two scored weeks.
     seed : int
-        Another seed makes other times, sizes and ids.
+        Another seed gives other times, sizes and ids.
     end : date
-        The last day (UTC); its month is still open.
+        The last day (UTC). Its month is still open.
     with_incidents : bool
-        False leaves the seven incidents out (and the list of labels empty).
+        False leaves the seven incidents out. The list of labels is then empty.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What runs in the five accounts of the demo, day in and day out."""
+"""The ordinary workloads in the five accounts of the demo."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _sandbox(us: Place) -> list[Stream]:
 
 
 def _trail(us: Place) -> list[Stream]:
-    """Return the lines of a CloudTrail bucket: every region writes to it, and audit calls go the other way."""
+    """Return the lines of a CloudTrail bucket: every region writes to it, and audit calls read from it."""
     bucket = f"cloudtrail-awslogs-{us.account_id}-{us.rng.bytes(4).hex()}"
     others = [name for name in REGIONS if name != "us-east-1"][:12]
     streams: list[Stream] = []
@@ -144,7 +144,7 @@ def _trail(us: Place) -> list[Stream]:
 
 
 def _stray_calls(us: Place, rng: np.random.Generator) -> list[Stream]:
-    """Return the many series that real bills show in a handful of hours only."""
+    """Return many series with lines in only a few hours, as in real bills."""
     operations = ("ListAllMyBuckets", "ReadBucketPolicy", "GetObject", "HeadBucket", "ReadBucketLogging")
     names = [name for name in REGIONS if name != "us-east-1"]
     pairs = [(operation, name) for operation in operations for name in names]

@@ -1,4 +1,4 @@
-"""The seven incidents of the demo bill: what is added to which stream, and how it is labelled."""
+"""The seven incidents of the demo bill: their usage and their labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SATURDAY, MONDAY = 5, 0
 
 @dataclass(frozen=True)
 class Incident:
-    """One labelled incident; the first stream is the one it is named after."""
+    """One labelled incident. Its name comes from the first stream."""
 
     name: str
     kind: str
@@ -33,7 +33,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class Stage:
-    """What every incident is made from."""
+    """The bill's streams, clock and random numbers, from which incidents are generated."""
 
     clock: Clock
     rng: np.random.Generator
@@ -41,19 +41,19 @@ class Stage:
     accounts: dict[str, str]
 
     def day(self, earliest: float, latest: float) -> int:
-        """Return a random hour that lies between these days of the scored two weeks."""
+        """Return a random hour between these days of the two scored weeks."""
         first = self.clock.score_from_hour
         return int(self.rng.integers(first + int(earliest * 24), first + int(latest * 24)))
 
     def course(self, start: int, levels: Floats) -> Floats:
-        """Lay hourly levels, with a little noise, from `start` on; what lies after the end is cut off."""
+        """Return hourly levels with a little noise, starting at `start` and cut off at the bill's end."""
         excess = np.zeros(self.clock.hours)
         levels = levels[: self.clock.hours - start]
         excess[start : start + len(levels)] = levels * self.rng.lognormal(0.0, 0.06, len(levels))
         return excess
 
     def saturday(self, hour_of_day: int) -> int:
-        """Return this hour of a Saturday of the scored weeks whose Sunday is in the bill too."""
+        """Return this hour of a Saturday in the scored weeks. The bill also has the following Sunday."""
         first = self.clock.first_hour(SATURDAY, hour_of_day, self.clock.score_from_hour)
         choices = [hour for hour in (first, first + 168) if hour + 40 < self.clock.hours]
         return int(self.rng.choice(choices))
@@ -63,7 +63,7 @@ class Stage:
         return Place(self.accounts[account], region, self.rng)
 
     def add(self, new: list[Stream]) -> list[Stream]:
-        """Take streams into the bill that nothing used before."""
+        """Add new streams to the bill."""
         for stream in new:
             stream.usage = np.zeros(self.clock.hours)
             stream.injected = np.zeros(self.clock.hours)
@@ -72,7 +72,7 @@ class Stage:
 
 
 def add_incidents(stage: Stage) -> list[Incident]:
-    """Put the seven incidents into the streams; returned in the order of their first hours."""
+    """Add the seven incidents to the streams. Return them in the order of their first hours."""
     incidents = [
         _hot_link(stage),
         _log_loop(stage),
@@ -86,7 +86,7 @@ def add_incidents(stage: Stage) -> list[Incident]:
 
 
 def _hot_link(stage: Stage) -> Incident:
-    """Ramp to a plateau over hours; people sleep, so the plateau breathes a little."""
+    """Ramp up to a plateau over hours, with a daily pattern."""
     rng, bucket = stage.rng, find(stage.streams, "hot_bucket")[0]
     hours = np.arange(int(rng.integers(60, 84)))
     plateau = rng.uniform(110, 190) / (1 + np.exp(-(hours - 6) / 1.5))
@@ -100,7 +100,7 @@ def _hot_link(stage: Stage) -> Incident:
 
 
 def _log_loop(stage: Stage) -> Incident:
-    """Doubling until the network card is full, then stopped; every byte passes the NAT gateway."""
+    """Double until the network card is saturated, then stop. Every byte passes the NAT gateway."""
     rng = stage.rng
     instance, gateway = find(stage.streams, "looping")[0], find(stage.streams, "loop_nat")[0]
     levels = np.minimum(0.05 * 2 ** (np.arange(int(rng.integers(34, 46))) / rng.uniform(1.8, 2.4)), rng.uniform(50, 80))
@@ -116,7 +116,7 @@ def _log_loop(stage: Stage) -> Incident:
 
 
 def _nat_without_endpoint(stage: Stage) -> Incident:
-    """Two nights of batch spikes, then every hour; S3 traffic is free, so only the processing fee shows."""
+    """Spike in two nights, then run every hour. S3 traffic is free, so only the processing fee is in the bill."""
     rng, gateway = stage.rng, find(stage.streams, "batch_nat")[0]
     earliest = stage.day(4, 7)
     start = earliest + (1 - stage.clock.at(earliest).hour) % 24
@@ -132,7 +132,7 @@ def _nat_without_endpoint(stage: Stage) -> Incident:
 
 
 def _cross_az_chatter(stage: Stage) -> Incident:
-    """Step after a deploy on a working day; each of two instances has a line in and a line out."""
+    """Step up after a deployment on a working day. Each of two instances has a line in and a line out."""
     lines = find(stage.streams, "chatty")
     start = stage.clock.first_hour(int(stage.rng.integers(MONDAY, 4)), 14, stage.day(0, 3))
     levels = np.full(int(stage.rng.integers(90, 130)), stage.rng.uniform(70, 120))
@@ -147,7 +147,7 @@ def _cross_az_chatter(stage: Stage) -> Incident:
 
 
 def _exfiltration(stage: Stage) -> Incident:
-    """Send for some hours of a weekend night, 80 to 150 GB in all."""
+    """Send 80 to 150 GB in a few hours of a weekend night."""
     rng, instance = stage.rng, find(stage.streams, "exfiltrated")[0]
     course = np.asarray(np.hanning(int(rng.integers(4, 7)) + 2)[1:-1])
     start = stage.saturday(int(rng.integers(1, 4)))
@@ -161,7 +161,7 @@ def _exfiltration(stage: Stage) -> Incident:
 
 
 def _new_replica(stage: Stage) -> Incident:
-    """Backfill spike to a region that was never used, then the daily stream."""
+    """Spike for the backfill to a new region, then continue with daily changes."""
     rng = stage.rng
     masters = find(stage.streams, "masters")[0]
     place = stage.place("prod-media", "us-east-1")
@@ -179,7 +179,7 @@ def _new_replica(stage: Stage) -> Incident:
 
 
 def _leaked_key(stage: Stage) -> Incident:
-    """Start on a Saturday evening in a region that the account never used, found on Monday morning."""
+    """Start on a Saturday evening in a new region, and stop on Monday morning."""
     rng = stage.rng
     place = stage.place("dev", str(rng.choice(["sa-east-1", "ap-northeast-2"])))
     instance = place.instance()

@@ -1,4 +1,4 @@
-"""Prices usage and writes it as a legacy Cost and Usage Report, the way AWS lays it out."""
+"""Prices usage and writes it as a legacy Cost and Usage Report in AWS's layout."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SERVICE_NAMES = {
     "AmazonCloudFront": "Amazon CloudFront",
     "AWSELB": "Elastic Load Balancing",
 }
-# Columns of a real export that none of these lines fills; readers meet them as empty strings.
+# Columns of a real export that these lines do not use. They are empty strings.
 EMPTY_COLUMNS = (
     "line_item_tax_type", "line_item_availability_zone", "product_group", "product_instance_type",
     "product_location", "product_location_type", "product_operation", "reservation_reservation_a_r_n",
@@ -52,10 +52,10 @@ class Lines:
 
 
 def price(streams: list[Stream], clock: Clock) -> Lines:
-    """Turn usage into lines: one for each stream and hour with usage, one more where a price tier ends in it.
+    """Convert usage to lines: one per stream and hour with usage, and one more if a price tier ends in the hour.
 
-    Tiers are filled up account by account over each billing month, in the order of the bill's lines. (AWS fills the
-    priced tiers region by region; one count for the account is enough here.)
+    Tiers are filled per account over each billing month, in the order of the bill's lines. (AWS fills the priced tiers
+    per region, but one count per account is enough here.)
     """
     usage = np.stack([stream.usage for stream in streams]).T
     hour, stream = np.nonzero(usage)
@@ -73,7 +73,7 @@ def price(streams: list[Stream], clock: Clock) -> Lines:
 
 
 def _pools(streams: list[Stream], clock: Clock, hour: Ints, stream: Ints) -> list[tuple[Floats, Ints]]:
-    """Return (tier bounds, indices of the lines that fill them) of each account, tariff and month."""
+    """Return (tier bounds, indexes of the lines that fill them) for each account, tariff and month."""
     keys = [(line.account_id, line.tariff) for line in streams]
     names = sorted({key for key in keys if key[1]})
     pool = np.array([names.index(key) if key[1] else -1 for key in keys])[stream]
@@ -86,7 +86,7 @@ def _pools(streams: list[Stream], clock: Clock, hour: Ints, stream: Ints) -> lis
 
 
 def _split(line: int, start: float, bounds: Floats, columns: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Cut a line at the bounds that lie in it: shorten the line and return the rest as new ones."""
+    """Split a line at the tier bounds within it: shorten the line and return the rest as new lines."""
     hour, stream, tier, amount, share = columns
     inside = bounds[(bounds > start) & (bounds < start + amount[line])]
     pieces = np.round(np.diff([start, *inside, start + amount[line]]), 9)
@@ -125,7 +125,7 @@ def _months_of(clock: Clock) -> Ints:
 
 
 def write_months(directory: Path, streams: list[Stream], lines: Lines, clock: Clock, payer: str) -> list[Path]:
-    """Write one parquet file for each billing month under `directory`/year=Y/month=M, and return them in order.
+    """Write one parquet file per billing month to `directory`/year=Y/month=M, and return them in order.
 
     The last month is open, so none of its lines has an invoice id yet.
     """
@@ -155,13 +155,13 @@ def _column_order(name: str) -> tuple[int, str]:
 def _write(table: pa.Table, file: Path) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     beside = file.with_name(f".{file.name}.part")
-    # Texts are dictionaries here because they repeat; whoever reads the file gets plain texts, as from AWS.
+    # Texts are dictionary-encoded because they repeat. Readers of the file get plain texts, as from AWS.
     pq.write_table(table, beside, compression="snappy", store_schema=False)
     return beside.replace(file)
 
 
 def _table(lines: Lines, rows: Ints, details: pa.Table, clock: Clock, month: int) -> pa.Table:
-    """Put the columns that differ from hour to hour beside those that hang on stream and tier alone."""
+    """Join the columns that differ between hours to those that depend only on stream and tier."""
     start = np.datetime64(clock.start.replace(tzinfo=None), "ms") + lines.hour[rows] * np.timedelta64(3_600_000, "ms")
     starts, which = np.unique(start, return_inverse=True)
     hour = np.timedelta64(1, "h")
@@ -194,7 +194,7 @@ def _moments(values: NDArray[np.datetime64]) -> pa.Array:
 
 
 def _details(streams: list[Stream], codes: Ints) -> pa.Table:
-    """Return what hangs on stream and tier alone, all texts in dictionaries, one row for each code."""
+    """Return the columns that depend only on stream and tier, dictionary-encoded, one row per code."""
     rows = [_detail(streams[code // MAX_TIERS], int(code % MAX_TIERS)) for code in codes]
     return pa.table({name: pa.array([row[name] for row in rows], pa.string()).dictionary_encode() for name in rows[0]})
 

@@ -1,4 +1,4 @@
-"""What looks odd in a bill and is no incident: it is in the scored weeks and never labelled."""
+"""Unusual lines that are not incidents. They are in the scored weeks and have no labels."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def add_oddities(stage: Stage) -> None:
-    """Put them in: a small burst, a free burst, a renamed type, 20 new types, a quiet region, a credit, a refund.
+    """Add a small burst, a free burst, a renamed type, 20 new types, a new region, a credit and a refund.
 
-    Tier steps, the free tier's end, the month's rollover and the weekly backup come from the usual traffic.
+    The ordinary traffic already has steps between tiers, the end of the free tier, a new month and weekly backups.
     """
     _small_burst(stage)
     _free_burst(stage)
@@ -35,13 +35,13 @@ def _small_burst(stage: Stage) -> None:
 
 
 def _free_burst(stage: Stage) -> None:
-    """Put in what was seen in a real bill: 3.46 GB in one hour, at $0 in the free tier."""
+    """Add a burst that occurred in a real bill: 3.46 GB in one hour, at $0 in the free tier."""
     line = find(stage.streams, "free_tier")[0]
     line.usage[stage.day(2, 11)] += 3.46
 
 
 def _renamed_usage_type(stage: Stage) -> None:
-    """Let one resource's lines go on under AWS's newer name for traffic between zones."""
+    """Continue one resource's lines under AWS's newer name of traffic between zones."""
     start = stage.day(4, 9)
     for line in find(stage.streams, "renamed"):
         way = line.operation.removeprefix("InterZone-")
@@ -53,7 +53,7 @@ def _renamed_usage_type(stage: Stage) -> None:
 
 
 def _new_types_in_all_regions(stage: Stage) -> None:
-    """Let an inventory tool call the API of 20 regions on one day; all of it is in the free tier."""
+    """Add calls of an inventory tool to 20 regions on one day, all in the free tier."""
     start = stage.day(2, 11)
     hours = slice(start, start + 3)
     for name in [name for name in REGIONS if name != "us-east-1"]:
@@ -75,7 +75,7 @@ def _quiet_region(stage: Stage) -> None:
 
 
 def _credit_and_refund(stage: Stage) -> None:
-    """Book one hour each; the usage of such a line is 0 and its money negative."""
+    """Add a credit and a refund, one hour each. Their usage is 0 and their cost negative."""
     for kind, account, usd in (("Credit", "web-shop", 120.0), ("Refund", "data-platform", 35.0)):
         place: Place = stage.place(account, "us-east-1")
         amount = -round(place.vary(usd), 2)
@@ -88,7 +88,7 @@ def _credit_and_refund(stage: Stage) -> None:
 
 
 def _late_cloudfront(stage: Stage) -> None:
-    """Cut off the last hours of the last day: CloudFront's lines arrive later than the others."""
+    """Remove CloudFront's lines of the last hours, since they arrive later than other lines."""
     for line in stage.streams:
         if line.service == "AmazonCloudFront":
             line.usage[-3:] = 0.0

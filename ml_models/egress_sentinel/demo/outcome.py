@@ -1,4 +1,4 @@
-"""Holds the alerts of a demo against the incidents that were put into its bill."""
+"""Compares the alerts of a demo with the incidents in its bill."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Which incident was found by which alert, and which alerts belong to none.
+    """The alert of each detected incident, the missed incidents, and the alerts without an incident.
 
     Attributes
     ----------
     found : list of (label, alert)
-        Each labelled incident with the alert that came first.
+        Each detected incident with its first alert.
     missed : list of labels
     unlabelled : list of alerts
     """
@@ -30,8 +30,8 @@ class Outcome:
 def compare(alerts: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, Any]]) -> Outcome:
     """Match alerts to labelled incidents.
 
-    An alert belongs to an incident when account and region are the same, their hours overlap, and the incident's
-    resource (or, where the bill names none, its egress class) is the alert's or one of its contributors'.
+    An alert belongs to an incident if account and region are equal, their hours overlap, and the incident's resource
+    is the alert's or one of its contributors'. If the bill names no resource, the egress class is compared.
     """
     found, missed = [], []
     matched: set[str] = set()
@@ -46,7 +46,7 @@ def compare(alerts: Sequence[Mapping[str, Any]], labels: Sequence[Mapping[str, A
 
 
 def outcome_lines(outcome: Outcome) -> list[str]:
-    """Say in words what was found, how late, and what was missed."""
+    """Describe the detected incidents, their delays and the missed incidents."""
     labels = len(outcome.found) + len(outcome.missed)
     extra = len(outcome.unlabelled)
     lines = [

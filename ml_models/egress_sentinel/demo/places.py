@@ -44,7 +44,7 @@ TIER_NAMES = {
 
 @dataclass(frozen=True)
 class Region:
-    """One AWS region as a bill spells it; `prefix` is that of usage types, "" for us-east-1."""
+    """One AWS region in a bill. `prefix` is the prefix of usage types, "" for us-east-1."""
 
     name: str
     prefix: str
@@ -53,11 +53,11 @@ class Region:
 
     @property
     def code(self) -> str:
-        """The code in usage types between two regions, where us-east-1 has one too."""
+        """The code in usage types between two regions. There, us-east-1 has a code, too."""
         return self.prefix or "USE1"
 
     def typed(self, usage_type: str) -> str:
-        """Prefix a usage type as the bill does."""
+        """Add the region's prefix to a usage type."""
         return f"{self.prefix}-{usage_type}" if self.prefix else usage_type
 
     @property

@@ -1,4 +1,4 @@
-"""The sample of batch scoring: a day of four instances of the demo's bill, one of which sends data out at night.
+"""Writes the sample for batch scoring: one day of four instances of the demo's bill. One of them exfiltrates data.
 
 python -m egress_sentinel.demo.sample terraform/examples/batch/sample.csv
 """
@@ -22,7 +22,7 @@ _SHOWN = ("hour_utc", "account_id", "region", "egress_class", "resource_id", "us
 
 
 def write_sample(path: Path) -> None:
-    """Write the CSV file: what a person reads of each hour, and the features that the model reads."""
+    """Write the CSV file with the keys and amounts of each hour, and the model's features."""
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-") as temporary:
         work = Path(temporary)
         bill = write_demo_bill(work / "cur")

@@ -1,4 +1,4 @@
-"""Streams of a bill (one usage type of one resource) and how their usage goes up and down."""
+"""Streams of a bill (one usage type of one resource) and the simulation of their usage."""
 
 from __future__ import annotations
 
@@ -91,14 +91,14 @@ class Stream:
     injected: Floats = field(default_factory=lambda: np.zeros(0), repr=False)
 
     def inject(self, excess: Floats) -> None:
-        """Add an incident's usage to what is there."""
+        """Add an incident's usage."""
         excess = np.round(excess, 9)
         self.usage = self.usage + excess
         self.injected = self.injected + excess
 
 
 def find(streams: list[Stream], role: str) -> list[Stream]:
-    """Return the streams that play this part in a story."""
+    """Return the streams with this role."""
     return [stream for stream in streams if stream.role == role]
 
 
@@ -134,14 +134,14 @@ SHAPES = {
 
 
 def _shape_of(stream: Stream, clock: Clock) -> Floats:
-    """Return the daily and weekly course in local time, mean 1 while it runs; float64 of shape (hours,)."""
+    """Return the daily and weekly pattern in local time, with mean 1 in active hours, float64 of shape (hours,)."""
     region = REGIONS.get(stream.region)
     course = SHAPES[stream.shape](*clock.local(region.utc_offset_hours if region else -5))
     return np.asarray(course / course[course > 0].mean())
 
 
 def simulate(streams: list[Stream], clock: Clock, rng: np.random.Generator) -> None:
-    """Fill in each stream's usage: course x growth x autocorrelated lognormal noise x bursts, where present."""
+    """Compute each stream's usage: pattern x growth x autocorrelated lognormal noise x bursts, in hours with a line."""
     count = len(streams)
     days = np.arange(clock.hours) / 24
     growth = (1 + rng.uniform(0.0, 0.05, count))[:, None] ** (days / 30)

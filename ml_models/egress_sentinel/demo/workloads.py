@@ -1,4 +1,4 @@
-"""The five accounts of the demo and what runs in them."""
+"""The five accounts of the demo and their workloads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a person does with a deployment: verify, registry, batches, drift, backfill, cost, load."""
+"""Operations on a deployment: verify, registry, batches, drift, backfill, cost, load."""

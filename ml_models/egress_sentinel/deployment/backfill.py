@@ -1,7 +1,7 @@
-"""Puts the scores of a whole history where the detector keeps its own: `scored/day=YYYY-MM-DD/scores.parquet`.
+"""Adds the scores of a history to the detector's scored rows, `scored/day=YYYY-MM-DD/scores.parquet`.
 
-Nobody is alerted. What the detector has scored stays as it is, since its alerts refer to it: hours that a day's file
-has are left alone, and only the others are added.
+It raises no alerts. Hours that the detector has scored are not changed, since alerts refer to them. Only missing hours
+are added.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HOUR = "hour_utc"
 
 
 class Backfilled(NamedTuple):
-    """What was written: rows added, days with new rows, and hours left alone because they were scored before."""
+    """The number of added rows, of days with new rows, and of hours that were skipped because they had scores."""
 
     rows: int
     days: int
@@ -35,43 +35,43 @@ class Backfilled(NamedTuple):
 
 
 def model_id_of(s3: Any, bucket: str, result: Path) -> str:
-    """Return which model a batch's result in a bucket comes from; empty where it does not say."""
+    """Return the id of the model of a batch result in a bucket. Empty if its metadata has none."""
     head = s3.head_object(Bucket=bucket, Key=f"{OUTPUT}{result.name}")
     return str(head["Metadata"].get("model-id", ""))
 
 
 def scored_history(features: Path, result: Path, model_id: str) -> pa.Table:
-    """Join the result of a batch to the features that it was made of, by line.
+    """Join a batch result to its features, line by line.
 
     Parameters
     ----------
     features : Path
         A processed_features.parquet.
     result : Path
-        The CSV that batch scoring made of it.
+        The CSV result of batch scoring.
     model_id : str
-        Of the model that scored.
+        The id of the model.
 
     Returns
     -------
     pa.Table
-        As the detector writes scored rows: the features with `is_anomaly` (int8), `anomaly_score` (float64),
-        `p_value` (float64, null: a batch's output does not say it) and `model_id`, sorted by the keys.
+        Scored rows in the detector's form: the features with `is_anomaly` (int8), `anomaly_score` (float64),
+        `p_value` (float64, always null because a batch result has none) and `model_id`, sorted by the keys.
 
     Raises
     ------
     UserError
-        The features are no such file, or the result does not belong to them.
+        The file has no features, or the result does not match them.
     """
     try:
         table = pq.read_table(features, partitioning=None)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(
-            f"{features} is no parquet file of features ({error}); only those have hours to fill in"
+            f"{features} is not a parquet file of features ({error}); give the processed_features.parquet of the batch"
         ) from error
     missing = [name for name in KEYS if name not in table.column_names]
     if missing:
-        raise UserError(f"{features} has no column {missing[0]}: rows without an hour and a series are no scored rows")
+        raise UserError(f"{features} has no column {missing[0]}; scored rows require an hour and a series")
     types = {"is_anomaly": pa.int8(), "anomaly_score": pa.float64()}
     options = pa_csv.ConvertOptions(include_columns=list(types), column_types=types)
     scores = pa_csv.read_csv(result, convert_options=options)
@@ -85,20 +85,20 @@ def scored_history(features: Path, result: Path, model_id: str) -> pa.Table:
 
 
 def add_to_bucket(s3: Any, bucket: str, history: pa.Table) -> Backfilled:
-    """Write scored rows by day, beside those that are there.
+    """Add scored rows to the files of their days.
 
     Parameters
     ----------
     s3 : s3 client
     bucket : str
-        A deployment's.
+        The deployment's bucket.
     history : pa.Table
-        As `scored_history` gives it.
+        The result of `scored_history`.
 
     Raises
     ------
     ClientError
-        PreconditionFailed where the detector wrote the same day meanwhile; doing it again is harmless.
+        PreconditionFailed if the detector wrote the same day at the same time. A retry is safe.
     """
     rows = days = kept = 0
     for day, new in _by_day(history):
@@ -120,7 +120,7 @@ def add_to_bucket(s3: Any, bucket: str, history: pa.Table) -> Backfilled:
 
 
 def _by_day(history: pa.Table) -> Iterator[tuple[str, pa.Table]]:
-    # The rows are sorted by hour, so that a day is a slice.
+    # The rows are sorted by hour, so a day is a slice.
     days = pc.value_counts(pc.strftime(history[HOUR], format="%Y-%m-%d"))
     start = 0
     for day, rows in sorted(zip(days.field("values").to_pylist(), days.field("counts").to_pylist(), strict=True)):

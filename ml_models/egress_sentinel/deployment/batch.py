@@ -1,4 +1,4 @@
-"""Scores files in batches: through a deployment's bucket, or in process, by the functions that the Lambda calls."""
+"""Scores files: through a deployment's bucket, or in process with the functions of the deployed Lambda."""
 
 from __future__ import annotations
 
@@ -50,19 +50,18 @@ def score_locally(
     *,
     track: Callable[[str, list[str]], Iterable[str]] = _plain,
 ) -> list[Path]:
-    """Score files with a model of this machine, in process.
+    """Score files in process with a local model.
 
-    The checks, the packing of lines into requests and the joining are the deployed Lambda's and its transform job's,
-    and so are the results, byte for byte.
+    Checks, requests and joins use the code of the deployed Lambda, so the results are equal byte for byte.
 
     Parameters
     ----------
     files : sequence of Path
-        CSV with a header line or without, or parquet.
+        CSV with or without a header line, or parquet.
     model_tar : Path
         A model.tar.gz.
     output_dir : Path
-        An existing directory, which gets TIMESTAMP-NAME.csv for each file.
+        An existing directory for the results, TIMESTAMP-NAME.csv for each file.
     track : callable
         Wraps the files' names, to show progress.
 
@@ -74,7 +73,7 @@ def score_locally(
     Raises
     ------
     UserError
-        A file or a model that cannot be used; of a file, the line is named.
+        A file or the model cannot be used. For a file, the message names the line.
     """
     by_name = _by_name(files)
     if not model_tar.is_file():
@@ -93,11 +92,11 @@ def score_in_bucket(
     track: Callable[[str, list[str]], Iterable[str]] = _plain,
     timeout_seconds: float = _JOB_SECONDS,
 ) -> list[Path]:
-    """Drop files into a deployment's bucket, wait for their results and download them.
+    """Upload files to a deployment's bucket, wait for their results and download them.
 
-    boto3's own credentials and addresses are used. Parameters and errors are those of `score_locally`; a result that
-    does not come within `timeout_seconds` is a UserError too. `model_package` is the ARN of an approved model package
-    that scores in place of the deployment's model.
+    boto3's default credentials and endpoints are used. Parameters and errors are those of `score_locally`. A result
+    that does not arrive within `timeout_seconds` raises a UserError. `model_package` is the ARN of an approved model
+    package that scores instead of the deployment's model.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -144,7 +143,7 @@ def _score(path: Path, contract: Contract, ask: Ask, output_dir: Path) -> Path:
 
 
 def _free_name(output_dir: Path, name: str) -> Path:
-    """Name a result after the time; two of the same file and second are a second apart."""
+    """Return an unused name for a result. If the name of this second exists, use the next second."""
     moment = datetime.now(UTC)
     while (target := output_dir / output_name(f"{INPUT}{name}", INPUT, f"{moment:%Y-%m-%dT%H:%M:%SZ}")).exists():
         moment += timedelta(seconds=1)
@@ -152,7 +151,7 @@ def _free_name(output_dir: Path, name: str) -> Path:
 
 
 def _answered(part: Path, plan: Plan, accept: str, ask: Ask) -> Path:
-    """Write the answers to a part's requests beside it, as a transform job does."""
+    """Write the responses to a part's requests next to it, as a transform job does."""
     target = part.with_name(f"{part.name}.out")
     with target.open("wb") as file:
         for body in _requests(part, plan):
@@ -161,14 +160,14 @@ def _answered(part: Path, plan: Plan, accept: str, ask: Ask) -> Path:
 
 
 def _requests(part: Path, plan: Plan) -> Iterator[bytes]:
-    """Pack whole lines into requests, each as long as the plan's payload allows; or give each line alone."""
+    """Pack whole lines into requests of up to the plan's payload size, or one line per request."""
     limit = plan.max_payload_mb * MEGABYTE
     with part.open("rb") as file:
         if plan.strategy == "SingleRecord":
             yield from file
             return
         while chunk := file.read(limit):
-            # A line is at most as long as the payload.
+            # No line is longer than the payload.
             end = chunk.rfind(b"\n") + 1
             file.seek(end - len(chunk), 1)
             yield chunk[:end]
@@ -184,7 +183,7 @@ def _drop(s3: Any, bucket: str, path: Path, model_package: str | None) -> _Uploa
 
 
 def _wait(s3: Any, bucket: str, upload: _Upload, output_dir: Path, timeout_seconds: float) -> Path:
-    """Wait until the result of an upload, or the upload moved aside, is there; download the result."""
+    """Wait until an upload's result exists, and download it. Raise an error if the upload was moved aside."""
     deadline = time.monotonic() + timeout_seconds
     while True:
         for key, metadata in _of_upload(s3, bucket, upload):
@@ -200,7 +199,7 @@ def _wait(s3: Any, bucket: str, upload: _Upload, output_dir: Path, timeout_secon
 
 
 def _of_upload(s3: Any, bucket: str, upload: _Upload) -> Iterator[tuple[str, dict[str, str]]]:
-    """Find what became of an upload: objects whose metadata name its ETag."""
+    """Yield the objects that an upload led to: those whose metadata name its ETag."""
     ending = output_name(upload.name, "", "")
     listed = [*_listed(s3, bucket, OUTPUT), *_listed(s3, bucket, f"{FAILED}{upload.name}")]
     for entry in listed:

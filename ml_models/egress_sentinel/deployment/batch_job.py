@@ -1,7 +1,7 @@
-"""What a job of AWS Batch does: fetches a file and a model from S3, scores the file in process, uploads the result.
+"""A job of AWS Batch: downloads a file and a model from S3, scores the file in process, and uploads the result.
 
-`python -m egress_sentinel.deployment.batch_job s3://BUCKET/KEY/job.json`. The function `batch_scorer` writes that
-document, and reads the reason that a job leaves where its file cannot be scored.
+Run `python -m egress_sentinel.deployment.batch_job s3://BUCKET/KEY/job.json`. The function `batch_scorer` writes
+job.json. If the file cannot be scored, the job writes the reason, which that function reads.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from egress_sentinel.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# The job definition repeats a job that ends with another status.
+# The job definition retries a job with any other exit status than 0.
 CANNOT_BE_SCORED = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a job; return 2 where its file cannot be scored."""
+    """Run a job. Return 2 if its file cannot be scored."""
     (url,) = sys.argv[1:] if argv is None else argv
     import boto3
 
@@ -58,7 +58,7 @@ def _run(s3: Any, job: dict[str, Any]) -> None:
 
 
 def _fetch(s3: Any, job: dict[str, Any], target: Path) -> None:
-    """Download the upload that the job is for, and no later one of the same key."""
+    """Download the version that the job is for, and no later upload under the same key."""
     from botocore.exceptions import ClientError
 
     where = {"Bucket": job["bucket"], "Key": job["input_key"], "IfMatch": job["input_etag"]}

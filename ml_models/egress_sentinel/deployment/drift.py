@@ -1,4 +1,4 @@
-"""Judges rows for drift on this machine, by the functions that the deployed Lambda calls."""
+"""Checks rows for drift locally, with the functions of the deployed Lambda."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def judge_locally(
     limits: str = "{}",
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> list[dict[str, Any]]:
-    """Judge every whole day of rows after the model's training, or tables without hours each by itself.
+    """Check every whole day after the model's training for drift. Tables without hours are checked one by one.
 
     Parameters
     ----------
     rows : Path
-        Parquet or CSV: a file, or a folder such as the `scored/` that `egress-sentinel score` writes. Rows with the
-        model's features and without its scores are scored here.
+        A parquet or CSV file, or a folder such as the `scored/` of `egress-sentinel score`. Rows that have the model's
+        features and no scores are scored first.
     model : Path
-        A model.tar.gz with a baseline.json, or that file alone.
+        A model.tar.gz with a baseline.json, or a baseline.json.
     output_dir : Path
-        Gets `day=.../` (of tables without hours `batch=NAME/`) with `statistics.json`, `constraints.json`,
-        `constraint_violations.json` and `measures.json`, those of the last one as `latest/` too, `messages.txt` and
-        `drift.html` (a row for each feature, a column for each day or table).
+        The folder for the results: `day=.../` (for tables without hours `batch=NAME/`) with `statistics.json`,
+        `constraints.json`, `constraint_violations.json` and `measures.json`, a copy of the last one in `latest/`,
+        `messages.txt`, and `drift.html` (one row per feature, one column per day or table).
     limits : str
         JSON, such as `{"*": {"psi": 0.2}}`, or the name of a file with it; see `drift_monitor.limits`.
     track : callable
@@ -65,7 +65,7 @@ def judge_locally(
     Raises
     ------
     UserError
-        Rows, model or limits that cannot be used, or no whole day after training.
+        The rows, the model or the limits cannot be used, or there is no whole day after training.
     """
     table_of_limits = _limits(limits)
     reference = _reference(model)
@@ -99,7 +99,7 @@ def _decisions(
     limits: LimitTable,
     track: Callable[[str, list[str]], Iterable[str]],
 ) -> Iterator[Decision]:
-    """Decide on days that follow each other, the first of which has no rows before it."""
+    """Decide on consecutive days. There are no rows before the first one."""
     yesterday: list[Measure] = []
     day_before: list[Measure] = []
     for day in track("drift", list(days)):
@@ -110,7 +110,7 @@ def _decisions(
 
 
 def _alone(name: str, table: pa.Table, reference: Reference, limits: LimitTable) -> Decision:
-    """Decide on a table without hours."""
+    """Decide on a single table without hours."""
     rows = day_of_table(name, table, reference, "batch")
     return decide(rows, Measured(measures_of(rows, reference, limits)), reference, limits, rows.folder)
 
@@ -139,7 +139,7 @@ def _limits(text: str) -> LimitTable:
 
 
 def _tables(rows: Path) -> dict[str, pa.Table]:
-    """Read the files, by their names without ending."""
+    """Read the files. Return them by their names without extension."""
     paths = [rows]
     if rows.is_dir():
         paths = sorted(path for path in rows.rglob("*") if path.suffix in {".parquet", ".csv"})
@@ -165,7 +165,7 @@ def _table(path: Path) -> pa.Table:
 
 
 def _scored(table: pa.Table, reference: Reference, model_tar: Path) -> pa.Table:
-    """Score rows that have no scores, where they have all that the model needs."""
+    """Score rows without scores, if they have all columns of the model."""
     names = reference.features
     if SCORE in table.column_names or SCORE not in reference.columns or model_tar.suffix == ".json":
         return table
@@ -190,11 +190,11 @@ def _together(tables: dict[str, pa.Table]) -> pa.Table:
 
 
 def _whole_days(table: pa.Table, last_hour: str | None) -> dict[str, pa.Table]:
-    """Split rows by day, and leave out the days that training saw and a first and a last one that is not whole."""
+    """Split rows by day. Leave out days of training, and the first and the last day unless they are whole."""
     trained_until = None if last_hour is None else datetime.fromisoformat(last_hour)
     ends = pc.min_max(table[_HOUR]).as_py()
     if ends["min"] is None:
-        raise UserError("there are no rows to judge")
+        raise UserError("there are no rows to check")
     first = max(ends["min"], trained_until + timedelta(hours=1) if trained_until else ends["min"])
     start = _midnight(first) + timedelta(days=int(first != _midnight(first)))
     end = _midnight(ends["max"] + timedelta(hours=1))

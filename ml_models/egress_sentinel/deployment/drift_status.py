@@ -1,4 +1,4 @@
-"""What a deployment's drift monitor has done: its schedule, its last reports, their violations and its metrics."""
+"""The status of a deployment's drift monitor: its schedule, last reports, violations and metrics."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _A_DAY = 86_400
 
 
 def drift_status(outputs: dict[str, Any], reports: int = 7) -> dict[str, Any]:
-    """Ask AWS, with boto3's own credentials and addresses.
+    """Read the status from AWS, with boto3's default credentials and endpoints.
 
     Parameters
     ----------
     outputs : dict
-        Terraform's, as `verify.read_outputs` returns them.
+        Terraform's outputs, as `verify.read_outputs` returns them.
     reports : int
-        How many of the last reports to read.
+        The number of reports to read, newest first.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def drift_status(outputs: dict[str, Any], reports: int = 7) -> dict[str, Any]:
     Raises
     ------
     UserError
-        The deployment has no drift monitor, or AWS does not answer.
+        The deployment has no drift monitor, or a call to AWS fails.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError

@@ -1,4 +1,4 @@
-"""From an alert to the model that raised it, and from a model to the job, the code and the data that made it."""
+"""Traces an alert to its model, and a model to its training job, code and data."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _OF_ALERT = ("alert_id", "account_id", "region", "start_hour_utc", "end_hour_utc
 
 
 def lineage_of(sagemaker: Any, dynamodb: Any, registry: Registry, alerts_table: str, name: str) -> list[dict[str, Any]]:
-    """Follow an alert or a model back to what it was made of.
+    """Trace an alert or a model to its training job, code and data.
 
     Parameters
     ----------
     sagemaker, dynamodb : boto3 clients
     registry : Registry
     alerts_table : str
-        Asked where no model has this id.
+        Searched if no model has this id.
     name : str
         A `model_id` or an `alert_id`.
 
     Returns
     -------
     list of dict
-        For each registered package of the model: `alert` (where one was named: which, and the `scored` files with the
-        rows that it was raised on), `model_package_arn`, `status`, `artifact`, what was registered with it (model_id,
-        data_sha256, git_commit, ...), and `training_job` (its image, channels and hyperparameters), None where this
-        account has no such job.
+        One entry per registered package of the model. `alert` has the alert, if `name` is one, and the `scored` files
+        with its rows. Also `model_package_arn`, `status`, `artifact`, the registered metadata (model_id, data_sha256,
+        git_commit, ...), and `training_job` (image, channels and hyperparameters), which is None if this account has no
+        such job.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _job(sagemaker: Any, name: str) -> dict[str, Any] | None:
     try:
         job = sagemaker.describe_training_job(TrainingJobName=name)
     except (BotoCoreError, ClientError) as error:
-        # A model may have been trained elsewhere, and AWS forgets jobs; missing permissions are an error.
+        # The model may come from another account, or AWS may have removed the job. Missing permissions are an error.
         if isinstance(error, ClientError) and "not found" in str(error).lower():
             return None
         raise UserError(f"cannot read the training job {name} from AWS: {error}") from error

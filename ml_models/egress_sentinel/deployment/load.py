@@ -30,14 +30,14 @@ class Plan:
     Parameters
     ----------
     concurrency : int
-        Clients at the same time. Each sends one request after the other.
+        The number of concurrent clients. Each sends one request after another.
     seconds : float
-        How long requests are started.
+        The time in which requests are started.
     per_second : float, optional
-        Start requests at this rate. A latency then counts from the time at which its request was due, so that waiting
-        in a queue counts. By default each client sends its next request as soon as it has an answer.
+        Start requests at this rate. Latency is then measured from the time at which a request was due, which includes
+        time in a queue. By default, each client sends its next request when it has received a response.
     percentiles : sequence of float
-        Which percentiles of the latency to report.
+        The percentiles of the latency to report.
     """
 
     concurrency: int = 4
@@ -48,20 +48,20 @@ class Plan:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What was measured.
+    """The results of a load test.
 
     Parameters
     ----------
     first_request_ms : float
-        The very first request to this endpoint, sent alone: a cold start, where the endpoint was cold.
+        Latency of the first request, which is sent alone and may include a cold start.
     requests : int
-        Answered or failed, without the first one.
+        The number of successful and failed requests, without the first one.
     seconds : float
-        From the start to the last answer.
+        The time from the start to the last response.
     requests_per_second : float
-        Answered requests only.
+        Successful requests per second.
     latency_ms : dict of str to float
-        The percentiles (p50, ...), mean and max of the answered requests; empty where none was answered.
+        The percentiles (p50, ...), mean and max of the successful requests. Empty if there are none.
     errors : dict of str to int
         Number of errors by kind, such as "429 ThrottlingException".
     """
@@ -81,21 +81,21 @@ class Endpoint:
     ----------
     name : str
     url : str, optional
-        Of `egress-sentinel serve`; by default AWS, or what AWS_ENDPOINT_URL names.
+        The URL of `egress-sentinel serve`. By default AWS, or AWS_ENDPOINT_URL.
     concurrency : int
-        Connections that are kept open.
+        The number of open connections.
     content_type, accept : str
-        Of each request.
+        The headers of each request.
 
     Attributes
     ----------
     first_ms : float or None
-        How long the very first answer took: a cold start, where the endpoint was cold.
+        Latency of the first request, which may include a cold start.
 
     Raises
     ------
     UserError
-        boto3 has no region to work in.
+        boto3 has no region.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Endpoint:
             raise UserError(f"cannot reach the endpoint {name}: {error}") from error
 
     def ask(self, body: bytes, content_type: str = "", accept: str = "") -> bytes:
-        """Return an answer; errors are botocore's."""
+        """Return the response's body. Errors are botocore's."""
         usual_type, usual_accept = self._types
         begun = time.perf_counter()
         answer = self._runtime.invoke_endpoint(
@@ -139,12 +139,12 @@ class Endpoint:
         return content
 
     def one_row(self) -> bytes:
-        """Return a CSV row of made-up values for the features in the model's manifest, the same each time.
+        """Return a CSV row of artificial values for the features in the model's manifest, the same each time.
 
         Raises
         ------
         UserError
-            The endpoint does not answer, or has no manifest.
+            The endpoint does not respond, or has no manifest.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -162,13 +162,13 @@ class Endpoint:
 
 
 def run(endpoint: Endpoint, body: bytes, plan: Plan) -> LoadResult:
-    """Send one request, and then as the plan says.
+    """Send one request, and then the plan's requests.
 
     Parameters
     ----------
     endpoint : Endpoint
     body : bytes
-        What each request sends.
+        The body of each request.
     plan : Plan
 
     Raises
@@ -188,7 +188,7 @@ def run(endpoint: Endpoint, body: bytes, plan: Plan) -> LoadResult:
 
 
 class _Clients:
-    """The concurrent clients, and what they measured."""
+    """The concurrent clients and their measurements."""
 
     def __init__(self, endpoint: Endpoint, body: bytes, plan: Plan) -> None:
         self._endpoint = endpoint
@@ -227,7 +227,7 @@ class _Clients:
             self._ask(due)
 
     def _next_due(self) -> float | None:
-        """Wait until the next request is due, and return that time; None once the plan's seconds have passed."""
+        """Wait until the next request is due, and return that time. None when the plan's time is over."""
         plan = self._plan
         with self._lock:
             number = next(self._numbers)
@@ -257,7 +257,7 @@ class _Clients:
 
 
 def _kind(error: Any) -> str:
-    """Return an error's status and name, and the model's own status where the model refused."""
+    """Return an error's status and name, and the model's status if the model rejected the request."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
     original = error.response.get("OriginalStatusCode")
     return f"{status} {error.response['Error']['Code']}" + (f" (the model: {original})" if original else "")

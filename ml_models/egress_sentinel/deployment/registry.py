@@ -1,4 +1,4 @@
-"""The model registry as a person sees it: which models there are, why one may not serve, which one did before."""
+"""The model registry: registered models, their failed quality checks, and the model that served before."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Package:
     artifact : str
         The S3 address of its model.tar.gz.
     facts : dict of str to str
-        What was registered with it: model_id, schema_hash, data_sha256, data_start_hour_utc, ..., blocked_by.
+        Its metadata: model_id, schema_hash, data_sha256, data_start_hour_utc, ..., blocked_by.
     note : str
-        What was said when it was approved or rejected.
+        The note of its approval or rejection.
     """
 
     arn: str
@@ -45,12 +45,12 @@ class Package:
 
     @property
     def blocked_by(self) -> str:
-        """The gate's reasons against it; empty where there are none."""
+        """The failed quality checks. Empty if all passed."""
         return self.facts.get("blocked_by", "")
 
 
 class Registry:
-    """A model package group, and the endpoint that its models serve behind.
+    """A model package group, and the endpoint that serves its models.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""A release archive: the Terraform module beside all that it deploys, so that installing it builds nothing.
+"""Writes a release archive: the Terraform module and all files that it deploys, so that no build is needed.
 
-The same files make the same bytes.
+The same files always give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from pathlib import Path
 
 from anomaly_detection.artifact import pack
 
-# What `make package` writes for Terraform; other commands write into the same folder.
+# The files that `make package` writes for Terraform. Other commands write to the same folder.
 _BUILT = ("*.zip", "*.tar.gz", "athena/*.sql", "athena_flow_logs/*.sql")
-# What Terraform, the local AWS and people leave behind in a checkout; the last may hold secrets.
+# Files of Terraform, of the local AWS and of users in a checkout. Users' files may contain secrets.
 _LEFT_BEHIND = shutil.ignore_patterns(".*", "*.tfstate*", "*_override.tf", "*.tfvars*", "*.tfplan")
 
 
 def write_release(root: Path, build: Path, dist: Path) -> Path:
     """Write egress-sentinel-aws-VERSION.tar.gz and its checksum.
 
-    In the archive are `terraform/`, `build/`, the license, and SHA256SUMS of all of them.
+    The archive contains `terraform/`, `build/`, the license, and SHA256SUMS of all files.
 
     Parameters
     ----------
     root : Path
         The project's folder, with `terraform/` and LICENSE.
     build : Path
-        What `make package` wrote.
+        The output of `make package`.
     dist : Path
-        The folder that the archive goes into.
+        The folder for the archive.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def write_release(root: Path, build: Path, dist: Path) -> Path:
 
 
 def _sum(path: Path, folder: Path) -> str:
-    """Return a line as sha256sum writes it."""
+    """Return a line in the format of sha256sum."""
     return f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder).as_posix()}\n"
 
 

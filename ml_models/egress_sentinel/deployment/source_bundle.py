@@ -1,4 +1,4 @@
-"""The source bundle of a SageMaker training job: setup.py and anomaly_detection, the same bytes each time."""
+"""Writes the source bundle of a SageMaker training job: setup.py and anomaly_detection, the same bytes each time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def write_source_bundle(bundle: Path) -> None:
     Parameters
     ----------
     bundle : Path
-        Where it goes; written beside and renamed.
+        The path of the bundle. Written atomically.
     """
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:

@@ -1,9 +1,9 @@
-"""Starts training jobs with the SageMaker Python SDK, follows them, and reads what they measured.
+"""Starts training jobs with the SageMaker Python SDK, follows their progress, and reads their metrics.
 
-The only module that knows the SDK: version 3, its `ModelTrainer` (extra `sagemaker`). It is given no source code of its
-own to send; the hyperparameters `sagemaker_program` and `sagemaker_submit_directory` name the bundle, as in the
-retraining state machine. So the container's own `train` runs, and a job started from a notebook, by Step Functions or
-by hand is the same request.
+This is the only module that uses the SDK: `ModelTrainer` of version 3 (extra `sagemaker`). `ModelTrainer` does not
+upload source code here. The hyperparameters `sagemaker_program` and `sagemaker_submit_directory` name the bundle, as in
+the retraining state machine. Jobs that are started from a notebook, by Step Functions or by hand are therefore the same
+request.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ _EXTRA = "the SageMaker SDK 3 is not installed; it comes with: pip install 'egre
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What a training job is to do.
+    """The settings of a training job.
 
     Parameters
     ----------
     role_arn : str
-        The role that the job takes.
+        The job's execution role.
     image : str
-        As `scikit_learn_image` names it.
+        The container image, see `scikit_learn_image`.
     train_url, source_url, output_url : str
         S3 addresses: the features' folder, the source bundle, and where JOB/output/model.tar.gz is written.
     hyperparameters : mapping of str to str
-        Of the training script, such as n_estimators.
+        Hyperparameters of the training script, such as n_estimators.
     holdout_share : float
-        Last share of the time range on which the model is judged, 0 to 0.5.
+        Last share of the time range, for evaluation, from 0 to 0.5.
     serving_url : str, optional
-        The artifact that serves today, to be compared with.
+        The artifact of the serving model, to compare with.
     instance_type : str
     max_seconds : int
     base_name : str
-        Of the job; the SDK adds the time.
+        The prefix of the job's name. The SDK adds the time.
     """
 
     role_arn: str
@@ -72,7 +72,7 @@ class TrainingRequest:
     base_name: str = "egress-sentinel"
 
     def all_hyperparameters(self) -> dict[str, str]:
-        """Return the script's hyperparameters and those by which the container finds the script."""
+        """Return the script's hyperparameters, and those with which the container finds the script."""
         return dict(self.hyperparameters) | {
             "holdout_share": str(self.holdout_share),
             "sagemaker_program": PROGRAM,
@@ -86,7 +86,7 @@ class TrainingRequest:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What became of a training job.
+    """The result of a training job.
 
     Parameters
     ----------
@@ -94,9 +94,9 @@ class TrainingResult:
     artifact : str
         The S3 address of model.tar.gz.
     seconds : float
-        From the start of the training to its end, as AWS bills it.
+        The billed time from the start to the end of the training.
     metrics : dict
-        The script's metrics.json: rows, share_flagged, threshold, ..., and `evaluation` where rows were held out.
+        The script's metrics.json: rows, share_flagged, threshold, ..., and `evaluation` if rows were held out.
     """
 
     name: str
@@ -120,7 +120,7 @@ def scikit_learn_image(region: str) -> str:
 
 
 def upload_source(s3: Any, bucket: str, *, prefix: str = "models/source/") -> str:
-    """Put the source bundle into S3 under a name that carries its content, and return its address."""
+    """Upload the source bundle to S3 under a key with its hash. Return its address."""
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-source-") as folder:
         bundle = Path(folder) / "sourcedir.tar.gz"
         write_source_bundle(bundle)
@@ -130,9 +130,9 @@ def upload_source(s3: Any, bucket: str, *, prefix: str = "models/source/") -> st
 
 
 def launch(request: TrainingRequest) -> str:
-    """Start a training job and return its name; boto3's own credentials, region and addresses are used.
+    """Start a training job and return its name, with boto3's default credentials, region and endpoints.
 
-    The SDK's telemetry is switched off. It checks the role's policies first, except against a local AWS, which has no
+    The SDK's telemetry is switched off. The SDK checks the role's policies first, except with a local AWS, which has no
     policy simulator.
 
     Raises
@@ -166,13 +166,13 @@ def launch(request: TrainingRequest) -> str:
 
 
 def follow(job_name: str, *, poll_seconds: float = 5.0) -> Iterator[str]:
-    """Tell of a training job until it has ended: each state that it enters, and each line that it logs.
+    """Yield each new state and each log line of a training job until the job ends.
 
     Parameters
     ----------
     job_name : str
     poll_seconds : float
-        How often AWS is asked.
+        The time between calls to AWS.
 
     Yields
     ------
@@ -182,17 +182,17 @@ def follow(job_name: str, *, poll_seconds: float = 5.0) -> Iterator[str]:
     Raises
     ------
     UserError
-        The job failed or was stopped; its last lines have been told before.
+        The job failed or was stopped. Its log lines were yielded before.
     """
     import boto3
 
     sagemaker, log = boto3.client("sagemaker"), _Log(boto3.client("logs"), job_name)
-    told = ""
+    last_state = ""
     while True:
         job = sagemaker.describe_training_job(TrainingJobName=job_name)
-        if job["SecondaryStatus"] != told:
-            told = job["SecondaryStatus"]
-            yield told
+        if job["SecondaryStatus"] != last_state:
+            last_state = job["SecondaryStatus"]
+            yield last_state
         yield from log.new_lines()
         if job["TrainingJobStatus"] in ENDED:
             break
@@ -204,7 +204,7 @@ def follow(job_name: str, *, poll_seconds: float = 5.0) -> Iterator[str]:
 
 
 def result_of(job_name: str) -> TrainingResult:
-    """Read what a completed training job has written."""
+    """Read the output of a completed training job."""
     import boto3
 
     job = boto3.client("sagemaker").describe_training_job(TrainingJobName=job_name)
@@ -220,7 +220,7 @@ def result_of(job_name: str) -> TrainingResult:
 
 
 class _Log:
-    """The log of a job, line by line; there is none before the container runs."""
+    """Reads the log of a job line by line. There is no log before the container starts."""
 
     def __init__(self, logs: Any, job_name: str) -> None:
         self._logs = logs
@@ -249,7 +249,7 @@ def _sdk() -> Iterator[None]:
 
 
 def _session() -> Any:
-    """Return the SDK's session with a person's own defaults, and without its telemetry, which names the account."""
+    """Return an SDK session with the user's defaults, and without telemetry, which would include the account id."""
     from sagemaker.core.helper.session_helper import Session
 
     session = Session()

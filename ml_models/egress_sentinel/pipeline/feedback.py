@@ -1,7 +1,7 @@
 """Verdicts on alerts: kept in a file for runs on this machine, and in the alerts table in AWS.
 
-`egress_alerts.verdicts` builds the records and decides what they suppress; `egress_alerts.exclusions` decides what
-training leaves out for them.
+`egress_alerts.verdicts` builds the records and decides which alerts they suppress. `egress_alerts.exclusions` decides
+which hours training leaves out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def judge(alert: Alert, verdict: str, note: str = "", *, now: datetime | None = 
     Raises
     ------
     UserError
-        No such verdict.
+        The verdict is unknown.
     """
     try:
         return build_verdict(alert, verdict, note, f"{now or datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
@@ -59,7 +59,7 @@ def read_feedback(path: Path) -> list[dict[str, Any]]:
     Raises
     ------
     UserError
-        It is missing, or no list of such records.
+        The file is missing, or is not a list of verdicts.
     """
     try:
         records = json.loads(path.read_text(encoding="utf-8"))
@@ -69,12 +69,12 @@ def read_feedback(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path} is no JSON: {error}") from error
     needed = {"judged_alert_id", "verdict", "judged_at", "causes", *ABOUT}
     if not isinstance(records, list) or any(not isinstance(r, dict) or not needed <= set(r) for r in records):
-        raise UserError(f"{path} is no list of verdicts as `egress-sentinel feedback` writes it")
+        raise UserError(f"{path} is not a list of verdicts; use a file that `egress-sentinel feedback` wrote")
     return records
 
 
 def add_to_file(path: Path, record: Mapping[str, Any]) -> None:
-    """Add a record, in place of an earlier one about the same alert; written beside, then renamed."""
+    """Add a record, or replace an earlier record about the same alert. The file is written atomically."""
     records = read_feedback(path) if path.exists() else []
     kept = [other for other in records if other["judged_alert_id"] != record["judged_alert_id"]]
     beside = path.with_name(f".{path.name}.part")
@@ -87,7 +87,7 @@ def add_to_file(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _table_item(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record as an item of the alerts table, where the detector looks for it by account and region."""
+    """Convert a record to an item of the alerts table, which the detector queries by account and region."""
     causes = [
         {name: Decimal(str(value)) if name in SIZES else value for name, value in cause.items()}
         for cause in record["causes"]

@@ -1,4 +1,4 @@
-"""What a model looks at: how much each feature makes rows more or less anomalous."""
+"""Feature importance: how much each feature makes rows more or less anomalous."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEED = 42
 
 
 class Importance(NamedTuple):
-    """A feature's part in the scores: mean of its absolute attribution, in splits, and its share of all features'."""
+    """A feature's importance: its mean absolute attribution in splits, and its share of the sum over all features."""
 
     feature: str
     splits: float
@@ -26,7 +26,7 @@ class Importance(NamedTuple):
 
 
 def importance_of(model_tar: Path, features: Path) -> list[Importance]:
-    """Measure a model on rows, at most 20,000 of them drawn alike.
+    """Compute feature importance on rows, or on a random sample of 20,000 rows if there are more.
 
     Parameters
     ----------
@@ -38,12 +38,12 @@ def importance_of(model_tar: Path, features: Path) -> list[Importance]:
     Returns
     -------
     list of Importance
-        The largest first.
+        Sorted by importance, largest first.
 
     Raises
     ------
     UserError
-        The model or the rows cannot be read, or do not fit.
+        The model or the rows cannot be read, or the rows lack a feature.
     """
     model = load_model(model_tar)
     means = np.abs(model.forest.attributions(_rows(features, model.feature_names))).mean(axis=0)
@@ -60,7 +60,7 @@ def _rows(features: Path, names: list[str]) -> np.ndarray:
         dataset = ds.dataset(features, format="parquet")
         missing = [name for name in names if name not in dataset.schema.names]
         if missing:
-            raise UserError(f"{features} has no column {missing[0]}, which the model takes")
+            raise UserError(f"{features} has no column {missing[0]}, which the model requires")
         table = dataset.to_table(columns=names)
     except (OSError, ValueError) as error:
         raise UserError(f"cannot read features from {features}: {error}") from error

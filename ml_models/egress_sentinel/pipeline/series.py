@@ -1,4 +1,4 @@
-"""Any `timestamp,value` series: its incidents, found here or with a pipeline's scores; and training that pipeline."""
+"""Finds incidents in a `timestamp,value` series, locally or with a pipeline's scores, and trains that pipeline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FOREST_ENVIRONMENT = {
     "DEFAULT_OUTPUT": "random-cut-forest",
 }
 CSV, JSON = "text/csv", "application/json"
-# Lines that a request asks about, and the most that it brings along as history: together some 2 MB.
+# The lines to score per request, and the most lines of history per request: together about 2 MB.
 WINDOW_ROWS, MOST_HISTORY_ROWS = 1000, 50_000
 REAL_TIME_MB = 6.0
 
@@ -47,7 +47,7 @@ def read(path: Path) -> Series:
     Raises
     ------
     UserError
-        It is no series.
+        The file is not a series.
     """
     try:
         return read_series(path, str(path))
@@ -56,7 +56,7 @@ def read(path: Path) -> Series:
 
 
 def detect(path: Path, series: Series, settings: SeriesSettings) -> SeriesScores:
-    """Find a series' incidents with forests fitted here.
+    """Find a series' incidents with locally fitted forests.
 
     Raises
     ------
@@ -70,12 +70,12 @@ def detect(path: Path, series: Series, settings: SeriesSettings) -> SeriesScores
 
 
 def detect_with(invoke: Callable[[str], bytes], path: Path, series: Series, settings: SeriesSettings) -> SeriesScores:
-    """Find a series' incidents with the scores of a pipeline, asked for window by window.
+    """Find a series' incidents with the scores of a pipeline, requested window by window.
 
     Raises
     ------
     UserError
-        The series is too short, or the answer is not `{"scores": [{"score": ...}]}` with a score for each line.
+        The series is too short, or a response is not `{"scores": [{"score": ...}]}` with a score for each line.
     """
     try:
         return decide(scores_of(invoke, series), settings)
@@ -84,7 +84,7 @@ def detect_with(invoke: Callable[[str], bytes], path: Path, series: Series, sett
 
 
 def scores_of(invoke: Callable[[str], bytes], series: Series) -> NDArray[np.float64]:
-    """Return the scores of a series' lines; each window brings the seven days before it along as history."""
+    """Return the scores of a series' lines. Each request also has the seven days before its window as history."""
     lines = [
         f"{time},{value!r}" for time, value in zip(series.timestamps, np.asarray(series.values).tolist(), strict=True)
     ]
@@ -112,7 +112,7 @@ def _first_of_history(seconds: NDArray[np.int64], start: int) -> int:
 
 @contextmanager
 def local_pipeline(folder: Path) -> Iterator[Callable[[str], bytes]]:
-    """Serve the two artifacts of `train_pipeline` for the length of a block; give what invokes them."""
+    """Serve the two artifacts of `train_pipeline` during a block. Yield a function that invokes the pipeline."""
     containers = [
         Container(folder / PREPROCESSOR_TAR, PREPROCESSOR_ENVIRONMENT, "preprocessor"),
         Container(folder / MODEL_TAR, FOREST_ENVIRONMENT, "forest"),
@@ -130,7 +130,7 @@ def local_pipeline(folder: Path) -> Iterator[Callable[[str], bytes]]:
 
 
 def endpoint(name: str) -> Callable[[str], bytes]:
-    """Return what invokes an endpoint in AWS, with boto3's own credentials and addresses."""
+    """Return a function that invokes an endpoint in AWS, with boto3's default credentials and endpoints."""
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -150,16 +150,16 @@ def endpoint(name: str) -> Callable[[str], bytes]:
 
 
 def train_pipeline(path: Path, directory: Path, hyperparameters: Mapping[str, str]) -> dict[str, Any]:
-    """Fit the preprocessor and the forest by the scripts that SageMaker runs; write both artifacts.
+    """Fit the preprocessor and the forest with the scripts that SageMaker runs. Write both artifacts.
 
     Parameters
     ----------
     path : Path
         The series.
     directory : Path
-        Gets preprocessor.tar.gz and model.tar.gz.
+        The folder for preprocessor.tar.gz and model.tar.gz.
     hyperparameters : mapping of str to str
-        Of the forest.
+        Hyperparameters of the forest.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def train_pipeline(path: Path, directory: Path, hyperparameters: Mapping[str, st
     Raises
     ------
     UserError
-        The series cannot be used, or the directory not be written.
+        The series cannot be used, or the directory cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-series-") as temporary:
         job = Path(temporary)

@@ -1,9 +1,9 @@
-"""The model of a first deployment, until there is one of the team's own bill: the same bytes each time.
+"""Builds the model of a first deployment, until a model of the team's bill replaces it. The same bytes each time.
 
     python -m egress_sentinel.pipeline.starting_model build/model.tar.gz
 
-It is trained on a made-up bill without incidents. Features are relative to each series' past, so it separates the usual
-from the unusual on any bill, if not as well as a model of that bill.
+It is trained on a generated bill without incidents. Features are relative to each series' past, so the model works on
+any bill, although not as well as a model of that bill.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from egress_sentinel.pipeline.training import train
 
 
 def write_starting_model(model_tar: Path) -> None:
-    """Write model.tar.gz, beside and then renamed.
+    """Write model.tar.gz atomically.
 
     Raises
     ------
     UserError
-        It cannot be written.
+        The file cannot be written.
     """
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-") as temporary:
         work = Path(temporary)

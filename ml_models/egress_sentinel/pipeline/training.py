@@ -1,4 +1,4 @@
-"""Runs the training script here as a SageMaker training job runs it, and packs its output as model.tar.gz."""
+"""Runs the training script locally, as a SageMaker training job does, and packs its output as model.tar.gz."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def train(
     features : Path
         A processed_features.parquet.
     model_tar : Path
-        Where the artifact goes; replaced only when training has succeeded.
+        The path of the artifact. An existing file is replaced only when training has succeeded.
     until : datetime, optional
-        The first hour (UTC) that training must not see; by default all hours are used.
+        Training uses only the hours (UTC) before this one. By default, it uses all hours.
     hyperparameters : mapping of str to str, optional
-        As SageMaker passes them: name to JSON-encoded or plain value.
+        Name to JSON-encoded or plain value, as SageMaker passes them.
     feedback : sequence of mapping
         Records as `egress-sentinel feedback` writes them.
     planned : sequence of PlannedEvent
@@ -61,7 +61,7 @@ def train(
     Raises
     ------
     UserError
-        The features cannot be read, or the training script refused; its own sentence is passed on.
+        The features cannot be read, or the training script failed. The message is then the script's.
     """
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-train-") as temporary:
         job = Path(temporary)
@@ -77,7 +77,7 @@ def train(
 
 
 def _write_channel(features: Path, part: Path, until: datetime | None) -> None:
-    """Copy the training hours in batches; the schema in the file's metadata travels along."""
+    """Copy the training hours in batches, with the schema in the file's metadata."""
     try:
         dataset = ds.dataset(features, format="parquet")
         keep = None if until is None else ds.field("hour_utc") < until

@@ -116,7 +116,7 @@ class _Container:
         content_type = request.headers.get("Content-Type") or _DEFAULT_TYPE
         accept = request.headers.get("Accept") or "*/*"
         data = request.get_data()
-        # The container puts U+FFFD for what is not UTF-8; it is the program's to answer.
+        # The container replaces invalid UTF-8 by U+FFFD, and the program handles it.
         body = data.decode("utf-8", errors="replace") if content_type in TEXT_TYPES else data
         model = self._get_model()
         result = self._transform(model, body, content_type, _DEFAULT_TYPE if accept == "*/*" else accept)

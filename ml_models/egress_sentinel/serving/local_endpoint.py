@@ -46,41 +46,41 @@ __all__ = ["LocalEndpoint", "LocalEndpointError", "create_app", "main"]
 
 
 class LocalEndpointError(UserError):
-    """A model that cannot be served, in one sentence."""
+    """The model cannot be served. The message is one sentence."""
 
 
 class LocalEndpoint:
-    """Serve a model for the length of a `with` block.
+    """Serve a model during a `with` block.
 
     Parameters
     ----------
     model : Path
         A model.tar.gz or an unpacked model directory.
     endpoint_name : str
-        The name that clients give to `invoke_endpoint`.
+        The endpoint's name in `invoke_endpoint`.
     port : int
-        0 takes a free one.
+        0 selects a free port.
     body_limit_mb : float
-        Longest body in MiB: 4 as on a serverless endpoint, 6 as on a real-time one.
+        The largest body in MiB: 4 on a serverless endpoint, 6 on a real-time endpoint.
     log_file : Path, optional
-        Gets the container's log, tracebacks included.
+        The file for the container's log with tracebacks.
     timeout_seconds : float
-        How long to wait until it is ready.
+        The time to wait until the model is ready.
     environment : mapping of str to str, optional
-        The container's own variables, such as SAGEMAKER_PROGRAM.
+        The container's variables, such as SAGEMAKER_PROGRAM.
     container_name : str
-        What errors call the container.
+        The container's name in errors.
 
     Attributes
     ----------
     url : str
-        What boto3 takes as `endpoint_url`.
+        The `endpoint_url` for boto3.
     endpoint_name : str
 
     Raises
     ------
     LocalEndpointError
-        On entering, where the process ends before it is ready.
+        The process ends before it is ready when the block is entered.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class LocalEndpoint:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve a model until SIGTERM or SIGINT; return 0, or 2 for a model that cannot be served."""
+    """Serve a model until SIGTERM or SIGINT. Return 0, or 2 if the model cannot be served."""
     arguments = _parser().parse_args(argv)
     stop_on_signals(with_stdin=arguments.stop_with_stdin)
     try:
@@ -158,7 +158,7 @@ def _model_directory(model: Path) -> Iterator[Path]:
 
 
 def _serve(arguments: argparse.Namespace, model_dir: Path) -> None:
-    # The program's own prints must not mix with the ready line.
+    # The program's output must not mix with the ready line.
     with contextlib.redirect_stdout(sys.stderr):
         program = load_program(model_dir / "code")
     max_body_bytes = int(arguments.body_limit_mb * MEBIBYTE)

@@ -1,7 +1,7 @@
-"""The containers of an endpoint on this machine, one behind the other, as in SageMaker's serial inference pipeline.
+"""Serves the containers of an endpoint locally in a chain, as in SageMaker's serial inference pipeline.
 
-What a container answers, with its content type, is the next one's request; the client's Accept goes to each. An error
-ends it. An endpoint with one container is the same with no next.
+Each container's response, with its content type, is the next container's request. All containers get the client's
+Accept. An error ends the chain. An endpoint with one container is a chain of length one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-# Between containers nothing leaves the instance: the limit on a client's body is not theirs.
+# The limit on a client's body does not apply between containers.
 _BETWEEN_MB = 1024.0
 _TIMEOUT_SECONDS = 70
 _UNSENT = {"host", "content-length"}
@@ -36,21 +36,21 @@ class Container:
 
 
 class LocalPipeline:
-    """Serve containers for the length of a `with` block.
+    """Serve containers during a `with` block.
 
     Parameters
     ----------
     containers : sequence of Container
-        At least one, in their order.
+        At least one, in order.
     endpoint_name : str
         The name that clients give to `invoke_endpoint`.
     body_limit_mb : float
-        Longest body of a client in MiB.
+        The largest body of a client in MiB.
 
     Raises
     ------
     LocalEndpointError
-        On entering, where a container does not come up or does not pass its health check.
+        A container does not start, or fails its health check, when the block is entered.
     """
 
     def __init__(self, containers: Sequence[Container], *, endpoint_name: str, body_limit_mb: float) -> None:
@@ -83,7 +83,7 @@ class LocalPipeline:
         self._running.close()
 
     def invoke(self, body: bytes, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """Answer as SageMaker Runtime does: the last container's answer, or the first error."""
+        """Return the last container's response, or the first error, as SageMaker Runtime does."""
         sent = {key: value for key, value in headers.items() if key.lower() not in _UNSENT}
         for number, endpoint in enumerate(self._endpoints):
             answer = _ask("POST", f"{endpoint.url}/endpoints/{self.endpoint_name}/invocations", body, sent)
@@ -98,6 +98,6 @@ class LocalPipeline:
 def _ask(
     method: str, url: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
 ) -> urllib3.BaseHTTPResponse:
-    # A pool, other than urllib.request, uses no proxy of this machine.
+    # Unlike urllib.request, a pool ignores the proxy settings.
     with urllib3.PoolManager() as pool:
         return pool.request(method, url, body=body, headers=headers, timeout=_TIMEOUT_SECONDS, retries=False)

@@ -1,4 +1,4 @@
-"""The inference program of a model artifact: found, imported, and asked in process as its container would ask it."""
+"""Imports the inference program of a model artifact and calls it in process, as its container would."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     Transform = Callable[[Any, str | bytes, str, str], Any]
 
 DEFAULT_PROGRAM = "anomaly_detection.inference_script"
-# A body of exactly one of these types is given as text, any other one as bytes.
+# Bodies of exactly these types are passed as text, all others as bytes.
 TEXT_TYPES = ("text/csv", "application/json")
 
 
 class ProgramError(UserError):
-    """A model that cannot be served, or a request that its program does not answer, in one sentence."""
+    """The model cannot be served, or its program rejects a request. The message is one sentence."""
 
 
 @contextlib.contextmanager
 def model_in_process(model_tar: Path) -> Iterator[Callable[[bytes, str, str], bytes]]:
-    """Give a function that answers a body, a content type and an Accept as the model's container does.
+    """Yield a function that takes a body, a content type and an Accept, and responds as the model's container does.
 
-    An artifact that carries the installed `anomaly_detection` is served by the installed one. Any other code is
-    imported from the artifact, and is no longer importable after the block.
+    If the artifact's code equals the installed `anomaly_detection`, the installed package is used. Any other code is
+    imported from the artifact, and removed from the imported modules after the block.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def model_in_process(model_tar: Path) -> Iterator[Callable[[bytes, str, str], by
     Raises
     ------
     ProgramError
-        The artifact cannot be served; or, from the function, the program raised or refused the request.
+        The artifact cannot be served. From the function: the program raised an exception or rejected the request.
     """
     with tempfile.TemporaryDirectory(prefix="egress-sentinel-model-") as directory:
         unpack(model_tar, directory)
@@ -72,7 +72,7 @@ def unpack(model_tar: Path, directory: str | Path) -> None:
     Raises
     ------
     ProgramError
-        It cannot be read.
+        The archive cannot be read.
     """
     from anomaly_detection.artifact import unpack as extract
 
@@ -87,17 +87,17 @@ def unpack(model_tar: Path, directory: str | Path) -> None:
 
 
 def load_program(code: Path) -> ModuleType:
-    """Import the inference program from the artifact's code/, as the container does, not from elsewhere.
+    """Import the inference program only from the artifact's code/, as the container does.
 
     Parameters
     ----------
     code : Path
-        SAGEMAKER_PROGRAM in the environment names the program in it.
+        The folder. The environment variable SAGEMAKER_PROGRAM names the program in it.
 
     Raises
     ------
     ProgramError
-        It is not there, or cannot be imported.
+        The program is missing or cannot be imported.
     """
     name = _program_name()
     package = name.split(".", 1)[0]
@@ -106,7 +106,7 @@ def load_program(code: Path) -> ModuleType:
     for loaded in _modules_of(package):
         del sys.modules[loaded]
     sys.path.insert(0, str(code))
-    # A model directory that is served in place stays as it is.
+    # Do not change a model directory that is served in place.
     sys.dont_write_bytecode = True
     importlib.invalidate_caches()
     try:
@@ -148,7 +148,7 @@ def _program(code: Path) -> Iterator[ModuleType]:
     path, writes_no_bytecode = list(sys.path), sys.dont_write_bytecode
     replaced = {name: sys.modules[name] for name in _modules_of(package)}
     try:
-        # The program's own prints must not mix with what a command prints.
+        # The program's output must not mix with the command's output.
         with contextlib.redirect_stdout(sys.stderr):
             yield load_program(code)
     finally:
@@ -163,7 +163,7 @@ def _program_name() -> str:
 
 
 def _is_installed(code: Path) -> bool:
-    """Say whether code/ holds the very sources of the `anomaly_detection` that is installed here."""
+    """Return whether code/ has the same sources as the installed `anomaly_detection`."""
     package = DEFAULT_PROGRAM.split(".", 1)[0]
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
@@ -193,13 +193,13 @@ def _as_program_error(what: str) -> Iterator[None]:
         yield
     except ProgramError:
         raise
-    except Exception as error:  # as the container does: whatever a program raises is its failure
+    except Exception as error:  # as in the container, every exception is a failure of the program
         traceback.print_exc()
         raise ProgramError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def _content(result: Any) -> bytes:
-    """Return the bytes of what a program's output function returned: text, bytes, a tuple or a Flask response."""
+    """Convert the result of a program's output function (text, bytes, a tuple or a Flask response) to bytes."""
     body = result[0] if isinstance(result, tuple) else result
     if hasattr(body, "get_data"):
         content: bytes = body.get_data()

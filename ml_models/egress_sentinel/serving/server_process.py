@@ -1,4 +1,4 @@
-"""Servers of this package as child processes: started, waited for, stopped, never left behind."""
+"""Runs servers of this package as child processes, which always end with this process."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _TAIL_BYTES = 2000
 
 
 class ServerStartError(Exception):
-    """A server that was not ready.
+    """The server did not become ready.
 
     Attributes
     ----------
     status : int or None
-        Its exit status; None where it took too long and was ended.
+        Its exit status. None if it took too long and was stopped.
     log_tail : str
         The end of its stderr.
     """
@@ -42,18 +42,18 @@ class ServerStartError(Exception):
 
 
 class ServerProcess:
-    """One `python -m MODULE` that prints one line of JSON when it is ready.
+    """A process `python -m MODULE` that prints one line of JSON when it is ready.
 
     Parameters
     ----------
     module : str
-        The module to run; it must understand `--stop-with-stdin`, by which it ends when this process does.
+        The module to run. It must support `--stop-with-stdin`, with which it ends when this process ends.
     arguments : sequence of str
         Its command line.
     log_file : Path, optional
-        Where its stderr goes; by default a temporary file that only an error message quotes.
+        The file for its stderr. By default a temporary file that error messages quote.
     environment : mapping of str to str, optional
-        Added to this process's own.
+        Variables to add to this process's environment.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class ServerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_seconds: float) -> dict[str, Any]:
-        """Start it and return its ready line.
+        """Start the process and return its ready line.
 
         Raises
         ------
         ServerStartError
-            It ended, or was not ready in time.
+            The process ended, or was not ready in time.
         """
         self._log = tempfile.TemporaryFile() if self._log_file is None else self._log_file.open("w+b")  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -111,7 +111,7 @@ class ServerProcess:
         return self._log.read().decode(errors="replace").strip()
 
     def stop(self) -> None:
-        """End it: SIGTERM, after 10 s SIGKILL. Does nothing where it does not run."""
+        """Stop the process with SIGTERM, and after 10 s with SIGKILL. Does nothing if it is not running."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -129,7 +129,7 @@ class ServerProcess:
 
 
 def _first_line(process: subprocess.Popen[bytes], timeout_seconds: float) -> tuple[bytes, bool]:
-    """Return its first line of stdout ("" where it ends before) and whether it was in time; too late ends it."""
+    """Return the first line of stdout ("" if the process ends before) and whether it came in time. If not, stop it."""
     late = threading.Event()
 
     def cut_off() -> None:
@@ -152,7 +152,7 @@ def announce(**ready: str) -> None:
 
 
 def stop_on_signals(*, with_stdin: bool) -> None:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt as SIGINT does; `with_stdin`: the end of stdin too."""
+    """Make SIGTERM and SIGHUP raise KeyboardInterrupt, as SIGINT does. With `with_stdin`, so does the end of stdin."""
     for number in _STOP_SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, _stop)
@@ -161,7 +161,7 @@ def stop_on_signals(*, with_stdin: bool) -> None:
 
 
 def _stop(_signal_number: int, _frame: FrameType | None) -> None:
-    # Ctrl-C reaches the group and then the parent sends SIGTERM: the second must not cut the cleaning-up short.
+    # Ctrl-C reaches the whole group, and then the parent sends SIGTERM. The second signal must not stop the clean-up.
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -1,9 +1,9 @@
-"""The waitress server behind the local endpoint, with bounded request bodies and idle connections that are closed.
+"""The waitress server of the local endpoint, with limits on request bodies and on idle connections.
 
-Waitress reads a request before a worker thread sees it, so a client that stops in the middle of a body costs a socket
-and no thread. By itself it answers a body that is too long with an error page of its own, while the client is still
-sending, and many clients then see a reset connection instead of the answer. Here the rest of such a body is read and
-dropped, and the application answers.
+Waitress reads a whole request before a worker thread handles it, so a client that stops in the middle of a body blocks
+no thread. By default, waitress responds to a body that is too long while the client is still sending, and many clients
+then see a reset connection instead of the response. Here, the rest of such a body is read and discarded, and the
+application responds.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 60
 _MEBIBYTE = 1024 * 1024
-# A client hears its answer where it sends up to this much more than is accepted; beyond it the connection is closed.
+# Up to this much of a body beyond the limit is discarded. After that, the connection is closed.
 _DROPPED_BYTES = 64 * _MEBIBYTE
-# Longer bodies go to a temporary file while they are read.
+# Larger bodies are written to a temporary file.
 _SPOOLED_BYTES = 8 * _MEBIBYTE
 _FRAMING_BYTES = 64 * 1024
 _WORKER_THREADS = 16
@@ -39,26 +39,26 @@ _CONNECTIONS = 500
 def create_server(
     app: Any, host: str, port: int, *, body_limit: Callable[[str], int], idle_seconds: int = IDLE_SECONDS
 ) -> BaseWSGIServer:
-    """Bind a server; its `run` serves until KeyboardInterrupt.
+    """Bind a server. Its `run` serves until KeyboardInterrupt.
 
     Parameters
     ----------
     app : WSGI application
-        A body within its limit arrives as a whole. Of a longer one only a Content-Length above the limit arrives.
+        Receives complete bodies up to the limit. For a longer body, it receives only a Content-Length above the limit.
     host : str
     port : int
-        0 takes a free one; `effective_port` is what it took.
+        0 selects a free port. `effective_port` is the port in use.
     body_limit : callable
-        The longest body, in bytes, that is kept for a path.
+        Returns the limit on the body of a path in bytes.
     idle_seconds : int
-        A connection on which nothing was sent or received for this long, and no request is being answered, is closed.
+        A connection without traffic and without a running request is closed after this time.
 
     Raises
     ------
     OSError
         The port cannot be bound.
     """
-    # Waiting for a worker thread is not worth a warning.
+    # Do not warn about requests that wait for a worker thread.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server: BaseWSGIServer = waitress.create_server(
         app,
@@ -70,8 +70,8 @@ def create_server(
         recv_bytes=_FRAMING_BYTES,
         channel_timeout=idle_seconds,
         cleanup_interval=1,
-        # Both limits of waitress's own are out of the way: bodies are bounded below, and no worker thread waits until
-        # a client has read its answer (which goes to a temporary file beyond 1 MiB).
+        # Waitress's limits are disabled. Bodies are limited below, and no worker thread waits until a client has read
+        # its response, which is in a temporary file if it is larger than 1 MiB.
         max_request_body_size=1 << 62,
         outbuf_high_watermark=1 << 62,
         ident=None,
@@ -88,7 +88,7 @@ def _channel_class(body_limit: Callable[[str], int]) -> type[HTTPChannel]:
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
-    """Reads one request, keeps its body up to the path's limit, and drops what is longer."""
+    """Reads one request, keeps its body up to the path's limit, and discards the rest."""
 
     def __init__(self, body_limit: Callable[[str], int], adjustments: Adjustments) -> None:
         super().__init__(adjustments)
@@ -114,7 +114,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         return consumed
 
     def _cut(self) -> None:
-        """Give up reading: the application answers, then the connection is closed."""
+        """Stop reading. The application responds, and then the connection is closed."""
         if self._body is not None and self.chunked:
             self.headers["CONTENT_LENGTH"] = str(len(self._body))
         self.headers["CONNECTION"] = "close"
@@ -126,7 +126,7 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
 
 
 class _Body:
-    """What waitress writes a body to: counts all of it, and keeps it as long as it is within a limit."""
+    """The buffer of a request's body. It counts all bytes, and keeps them up to a limit."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

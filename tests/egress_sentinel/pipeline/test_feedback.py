@@ -58,7 +58,7 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, arguments: tuple[str, st
 
 def test_a_file_that_is_no_feedback_is_refused(tmp_path: Path) -> None:
     (tmp_path / "feedback.json").write_text('[{"verdict": "true"}]')
-    with pytest.raises(UserError, match="is no list of verdicts"):
+    with pytest.raises(UserError, match="is not a list of verdicts"):
         add_to_file(tmp_path / "feedback.json", judge(ALERT, "true"))
     assert (tmp_path / "feedback.json").read_text() == '[{"verdict": "true"}]'
 

@@ -82,7 +82,7 @@ def test_a_table_a_page_and_a_file_without_header_in_any_order(sensor: Path, run
     assert status == 0, err
     assert "2026-01-30 0" in out
     assert "1 rows without a value are left out" in err
-    assert "not in the order of time" in err
+    assert "not in time order" in err
     assert "anomaly score" in (tmp_path / "plot.html").read_text()
 
 

@@ -1,6 +1,7 @@
 """What a deployment of Egress Sentinel costs a month, read from its Terraform plan or state.
 
-The door is `estimate`; `read_deployment` reads what Terraform shows, `cheapest_changes` says what to change.
+`estimate` is the entry point. `read_deployment` reads the output of `terraform show`, and `cheapest_changes` suggests
+changes.
 """
 
 from egress_sentinel.deployment.cost.changes import Change, cheapest_changes

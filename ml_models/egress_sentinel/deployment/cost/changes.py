@@ -21,7 +21,7 @@ WORTH_SAYING_USD = 0.01
 
 
 class Change(NamedTuple):
-    """What to set, what it gives up, and the dollars a month that it saves."""
+    """A change of settings, its drawback, and the dollars that it saves per month."""
 
     what: str
     gives_up: str

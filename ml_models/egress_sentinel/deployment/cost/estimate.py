@@ -20,7 +20,7 @@ _WRITES_A_RUN = (
 
 
 class Line(NamedTuple):
-    """One item: what it is, how much of it there is in words, and dollars a month."""
+    """One item of cost: its name, the quantity in words, and dollars per month."""
 
     item: str
     quantity: str

@@ -1,4 +1,4 @@
-"""How much a deployment has to do in a month: what the user says, and what was measured of each unit of work."""
+"""The workload of a deployment in a month: the user's numbers, and measurements per unit of work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The features that a delivery could have been turned into: those of its files, or a cut of the whole bill's."""
+"""The features of a delivery: built from its files, or cut from the features of the whole bill."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from egress_sentinel.pipeline.backtest.deliveries import Delivery
 
-# A delivery of its own files restates hours; hours that the schedule scores again in AWS are scored again here.
+# A delivery with its own files may restate hours. As in AWS, the last hours are scored again.
 RESTATED_HOURS = 48
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """A delivery and its features, of which the hours before `visible_until` (UTC) are to be seen."""
+    """A delivery and its features. Only the hours before `visible_until` (UTC) count."""
 
     moment: datetime
     visible_until: datetime
@@ -39,14 +39,14 @@ class Arrived:
 
 
 def cuts(features: Path, deliveries: Sequence[Delivery]) -> Iterator[Arrived]:
-    """Give each delivery the same features, to be seen until its own hour: windows look back alone."""
+    """Yield each delivery with the same features up to its own hour. Features depend only on past hours."""
     for delivery in deliveries:
         if delivery.visible_until is not None:
             yield Arrived(delivery.arrived, delivery.visible_until, features)
 
 
 def built(deliveries: Iterable[Delivery], folder: Path) -> Iterator[Arrived]:
-    """Build the features of each delivery's own files, one after the other."""
+    """Build the features of each delivery's files, one delivery after another."""
     for delivery in deliveries:
         path = folder / "delivered_features.parquet"
         summary = build_features(delivery.files, path)
@@ -56,10 +56,9 @@ def built(deliveries: Iterable[Delivery], folder: Path) -> Iterator[Arrived]:
 
 
 def as_seen(features: Path, output: Path, until: datetime) -> None:
-    """Write the rows of the hours before `until`, each provisional, as it was when it arrived.
+    """Write the rows of the hours before `until`, all provisional, as they were on arrival.
 
-    A month's invoice is issued after the month, and then hours are no longer provisional: that would be to know what
-    came later.
+    Hours become final with the month's invoice, which is issued later and therefore not known yet.
     """
     dataset = ds.dataset(features, format="parquet")
     place = dataset.schema.get_field_index("is_provisional")
