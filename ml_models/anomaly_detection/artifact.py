@@ -1,4 +1,4 @@
-"""The model directory: model.joblib, forest.npz, manifest.json, baseline.json, the code; and model.tar.gz."""
+"""Writes the model directory (model.joblib, forest.npz, manifest.json, baseline.json, code/) and model.tar.gz."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SCORE_CONVENTION = (
     "anomaly_score is scikit-learn's IsolationForest.decision_function: lower is more anomalous; "
     "is_anomaly is 1 where anomaly_score < 0, else 0"
 )
-# The package may be imported from where no setup.py lies beside it, such as site-packages.
+# The package may be imported from a place without setup.py, such as site-packages.
 SETUP_PY = f'''"""What SageMaker installs the source bundle and an artifact's code/ with: anomaly_detection."""
 
 from setuptools import find_packages, setup
@@ -48,18 +48,18 @@ setup(
 
 
 def save(model_dir: Path, forest: Any, baseline: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
-    """Write a model directory; one that is already there keeps its old manifest until all else is in place.
+    """Write a model directory. An existing directory keeps its old manifest until all other files are replaced.
 
     Parameters
     ----------
     model_dir : Path
-        SageMaker's `SM_MODEL_DIR`; made where it is missing.
+        SageMaker's `SM_MODEL_DIR`. Created if it is missing.
     forest : sklearn.ensemble.IsolationForest
         Fitted without feature names.
     baseline : mapping
-        As `baseline.describe_training` gives it.
+        The result of `baseline.describe_training`.
     manifest : mapping
-        All of manifest.json but `manifest_version`, `versions`, `score_convention` and `files`.
+        The fields of manifest.json except `manifest_version`, `versions`, `score_convention` and `files`.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def save(model_dir: Path, forest: Any, baseline: Mapping[str, Any], manifest: Ma
         The directory cannot be written.
     """
     exists = model_dir.exists()
-    # In SageMaker the model directory may be a mount of its own: a rename must not cross its border.
+    # In SageMaker the model directory may be a separate mount, and a rename cannot cross a mount.
     home = model_dir if exists else model_dir.parent
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home, prefix=".model-") as temporary:
@@ -84,7 +84,7 @@ def _write_files(directory: Path, forest: Any, baseline: Mapping[str, Any], mani
     import joblib
 
     named = copy(forest)
-    # So that `joblib.load(...).decision_function(frame)` checks the columns, and does not warn of them.
+    # With feature names, `joblib.load(...).decision_function(frame)` checks the columns instead of warning.
     named.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
     joblib.dump(named, directory / MODEL_FILE)
     FlatForest.from_sklearn(forest).save(directory / FOREST_FILE)
@@ -108,20 +108,20 @@ def _move_into(staged: Path, model_dir: Path) -> None:
 
 
 def library_versions() -> dict[str, str]:
-    """Python, the libraries that score and this package, with their versions here."""
+    """Return the installed versions of Python, the scoring libraries and this package."""
     libraries = {name: version(name) for name in LIBRARIES}
     return {"python": python_version(), **libraries, "anomaly_detection": anomaly_detection.__version__}
 
 
 def copy_code(directory: Path) -> None:
-    """Write setup.py and this package's sources, rooms included, into a directory, ready for `pip install`.
+    """Write setup.py and this package's sources into a directory, ready for `pip install`.
 
-    It is the `code/` of an artifact and the source bundle of a training job.
+    The result is the `code/` of an artifact and the source bundle of a training job.
 
     Parameters
     ----------
     directory : Path
-        Made where it is missing.
+        Created if it is missing.
     """
     package = directory / "anomaly_detection"
     package.mkdir(parents=True, exist_ok=True)
@@ -135,7 +135,7 @@ def copy_code(directory: Path) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path in the same directory, which takes the place of `path` on success."""
+    """Yield a temporary path in the same directory, which replaces `path` on success."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as temporary:
         beside = Path(temporary) / path.name
@@ -144,34 +144,34 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, document: Any) -> None:
-    """Write a document as indented JSON, the same bytes for the same document."""
+    """Write a document as indented JSON. The same document always gives the same bytes."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     with atomic_write(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
 def sha256(path: Path) -> str:
-    """Hash a file's bytes, in hex."""
+    """Return the SHA-256 of a file in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pack(model_dir: Path, tar_path: Path) -> None:
-    """Write a directory's contents, at the root of a tar.gz, the same bytes for the same files.
+    """Write a directory's contents to the root of a tar.gz. The same files always give the same bytes.
 
-    Names are sorted, times and owners are zero; hidden files and compiled Python are left out.
+    Names are sorted, and times and owners are zero. Hidden files and compiled Python are left out.
 
     Parameters
     ----------
     model_dir : Path
-        What goes in.
+        The directory to pack.
     tar_path : Path
-        Such as model.tar.gz; written beside and renamed.
+        Such as model.tar.gz. Written atomically by a rename.
 
     Raises
     ------
     OSError
-        The one cannot be read or the other not written.
+        The directory cannot be read, or the archive cannot be written.
     """
     files = [path for path in _files(model_dir) if _belongs(path.relative_to(model_dir)) and path != tar_path]
     with (
@@ -186,17 +186,17 @@ def pack(model_dir: Path, tar_path: Path) -> None:
 
 
 def unpack(archive: tarfile.TarFile, folder: Path) -> None:
-    """Extract an archive that may come from elsewhere: its files and folders, and nothing outside `folder`.
+    """Extract the files and folders of an untrusted archive, and nothing outside `folder`.
 
     Raises
     ------
     tarfile.TarError
-        A member is something else, or leads elsewhere.
+        A member is neither a file nor a folder, or its path leads outside `folder`.
     """
     if hasattr(tarfile, "data_filter"):
         archive.extractall(folder, filter="data")
         return
-    # Python before 3.11.4 has no filters.
+    # Extraction filters require Python 3.11.4.
     for member in archive.getmembers():
         if not (member.isfile() or member.isdir()):
             raise tarfile.TarError(f"{member.name} is neither a file nor a folder")

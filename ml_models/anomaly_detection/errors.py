@@ -1,4 +1,4 @@
-"""The errors that whoever caused them can mend: each is one sentence."""
+"""Errors that the caller can fix. Each message is one sentence."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from typing import Any
 
 
 class InputError(Exception):
-    """Training was given something it cannot use; the script prints the sentence and ends with status 2."""
+    """Training cannot use its input. The script prints the message and exits with status 2."""
 
 
 class ArtifactError(Exception):
-    """A model directory that must not be served."""
+    """The model directory must not be served."""
 
 
 class RequestError(Exception):
-    """A request that the endpoint refuses.
+    """The endpoint rejects the request.
 
     Parameters
     ----------
     status : int
         The HTTP status, 4xx.
     message : str
-        What was wrong, where, and what is accepted.
+        The fault, where it is, and the accepted form.
     row : int, optional
         The 0-based data row.
     column : str, optional
@@ -30,7 +30,7 @@ class RequestError(Exception):
     Attributes
     ----------
     manifest : dict or None
-        Of the model that was asked, once it was.
+        The manifest of the model, if the request reached a model.
     """
 
     def __init__(self, status: int, message: str, *, row: int | None = None, column: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Names, order, units and hash of the features, as the parquet metadata or the manifest carries them."""
+"""The schema of a features file: names, order, units and hash, from the parquet metadata or the manifest."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Of the document's form; what it names is in the document itself, and its hash tells documents apart.
+# Version of the document's form. A change of the features changes the hash, not the version.
 SCHEMA_VERSION = 1
 SCHEMA_KEY = b"egress_sentinel.schema"
 SCHEMA_HASH_KEY = b"egress_sentinel.schema_hash"
@@ -41,7 +41,7 @@ class FeatureSchema:
             raise ValueError("the feature schema must list its features, each with a name")
         names = [feature["name"] for feature in features]
         if not names or len(set(names)) != len(names):
-            raise ValueError("the feature schema must name at least one feature, and none of them twice")
+            raise ValueError("the feature schema must name at least one feature, and no feature twice")
 
     @property
     def feature_names(self) -> list[str]:
@@ -55,7 +55,7 @@ class FeatureSchema:
 
     @classmethod
     def from_names(cls, names: Sequence[str]) -> FeatureSchema:
-        """Make the schema of a file that carries none, from its numeric columns."""
+        """Create a schema from the numeric columns of a file without one."""
         features = [{"name": name, "unit": "", "description": "", "dtype": "float32"} for name in names]
         return cls({"version": SCHEMA_VERSION, "keys": [], "measures": [], "features": features})
 
@@ -66,24 +66,24 @@ class FeatureSchema:
         Returns
         -------
         FeatureSchema or None
-            None where the file carries no schema.
+            None if the file has no schema.
 
         Raises
         ------
         ValueError
-            The schema cannot be read, or is not the one that its hash was made of.
+            The schema cannot be read, or does not match its hash.
         """
         if not metadata or SCHEMA_KEY not in metadata:
             return None
         schema = cls(json.loads(metadata[SCHEMA_KEY]))
         stated = metadata.get(SCHEMA_HASH_KEY, b"").decode("ascii", "replace")
         if stated != schema.hash:
-            raise ValueError(f"its schema has the hash {schema.hash}, but its metadata says {stated or 'nothing'}")
+            raise ValueError(f"the schema has the hash {schema.hash}, but the metadata has {stated or 'none'}")
         return schema
 
 
 def canonical_json(document: Mapping[str, Any]) -> bytes:
-    """Encode a document the one way that is hashed: sorted keys, no blanks, UTF-8."""
+    """Encode a document in the form that is hashed: sorted keys, no whitespace, UTF-8."""
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 
 

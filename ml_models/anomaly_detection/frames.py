@@ -1,4 +1,4 @@
-"""pandas DataFrames, as data scientists hold their rows, beside the requests that the container reads."""
+"""Scoring of pandas DataFrames, in addition to the container's requests."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def is_frame(value: Any) -> TypeGuard[pd.DataFrame]:
-    """Return whether a value is a DataFrame, without loading pandas: who has one has loaded it."""
+    """Return whether a value is a DataFrame, without importing pandas. A caller with a DataFrame has imported it."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(value, pandas.DataFrame)
 
 
 def request_of_frame(frame: pd.DataFrame) -> Request:
-    """Return a DataFrame's rows as those of a request."""
+    """Convert a DataFrame to a request."""
     names = [str(name) for name in frame.columns]
 
     def read() -> list[list[Any]]:
@@ -36,7 +36,7 @@ def request_of_frame(frame: pd.DataFrame) -> Request:
 
 
 def plain_values(frame: pd.DataFrame, place: int) -> list[Any]:
-    """Return a column's values in Python, None where one is missing."""
+    """Return a column's values as Python objects. None is a missing value."""
     column = frame.iloc[:, place]
     values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
     return values

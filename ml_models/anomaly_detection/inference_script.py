@@ -1,10 +1,10 @@
-"""Serves a trained forest in SageMaker's scikit-learn container: the four functions that it calls.
+"""Serves a trained forest in SageMaker's scikit-learn container, through the four functions that the container calls.
 
-The container turns every exception into an HTML page with status 500. A request that is at fault therefore travels as
-a value: `input_fn` and `predict_fn` return the `RequestError`, and `output_fn` makes it a response with its own
-status and a JSON body, `{"error": {"status": ..., "message": ..., "row": ..., "column": ...}}`.
+The container turns every exception into an HTML page with status 500. To return a useful error, `input_fn` and
+`predict_fn` return the `RequestError` as a value. `output_fn` turns it into a response with the error's status and a
+JSON body, `{"error": {"status": ..., "message": ..., "row": ..., "column": ...}}`.
 
-`anomaly_score` is scikit-learn's decision function: lower is more anomalous; `is_anomaly` is 1 where it is below 0.
+`anomaly_score` is scikit-learn's decision function: lower is more anomalous. `is_anomaly` is 1 if the score is below 0.
 """
 
 from __future__ import annotations
@@ -41,34 +41,34 @@ def model_fn(model_dir: str) -> Model:
     Raises
     ------
     ArtifactError
-        It must not be served: incomplete, changed after training, or of another scikit-learn.
+        The directory is incomplete, was changed after training, or belongs to another scikit-learn version.
     """
     return load(Path(model_dir))
 
 
 def input_fn(body: str | bytes, content_type: str | None) -> Request | RequestError:
-    """Read a request body; see `request.parse` for what is accepted."""
+    """Read a request body. `request.parse` lists the accepted forms."""
     return _or_error(lambda: parse(body, content_type))
 
 
 def predict_fn(data: Any, model: Model) -> Any:
-    """Score rows by the features' names, or by position where they have no names.
+    """Score rows by feature name, or by position if the columns have no names.
 
     Parameters
     ----------
     data : Request, RequestError or DataFrame
-        What `input_fn` returns, or a DataFrame with the features among its columns.
+        The result of `input_fn`, or a DataFrame with the features among its columns.
     model : Model
 
     Returns
     -------
     Prediction, RequestError or DataFrame
-        Of a DataFrame a copy with the columns `is_anomaly` and `anomaly_score`.
+        For a DataFrame, a copy with the columns `is_anomaly` and `anomaly_score`.
 
     Raises
     ------
     RequestError
-        A DataFrame lacks a feature, or has a value that is no finite number.
+        A DataFrame lacks a feature, or has a value that is not a finite number.
     """
     if is_frame(data):
         scores = _predict(request_of_frame(data), model).scores
@@ -80,22 +80,22 @@ def predict_fn(data: Any, model: Model) -> Any:
 
 
 def output_fn(prediction: Any, accept: str | None) -> Any:
-    """Write what `predict_fn` returned.
+    """Write the response.
 
-    `DEFAULT_OUTPUT` in the environment stands for an `output=` that Accept does not give. Who asks for the
-    manifest gets it whatever the rows are: it is what says which rows fit.
+    The environment variable `DEFAULT_OUTPUT` is the default of the parameter `output=` in Accept. A request for the
+    manifest succeeds even if its rows are invalid, since the manifest describes the valid rows.
 
     Returns
     -------
     (body, content_type)
-        Or a Flask response with a 4xx status and a JSON body.
+        For an error, a Flask response with a 4xx status and a JSON body.
     """
     answer = _or_error(lambda: _render(prediction, accept))
     return _error_response(answer) if isinstance(answer, RequestError) else answer
 
 
 def execution_parameters_fn() -> dict[str, Any]:
-    """Say how a batch transform job asks best, where it is not told: a request for each worker, many lines in each."""
+    """Return the defaults of a batch transform job: one request per worker at a time, many lines per request."""
     return {
         "MaxConcurrentTransforms": min(os.cpu_count() or 1, 16),
         "BatchStrategy": "MULTI_RECORD",
@@ -126,6 +126,6 @@ def _or_error(work: Callable[[], T]) -> T | RequestError:
 
 
 def _error_response(error: RequestError) -> Any:
-    from flask import Response  # the container has it; the training job does without
+    from flask import Response  # installed in the serving container only
 
     return Response(error_body(error), status=error.status, mimetype="application/json")

@@ -1,4 +1,4 @@
-"""A model directory, checked and loaded: a forest that does not fit its manifest is never served."""
+"""Checks and loads a model directory. A forest that does not match its manifest is never served."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ TRAIN_AGAIN = "train again with anomaly_detection.training_script"
 
 @dataclass(frozen=True)
 class Model:
-    """A forest that is ready to score.
+    """A loaded forest.
 
     Parameters
     ----------
     forest : FlatForest
         Scores float32 matrices whose columns are `feature_names`, as scikit-learn's forest does.
     feature_names : list of str
-        In the forest's order.
+        The features in the forest's order.
     may_be_missing : frozenset of str
-        The features that had missing values in training, so that NaN means something to the forest.
+        The features that had missing values in training. Only these may be NaN.
     manifest : dict
-        manifest.json, by which a caller can tell which model it is that answers.
+        manifest.json, which identifies the model.
     """
 
     forest: FlatForest
@@ -59,7 +59,7 @@ class Model:
         Parameters
         ----------
         rows : DataFrame or array-like of shape (n_rows, n_features)
-            A DataFrame has the features among its columns, in any order; an array has them in the model's order.
+            A DataFrame with the features among its columns, in any order, or an array in the model's order.
 
         Returns
         -------
@@ -68,20 +68,20 @@ class Model:
         Raises
         ------
         ValueError
-            A feature is missing, or a value is no finite number.
+            A feature is missing, or a value is not a finite number.
         """
         return self.forest.scores(self._matrix(rows))
 
     def score_samples(self, rows: Any) -> NDArray[np.float64]:
-        """Return scikit-learn's `score_samples`, bit for bit; `rows` as for `decision_function`."""
+        """Return scikit-learn's `score_samples`, bit for bit. `rows` is as for `decision_function`."""
         return self.forest.score_samples(self._matrix(rows))
 
     def predict(self, rows: Any) -> NDArray[np.int64]:
-        """Return -1 for anomalous rows and 1 for others, as scikit-learn does; `rows` as for `decision_function`."""
+        """Return -1 for anomalous rows and 1 for others, as scikit-learn does. `rows` is as for `decision_function`."""
         return np.where(self.decision_function(rows) < 0, -1, 1)
 
     def matrix_of(self, request: Request) -> NDArray[np.float32]:
-        """Take the features out of a request; see `request.matrix_of`."""
+        """Extract the features from a request; see `request.matrix_of`."""
         return matrix_of(request, self.feature_names, self.may_be_missing)
 
     def _matrix(self, rows: Any) -> NDArray[np.float32]:
@@ -97,8 +97,8 @@ def load(model_dir: Path) -> Model:
     Raises
     ------
     ArtifactError
-        It is incomplete, was changed after training, or belongs to another scikit-learn; the sentence says how to
-        mend it.
+        The directory is incomplete, was changed after training, or belongs to another scikit-learn version. The message
+        names the fix.
     """
     manifest = _read_json(model_dir, MANIFEST_FILE)
     if manifest.get("manifest_version") != MANIFEST_VERSION:
@@ -121,9 +121,9 @@ def _read_json(model_dir: Path, name: str) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{name} is not JSON ({error}); unpack model.tar.gz anew, or {TRAIN_AGAIN}") from error
+        raise ArtifactError(f"{name} is not JSON ({error}); unpack model.tar.gz again, or {TRAIN_AGAIN}") from error
     if not isinstance(document, dict):
-        raise ArtifactError(f"{name} is not a JSON object; unpack model.tar.gz anew, or {TRAIN_AGAIN}")
+        raise ArtifactError(f"{name} is not a JSON object; unpack model.tar.gz again, or {TRAIN_AGAIN}")
     return document
 
 
@@ -138,7 +138,7 @@ def _check_files(model_dir: Path, manifest: dict[str, Any]) -> None:
         if sha256(path) != stated.get(name):
             raise ArtifactError(
                 f"{name} is not the file that {MANIFEST_FILE} was written for (its sha256 differs); "
-                f"unpack model.tar.gz anew, or {TRAIN_AGAIN}"
+                f"unpack model.tar.gz again, or {TRAIN_AGAIN}"
             )
 
 
@@ -165,7 +165,7 @@ def _check_library(manifest: dict[str, Any]) -> None:
 
 
 def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchema) -> FlatForest:
-    """Read forest.npz; model.joblib, a pickle that could run anything, is for people and never loaded here."""
+    """Read forest.npz. model.joblib is a pickle, which could run any code, so it is never loaded here."""
     try:
         forest = FlatForest.load(model_dir / FOREST_FILE)
     except ValueError as error:
@@ -177,7 +177,7 @@ def _load_forest(model_dir: Path, manifest: dict[str, Any], schema: FeatureSchem
         )
     if forest.offset != manifest.get("threshold"):
         raise ArtifactError(
-            f"{FOREST_FILE} has the threshold {forest.offset}, but {MANIFEST_FILE} says {manifest.get('threshold')}; "
+            f"{FOREST_FILE} has the threshold {forest.offset}, but {MANIFEST_FILE} has {manifest.get('threshold')}; "
             f"{TRAIN_AGAIN}"
         )
     return forest

@@ -1,7 +1,7 @@
-"""Arrays of numbers in NumPy's file formats, read without trust in what their headers say.
+"""Reads arrays of numbers from untrusted files in NumPy's formats.
 
-`numpy.load` evaluates a header as Python, allocates whatever size it states, and unpacks zip files. Here a header must
-be the line that NumPy writes, the data must be exactly as long as it says, and a zip file must be stored as it is.
+`numpy.load` evaluates the header as Python, allocates any size that it states, and decompresses zip files. This module
+accepts only a header as NumPy writes it, data of exactly the stated length, and zip files without compression.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _THREE_PARTS = re.compile(r"\{ *#, *#, *#,? *\}\s*")
 
 
 def read_npy_bytes(content: bytes) -> NDArray[Any]:
-    """Read the content of an .npy file; the array shares its memory and cannot be written to.
+    """Read the content of an .npy file. The array shares its memory and is read-only.
 
     Raises
     ------
     ValueError
-        It is no such file, or one of something else than booleans, integers and floats of up to 64 bits.
+        The content is not an .npy file, or holds other values than booleans, integers and floats of up to 64 bits.
     """
     size = _LENGTH_BYTES.get(content[6:8])
     if not content.startswith(_MAGIC) or size is None:
-        raise ValueError("it does not begin as an .npy file does")
+        raise ValueError("it does not start like an .npy file")
     start = 8 + size
     length = int.from_bytes(content[8:start], "little")
     if length > min(_MOST_HEADER_BYTES, len(content) - start):
@@ -49,7 +49,7 @@ def read_npy_bytes(content: bytes) -> NDArray[Any]:
     count, first = math.prod(shape), start + length
     if count * dtype.itemsize != len(content) - first:
         stated = " x ".join(map(str, shape)) or "one number"
-        raise ValueError(f"its header says {stated} of {dtype}, and {len(content) - first:,} bytes follow")
+        raise ValueError(f"its header states {stated} of {dtype}, but {len(content) - first:,} bytes follow")
     if count == 0:
         return np.empty(shape if max(shape) < _MOST_HEADER_BYTES else (0,) * len(shape), dtype)
     return np.frombuffer(content, dtype, count, first).reshape(shape, order="F" if is_fortran else "C")
@@ -62,25 +62,25 @@ def read_npz(path: Path, most_bytes: int) -> dict[str, NDArray[Any]]:
     ----------
     path : Path
     most_bytes : int
-        Of all arrays together.
+        The largest accepted size of all arrays together.
 
     Raises
     ------
     ValueError
-        It is no such file, is compressed, or is larger.
+        The file is not an .npz file, is compressed, or is larger.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("it is compressed, which numpy.savez does not do")
+                raise ValueError("it is compressed; write it with numpy.savez")
             if sum(member.file_size for member in members) > most_bytes:
                 raise ValueError(f"it holds more than {most_bytes:,} bytes")
             return {member.filename.removesuffix(".npy"): read_npy_bytes(archive.read(member)) for member in members}
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"it is no .npz file ({error})") from error
+        raise ValueError(f"it is not an .npz file ({error})") from error
 
 
 def _header(text: bytes) -> tuple[np.dtype[Any], bool, tuple[int, ...]]:

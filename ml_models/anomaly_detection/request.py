@@ -1,4 +1,4 @@
-"""Requests: any content type in, and the float32 matrix that the forest takes."""
+"""Reads requests of all content types, and extracts the forest's float32 matrix."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ _ACCEPTED = f"accepted are {', '.join(_READERS)}"
 
 
 def parse(body: str | bytes, content_type: str | None) -> Request:
-    """Read a body.
+    """Read a request body.
 
     Parameters
     ----------
     body : str or bytes
-        The container gives str for exactly `text/csv` and `application/json`, else bytes.
+        The container passes str for exactly `text/csv` and `application/json`, otherwise bytes.
     content_type : str or None
-        text/csv (with a header, or positional without), application/json (the default: one record, a list of
+        text/csv (with a header, or without one by position), application/json (the default: one record, a list of
         records, `[[...]]`, `{"instances": [[...]]}`, `{"columns": [...], "data": [[...]]}`), application/jsonlines,
-        application/x-parquet or application/x-npy; parameters are ignored.
+        application/x-parquet or application/x-npy. Parameters are ignored.
 
     Raises
     ------
     RequestError
-        415 for another content type, 413 for more than one request may hold, 400 for a body that is not what it says.
+        415 for another content type, 413 for a body above the limits of a request, 400 for a malformed body.
     """
     media_type = (content_type or "").partition(";")[0].strip().lower()
     reader = _READERS.get(media_type or JSON)
@@ -77,7 +77,7 @@ def _read(body: str | bytes, reader: Callable[[str | bytes], Request]) -> Reques
 
 
 def matrix_of(request: Request, feature_names: list[str], may_be_missing: frozenset[str]) -> NDArray[np.float32]:
-    """Take the model's features out of a request.
+    """Extract the model's features from a request.
 
     Returns
     -------
@@ -86,8 +86,8 @@ def matrix_of(request: Request, feature_names: list[str], may_be_missing: frozen
     Raises
     ------
     RequestError
-        400: a feature is missing, a column too many in a request without names, or a value that is no finite number
-        (NaN and empty are accepted for features that were missing in training as well).
+        Status 400. A feature is missing, a request without names has too many columns, or a value is not a finite
+        number. NaN and empty cells are accepted for features that were missing in training, too.
     """
     places = _places(request, feature_names)
     numbers = request.numbers(places)
@@ -114,7 +114,9 @@ def _places(request: Request, features: list[str]) -> list[int]:
     places = {name: place for place, name in enumerate(request.names)}
     for name in features:
         if name not in places:
-            raise RequestError(400, f"the feature {name} is missing; sent were {_some(request.names)}", column=name)
+            raise RequestError(
+                400, f"the feature {name} is missing; the request has {_some(request.names)}", column=name
+            )
     return [places[name] for name in features]
 
 
@@ -132,7 +134,7 @@ def _floats(name: str, values: list[Any], *, may_be_missing: bool) -> NDArray[np
     if missing.any() and not may_be_missing:
         row = int(missing.argmax())
         raise RequestError(
-            400, f"row {row} of {name} is missing or NaN, which the model never saw in training", row=row, column=name
+            400, f"row {row} of {name} is missing or NaN, which never occurred in training", row=row, column=name
         )
     return singles
 

@@ -1,4 +1,4 @@
-"""Answers: the request's rows with `is_anomaly` and `anomaly_score`, in the content type that Accept asks for."""
+"""Writes responses: the request's rows with `is_anomaly` and `anomaly_score`, in the content type of Accept."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RANDOM_CUT_FOREST = "output=random-cut-forest"
 
 @dataclass(frozen=True)
 class Prediction:
-    """Scores beside the request that asked for them.
+    """A request and its scores.
 
     Parameters
     ----------
@@ -47,33 +47,35 @@ class Prediction:
 
 
 def render(prediction: Prediction, accept: str | None, output: str | None = None) -> tuple[str, str]:
-    """Write an answer.
+    """Write a response.
 
     Parameters
     ----------
     prediction : Prediction
     accept : str or None
-        application/json (the default; it has the request's own shape), text/csv (with a header) or
-        application/jsonlines. With the parameter `output=scores` the two score columns alone; with
-        `output=attributions` these and, by each feature's name in the schema's order, how many splits sooner it
-        isolates the row (positive: it makes the row more anomalous; see `FlatForest.attributions`); with
-        `output=manifest` (as JSON) the manifest of the model that answers, in place of scores; with
-        `output=random-cut-forest` what clients of SageMaker's Random Cut Forest expect, `{"scores": [{"score": 0.91}]}`
-        in JSON. That score alone is the paper's, 0 to 1 and higher for more anomalous: the negative of scikit-learn's
-        `score_samples`. Everything else follows scikit-learn's decision function, lower for more anomalous.
+        application/json (the default, in the shape of the request), text/csv (with a header) or
+        application/jsonlines. The parameter `output=` selects the content:
+
+        - `scores`: only the two score columns.
+        - `attributions`: the score columns, and for each feature how many splits sooner it isolates the row. Positive
+          values make the row more anomalous; see `FlatForest.attributions`.
+        - `manifest`: the model's manifest, as JSON, instead of scores.
+        - `random-cut-forest`: the response of SageMaker's Random Cut Forest, `{"scores": [{"score": 0.91}]}`. This
+          score is the paper's, from 0 to 1 and higher for more anomalous: the negative of scikit-learn's
+          `score_samples`. All other scores are scikit-learn's decision function, lower for more anomalous.
     output : str, optional
-        Such a parameter's value for an Accept that has none. That of a Random Cut Forest is then JSON, whatever Accept
-        says: its clients send `Accept: text/csv` and read JSON.
+        The default of the parameter. With `random-cut-forest` as the default, the response is always JSON, because
+        clients of Random Cut Forest send `Accept: text/csv` and read JSON.
 
     Returns
     -------
     (body, content_type)
-        Floats are written with as many digits as read back to the same bits.
+        Floats have as many digits as are needed to read back the same bits.
 
     Raises
     ------
     RequestError
-        406: none of what Accept names can be written.
+        Status 406. Accept names no supported content type.
     """
     content_type, parameters = _with_default(*_negotiate(accept), output)
     model = prediction.model
@@ -111,7 +113,7 @@ def _with_default(content_type: str, parameters: list[str], output: str | None) 
 
 
 def render_frame(frame: pd.DataFrame, accept: str | None) -> tuple[str, str]:
-    """Write a DataFrame as records or as CSV; with `output=scores` its two score columns alone."""
+    """Write a DataFrame as records or as CSV. With `output=scores`, write only its two score columns."""
     content_type, parameters = _negotiate(accept)
     names = [str(name) for name in frame.columns]
     kept = [place for place, name in enumerate(names) if name in ADDED or "output=scores" not in parameters]
@@ -120,17 +122,17 @@ def render_frame(frame: pd.DataFrame, accept: str | None) -> tuple[str, str]:
 
 
 def asks_for_manifest(accept: str | None) -> bool:
-    """Say whether an Accept asks for the model's manifest in place of scores."""
+    """Return whether Accept requests the model's manifest instead of scores."""
     return MANIFEST in _negotiate(accept)[1]
 
 
 def render_manifest(manifest: dict[str, Any]) -> tuple[str, str]:
-    """Write a manifest, as JSON whatever Accept's media type is."""
+    """Write a manifest. It is always JSON."""
     return encode(manifest), JSON
 
 
 def _repeated(prediction: Prediction, content_type: str, added: dict[str, list[Any]]) -> str | None:
-    """Write the request's rows as they came, with the added columns; None where its cells have to be written anew."""
+    """Write the request's rows unchanged, with the added columns. None if the cells must be written again."""
     request, features = prediction.request, prediction.model.feature_names
     names = request.names or features
     lines = None if set(names) & set(ADDED) else request.texts(features)
@@ -142,7 +144,7 @@ def _repeated(prediction: Prediction, content_type: str, added: dict[str, list[A
 
 
 def _shaped(shape: str, columns: dict[str, list[Any]], content_type: str) -> str:
-    """Write an answer in JSON in the request's own shape."""
+    """Write a JSON response in the shape of the request."""
     if content_type == JSON_LINES:
         return write_records(columns, content_type, ("", ""))
     if shape == "record":
@@ -153,7 +155,7 @@ def _shaped(shape: str, columns: dict[str, list[Any]], content_type: str) -> str
 
 
 def _own_columns(prediction: Prediction, *, as_numbers: bool) -> dict[str, list[Any]]:
-    """Return the request's columns by name; CSV wrote features as texts."""
+    """Return the request's columns by name. In CSV requests, the features are texts."""
     request, features = prediction.request, prediction.model.feature_names
     columns = dict(zip(request.names or features, request.columns, strict=True))
     for name in ADDED:
@@ -177,7 +179,7 @@ def _negotiate(accept: str | None) -> tuple[str, list[str]]:
         content_type = _RANGES.get(media_type, media_type)
         if content_type in {JSON, CSV, JSON_LINES} and _quality(media_range) > 0:
             return content_type, parameters
-    raise RequestError(406, f"{shown(accept)} cannot be written; accepted are {JSON}, {CSV} and {JSON_LINES}")
+    raise RequestError(406, f"{shown(accept)} is not supported; accept {JSON}, {CSV} or {JSON_LINES}")
 
 
 def _quality(media_range: str) -> float:

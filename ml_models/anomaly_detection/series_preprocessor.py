@@ -1,7 +1,7 @@
 """Serves the first container of a serial inference pipeline: `timestamp,value` lines in, the forest's features out.
 
-SageMaker names this module in `SAGEMAKER_PROGRAM`; its functions are those that the scikit-learn container calls, and
-errors travel as in `inference_script`. `time_series.preprocessor` says what the features look back on.
+`SAGEMAKER_PROGRAM` names this module, and the scikit-learn container calls its functions. Errors are returned as in
+`inference_script`. `time_series.preprocessor` describes the history that the features depend on.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def model_fn(model_dir: str) -> Preprocessor:
     Raises
     ------
     ArtifactError
-        It is incomplete, was changed after training, or is of other features than this code makes.
+        The directory is incomplete, was changed after training, or has other features than this code computes.
     """
     return load(Path(model_dir))
 
 
 def input_fn(body: str | bytes, content_type: str | None) -> Series | RequestError:
-    """Read the lines of a request, in the order of time."""
+    """Read the lines of a request, which must be in time order."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     if media_type != CSV:
         found = f"content type {shown(media_type)} is not known" if media_type else "the request names no Content-Type"
@@ -59,10 +59,10 @@ def predict_fn(data: Series | RequestError, model: Preprocessor) -> NDArray[np.f
 def output_fn(prediction: NDArray[np.float32] | RequestError, accept: str | None) -> Any:  # noqa: ARG001 - see below
     """Write the features as CSV with a header, or the error.
 
-    What the client accepts is the last container's to answer; what comes next takes CSV.
+    Accept is ignored: it applies to the last container's response, and the next container reads CSV.
     """
     if isinstance(prediction, RequestError):
-        from flask import Response  # the container has it; the training job does without
+        from flask import Response  # installed in the serving container only
 
         return Response(error_body(prediction), status=prediction.status, mimetype="application/json")
     text = io.StringIO()

@@ -1,7 +1,7 @@
-"""Fits the preprocessor of a pipeline for one series: a SageMaker training job's entry point, or `python -m` by hand.
+"""Fits the preprocessor of a pipeline for one series. Runs as a SageMaker training job or with `python -m`.
 
-`SM_MODEL_DIR` gets the preprocessor's artifact, and `SM_OUTPUT_DATA_DIR` features.parquet: the training channel of
-`training_script`, whose forest stands behind the preprocessor.
+It writes the preprocessor's artifact to `SM_MODEL_DIR`, and features.parquet to `SM_OUTPUT_DATA_DIR`. The latter is the
+training channel of `training_script`, which fits the forest of the pipeline.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ DIRECTORIES = ("SM_CHANNEL_TRAIN", "SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR")
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Fit as told by SageMaker's environment.
+    """Fit with the settings in SageMaker's environment variables.
 
     Returns
     -------
     int
-        0, or 2 where the input cannot be used; then one sentence is on stderr.
+        0, or 2 if the input cannot be used. The error message is then on stderr.
     """
     try:
         rows = fit(*(_directory(environment, name) for name in DIRECTORIES))
@@ -48,18 +48,18 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 def _directory(environment: Mapping[str, str], name: str) -> Path:
     if not environment.get(name):
-        raise InputError(f"{name} is not set; it names a directory, as in a SageMaker training job")
+        raise InputError(f"{name} is not set; set it to a directory, as in a SageMaker training job")
     return Path(environment[name])
 
 
 def fit(channel: Path, model_dir: Path, output_dir: Path) -> int:
-    """Write the preprocessor and the features that its forest is to be trained on; return the rows.
+    """Write the preprocessor and the features for training its forest. Return the number of rows.
 
     Raises
     ------
     InputError
-        The channel holds not exactly one CSV file, or one that is no series of at least two rows, or the directories
-        cannot be written.
+        The channel does not have exactly one CSV file, the file is not a series of at least two rows, or the
+        directories cannot be written.
     """
     files = sorted(path for path in channel.rglob("*.csv") if not path.name.startswith((".", "_")))
     if len(files) != 1:

@@ -1,7 +1,7 @@
-"""Fits the Isolation Forest: the entry point of a SageMaker training job, and `python -m` by hand.
+"""Fits the Isolation Forest. Runs as a SageMaker training job or with `python -m`.
 
-Run ``python -m anomaly_detection.training_script --train DIR --model-dir DIR --output-data-dir DIR``; in SageMaker
-the directories come from the environment.
+Run ``python -m anomaly_detection.training_script --train DIR --model-dir DIR --output-data-dir DIR``. In SageMaker,
+the directories come from environment variables.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ if TYPE_CHECKING:
 BAD_INPUT = 2
 HOLDOUT_SHARE = "holdout_share"
 METRICS_FILE = "metrics.json"
-# Training rows on which the flat forest must equal scikit-learn's.
+# The number of training rows for which the flat forest must return the same scores as scikit-learn.
 PROOF_ROWS = 2000
 SCORED_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one run reads, does and writes."""
+    """The settings of one run."""
 
     channel: Path
     model_dir: Path
@@ -70,12 +70,12 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as told by the arguments and by SageMaker's environment.
+    """Train with the settings in the arguments and in SageMaker's environment variables.
 
     Returns
     -------
     int
-        0, or 2 where the input cannot be used; then one sentence is on stderr and nothing was written.
+        0, or 2 if the input cannot be used. The error message is then on stderr, and no file was written.
     """
     try:
         metrics = train(_parse_job(sys.argv[1:] if argv is None else argv, os.environ))
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"holdout_share_flagged={evaluation['share_flagged']:.4f};")
         print(f"recall_injected={evaluation['injected']['recall'] or 0.0:.4f};")
         for reason in evaluation["blocked_by"]:
-            print(f"the gate: {reason}")
+            print(f"failed quality check: {reason}")
     return 0
 
 
@@ -99,16 +99,16 @@ def _parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     Parameters
     ----------
     argv : sequence of str
-        Hyperparameters as `--n_estimators` or `--n-estimators`, values plain or JSON-encoded, `--holdout_share` among
-        them; `--train`, `--serving`, `--exclude`, `--model-dir`, `--output-data-dir`.
+        Hyperparameters such as `--n_estimators` or `--n-estimators`, with plain or JSON-encoded values, and
+        `--holdout_share`, `--train`, `--serving`, `--exclude`, `--model-dir`, `--output-data-dir`.
     environment : mapping of str to str
         `SM_CHANNEL_TRAIN` (or `SM_CHANNEL_TRAINING`), `SM_CHANNEL_SERVING`, `SM_CHANNEL_EXCLUDE`, `SM_MODEL_DIR`,
-        `SM_OUTPUT_DATA_DIR`, `SM_HPS`, `TRAINING_JOB_NAME`; the command line wins.
+        `SM_OUTPUT_DATA_DIR`, `SM_HPS`, `TRAINING_JOB_NAME`. The command line takes precedence.
 
     Raises
     ------
     InputError
-        A directory is missing, or a hyperparameter is not one that `parse_hyperparameters` takes.
+        A directory is missing, or `parse_hyperparameters` rejects a hyperparameter.
     """
     options = _parse_options(argv)
     channel = options.train or environment.get("SM_CHANNEL_TRAIN") or environment.get("SM_CHANNEL_TRAINING")
@@ -117,9 +117,9 @@ def _parse_job(argv: Sequence[str], environment: Mapping[str, str]) -> Job:
     if not channel:
         raise InputError("no training data: give --train DIR or set SM_CHANNEL_TRAIN")
     if not model_dir:
-        raise InputError("nowhere to write the model: give --model-dir DIR or set SM_MODEL_DIR")
-    told = {name: value for name in (*NAMES, HOLDOUT_SHARE) if (value := getattr(options, name)) is not None}
-    given = _environment_hyperparameters(environment) | told
+        raise InputError("no model directory: give --model-dir DIR or set SM_MODEL_DIR")
+    options_given = {name: value for name in (*NAMES, HOLDOUT_SHARE) if (value := getattr(options, name)) is not None}
+    given = _environment_hyperparameters(environment) | options_given
     holdout_share = parse_holdout_share(given.pop(HOLDOUT_SHARE, 0))
     serving = options.serving or environment.get("SM_CHANNEL_SERVING")
     exclude = options.exclude or environment.get("SM_CHANNEL_EXCLUDE")
@@ -143,13 +143,11 @@ class _Parser(argparse.ArgumentParser):
 def _parse_options(argv: Sequence[str]) -> argparse.Namespace:
     parser = _Parser(prog="training_script", description=__doc__, allow_abbrev=False)
     parser.add_argument("--train", metavar="DIR", help="parquet parts; default $SM_CHANNEL_TRAIN")
-    parser.add_argument("--model_dir", metavar="DIR", help="gets the artifact; default $SM_MODEL_DIR")
-    parser.add_argument("--output_data_dir", metavar="DIR", help="gets metrics.json; default $SM_OUTPUT_DATA_DIR")
-    parser.add_argument(
-        "--serving", metavar="DIR", help="the model that serves, to compare; default $SM_CHANNEL_SERVING"
-    )
-    parser.add_argument("--exclude", metavar="DIR", help="what to leave out; default $SM_CHANNEL_EXCLUDE")
-    parser.add_argument(f"--{HOLDOUT_SHARE}", help="last share of the time range to judge the model on; default 0")
+    parser.add_argument("--model_dir", metavar="DIR", help="folder for the artifact; default $SM_MODEL_DIR")
+    parser.add_argument("--output_data_dir", metavar="DIR", help="folder for metrics.json; default $SM_OUTPUT_DATA_DIR")
+    parser.add_argument("--serving", metavar="DIR", help="serving model to compare with; default $SM_CHANNEL_SERVING")
+    parser.add_argument("--exclude", metavar="DIR", help="rows to leave out; default $SM_CHANNEL_EXCLUDE")
+    parser.add_argument(f"--{HOLDOUT_SHARE}", help="last share of the time range, for evaluation; default 0")
     for name in NAMES:
         bare: dict[str, Any] = {"nargs": "?", "const": "true"} if name == "exact" else {}
         parser.add_argument(f"--{name}", help=f"default {getattr(Hyperparameters, name)}", **bare)
@@ -164,7 +162,7 @@ def _underscored(word: str) -> str:
 
 
 def _refuse_unknown(words: Sequence[str]) -> None:
-    """Pass over SageMaker's own options with their values."""
+    """Reject unknown options, except those that SageMaker adds."""
     theirs = False
     for word in words:
         if word.startswith("--"):
@@ -190,15 +188,15 @@ def train(job: Job) -> dict[str, Any]:
     Returns
     -------
     dict
-        What metrics.json holds: `rows`, `rows_left_out`, `rows_sampled`, `features`, `share_flagged`, `threshold`,
-        `score_quantiles`, `fit_seconds`, where the rows have a `target` of both kinds `labels` (`rows`, `anomalies`,
-        `auroc`, `average_precision`) and, where rows were held out, `evaluation`: that of `evaluation.evaluate` with
-        `blocked_by`, the gate's reasons.
+        The content of metrics.json: `rows`, `rows_left_out`, `rows_sampled`, `features`, `share_flagged`, `threshold`,
+        `score_quantiles` and `fit_seconds`. If the rows have labels of both kinds in `target`, also `labels` (`rows`,
+        `anomalies`, `auroc`, `average_precision`). If rows were held out, also `evaluation`: the result of
+        `evaluation.evaluate` with `blocked_by`, the failed quality checks.
 
     Raises
     ------
     InputError
-        The data or the hyperparameters cannot be used, or the directories not be written.
+        The data or the hyperparameters cannot be used, or a directory cannot be written.
     """
     hyperparameters = job.hyperparameters
     exclusions = read_exclusions(job.exclude) if job.exclude else []
@@ -226,9 +224,9 @@ def train(job: Job) -> dict[str, Any]:
     days = describe_days(data.matrix, names, scores, data.hours, _nonzero_rows(data.matrix), data.categories)
     baseline = describe_training(data.matrix, names, scores) | ({"reference": days} if days else {})
     try:
-        # A quiet account's weeks may hold none: the forest is then fitted on zeros, and its p-values say nothing.
-        telling_rows = int((data.matrix != 0).any(axis=1).sum())
-        calibration = calibration_of(scores[_nonzero_rows(data.matrix)]) | {"rows": telling_rows}
+        # An account may have no egress for weeks. The forest is then fitted on zeros, and p-values have no meaning.
+        nonzero_rows = int((data.matrix != 0).any(axis=1).sum())
+        calibration = calibration_of(scores[_nonzero_rows(data.matrix)]) | {"rows": nonzero_rows}
         manifest = _manifest(job, data, metrics, evaluation) | {"calibration": calibration}
         artifact.save(job.model_dir, forest, baseline, manifest)
         metrics["fit_seconds"] = fit_seconds
@@ -240,64 +238,64 @@ def train(job: Job) -> dict[str, Any]:
 
 
 def fit(data: TrainingData, hyperparameters: Hyperparameters) -> tuple[IsolationForest, NDArray[np.float64]]:
-    """Fit an Isolation Forest (Liu, Ting and Zhou 2008, as scikit-learn implements it) on the rows that tell something.
+    """Fit scikit-learn's Isolation Forest (Liu, Ting and Zhou 2008) on the nonzero rows.
 
     Returns
     -------
     forest : IsolationForest
-        To the bit what scikit-learn fits on those rows, threshold included.
+        Equal bit for bit to a forest that scikit-learn fits on those rows, including the threshold.
     scores : ndarray of shape (n_sampled,), float64
-        The matrix's anomaly scores.
+        The anomaly scores of all rows of the matrix.
 
     Raises
     ------
     InputError
-        Fewer than two rows, or more features per tree than there are.
+        There are fewer than two rows, or fewer features than `max_features`.
     RuntimeError
-        The flat forest that serves does not score as scikit-learn does.
+        The serving forest and scikit-learn return different scores.
     """
     rows, features = data.matrix.shape
     if rows < 2:
-        raise InputError(f"the training data have {rows} row; at least 2 are needed")
+        raise InputError(f"the training data have {rows} row; at least 2 are required")
     if isinstance(hyperparameters.max_features, int) and hyperparameters.max_features > features:
         raise InputError(
             f"hyperparameter max_features is {hyperparameters.max_features}, but the data have {features} features"
         )
     is_nonzero = _nonzero_rows(data.matrix)
-    telling = data.matrix[is_nonzero]
+    nonzero = data.matrix[is_nonzero]
     forest = IsolationForest(
         n_estimators=hyperparameters.n_estimators,
-        max_samples=min(hyperparameters.rows_per_tree(data.rows), len(telling)),
+        max_samples=min(hyperparameters.rows_per_tree(data.rows), len(nonzero)),
         max_features=hyperparameters.max_features,
         random_state=hyperparameters.random_state,
-        # Threads would add up the trees in any order, and the last bit of a score with them.
+        # With threads, the order in which trees are added varies, and with it the last bit of a score.
         n_jobs=None,
-    ).fit(telling)
+    ).fit(nonzero)
     samples = _proven(forest, data.matrix)
     if hyperparameters.contamination != "auto":
-        # What fit would do: it scores as slowly as scikit-learn does.
+        # `fit` would compute this threshold with scikit-learn's slower scoring.
         forest.set_params(contamination=hyperparameters.contamination)
         forest.offset_ = np.percentile(samples[is_nonzero], 100.0 * hyperparameters.contamination)
     return forest, samples - forest.offset_
 
 
 def _nonzero_rows(matrix: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Choose the rows that are not zero throughout; all of them where fewer than two would be left.
+    """Select the rows with at least one nonzero value. If there are fewer than two, select all rows.
 
-    In a row of zeros nothing happened, and most hours of most series are like that: a tree that is grown on a sample of
-    them has little left to tell the others apart by.
+    In most hours of most series, all features are zero. A tree that is grown on a sample of such rows has few other
+    rows to split.
     """
-    telling: NDArray[np.bool_] = (matrix != 0).any(axis=1)
-    return telling if telling.sum() >= 2 else np.ones(len(matrix), np.bool_)
+    nonzero: NDArray[np.bool_] = (matrix != 0).any(axis=1)
+    return nonzero if nonzero.sum() >= 2 else np.ones(len(matrix), np.bool_)
 
 
 def _proven(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Score with the flat forest that serves, once it has proven itself against scikit-learn."""
+    """Score with the serving forest, after checking its scores against scikit-learn."""
     flat = FlatForest.from_sklearn(forest)
     proof = matrix[:: max(1, len(matrix) // PROOF_ROWS)]
     if flat.score_samples(proof).tobytes() != forest.score_samples(proof).tobytes():
         raise RuntimeError(
-            f"{FOREST_FILE} would not score as {artifact.MODEL_FILE} does with scikit-learn "
+            f"the scores of {FOREST_FILE} differ from those of {artifact.MODEL_FILE} with scikit-learn "
             f"{artifact.library_versions()['scikit-learn']}; no model was saved"
         )
     progress = Progress("scored", len(matrix))
@@ -312,7 +310,7 @@ def _proven(forest: IsolationForest, matrix: NDArray[np.float32]) -> NDArray[np.
 def _evaluation(
     job: Job, data: TrainingData, holdout: NDArray[np.float32], forest: IsolationForest
 ) -> dict[str, Any] | None:
-    """Judge the model on what was held out, beside the one that serves; None where nothing was."""
+    """Evaluate the model on the holdout and compare it with the serving model. None without a holdout."""
     if not len(holdout):
         return None
     serving, problem = (None, None) if job.serving is None else _serving_scores(job.serving, data.schema.feature_names)
@@ -323,20 +321,20 @@ def _evaluation(
 
 
 def _serving_scores(channel: Path, names: list[str]) -> tuple[Scores | None, str | None]:
-    """Return the serving model's scores of rows with these columns, or why there are none."""
+    """Return the serving model's scores of rows with these columns, or the reason why there are none."""
     try:
         serving = _load_serving(channel)
     except (ArtifactError, OSError, EOFError, tarfile.TarError) as error:
         return None, str(error)
     missing = [name for name in serving.feature_names if name not in names]
     if missing:
-        return None, f"it takes other features, such as {missing[0]}"
+        return None, f"it requires other features, such as {missing[0]}"
     places = [names.index(name) for name in serving.feature_names]
     return lambda matrix: serving.forest.scores(np.ascontiguousarray(matrix[:, places])), None
 
 
 def _load_serving(channel: Path) -> Model:
-    """Load a model directory, or the model.tar.gz that a training channel brings."""
+    """Load a model directory, or the model.tar.gz of a training channel."""
     archives = sorted(channel.glob("*.tar.gz"))
     if not archives:
         return load(channel)
@@ -372,7 +370,7 @@ def _manifest(
 
 
 def _git_commit() -> str | None:
-    """Find the commit that last changed this package; None outside a checkout."""
+    """Return the commit that last changed this package. None outside a git checkout."""
     command = ["git", "log", "-1", "--format=%H", "--", "."]
     try:
         done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)

@@ -58,8 +58,8 @@ def test_without_a_holdout_nothing_is_known() -> None:
 
 
 def test_a_serving_model_that_cannot_be_asked_is_a_reason() -> None:
-    found = evaluate(matrix(2000), matrix(500, seed=1), distance) | {"serving_problem": "it takes other features"}
-    assert why_not(found, Limits()) == ["it could not be compared with the serving model: it takes other features"]
+    found = evaluate(matrix(2000), matrix(500, seed=1), distance) | {"serving_problem": "it requires other features"}
+    assert why_not(found, Limits()) == ["it could not be compared with the serving model: it requires other features"]
 
 
 @given(arrays(np.float32, st.tuples(st.integers(1, 30), st.integers(1, 8)), elements=st.floats(-1e3, 1e3, width=32)))
@@ -152,7 +152,7 @@ def test_a_model_of_other_features_is_said_to_be_one(tmp_path: Path) -> None:
     pq.write_table(table.drop_columns([NAMES[0]]), tmp_path / "new" / "train" / "a.parquet")
     serving = ["--serving", str(tmp_path / "old" / "model")]
     _, manifest = train(tmp_path / "new", "--holdout_share", "0.2", "--n_estimators", "10", *serving)
-    assert any("it takes other features" in reason for reason in manifest["evaluation"]["blocked_by"])  # type: ignore[index]
+    assert any("it requires other features" in reason for reason in manifest["evaluation"]["blocked_by"])  # type: ignore[index]
 
 
 def test_a_share_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_header_that_states_more_than_there_is(tmp_path: Path) -> None:
     header = b"{'descr': '<i4', 'fortran_order': False, 'shape': (99999999999,), }"
     with zipfile.ZipFile(tmp_path / "forest.npz", "w") as archive:
         archive.writestr("left.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(40))
-    with pytest.raises(ValueError, match="its header says 99999999999 of int32, and 40 bytes follow"):
+    with pytest.raises(ValueError, match="its header states 99999999999 of int32, but 40 bytes follow"):
         FlatForest.load(tmp_path / "forest.npz")
 
 

@@ -152,7 +152,7 @@ def test_what_comes_later_changes_no_score() -> None:
 
 
 def test_too_short_a_series_is_refused() -> None:
-    with pytest.raises(InputError, match="the series has 5 rows, and 2 are for learning alone"):
+    with pytest.raises(InputError, match="the series has 5 rows, and 2 are only for learning"):
         find_incidents(np.arange(5), np.arange(5.0))
 
 

@@ -293,7 +293,7 @@ def test_a_model_is_the_one_of_the_rows_that_are_left(tmp_path: Path) -> None:
             "line 1 of the exclude channel is []; an object with start_hour_utc, end_hour_utc and any of account_id",
         ),
         ('{"bucket": "media"}', "line 1 of the exclude channel has 'bucket'; an object with start_hour_utc"),
-        (json.dumps(DAY | {"account_id": 111122223333}), "account_id is 111122223333; a text is accepted"),
+        (json.dumps(DAY | {"account_id": 111122223333}), "account_id is 111122223333; use a text"),
         (json.dumps({"start_hour_utc": DAY["start_hour_utc"]}), "end_hour_utc is ''; a UTC hour such as"),
         (json.dumps(DAY | {"start_hour_utc": "2026-10-02T00:30:00Z"}), "start_hour_utc is '2026-10-02T00:30:00Z'; a"),
         (json.dumps(DAY | {"start_hour_utc": "2026-13-02T00:00:00Z"}), "start_hour_utc is '2026-13-02T00:00:00Z'; a"),
@@ -322,7 +322,7 @@ def test_rows_without_the_keys_cannot_be_left_out(tmp_path: Path, capsys: pytest
     (tmp_path / "exclude.jsonl").write_text(json.dumps({**SERIES, **DAY}))
     given = ["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]
     assert main([*given, "--exclude", str(tmp_path / "exclude.jsonl")]) == 2
-    assert "a.parquet has no account_id, by which the exclude channel says what is left out" in capsys.readouterr().err
+    assert "a.parquet has no column account_id, which the exclude channel uses" in capsys.readouterr().err
 
 
 def labelled_csv(path: Path, values: np.ndarray, target: list[object] | None) -> None:

@@ -1,1 +1,1 @@
-"""One module for each kind of body: `rows` is what they read it into, `request` and `response` choose among them."""
+"""One module per content type. All of them read into `rows`; `request` and `response` select the module."""

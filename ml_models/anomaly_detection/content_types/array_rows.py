@@ -1,4 +1,4 @@
-"""Parquet and .npy: bodies that are columns of numbers already."""
+"""Reads parquet and .npy bodies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_ROWS = 16_384
-# Of what Arrow says about a broken file.
+# Longest quote of Arrow's error message.
 _MOST_CHARACTERS = 200
 
 
@@ -36,7 +36,7 @@ def read_parquet(body: str | bytes) -> Request:
         table = _table(pq, pa.BufferReader(bytes_of(body)))
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
         reason = " ".join(str(error).partition("\n")[0].split())[:_MOST_CHARACTERS]
-        raise RequestError(400, f"the body is no complete parquet file: {reason}") from error
+        raise RequestError(400, f"the body is not a complete parquet file: {reason}") from error
     names = distinct(table.column_names)
 
     def read() -> list[list[Any]]:
@@ -47,12 +47,12 @@ def read_parquet(body: str | bytes) -> Request:
 
 
 def _table(pq: Any, source: Any) -> pa.Table:
-    """Read a file whose size was checked, in batches, so that what it unpacks to is noticed while it does."""
+    """Read a file in batches, and stop when the decompressed data exceed the limit."""
     import pyarrow as pa
 
     metadata = pq.read_metadata(source)
     check_size(metadata.num_rows, metadata.num_columns)
-    # Not the sum over the columns: Arrow ends the process at a column whose statistics are broken.
+    # Not the sum over the columns: Arrow aborts the process if the statistics of a column are broken.
     unpacked = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
     if unpacked > MAX_UNPACKED_BYTES:
         raise _unpacks_to(unpacked)
@@ -60,8 +60,8 @@ def _table(pq: Any, source: Any) -> pa.Table:
     for field in schema:
         if not _is_plain(pa.types, field.type):
             what = f"the column {shown(field.name)} holds {shown(str(field.type))}"
-            raise RequestError(400, f"{what}; numbers, texts and times are read", column=field.name)
-    # A text that is repeated a million times stays one text.
+            raise RequestError(400, f"{what}; send numbers, texts or times", column=field.name)
+    # Dictionary encoding keeps a text that is repeated a million times once.
     texts = [field.name for field in schema if _is_text(pa.types, field.type)]
     file = pq.ParquetFile(source, metadata=metadata, read_dictionary=texts)
     batches, size = [], 0
@@ -93,7 +93,7 @@ def _is_plain(types: Any, kind: Any) -> bool:
 
 
 def _check_texts(table: pa.Table) -> None:
-    """Refuse texts that take too much room once each row has its own."""
+    """Reject texts that need too much memory when they are copied into each row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -108,7 +108,7 @@ def _check_texts(table: pa.Table) -> None:
 
 
 def _values(name: str, column: pa.ChunkedArray) -> list[Any]:
-    """Return a column's values in Python."""
+    """Return a column's values as Python objects."""
     import pyarrow as pa
 
     try:
@@ -127,12 +127,12 @@ def read_npy(body: str | bytes) -> Request:
     try:
         array = read_npy_bytes(bytes_of(body))
     except ValueError as error:
-        raise RequestError(400, f"the body is no .npy array of numbers: {error}") from error
+        raise RequestError(400, f"the body is not an .npy array of numbers: {error}") from error
     return request_of_array(array)
 
 
 def request_of_array(values: Any) -> Request:
-    """Return an array of numbers as a request without names; one dimension is one row."""
+    """Convert an array of numbers to a request without names. A one-dimensional array is one row."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise RequestError(400, "the array does not hold floats or integers")

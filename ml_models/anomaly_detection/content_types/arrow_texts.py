@@ -1,4 +1,4 @@
-"""Numbers written by Arrow as Python writes them, many at a time."""
+"""Formats many numbers with Arrow in the way that Python's `repr` does."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# From here to there both write all digits without an exponent.
+# In this range, Arrow and Python both write all digits without an exponent.
 SMALLEST, LARGEST = 1e-4, 1e9
 
 
@@ -22,7 +22,7 @@ def float_texts(values: NDArray[np.float64], whole: str = ".0") -> Any:
     ----------
     values : ndarray of shape (n,), float64
     whole : str
-        What follows a whole number below a billion: Python's ".0", or nothing.
+        The suffix of a whole number below a billion: Python's ".0", or "".
 
     Returns
     -------

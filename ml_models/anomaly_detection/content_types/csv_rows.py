@@ -1,4 +1,4 @@
-"""CSV: the body's lines read as rows, and answers written as lines."""
+"""Reads CSV bodies as rows, and writes CSV responses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def read_csv(body: str | bytes) -> Request:
-    """Read a body with a header line, or without one by position."""
+    """Read a body with a header line, or a body without one by position."""
     text = text_of(body)
     if len(text) > rows_module.LARGE_BODY and (large := _read_large_csv(text)):
         return large
@@ -54,14 +54,14 @@ def _csv_rows(text: str) -> tuple[list[str] | None, list[list[str]]]:
 
 
 def _read_large_csv(text: str) -> Request | None:
-    """Read plain CSV in Arrow; None where it cannot, and Python's reader says why or can."""
+    """Read plain CSV with Arrow. None if Arrow cannot; Python's reader then reads it or explains the fault."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
     cells = text.partition("\n")[0].rstrip("\r").split(",")
     if len(cells) < 2 or '"' in text or text.count("\r") != text.count("\r\n"):
         return None
-    # Arrow reads 0x1F as a number. An x alone is found faster, and most tables of numbers have none below the header.
+    # Arrow reads 0x1F as a number. The search for "x" is fast, and few tables of numbers contain one.
     first = text.find("\n")
     if any(text.find(mark, first) >= 0 and text.find("0" + mark, first) >= 0 for mark in "xX"):
         return None
@@ -69,7 +69,7 @@ def _read_large_csv(text: str) -> Request | None:
     try:
         table = pa_csv.read_csv(
             io.BytesIO(text.encode()),
-            # One block, so that a column's type is that of all its cells.
+            # A single block, so that Arrow infers a column's type from all cells.
             pa_csv.ReadOptions(
                 column_names=[str(place) for place in range(len(cells))],
                 skip_rows=1 if names else 0,
@@ -86,7 +86,7 @@ def _read_large_csv(text: str) -> Request | None:
 
     def lines(_: Sequence[str]) -> list[str] | None:
         found = [line for line in text.replace("\r\n", "\n").split("\n") if line][1 if names else 0 :]
-        # Python's reader, which reads the cells where they are not repeated as they are, refuses longer ones.
+        # Python's reader, which is used if the lines cannot be copied to the response, rejects longer cells.
         return found if max(map(len, found)) <= csv.field_size_limit() else None
 
     def numbers(places: list[int]) -> NDArray[Any] | None:
@@ -96,7 +96,7 @@ def _read_large_csv(text: str) -> Request | None:
 
 
 def _header(cells: list[str]) -> list[str] | None:
-    """Return the names where the first line is a header: where none of its cells is a number."""
+    """Return the column names if the first line is a header, which means that no cell is a number."""
     if len(cells) > rows_module.MAX_COLUMNS:
         raise too_large(f"{len(cells):,} columns")
     numbers = [is_number(cell) for cell in cells]
@@ -104,18 +104,18 @@ def _header(cells: list[str]) -> list[str] | None:
         return None
     if not any(numbers):
         return distinct([_name(cell) for cell in cells])
-    # An id beside the numbers is data; a header has no numbers in it. Without names nothing tells which is which.
+    # A text among numbers is an id, so the line is data, not a header. Without names, its column is unknown.
     column = numbers.index(False)
     raise RequestError(
         400,
-        f"the first line mixes numbers and texts such as {shown(cells[column])}: give a header line with the columns' "
-        "names, or numbers alone",
+        f"the first line mixes numbers and texts such as {shown(cells[column])}: add a header line with the column "
+        "names, or send only numbers",
         row=0,
     )
 
 
 def _name(cell: str) -> str:
-    """Return a column's name without the blanks around it, and without the quotes that a blank before them kept."""
+    """Return a column's name without surrounding blanks, and without quotes that the reader kept after a blank."""
     name = cell.strip(" \t")
     if name != cell and len(name) > 1 and name[0] == name[-1] == '"':
         return name[1:-1].replace('""', '"')
@@ -132,7 +132,7 @@ def write_csv(columns: dict[str, list[Any]]) -> str:
 
 
 def write_csv_of_numbers(columns: dict[str, list[Any]]) -> str:
-    """Write what needs no quoting, several times as fast; many rows by Arrow, whose digits read back the same too."""
+    """Write columns that need no quoting, several times faster. Arrow formats many rows, without loss of precision."""
     if rows_module.is_large(columns):
         import pyarrow as pa
         import pyarrow.csv as pa_csv
@@ -146,7 +146,7 @@ def write_csv_of_numbers(columns: dict[str, list[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Csv writes floats by repr and None as an empty cell."""
+    """Convert a value for `csv`, which writes floats by `repr` and None as an empty cell."""
     if value is ABSENT:
         return None
     if isinstance(value, (list, dict)):
@@ -155,7 +155,7 @@ def _cell(value: Any) -> Any:
 
 
 def write_csv_after(lines: Sequence[str], names: Sequence[str], added: Mapping[str, list[Any]]) -> str:
-    """Write lines as they are, with added columns of numbers behind them."""
+    """Write lines unchanged and append columns of numbers."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow([*names, *added])
     line = ",".join(["%s", *["%r"] * len(added)])

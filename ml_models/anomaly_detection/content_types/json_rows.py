@@ -1,8 +1,7 @@
-"""JSON and JSON lines: records read as rows, and answers written as records.
+"""Reads JSON and JSON lines as rows, and writes responses as records.
 
-Python's json takes most of a large request: it makes every number twice, once read and once written. Records that are
-written as Python's json itself writes them are therefore read by Arrow, written again by Arrow, and compared with the
-body: only where not one byte differs do the rows' own texts go into the answer.
+For a large request, Python's json takes most of the time. Records in the format of Python's json are therefore read and
+written again by Arrow, and compared with the body. If no byte differs, the response contains the request's own texts.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ENCODER = json.JSONEncoder(default=str, allow_nan=False)
-# Between items and behind names: as Python's json writes them, and as most others do.
+# Separators of items and of names: those of Python's json, and the compact ones.
 _SEPARATORS = ((", ", ": "), (",", ":"))
 _BLANKS = " \t\r"
-# What Arrow takes the columns' types from.
+# Arrow infers the columns' types from a sample of this size.
 _SAMPLE_BYTES = 2**14
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -67,7 +66,7 @@ def read_json(body: str | bytes) -> Request:
 
 
 def read_json_lines(body: str | bytes) -> Request:
-    """Read one record on each line."""
+    """Read one record per line."""
     text = text_of(body)
     check_marks(text, row="\n", cell=",")
     lines = [line for line in text.split("\n") if line.strip(_BLANKS)]
@@ -75,14 +74,14 @@ def read_json_lines(body: str | bytes) -> Request:
 
 
 def _read_plain_records(text: str) -> Request | None:
-    """Read a list of records whose texts can be repeated as they are; None where they cannot, or may not be."""
+    """Read a list of records whose texts can be copied to the response. None if they cannot."""
     import pyarrow as pa
 
     style = _style(text)
     if style is None:
         return None
     separators, record = style
-    # Arrow reads lines: the commas between records become their ends.
+    # Arrow reads JSON lines, so the commas between records become line breaks.
     characters = np.frombuffer(text.encode(), np.uint8).copy()
     characters[np.flatnonzero(characters == ord("}"))[:-1] + 1] = ord("\n")
     body = characters[1:-1]
@@ -108,19 +107,19 @@ def _read_plain_records(text: str) -> Request | None:
         return arrow_numbers(table, places)
 
     def unchanged(features: Sequence[str]) -> list[str] | None:
-        # A feature that is sent as a text comes back as a number.
+        # A feature that was sent as a text is returned as a number.
         return None if set(features) & set(texts) else lines
 
     return Request("records", list(record), len(record), table.num_rows, read, numbers, unchanged, JSON)
 
 
 def _arrow_table(body: NDArray[np.uint8], names: list[str], texts: list[str]) -> Any:
-    """Read lines of JSON whose names are those of the first one; the types are those of the first rows.
+    """Read lines of JSON that all have the names of the first line and the types of the first rows.
 
     Raises
     ------
     pa.ArrowException, KeyError
-        They are not so, or the first line is longer than a sample.
+        Names or types differ, or the first line is longer than the sample.
     """
     import pyarrow as pa
 
@@ -128,13 +127,13 @@ def _arrow_table(body: NDArray[np.uint8], names: list[str], texts: list[str]) ->
     if end > _SAMPLE_BYTES:
         line_ends = np.flatnonzero(body[:_SAMPLE_BYTES] == ord("\n"))
         end = int(line_ends[-1]) if len(line_ends) else 0
-    # Arrow would take some texts for times.
+    # Without this, Arrow would read some texts as times.
     sample = _read_lines(body[:end], pa.schema([(name, pa.string()) for name in texts]), "infer").select(names)
     try:
-        # With a column for each name that comes later on, a small body could fill the memory.
+        # If each new name added a column, a small body could fill the memory.
         return _read_lines(body, sample.schema, "error")
     except pa.ArrowInvalid:
-        # The first rows may have had whole numbers alone.
+        # The first rows may contain only whole numbers.
         types = [pa.float64() if pa.types.is_int64(kind) else kind for kind in sample.schema.types]
         return _read_lines(body, pa.schema(zip(names, types, strict=True)), "error")
 
@@ -145,14 +144,14 @@ def _read_lines(lines: NDArray[np.uint8], schema: Any, other_names: str) -> Any:
 
     return pa_json.read_json(
         pa.BufferReader(pa.py_buffer(lines)),
-        # One block, so that a column's type is that of all its cells.
+        # A single block, so that Arrow infers a column's type from all cells.
         pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
         pa_json.ParseOptions(schema, unexpected_field_behavior=other_names),
     )
 
 
 def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
-    """Return the separators and the first record of a list that is written as Python's json writes one."""
+    """Return the separators and the first record of a list in the format of Python's json."""
     is_list = text.startswith("[{") and text.endswith("}]") and text.isascii() and "\\" not in text
     if not is_list or not _is_printable(text):
         return None
@@ -170,13 +169,13 @@ def _style(text: str) -> tuple[tuple[str, str], dict[str, Any]] | None:
 
 
 def _is_printable(text: str) -> bool:
-    """Return whether text in ASCII has no control characters."""
+    """Return whether an ASCII text has no control characters."""
     characters = np.frombuffer(text.encode(), np.uint8)
     return bool(characters.min() >= ord(" ") and characters.max() <= ord("~"))
 
 
 def _column_texts(table: Any, text: str) -> dict[str, Any] | None:
-    """Return each column's cells as the body has them, in Arrow; None where they are no texts and numbers alone."""
+    """Return each column's cells as in the body, in Arrow. None unless all cells are texts and numbers."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -195,7 +194,7 @@ def _column_texts(table: Any, text: str) -> dict[str, Any] | None:
             values = column.to_numpy()
             is_whole = values == np.trunc(values)
             if whole is None and is_whole.any():
-                # A whole number is 1.0 to Python, and 1 to JavaScript.
+                # Python writes a whole number as 1.0, JavaScript as 1.
                 whole = ".0" if ".0," in text or ".0}" in text else ""
             if whole == "" and np.signbit(values[values == 0]).any():
                 # Python reads -0 as 0.
@@ -207,7 +206,7 @@ def _column_texts(table: Any, text: str) -> dict[str, Any] | None:
 
 
 def _joined(columns: Mapping[str, Any], separators: tuple[str, str]) -> list[str]:
-    """Return the inside of each record, given its cells by column."""
+    """Return the text inside the braces of each record, from the cells by column."""
     import pyarrow.compute as pc
 
     between, behind = separators
@@ -225,7 +224,7 @@ def _load_json(text: str, where: str = "the body") -> Any:
             json.dumps(document, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
         position = f"line {error.lineno}, column {error.colno}"
-        hint = f" ({JSON} is also what a request without a Content-Type is read as)" if where == "the body" else ""
+        hint = f" (a request without a Content-Type is read as {JSON})" if where == "the body" else ""
         raise RequestError(400, f"{where} is not JSON: {error.msg} at {position}{hint}") from error
     except UnicodeEncodeError as error:
         raise RequestError(400, f"{where} has half a character: a surrogate escape without its pair") from error
@@ -257,7 +256,7 @@ def _records(shape: str, records: list[Any]) -> Request:
 
 def _positional(instances: Any, where: str, shape: str) -> Request:
     if not _is_list_of_lists(instances):
-        raise RequestError(400, f"{where} is not a list of lists of numbers, one for each row")
+        raise RequestError(400, f"{where} is not a list of lists of numbers, one per row")
     check_widths(instances, len(instances[0]) if instances else 0)
     return of_lists(shape, None, [list(column) for column in zip(*instances, strict=True)], len(instances))
 
@@ -266,7 +265,7 @@ def _split(names: Any, rows: Any) -> Request:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RequestError(400, "columns is not a list of names")
     if not _is_list_of_lists(rows):
-        raise RequestError(400, "data is not a list of lists of values, one for each row")
+        raise RequestError(400, "data is not a list of lists of values, one per row")
     check_widths(rows, len(names))
     columns = [list(column) for column in zip(*rows, strict=True)]
     return of_lists("columns", distinct(names), columns, len(rows))
@@ -282,11 +281,11 @@ def write_records(columns: Mapping[str, list[Any]], content_type: str, envelope:
     Parameters
     ----------
     columns : mapping
-        Values by name; one that is ABSENT is left out.
+        Values by name. ABSENT values are left out.
     content_type : str
-        JSON, or JSON_LINES.
+        JSON or JSON_LINES.
     envelope : (str, str)
-        What stands before and after the list; not of JSON lines.
+        The texts before and after the list. Not used for JSON lines.
     """
     if rows_module.is_large(columns) and (lines := _lines_of(columns)) is not None:
         return _framed(lines, content_type, envelope)
@@ -297,7 +296,7 @@ def write_records(columns: Mapping[str, list[Any]], content_type: str, envelope:
 
 
 def write_records_after(lines: list[str], added: Mapping[str, list[Any]], content_type: str) -> str:
-    """Write the insides of records as they are, with added columns behind them."""
+    """Write records unchanged and append columns."""
     before, between, after = ("{", "}\n{", "}\n") if content_type == JSON_LINES else ("[{", "}, {", "}]")
     behind = "".join(f", {encode(name)}: %r" for name in added) + between
     parts = [before] * (2 * len(lines) + 1)
@@ -314,7 +313,7 @@ def _framed(lines: list[str], content_type: str, envelope: tuple[str, str]) -> s
 
 
 def _lines_of(columns: Mapping[str, list[Any]]) -> list[str] | None:
-    """Return the insides of records, written column by column in Arrow; None where a record lacks a column."""
+    """Return the texts inside the braces of the records, formatted by Arrow. None if a record lacks a column."""
     texts = {}
     for name, values in columns.items():
         kinds = set(map(type, values))
@@ -337,7 +336,7 @@ def _cells(values: list[Any], kinds: set[type]) -> Any:
 
 
 def _records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    """Return columns as records."""
+    """Convert columns to records."""
     return [
         {name: value for name, value in zip(columns, values, strict=True) if value is not ABSENT}
         for values in zip(*columns.values(), strict=True)
@@ -345,7 +344,7 @@ def _records_of(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
 
 
 def encode(document: Any) -> str:
-    """Write JSON; NaN and the infinities become null."""
+    """Write JSON. NaN and infinite values become null."""
     try:
         return _encode(document)
     except RecursionError as error:
@@ -356,7 +355,7 @@ def _encode(document: Any) -> str:
     try:
         return _ENCODER.encode(document)
     except ValueError:
-        # A column that the model does not read may hold what JSON cannot say.
+        # A column that is not a feature may hold values that JSON does not have.
         return _ENCODER.encode(_without_nan(document))
 
 

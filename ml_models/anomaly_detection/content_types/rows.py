@@ -1,4 +1,4 @@
-"""The rows of a request, whatever its content type, and what the readers share."""
+"""The rows of a request of any content type, and helpers that the readers share."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
-# From here on the second that it takes to load pyarrow pays, and its reader is many times as fast as Python's.
+# From this size, pyarrow's faster reader outweighs the second that its import takes.
 LARGE_BODY = 2**16
-# Importing pyarrow is paid for once; a client that asks for this many rows will ask for more.
+# From this many rows, the import of pyarrow is worth its time: such a client will send more requests.
 ARROW_ROWS = 4000
 ABSENT = object()
-"""Stands where a JSON record has no such key."""
+"""The value of a key that a JSON record does not have."""
 
-# One request. A body of 6 MB has at most 3,000,000 cells, and what is read of this many fits into a gigabyte.
+# Limits of one request. A body of 6 MB has at most 3,000,000 cells, which need less than 1 GB when read.
 MAX_ROWS = 1_000_000
 MAX_COLUMNS = 2_000
 MAX_CELLS = 4_000_000
 MAX_UNPACKED_BYTES = 256_000_000
 
-# The number of JSON, and what CSV files have besides: a plus sign, leading zeros, no digit before or after the point.
+# JSON's numbers, and the forms of CSV files: a plus sign, leading zeros, no digit before or after the point.
 _DIGITS = r"(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?"
 _NUMBER = re.compile(rf"[ \t\r\n]*+(?:[+-]?(?:{_DIGITS}|(?i:nan|inf|infinity)))?[ \t\r\n]*+")
 _SHORT = Repr()
@@ -46,22 +46,22 @@ class Request:
     Parameters
     ----------
     shape : str
-        "record", "records", "instances", "columns" (those of JSON) or "table": the answer in JSON has the same.
+        "record", "records", "instances", "columns" (shapes of JSON) or "table". A JSON response has the same shape.
     names : list of str or None
-        None where columns go by position.
+        None if columns are identified by position.
     width : int
-        Columns.
+        The number of columns.
     rows : int
     read : callable
-        Gives `columns`; not called where only scores are asked for and `numbers` could tell.
+        Returns `columns`. Not called if the response needs only scores and `numbers` can read them.
     numbers : callable
-        Takes the places of columns and gives float64 or float32 of shape (rows, places), or None where one of them is
-        not all plain numbers: then the raw values say which, and whether that is allowed.
-    texts : callable,
-        Takes the features and gives each row's own text, for an answer of the same kind that adds two columns to it:
-        a line of CSV, or the inside of a JSON record. None where the answer would not repeat the text as it is.
+        Takes column indexes and returns float64 or float32 of shape (rows, indexes). Returns None if a column has other
+        values than plain numbers; the raw values are then checked one by one.
+    texts : callable
+        Takes the features and returns the text of each row, to which a response of the same type appends two columns:
+        a line of CSV, or the text inside a JSON record. Returns None if the response cannot contain the text unchanged.
     texts_type : str
-        The content type that `texts` are of.
+        The content type of `texts`.
     """
 
     shape: str
@@ -80,12 +80,12 @@ class Request:
 
 
 def is_large(columns: Mapping[str, list[Any]]) -> bool:
-    """Return whether an answer has so many rows that writing it is worth loading pyarrow."""
+    """Return whether a response has enough rows to justify the import of pyarrow."""
     return len(next(iter(columns.values()))) >= ARROW_ROWS
 
 
 def of_lists(shape: str, names: list[str] | None, columns: list[list[Any]], rows: int) -> Request:
-    """Return the request of columns that are lists."""
+    """Create a request from columns that are lists."""
     return Request(shape, names, len(columns), rows, lambda: columns, lambda places: _plain(columns, places))
 
 
@@ -103,30 +103,30 @@ def _plain(columns: list[list[Any]], places: list[int]) -> NDArray[np.float64] |
 
 
 def _float_reads_numbers_alone(text: str) -> bool:
-    """Return whether Python's float reads nothing in a text that `is_number` refuses: 1_0, other digits or blanks."""
+    """Return whether a text has no form that float() accepts and `is_number` rejects: 1_0, other digits or blanks."""
     return text.isascii() and text.isprintable() and "_" not in text
 
 
 def is_number(text: str) -> bool:
-    """Return whether a text is a number, NaN, infinite or empty, with blanks around it."""
+    """Return whether a text is a number, NaN, infinite or empty. Surrounding blanks are allowed."""
     return _NUMBER.fullmatch(text) is not None
 
 
 def shown(value: Any) -> str:
-    """Return a value as an error message quotes it: short, whatever it is."""
+    """Return a short quote of a value for an error message."""
     return _SHORT.repr(value)
 
 
 def check_size(rows: int, columns: int) -> None:
-    """Refuse more rows, columns or cells than one request may have, by 413."""
+    """Raise status 413 for more rows, columns or cells than one request may have."""
     if rows > MAX_ROWS or columns > MAX_COLUMNS or rows * columns > MAX_CELLS:
         raise too_large(f"{rows:,} rows and {columns:,} columns")
 
 
 def check_marks(text: str, *, row: str, cell: str) -> None:
-    """Refuse a text with too many marks of rows or cells before it is read: reading takes many times its size.
+    """Reject a text with too many row or cell separators before it is parsed, since parsing needs much more memory.
 
-    A row and a cell have two characters at least, so that usual bodies are not counted at all.
+    Rows and cells have at least two characters, so the separators of bodies of ordinary size are not counted.
     """
     if len(text) > 2 * MAX_ROWS and (rows := max(map(text.count, row))) > MAX_ROWS:
         raise too_large(f"{rows:,} rows")
@@ -135,7 +135,7 @@ def check_marks(text: str, *, row: str, cell: str) -> None:
 
 
 def too_large(found: str) -> RequestError:
-    """Return the refusal of a body that holds more than one request may."""
+    """Return the error for a body above the limits of one request."""
     return RequestError(
         413,
         f"the body has {found}; one request takes up to {MAX_ROWS:,} rows, {MAX_COLUMNS:,} columns and "
@@ -144,11 +144,11 @@ def too_large(found: str) -> RequestError:
 
 
 def text_of(body: str | bytes) -> str:
-    """Decode a body, with or without a byte order mark; 400 where it is not UTF-8."""
+    """Decode a body, with or without a byte order mark. Raises status 400 if it is not UTF-8."""
     try:
         if isinstance(body, bytes):
             return body.decode("utf-8-sig")
-        # The container decodes, and puts U+FFFD for what is not UTF-8.
+        # The container decodes the body, and replaces invalid UTF-8 by U+FFFD.
         if not body.isascii():
             bytes_of(body)
             if (place := body.find("\ufffd")) >= 0:
@@ -159,7 +159,7 @@ def text_of(body: str | bytes) -> str:
 
 
 def bytes_of(body: str | bytes) -> bytes:
-    """Encode a body that came as text."""
+    """Encode a body that the container decoded."""
     if isinstance(body, bytes):
         return body
     try:
@@ -169,14 +169,14 @@ def bytes_of(body: str | bytes) -> bytes:
 
 
 def check_widths(rows: list[list[str]] | list[list[Any]], width: int) -> None:
-    """Refuse rows of another width."""
+    """Reject rows of another width."""
     for row, cells in enumerate(rows):
         if len(cells) != width:
             raise RequestError(400, f"row {row} has {len(cells)} values, and {width} columns are expected", row=row)
 
 
 def distinct(names: Sequence[str]) -> list[str]:
-    """Return the names; 400 where one is given twice, 413 where they are too many."""
+    """Return the names. Raises status 400 for duplicates and 413 for too many names."""
     if len(names) > MAX_COLUMNS:
         raise too_large(f"{len(names):,} columns")
     seen: set[str] = set()
@@ -188,7 +188,7 @@ def distinct(names: Sequence[str]) -> list[str]:
 
 
 def arrow_numbers(table: Any, places: list[int]) -> NDArray[Any] | None:
-    """Return columns of a pyarrow.Table as `Request.numbers` does."""
+    """Return columns of a pyarrow.Table in the form of `Request.numbers`."""
     import pyarrow as pa
 
     columns = [table.column(place) for place in places]

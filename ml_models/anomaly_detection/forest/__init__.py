@@ -1,4 +1,4 @@
-"""The Isolation Forest as numpy arrays: `trees` holds them, `scoring` and `attribution` read them."""
+"""The Isolation Forest as numpy arrays. `trees` holds the arrays; `scoring` and `attribution` read them."""
 
 from anomaly_detection.forest.flat_forest import FlatForest
 from anomaly_detection.forest.trees import FOREST_FILE

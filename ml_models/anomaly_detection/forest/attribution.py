@@ -1,4 +1,4 @@
-"""How much each feature contributes to a row's score: the splits by which it isolates the row sooner."""
+"""Computes each feature's contribution to a row's score: how many splits sooner it isolates the row."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Attribution:
     ----------
     trees : Trees
     block_rows : int
-        Rows that go down all trees at a time.
+        Number of rows that are processed together.
     """
 
     def __init__(self, trees: Trees, block_rows: int) -> None:
@@ -39,11 +39,11 @@ class Attribution:
 
     @cached_property
     def expected(self) -> NDArray[np.float64]:
-        """Each node's path length, expected over the training rows that came through it."""
+        """Return each node's expected path length: the mean over the training rows that reached it."""
         trees = self._trees
         expected = trees.path_length.copy()
         is_split = trees.left != np.arange(len(trees.left))
-        # Children lie behind their parents: from the last level up.
+        # Children follow their parents, so the last level comes first.
         depth = self._depth()
         for level in range(int(trees.levels) - 1, -1, -1):
             nodes = np.flatnonzero(is_split & (depth == level))

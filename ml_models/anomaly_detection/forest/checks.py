@@ -1,4 +1,4 @@
-"""Whether arrays that were read from a file are trees: scoring follows them without checking a single index."""
+"""Checks that arrays from a file form valid trees. Scoring follows their indexes without any check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def check_trees(trees: Any) -> None:
     Raises
     ------
     ValueError
-        One sentence says what is not as `Trees` describes it.
+        An array does not match the description in `Trees`. The message names the fault.
     """
     _check_shapes(trees)
     _check_children(trees)
@@ -33,7 +33,7 @@ def _check_shapes(trees: Any) -> None:
         dtype = str(field.type).partition("np.")[2].rstrip("]_")
         shape = (nodes,) if field.name in _PER_NODE else array.shape
         if array.dtype != np.dtype(dtype) or array.shape != shape or array.ndim != (field.name in {*_PER_NODE, "root"}):
-            raise ValueError(f"{field.name} is an array of {array.dtype} and shape {array.shape}")
+            raise ValueError(f"{field.name} is an array of {array.dtype} with shape {array.shape}")
     roots = trees.root
     is_ordered = (
         len(roots) > 0 and nodes > 0 and roots[0] == 0 and roots[-1] < nodes and bool((np.diff(roots) > 0).all())
@@ -48,7 +48,7 @@ def _check_children(trees: Any) -> None:
     is_split = trees.left != nodes
     left, end = trees.left[is_split], end_of_tree[is_split]
     if not ((left > nodes[is_split]) & (left < end - 1)).all():
-        raise ValueError("left names a child that is not further on in the same tree")
+        raise ValueError("left names a child that does not follow in the same tree")
     parents = np.zeros(len(nodes), np.intp)
     np.add.at(parents, left, 1)
     np.add.at(parents, left + 1, 1)
@@ -64,7 +64,7 @@ def _check_levels(trees: Any) -> None:
         level = np.concatenate([trees.left[splits], trees.left[splits] + 1])
         depth += bool(len(level))
     if trees.levels != depth:
-        raise ValueError(f"levels is {trees.levels}, and the longest path has {depth} splits")
+        raise ValueError(f"levels is {trees.levels}, but the longest path has {depth} splits")
 
 
 def _check_numbers(trees: Any) -> None:
@@ -72,11 +72,11 @@ def _check_numbers(trees: Any) -> None:
     if not 0 < trees.n_features <= _MOST_FEATURES:
         raise ValueError(f"n_features is {trees.n_features}")
     if not ((trees.feature >= 0) & (trees.feature < trees.n_features)).all():
-        raise ValueError(f"feature names a column beyond the {trees.n_features} that there are")
+        raise ValueError(f"feature names a column beyond the {trees.n_features} columns")
     if np.isnan(trees.threshold).any() or not np.isposinf(trees.threshold[is_leaf]).all():
         raise ValueError("threshold is NaN at a split, or finite at a leaf")
     if trees.missing_goes_right[is_leaf].any():
-        raise ValueError("missing_goes_right sends rows on from a leaf")
+        raise ValueError("missing_goes_right is set for a leaf")
     lengths = np.append(trees.path_length, trees.usual_path_length)
     if not (np.isfinite(lengths) & (lengths >= 0)).all() or not np.isfinite(trees.offset):
         raise ValueError("a path length or the offset is negative or not finite")

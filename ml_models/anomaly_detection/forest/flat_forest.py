@@ -1,4 +1,4 @@
-"""The forest that serves: scikit-learn's scores to the bit, without scikit-learn, and what they are made of."""
+"""The serving forest: scores equal to scikit-learn's bit for bit, without scikit-learn, and their attributions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FlatForest(Trees):
-    """An Isolation Forest that scores; its arrays are those of `Trees`."""
+    """An Isolation Forest that scores rows. `Trees` describes its arrays."""
 
     def scores(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
         """Return scikit-learn's `decision_function`, bit for bit: lower is more anomalous, below 0 is anomalous.
@@ -24,9 +24,9 @@ class FlatForest(Trees):
         Parameters
         ----------
         matrix : ndarray of shape (n_rows, n_features), float32
-            NaN goes where scikit-learn sends it.
+            NaN takes the same branch as in scikit-learn.
         threads : int
-            Each takes a part of the rows.
+            Each thread scores a part of the rows.
 
         Returns
         -------
@@ -36,9 +36,9 @@ class FlatForest(Trees):
         return scores
 
     def score_samples(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
-        """Return scikit-learn's `score_samples`, bit for bit: the scores before the threshold is taken off."""
+        """Return scikit-learn's `score_samples`, bit for bit: the scores before the threshold is subtracted."""
         sums = self._path_lengths.sums(matrix, threads)
-        # scikit-learn's own expressions: a forest of single rows has no usual length, and shares of 1.
+        # As in scikit-learn: a forest fitted on single rows has no average path length, and all shares are 1.
         shares = sums / self._usual_sum if self._usual_sum else np.ones_like(sums)
         samples: NDArray[np.float64] = -(2 ** (-shares))
         return samples
@@ -46,10 +46,10 @@ class FlatForest(Trees):
     def attributions(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return how many splits sooner each feature isolates a row: positive makes it more anomalous.
 
-        At each split of a row's path, the expected path length falls or rises from the node to the child that the row
-        goes to; expected is the mean over the training rows that came through. The fall is the split's feature's
-        credit. Summed over a path and averaged over the trees, a row's credits add up to what the training rows need
-        on average less what this row needs: `expected_path_length` minus its mean path length.
+        The expected path length of a node is the mean over the training rows that reached it. At each split on a row's
+        path, the expected path length decreases or increases from the node to the child. The decrease is credited to
+        the split's feature. A row's credits, summed over the path and averaged over the trees, equal
+        `expected_path_length` minus the row's mean path length.
 
         Parameters
         ----------
@@ -58,17 +58,17 @@ class FlatForest(Trees):
         Returns
         -------
         ndarray of shape (n_rows, n_features), float64
-            In splits, the mean over the trees.
+            Mean number of splits over the trees.
         """
         return self._attribution.of(matrix)
 
     @cached_property
     def expected_path_length(self) -> float:
-        """The mean path length of the rows that the trees were grown on, in splits."""
+        """The mean path length of the training rows, in splits."""
         return float(self._attribution.expected[self.root].mean())
 
     def mean_path_length(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return each row's path length, the mean over the trees, in splits; shape (n_rows,), float64."""
+        """Return each row's mean path length over the trees, in splits, shape (n_rows,), float64."""
         return self._path_lengths.sums(matrix) / len(self.root)
 
     @cached_property

@@ -1,8 +1,8 @@
-"""Each row's path length in each tree, by whichever scorer is fastest for the forest and the number of rows.
+"""Computes each row's path length in each tree, with the scorer that is fastest for the forest and the row count.
 
-scikit-learn asks one tree after another. `_FullTrees` takes a block of rows one level down in all trees at once;
-`_EverySplit` computes every split of a tree for thousands of rows. Both add up a row's path lengths in the order of the
-trees, as scikit-learn does, so that no bit differs.
+scikit-learn processes one tree after another. `_FullTrees` moves a block of rows one level down in all trees at once.
+`_EverySplit` computes every split of a tree for thousands of rows. Both add up path lengths in the order of the trees,
+as scikit-learn does, so that the results are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from anomaly_detection.forest.trees import Trees
 
-# Rows times trees of a block: its arrays stay in a core's second-level cache.
+# Rows times trees of a block. The block's arrays stay in the second-level cache of a core.
 BLOCK_CELLS = 2**15
-# Full trees double with each level: these have a thousand leaves each.
+# Full trees double with each level. At this limit, each tree has a thousand leaves.
 FULL_LEVELS = 10
-# A byte tells as many leaves apart.
+# The number of leaves that one byte can distinguish.
 MOST_LEAVES = 256
-# With many more splits a tree, following the paths would be as fast.
+# With many more splits per tree, following the paths is as fast.
 USUAL_SPLITS = 80
-# With fewer rows numpy's calls, a fixed number for each tree, cost more than the look-ups.
+# With fewer rows, the fixed number of numpy calls per tree costs more than the look-ups.
 LEAST_ROWS = 4000
-# Their columns stay in a core's third-level cache, what is computed from them in the second.
+# The columns of this many rows stay in the third-level cache of a core, and the intermediate results in the second.
 EVERY_SPLIT_ROWS = 2**16
 
 
@@ -45,16 +45,16 @@ class PathLengths:
     def __init__(self, trees: Trees) -> None:
         self._trees = trees
         self.block_rows = max(BLOCK_CELLS // len(trees.root), 1)
-        """Rows that go down all trees at a time."""
+        """Number of rows that are processed together."""
 
     def sums(self, matrix: NDArray[np.float32], threads: int = 1) -> NDArray[np.float64]:
-        """Return each row's path lengths, added up in the order of the trees.
+        """Return the sum of each row's path lengths, added in the order of the trees.
 
         Parameters
         ----------
         matrix : ndarray of shape (n_rows, n_features), float32
         threads : int
-            Each takes a part of the rows.
+            Each thread takes a part of the rows.
 
         Returns
         -------
@@ -94,7 +94,7 @@ class PathLengths:
                 if room is None or room.place.shape[1] != len(block):
                     room = _Room(len(trees.root), *block.shape)
                 lengths = full.path_lengths(block, room)
-            # numpy adds up the columns in the order of the rows, but a lone column pairwise.
+            # numpy adds several columns in the order of the rows, but a single column pairwise.
             sums[rows] = np.add.reduce(lengths, axis=0) if len(block) > 1 else np.add.accumulate(lengths[:, 0])[-1]
 
     @cached_property
@@ -108,9 +108,9 @@ class PathLengths:
 
 
 class _FullTrees:
-    """The trees, filled up to full binary trees: by level, each tree's splits from left to right, then the leaves.
+    """The trees, extended to full binary trees. Each level holds the splits of all trees, and the last the leaves.
 
-    The children of cell i of one level are the cells 2 i and 2 i + 1 of the next, so nothing has to be looked up.
+    The children of cell i are the cells 2 i and 2 i + 1 of the next level, so no child index is looked up.
     """
 
     def __init__(self, trees: Trees) -> None:
@@ -123,7 +123,7 @@ class _FullTrees:
             self.thresholds.append(trees.threshold[nodes])
             self.missing_goes_right.append(trees.missing_goes_right[nodes])
             left = trees.left[nodes]
-            # Below a leaf the leaf is repeated, twice.
+            # Both children of a leaf are the leaf itself.
             nodes = np.column_stack([left, left + (left != nodes)]).ravel()
         self.leaf_path_lengths = trees.path_length[nodes]
 
@@ -134,19 +134,19 @@ class _FullTrees:
         ----------
         block : ndarray of shape (n_rows, n_features), float32, contiguous
         room : _Room
-            Is written over.
+            Overwritten.
 
         Returns
         -------
         ndarray of shape (n_trees, n_rows), float64
-            It lies in the room.
+            A part of the buffers.
         """
         values = block.ravel()
         has_missing = bool(np.isnan(values).any())
         place = room.place
         place[:] = room.trees
         for level, features in enumerate(self.features):
-            # mode="clip" keeps take from checking and copying; no index is ever out of bounds.
+            # mode="clip" makes take skip checks and copies; all indexes are valid.
             features.take(place, out=room.cell, mode="clip")
             np.add(room.cell, room.rows, out=room.cell)
             values.take(room.cell, out=room.value, mode="clip")
@@ -160,7 +160,7 @@ class _FullTrees:
 
 
 class _Room:
-    """The arrays that one block after another is scored in; new ones for each would cost more than the scoring."""
+    """Buffers that all blocks reuse. Allocating them for each block would take longer than the scoring."""
 
     def __init__(self, trees: int, rows: int, features: int) -> None:
         shape = (trees, rows)
@@ -175,9 +175,9 @@ class _Room:
 
 
 class _Step(NamedTuple):
-    """A split: its column and threshold, and the places of what its sides found and of what it selects.
+    """A split: its column and threshold, the places of its two inputs, and the place of its result.
 
-    Places below `_EverySplit.arrays` are arrays, those from there on are leaves. The result's is none of the sides'.
+    Places below `_EverySplit.arrays` are arrays, the others are leaves. The result never overwrites an input.
     """
 
     feature: int
@@ -188,7 +188,7 @@ class _Step(NamedTuple):
 
 
 class _Tree(NamedTuple):
-    """Its steps, the place of what the last one selects, and its leaves' path lengths."""
+    """The steps of a tree, the place of the last result, and the path lengths of the leaves."""
 
     steps: list[_Step]
     top: int
@@ -196,34 +196,34 @@ class _Tree(NamedTuple):
 
 
 class _EverySplit:
-    """The trees as steps from the leaves upwards; `fits` says for which forests that is worth it.
+    """The trees as steps from the leaves up to the root. `fits` returns whether this is fast for a forest.
 
-    A row needs eight of a tree's splits, and looking up which ones costs numpy more than computing all of them:
-    comparing and selecting over a block takes many rows with one instruction of the processor. Each step selects, row
-    by row, the leaf that its left or its right side has found; leaves are numbers of one byte.
+    A row passes about eight splits of a tree. In numpy, looking them up takes longer than computing all splits, because
+    comparing and selecting process many rows with one processor instruction. Each step selects, for each row, the leaf
+    from its left or its right side. Leaves are one-byte numbers.
     """
 
     def __init__(self, trees: Trees) -> None:
         self._source = trees
-        # How many arrays the steps need at a time.
+        # The number of arrays that the steps need at the same time.
         self._arrays = 2 * int(trees.levels) + 1
         self._trees = [self._tree(int(root)) for root in trees.root]
 
     @staticmethod
     def fits(trees: Trees) -> bool:
-        """Return whether the trees are small: those that are grown on 256 rows of numbers have 35 to 70 splits."""
+        """Return whether the trees are small. Trees grown on 256 rows of numbers have 35 to 70 splits."""
         splits = np.diff(np.append(trees.root, len(trees.left))) // 2
         return bool(splits.max() < MOST_LEAVES and splits.mean() <= USUAL_SPLITS)
 
     def add_path_lengths(self, block: NDArray[np.float32], sums: NDArray[np.float64]) -> None:
-        """Add up each row's path lengths in the order of the trees.
+        """Add each row's path lengths to `sums`, in the order of the trees.
 
         Parameters
         ----------
         block : ndarray of shape (n_rows, n_features), float32
             Without NaN.
         sums : ndarray of shape (n_rows,), float64
-            Gets the sums.
+            Changed in place.
         """
         rows = len(block)
         columns = list(np.ascontiguousarray(block.T))
@@ -239,12 +239,12 @@ class _EverySplit:
                 if right - left == 1 and left >= self._arrays:
                     np.add(one_or_zero, places[left], out=places[result])
                     continue
-                # Bytes wrap around, so that left + (right - left) is right.
+                # Bytes wrap around, so left + (right - left) equals right.
                 np.subtract(places[right], places[left], out=change)
                 np.multiply(change, one_or_zero, out=change)
                 np.add(change, places[left], out=places[result])
             leaf[:] = places[top]
-            # mode="clip" keeps take from checking and copying; no index is ever out of bounds.
+            # mode="clip" makes take skip checks and copies; all indexes are valid.
             np.add(sums, lengths.take(leaf, out=length, mode="clip"), out=sums)
 
     def _tree(self, root: int) -> _Tree:

@@ -1,4 +1,4 @@
-"""The fitted forest as flat numpy arrays: taken from scikit-learn, saved and loaded without it."""
+"""The fitted forest as flat numpy arrays: converted from scikit-learn, saved and loaded without it."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FOREST_FILE = "forest.npz"
-# A thousand trees that are grown on ten thousand rows each have half of it.
+# A thousand trees that are grown on ten thousand rows each need half of this.
 MOST_BYTES = 1_000_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Trees:
-    """The trees of an Isolation Forest, one after the other, each level by level.
+    """The trees of an Isolation Forest, one after another, each in level order.
 
-    Both children of a split are neighbours, so one index holds both. A leaf is its own left child and its threshold is
-    infinite: a row that has arrived stays, however often it is told to go on.
+    The children of a split are adjacent, so one index identifies both. A leaf is its own left child and has an infinite
+    threshold, so a row that has reached a leaf stays there in all further steps.
 
     Parameters
     ----------
     root : ndarray of shape (n_trees,), int32
-        Each tree's first node.
+        The first node of each tree.
     left : ndarray of shape (n_nodes,), int32
-        The left child; the right one is the next node.
+        The left child. The right child is the next node.
     feature : ndarray of shape (n_nodes,), int32
-        The column that a split looks at; 0 for a leaf.
+        The column that a split compares. 0 for a leaf.
     threshold : ndarray of shape (n_nodes,), float32
-        A row goes left where its value is at most this: scikit-learn's float64 threshold rounded down, which sends
-        every float32 the same way.
+        A row goes left if its value is at most this. It is scikit-learn's float64 threshold rounded down, which gives
+        the same result for every float32.
     missing_goes_right : ndarray of shape (n_nodes,), bool
-        Where a split sends NaN.
+        Whether NaN goes to the right child.
     path_length : ndarray of shape (n_nodes,), float64
-        Splits from the root to the node, and for a leaf those that its training rows would still need on average.
+        Splits from the root to the node. For a leaf, plus the average number of splits to isolate its training rows.
     n_samples : ndarray of shape (n_nodes,), int32
-        Training rows of the tree that came through the node.
+        The tree's training rows that reached the node.
     levels : ndarray of shape (), int32
         Splits on the longest path.
     n_features : ndarray of shape (), int32
-        Columns that a matrix must have.
+        The number of columns that a matrix must have.
     usual_path_length : ndarray of shape (), float64
-        The average path length of as many rows as a tree was grown on, which path lengths are measured by.
+        The average path length for the number of rows that a tree was grown on. Scores are relative to it.
     offset : ndarray of shape (), float64
         The threshold: scikit-learn's `offset_`.
     """
@@ -69,10 +69,10 @@ class Trees:
 
     @classmethod
     def from_sklearn(cls, forest: Any) -> Self:
-        """Take the trees out of a fitted `sklearn.ensemble.IsolationForest` (scikit-learn 1.9)."""
+        """Convert a fitted `sklearn.ensemble.IsolationForest` (scikit-learn 1.9)."""
         from sklearn.ensemble._iforest import _average_path_length
 
-        # Where a forest looks at all features, scikit-learn does not reorder the columns for a tree.
+        # If a forest uses all features, scikit-learn does not reorder the columns for a tree.
         picks = forest._max_features != forest.n_features_in_
         trees: list[dict[str, NDArray[Any]]] = []
         first = 0
@@ -92,14 +92,14 @@ class Trees:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
+        """Read a file that `save` wrote.
 
         Raises
         ------
         ValueError
-            It is no such file, or its arrays are no forest.
+            The file is not an .npz file of a forest.
         OSError
-            It cannot be read.
+            The file cannot be read.
         """
         try:
             arrays = read_npz(path, MOST_BYTES)
@@ -112,19 +112,19 @@ class Trees:
         return trees
 
     def save(self, path: Path) -> None:
-        """Write an .npz file, the same bytes for the same forest.
+        """Write an .npz file. The same forest always gives the same bytes.
 
         Raises
         ------
         OSError
-            It cannot be written.
+            The file cannot be written.
         """
         with path.open("wb") as file:
             np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 class Walk:
-    """A block of rows on its way down all trees, node by node."""
+    """A block of rows that moves down all trees, split by split."""
 
     def __init__(self, trees: Trees, block: NDArray[np.float32]) -> None:
         self.rows = len(block)
@@ -133,10 +133,10 @@ class Walk:
         self._row = np.arange(self.rows)
         self._has_missing = bool(np.isnan(self._values).any())
         self.node: NDArray[np.intp] = np.repeat(trees.root.astype(np.intp)[:, None], self.rows, axis=1)
-        """Where each row is in each tree; shape (n_trees, n_rows)."""
+        """The current node of each row in each tree, shape (n_trees, n_rows)."""
 
     def go_down(self) -> None:
-        """Take every row one split further in every tree."""
+        """Move every row one split down in every tree."""
         trees, node = self._trees, self.node
         value = self._values[trees.feature[node] * self.rows + self._row]
         goes_right = value > trees.threshold[node]
@@ -146,7 +146,7 @@ class Walk:
 
 
 def blocks(rows: int, size: int) -> list[slice]:
-    """Return slices of at most so many rows that cover them all."""
+    """Split a number of rows into slices of at most `size` rows."""
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
@@ -179,7 +179,7 @@ def _level_by_level(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.intp]
 
 
 def _rounded_down(doubles: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Round to the largest float32 that is not larger."""
+    """Round to the largest float32 that is not greater."""
     with np.errstate(over="ignore"):
         singles = doubles.astype(np.float32)
     return np.where(singles > doubles, np.nextafter(singles, np.float32(-np.inf)), singles)

@@ -1,1 +1,1 @@
-"""Any `timestamp,value` series: reading, features that look back, the detector, and the pipeline's preprocessor."""
+"""Anomaly detection in a `timestamp,value` series: reader, features of the past, detector, pipeline preprocessor."""

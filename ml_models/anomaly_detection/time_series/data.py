@@ -1,4 +1,4 @@
-"""`timestamp,value` lines, from a file, a training channel or a request."""
+"""Reads `timestamp,value` lines from a file, a training channel or a request."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """A series in the order of time.
+    """A series in time order.
 
     Parameters
     ----------
     timestamps : list of str
-        As they were written.
+        The timestamps as written in the input.
     seconds : ndarray of shape (n_rows,), int64
         Seconds since 1970 in UTC.
     values : ndarray of shape (n_rows,), float64
         Finite.
     notes : list of str
-        What was left out or reordered.
+        Messages about rows that were left out or reordered.
     """
 
     timestamps: list[str]
@@ -51,18 +51,18 @@ def read_series(source: Path | str, name: str, *, is_strict: bool = False) -> Se
     Parameters
     ----------
     source : Path or str
-        A file, or the text itself: with a header that names `timestamp` and `value` among its columns, or these two
-        columns alone without a header. Times are ISO 8601, in UTC where they have no zone. Rows without a value are
-        left out, and rows out of order put in order, each with a note.
+        A file, or the text itself. It has a header with `timestamp` and `value` among its columns, or only these two
+        columns and no header. Times are ISO 8601, in UTC if they have no zone. Rows without a value are left out, and
+        rows are sorted by time. Either adds a note.
     name : str
-        What error texts call it.
+        The name of the input in error messages.
     is_strict : bool
-        Refuse what would need a note: a request is answered line by line.
+        Raise an error instead of adding a note, because a request needs a result for each line.
 
     Raises
     ------
     InputError
-        It cannot be read, or a row has no such time or number.
+        The input cannot be read, or a row has no valid time or value.
     """
     table = _table(source, name)
     texts, numbers = table[TIMESTAMP], table[VALUE]
@@ -76,27 +76,27 @@ def read_series(source: Path | str, name: str, *, is_strict: bool = False) -> Se
     if len(falls):
         if is_strict:
             raise InputError(f"data row {int(falls[0]) + 2} of {name} is earlier than the row before it")
-        notes.append("the rows were not in the order of time; they are taken in that order")
+        notes.append("the rows were not in time order; they are sorted by time")
     order = np.argsort(seconds, kind="stable")
     return Series(texts.iloc[order].tolist(), seconds[order], values[order], notes)
 
 
 def seconds_of(timestamps: Sequence[str] | pd.Series) -> NDArray[np.int64]:
-    """Return times as whole seconds since 1970; times without a zone are taken as UTC.
+    """Return times as whole seconds since 1970. Times without a zone are UTC.
 
     Raises
     ------
     ValueError
-        One cannot be read as a time.
+        A text is not a time.
     """
     times = _times(pd.Series(timestamps))
     if times.isna().any():
-        raise ValueError("a text is no ISO 8601 time")
+        raise ValueError("a text is not an ISO 8601 time")
     return times.to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _times(texts: pd.Series) -> pd.Series:
-    """Return times, NaT for what is none: pandas would also read "now", which has no digit."""
+    """Parse times. A text that is not a time becomes NaT, and so does "now", which pandas would accept."""
     if pd.api.types.is_datetime64_any_dtype(texts):
         return pd.to_datetime(texts, utc=True)
     return pd.to_datetime(texts.where(texts.str.match("[0-9]")), utc=True, format="ISO8601", errors="coerce")
@@ -114,7 +114,7 @@ def _table(source: Path | str, name: str) -> pd.DataFrame:
             table.columns = pd.Index([TIMESTAMP, VALUE])
     except (OSError, ValueError) as error:
         raise InputError(f"cannot read {name}: {str(error).splitlines()[0]}") from error
-    # pandas makes an index of what stands before the columns that the header names.
+    # If rows have more cells than the header, pandas uses the first cells as an index.
     if not isinstance(table.index, pd.RangeIndex):
         raise InputError(f"a row of {name} has more values than its header names")
     for column in (TIMESTAMP, VALUE):

@@ -1,11 +1,12 @@
-"""Finds incidents in one `timestamp,value` series, knowing at each row only what came before.
+"""Finds incidents in one `timestamp,value` series. At each row, it uses only earlier rows.
 
-Sixteen features that look back, an Isolation Forest that is fitted again each time the history has grown by a quarter,
-scores set against the series' own past scores, and one alert for one incident. No label is read and nothing is tuned to
-a series. `benchmarks/nab.py` measures it; docs/time-series.md says what each part brings.
+The detector computes sixteen features of the past and scores them with an Isolation Forest, which is fitted again each
+time the history has grown by a quarter. It calibrates scores by the series' past scores, and raises one alert per
+incident. It uses no labels and no settings per series. `benchmarks/nab.py` measures it; docs/time-series.md describes
+the effect of each part.
 
-Higher is more anomalous here, as in the paper (Liu, Ting and Zhou 2008) and in what is used to alert on time series;
-scikit-learn's `decision_function`, which the rest of this package gives, is the negative of it with an offset.
+Here, a higher score is more anomalous, as in the paper (Liu, Ting and Zhou 2008) and in other time series tools. The
+rest of this package uses scikit-learn's `decision_function`, which has the opposite sign and an offset.
 """
 
 from __future__ import annotations
@@ -25,37 +26,38 @@ from anomaly_detection.time_series.features import SERIES_FEATURE_NAMES, feature
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The Numenta Anomaly Benchmark's own: the share of a file, and the most rows, that a detector may learn from unscored.
+# From the Numenta Anomaly Benchmark: the share of a file, and the most rows, that a detector may learn from unscored.
 LEARNING_SHARE, MOST_LEARNING_ROWS = 0.15, 750
-# A row in 200 has been above it: with fewer rows than that it is the largest there was.
+# One row in 200 was above this quantile. With fewer rows, it is the largest value so far.
 USUAL_PEAK = 0.995
-# Half of it: all of it would ask for records, nothing of it for the same height in a calm series as in a wild one.
+# With a weight of 1, only record scores would raise alerts. With 0, calm and erratic series would share one threshold.
 PEAK_WEIGHT = 0.5
 REASONS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSettings:
-    """What there is to set, with defaults that were chosen on the benchmark as a whole.
+    """The settings, with defaults that were chosen on the whole benchmark.
 
     Parameters
     ----------
     n_estimators : int
-        Trees of each forest: with 300 another seed moves the benchmark's score by half a point.
+        Trees per forest. With 300 trees, another seed changes the benchmark's score by half a point.
     max_samples : int
         Rows per tree.
     random_state : int
-        Seed of each forest.
+        Seed of all forests.
     learning_rows : int, optional
-        Rows at the start that are learned from and raise no alert; by default 15 % of the series, at most 750.
+        Rows at the start that are only for learning and raise no alert. By default 15 % of the series, at most 750.
     growth : float
-        A forest is fitted again when the history is so many times as long.
+        A forest is fitted again when the history has grown by this factor.
     threshold : float
-        The calibrated score from which a row is an alert.
+        The least calibrated score of an alert.
     margin : float
-        How much higher than every alert of the last `quiet_rows` another one must be.
+        How much a new alert must exceed every alert of the last `quiet_rows` rows.
     quiet_rows : int, optional
-        Rows for which an alert stands for its incident; by default half of `learning_rows`.
+        The number of rows after an alert in which only a higher score raises another one. By default half of
+        `learning_rows`.
     """
 
     n_estimators: int = 300
@@ -70,19 +72,20 @@ class SeriesSettings:
 
 @dataclass(frozen=True)
 class SeriesAlert:
-    """An incident's alert, at the row in which it was noticed or has become worse.
+    """An alert, at the row at which an incident was detected or became worse.
 
     Parameters
     ----------
     row : int
     incident : int
-        Numbered from 0; alerts within the quiet rows of the one before tell of the same incident, become worse.
+        Numbered from 0. An alert within `quiet_rows` of the previous one belongs to the same incident, which became
+        worse.
     score : float
         The calibrated score.
     tail_probability : float
-        How often a row of the past had a forest score this high: (1 + such rows) / (1 + rows).
+        The share of past rows with a forest score this high: (1 + such rows) / (1 + rows).
     reasons : list of (str, float)
-        The features that isolate the row, strongest first, with the splits that each saves; see
+        The features that isolate the row, strongest first, with the number of splits that each saves; see
         `FlatForest.attributions`.
     """
 
@@ -95,16 +98,16 @@ class SeriesAlert:
 
 @dataclass(frozen=True, eq=False)
 class SeriesScores:
-    """A series' scores, all of shape (n_rows,) and float64; learning rows have 0 in the last two.
+    """A series' scores, each of shape (n_rows,) and float64. Learning rows have 0 in the last two.
 
     Parameters
     ----------
     forest : ndarray
-        The forest's own, 0 to 1, each from a forest that had not seen the row (but for the learning rows).
+        The forest's score from 0 to 1. Except for learning rows, the forest was fitted without the row.
     calibrated : ndarray
-        `forest` less half of the usual peak of the past, at least 0.
+        `forest` minus half of the typical peak of past scores, at least 0.
     alerting : ndarray
-        `calibrated` where a row is an alert, else 0.
+        `calibrated` for rows with an alert, otherwise 0.
     alerts : list of SeriesAlert
     """
 
@@ -117,12 +120,12 @@ class SeriesScores:
 def find_incidents(
     seconds: NDArray[np.int64], values: NDArray[np.float64], settings: SeriesSettings | None = None
 ) -> SeriesScores:
-    """Score a series row by row and say where its incidents are.
+    """Score a series row by row and find its incidents.
 
     Parameters
     ----------
     seconds : ndarray of shape (n_rows,), int64
-        Seconds since 1970 in UTC, never falling.
+        Seconds since 1970 in UTC, not decreasing.
     values : ndarray of shape (n_rows,), float64
         Finite.
     settings : SeriesSettings, optional
@@ -130,7 +133,7 @@ def find_incidents(
     Raises
     ------
     InputError
-        The series is not longer than its learning rows, or those are fewer than 2.
+        The series has no rows after its learning rows, or fewer than 2 learning rows.
     """
     settings = settings or SeriesSettings()
     learning = _checked_learning_rows(len(values), settings)
@@ -142,24 +145,24 @@ def find_incidents(
 
 
 def decide(forest_scores: NDArray[np.float64], settings: SeriesSettings) -> SeriesScores:
-    """Say where the incidents are, given the forest's scores; the alerts have no reasons.
+    """Find incidents from the forest's scores. The alerts have no reasons.
 
     Parameters
     ----------
     forest_scores : ndarray of shape (n_rows,), float64
-        0 to 1, higher is more anomalous; those of an endpoint will do.
+        From 0 to 1, higher is more anomalous. They may come from an endpoint.
     settings : SeriesSettings
 
     Raises
     ------
     InputError
-        The series is not longer than its learning rows, or those are fewer than 2.
+        The series has no rows after its learning rows, or fewer than 2 learning rows.
     """
     learning = _checked_learning_rows(len(forest_scores), settings)
     calibrated = calibrate(forest_scores)
     calibrated[:learning] = 0
     quiet = learning // 2 if settings.quiet_rows is None else settings.quiet_rows
-    # What is no alert silences none: an incident that creeps up to the threshold is heard when it gets there.
+    # Scores below the threshold suppress no alert. A slow rise raises an alert when it reaches the threshold.
     alerting = without_repeats(np.where(calibrated < settings.threshold, 0.0, calibrated), quiet, settings.margin)
     rows = np.flatnonzero(alerting).tolist()
     incidents = np.cumsum(np.diff(rows, prepend=rows[:1]) > quiet).tolist()
@@ -174,19 +177,19 @@ def _checked_learning_rows(rows: int, settings: SeriesSettings) -> int:
     learning = learning_rows(rows) if settings.learning_rows is None else settings.learning_rows
     if learning < 2 or rows <= learning:
         raise InputError(
-            f"the series has {rows} rows, and {max(learning, 2)} are for learning alone; "
-            "give more rows, or at least 2 learning rows and fewer than there are"
+            f"the series has {rows} rows, and {max(learning, 2)} are only for learning; "
+            "add rows, or set learning rows to at least 2 and fewer than the series has"
         )
     return learning
 
 
 def learning_rows(rows: int) -> int:
-    """Return how many rows of a series are for learning: 15 %, at most 750."""
+    """Return the number of learning rows of a series: 15 %, at most 750."""
     return min(int(LEARNING_SHARE * rows), MOST_LEARNING_ROWS)
 
 
 def calibrate(scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Take half of what past scores have usually peaked at off each score, down to 0.
+    """Subtract half of the typical peak of the past scores from each score. The result is at least 0.
 
     Parameters
     ----------
@@ -198,33 +201,33 @@ def calibrate(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def without_repeats(scores: NDArray[np.float64], quiet_rows: int, margin: float) -> NDArray[np.float64]:
-    """Set a score to 0 unless it beats by a margin every one that was kept in the rows before.
+    """Set a score to 0 unless it exceeds every kept score of the previous rows by a margin.
 
-    So an incident speaks once, and again only when it has become worse.
+    An incident therefore raises one alert, and another one only if it becomes worse.
 
     Parameters
     ----------
     scores : ndarray of shape (n_rows,), float64
         Higher is more anomalous.
     quiet_rows : int
-        How far back a kept score silences others.
+        The number of rows in which a kept score suppresses lower ones.
     margin : float
     """
     kept = np.zeros(len(scores))
-    standing: deque[tuple[int, float]] = deque()  # falling scores; the first is the largest that still counts
+    recent: deque[tuple[int, float]] = deque()  # decreasing scores; the first is the largest that still counts
     for row, score in enumerate(scores.tolist()):
-        while standing and standing[0][0] < row - quiet_rows:
-            standing.popleft()
-        if standing and score <= standing[0][1] + margin:
+        while recent and recent[0][0] < row - quiet_rows:
+            recent.popleft()
+        if recent and score <= recent[0][1] + margin:
             continue
         kept[row] = score
-        standing.clear()  # it is above all of them
-        standing.append((row, score))
+        recent.clear()  # the new score exceeds all of them
+        recent.append((row, score))
     return kept
 
 
 class _Forests:
-    """One forest after another, each fitted on all rows before those that it scores."""
+    """Fits one forest after another, each on all rows before the rows that it scores."""
 
     def __init__(self, settings: SeriesSettings, learning: int) -> None:
         self._settings = settings
@@ -237,7 +240,7 @@ class _Forests:
         for start, end in zip(self._starts, [*self._starts[1:], len(matrix)], strict=True):
             forest = self._fitted(matrix[:start])
             self._forests.append(forest)
-            first = 0 if start == self._starts[0] else start  # the first forest scores what it was fitted on as well
+            first = 0 if start == self._starts[0] else start  # the first forest also scores its training rows
             scores[first:end] = -(forest.scores(matrix[first:end]) + forest.offset)
         return scores
 
@@ -258,7 +261,7 @@ class _Forests:
 
 
 def _fitting_rows(learning: int, rows: int, growth: float) -> list[int]:
-    """Return after how many rows a forest is fitted."""
+    """Return the row counts after which a forest is fitted."""
     fitted = [learning]
     while (following := max(int(np.ceil(fitted[-1] * growth)), fitted[-1] + 1)) < rows:
         fitted.append(following)

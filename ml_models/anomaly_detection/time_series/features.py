@@ -1,8 +1,8 @@
-"""Sixteen features of a `timestamp,value` series that look back only: a row's features never change afterwards.
+"""Computes sixteen features of a `timestamp,value` series from past rows only, so that they never change afterwards.
 
-A series is taken in whole or piece by piece: `advance` carries a `SeriesState` from one piece to the next, and the
-features are the same to the bit. Sums run over a window's rows in the order of time for that reason, and not by numpy's
-own summation, whose order depends on how many rows there are.
+A series can be processed as a whole or in pieces: `advance` passes a `SeriesState` from one piece to the next, and the
+features are equal bit for bit. For this, sums are computed in time order. numpy's own summation is not used, because
+its order depends on the number of rows.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 DAYS = 7
-# A row stands for the same time of an earlier day while it is at most this old then.
+# An earlier day's value at the same time is the last row before it that is at most this old.
 STALE_SECONDS = 3_600
 # The longest window, in rows.
 LONGEST = 48
-# Residuals beyond so many spreads say nothing more, and keep features within float32.
+# Residuals are limited to this many spreads, which keeps features within float32.
 LARGEST_RESIDUAL = 1_000.0
 
 
 class SeriesFeature(NamedTuple):
-    """A feature's name and what it is."""
+    """A feature's name and description."""
 
     name: str
     description: str
@@ -62,12 +62,12 @@ TIMESTAMP, VALUE = "timestamp", "value"
 
 @dataclass(frozen=True, eq=False)
 class SeriesState:
-    """What the features of the next rows need of the rows so far; it stays small however long the series is.
+    """The state that the features of the next rows depend on. Its size does not grow with the series.
 
     Parameters
     ----------
     seconds : ndarray of shape (n_kept,), int64
-        Times (seconds since 1970 in UTC) of the last seven days and an hour, at least of the last 96 rows.
+        Times (seconds since 1970 in UTC) of the last seven days and one hour, and at least of the last 96 rows.
     values : ndarray of shape (n_kept,), float64
         Their values.
     residuals : ndarray of shape (up to 48,), float64
@@ -75,11 +75,12 @@ class SeriesState:
     rows : int
         Rows so far.
     lowest, highest : float
-        Of all values so far; infinite before the first.
+        Range of all values so far. Infinite before the first.
     run, longest_run : int
-        Equal values at the end, and the longest such run there was.
+        Length of the current run of equal values, and of the longest run so far.
     known, deviation : float
-        Rows that had an earlier day to compare with, and the sum of their absolute residuals, in units of the value.
+        The number of rows with an earlier day to compare with, and the sum of their absolute residuals in units of the
+        value.
     """
 
     seconds: NDArray[np.int64]
@@ -95,7 +96,7 @@ class SeriesState:
 
     @classmethod
     def empty(cls) -> SeriesState:
-        """Before the first row."""
+        """Return the state before the first row."""
         return cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
@@ -105,7 +106,7 @@ def features_of(seconds: NDArray[np.int64], values: NDArray[np.float64]) -> NDAr
     Parameters
     ----------
     seconds : ndarray of shape (n_rows,), int64
-        Seconds since 1970 in UTC, never falling.
+        Seconds since 1970 in UTC, not decreasing.
     values : ndarray of shape (n_rows,), float64
         Finite.
 
@@ -125,9 +126,9 @@ def advance(
     Parameters
     ----------
     state : SeriesState
-        After the rows so far.
+        The state after the previous rows.
     seconds : ndarray of shape (n_rows,), int64
-        Seconds since 1970 in UTC, never falling, from the last row so far on.
+        Seconds since 1970 in UTC, not decreasing, and not before the previous rows.
     values : ndarray of shape (n_rows,), float64
         Finite.
 
@@ -154,7 +155,7 @@ def advance(
         windows.fold(24, np.fmax),
         windows.spread(24),
         windows.spread(LONGEST),
-        # Until there are 48 rows before, the level has not changed.
+        # With fewer than 48 earlier rows, the change of level is 0.
         np.where(np.isnan(before_48), 0.0, mean_48 - before_48),
         run / longest_run,
         outside,
@@ -188,7 +189,7 @@ def series_schema() -> FeatureSchema:
 
 
 class _Windows:
-    """Trailing windows over new rows, with the rows before them; windows at the start of a series are shorter."""
+    """Trailing windows over new rows and the rows before them. At the start of a series, windows are shorter."""
 
     def __init__(self, past: NDArray[np.float64], new: NDArray[np.float64]) -> None:
         self._rows = len(new)
@@ -200,7 +201,7 @@ class _Windows:
         return self._padded[start : start + self._rows]
 
     def mean(self, rows: int, lag: int = 0) -> NDArray[np.float64]:
-        """Return the mean of the last rows, or NaN where there are none."""
+        """Return the mean of the last rows. NaN if there are none."""
         total, count = np.zeros(self._rows), np.zeros(self._rows)
         for step in range(lag + rows - 1, lag - 1, -1):
             value = self._lagged(step)
@@ -230,18 +231,18 @@ class _Windows:
         return found
 
     def before(self) -> NDArray[np.float64]:
-        """Return the row before, and for a series' first row itself."""
+        """Return the previous row's value. The first row of a series is its own predecessor."""
         before = self._lagged(1)
         return np.where(np.isnan(before), self._lagged(0), before)
 
 
 def _runs(state: SeriesState, values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how many equal values end at each row, and the longest such run so far."""
+    """Return the length of the run of equal values that ends at each row, and of the longest run so far."""
     numbers = np.arange(len(values))
     differs = np.empty(len(values), bool)
     differs[0] = not state.rows or values[0] != state.values[-1]
     differs[1:] = values[1:] != values[:-1]
-    # A run that began before these rows began `state.run` rows before them.
+    # A run that continues from the previous rows started `state.run` rows earlier.
     start = np.maximum.accumulate(np.where(differs, numbers, -state.run))
     run = numbers - start + 1
     return run, np.maximum(np.maximum.accumulate(run), state.longest_run)
@@ -250,7 +251,7 @@ def _runs(state: SeriesState, values: NDArray[np.float64]) -> tuple[NDArray[np.i
 def _range(
     state: SeriesState, values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float, float]:
-    """Return the distance outside the range before each row, the place in the range with it, and the range's ends."""
+    """Return each row's distance outside the earlier range, its position in the range including it, and the range."""
     lowest = np.minimum.accumulate(np.concatenate([[state.lowest], values]))
     highest = np.maximum.accumulate(np.concatenate([[state.highest], values]))
     if not state.rows:
@@ -266,19 +267,19 @@ def _range(
 def _residuals(
     state: SeriesState, seconds: NDArray[np.int64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float, float]:
-    """Return each row's residual in past spreads, and the sums from which the next row's spread is made."""
+    """Return each row's residual in past spreads, and the sums that determine the next row's spread."""
     all_seconds, all_values = np.concatenate([state.seconds, seconds]), np.concatenate([state.values, values])
     median, last_week = _usual(all_seconds, all_values, seconds)
-    # Either explains a value: a Monday may be as the last one, and need not be as the days before.
+    # Either comparison may explain a value: a Monday can resemble the last Monday and differ from Sunday.
     gap = np.where(np.abs(values - last_week) < np.abs(values - median), values - last_week, values - median)
     there = ~np.isnan(gap)
     gap = np.where(there, gap, 0.0)
     known = np.cumsum(np.concatenate([[state.known], there]))
     deviation = np.cumsum(np.concatenate([[state.deviation], np.abs(gap)]))
     spread = np.divide(deviation[:-1], known[:-1], out=np.zeros(len(gap)), where=known[:-1] > 0)
-    # The very first residual has no past to be measured by.
+    # There is no past spread for the first residual.
     gap = np.where(known[:-1] > 0, gap, 0.0)
-    # A series that has kept its daily course exactly has no spread: then any departure is as large as can be.
+    # A series with an exact daily pattern has no spread. Any deviation is then the largest possible residual.
     with np.errstate(divide="ignore", over="ignore"):
         residuals = np.divide(gap, spread, out=np.zeros(len(gap)), where=gap != 0)
     return np.clip(residuals, -LARGEST_RESIDUAL, LARGEST_RESIDUAL), float(known[-1]), float(deviation[-1])
@@ -287,7 +288,7 @@ def _residuals(
 def _usual(
     all_seconds: NDArray[np.int64], all_values: NDArray[np.float64], seconds: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the median of the same time on the seven days before, and the first of these; NaN where there is none."""
+    """Return the median at the same time over the last seven days, and last week's value. NaN if there is none."""
     days = np.full((DAYS, len(seconds)), np.nan)
     for number in range(DAYS):
         wanted = seconds - (number + 1) * DAY_SECONDS

@@ -1,8 +1,8 @@
-"""The preprocessor of a serial inference pipeline: a training series, and the features of lines that follow it.
+"""The preprocessor of a serial inference pipeline: it computes the features of lines that follow a training series.
 
-Its artifact is the series that the forest was trained on, written by `series_training`: features look back, and what
-they look back on is this series, then the lines of the request. So one line is enough right after the training series'
-end; later on, a window of lines brings the history that the series does not have.
+Its artifact, written by `series_training`, is the series that the forest was trained on. Features depend on past rows,
+which come from this series and then from the request. Directly after the end of the training series, a request of one
+line is enough. Later, the request must contain the lines since then.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ MOST_BYTES = 1_000_000_000
 
 @dataclass(frozen=True, eq=False)
 class Preprocessor:
-    """The series that was trained on, and the state at its end.
+    """The training series and the state at its end.
 
     Parameters
     ----------
     seconds : ndarray of shape (n_rows,), int64
     values : ndarray of shape (n_rows,), float64
     end : SeriesState
-        After the last row, so that a request that goes on from there costs no second look at the whole series.
+        The state after the last row, so that a request that continues the series does not process it again.
     """
 
     seconds: NDArray[np.int64]
@@ -48,16 +48,16 @@ class Preprocessor:
 
     @classmethod
     def of(cls, seconds: NDArray[np.int64], values: NDArray[np.float64]) -> Preprocessor:
-        """Take a series, in the order of time."""
+        """Create a preprocessor from a series in time order."""
         return cls(seconds, values, advance(SeriesState.empty(), seconds, values)[1])
 
     def features(self, seconds: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Return the features of lines that follow what the series holds before the first of them.
+        """Return the features of lines that follow the part of the series before the first line.
 
         Parameters
         ----------
         seconds : ndarray of shape (n_rows,), int64
-            Never falling; at least one.
+            Not decreasing, at least one.
         values : ndarray of shape (n_rows,), float64
 
         Returns
@@ -101,17 +101,17 @@ def load(folder: Path) -> Preprocessor:
     Raises
     ------
     ArtifactError
-        It is incomplete, was changed after training, or is of other features than this code makes.
+        The artifact is incomplete, was changed after training, or has other features than this code computes.
     """
     try:
         manifest = json.loads((folder / MANIFEST_FILE).read_bytes())
         stated, feature_names = manifest["files"][SERIES_FILE], manifest["feature_names"]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ArtifactError(
-            f"{MANIFEST_FILE} is missing or not that of a preprocessor ({error}); serve the artifact of series_training"
+            f"{MANIFEST_FILE} is missing or not from a preprocessor ({error}); serve the artifact of series_training"
         ) from error
     if feature_names != SERIES_FEATURE_NAMES:
-        raise ArtifactError(f"{MANIFEST_FILE} names other features than this code makes; train both containers again")
+        raise ArtifactError(f"{MANIFEST_FILE} has other features than this code computes; train both models again")
     path = folder / SERIES_FILE
     if not path.is_file() or sha256(path) != stated:
         raise ArtifactError(f"{SERIES_FILE} is missing or not the file that {MANIFEST_FILE} was written for")

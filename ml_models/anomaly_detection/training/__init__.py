@@ -1,1 +1,1 @@
-"""What `training_script` uses and serving does not: reading, fitting's options, evaluation, the baseline."""
+"""Modules that only training uses: dataset, hyperparameters, evaluation, baseline and others."""

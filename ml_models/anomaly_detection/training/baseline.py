@@ -1,8 +1,8 @@
-"""baseline.json: what the training data looked like.
+"""Writes baseline.json, the description of the training data.
 
-Serving accepts rows by it, and drift is measured against it. `describe_training` describes each feature over all rows.
-`describe_days` counts rows day by day, so that a later day can be compared with its own weekday first. The training
-script of any other model writes one with `describe_table`.
+Serving validates rows with it, and drift is measured against it. `describe_training` describes each feature over all
+rows. `describe_days` counts rows by day, so that a later day can be compared with the same weekday. The training script
+of any other model can use `describe_table`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 BASELINE_VERSION = 1
 PERCENTS = (0.1, 1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 99, 99.9)
 DECILES = tuple(range(10, 100, 10))
-# Weekdays come again: eight weeks have eight Mondays, and a year-old Monday says little of the next one.
+# Eight weeks have eight days of each weekday. Older days are less similar to the next one.
 MAX_DAYS = 56
-# Features look back five weeks; days that do not have these behind them look different, and are left out where
-# four weeks remain without them.
+# Features depend on the previous five weeks, so the first days of a history differ from later days. They are left out
+# if at least four weeks remain.
 WARM_UP_DAYS = 35
 MIN_KEPT_DAYS = 28
-# A value that so many rows share is a bin of its own: many features are zero unless something happens.
+# A value with at least this share of the rows gets a separate bin: many features are mostly zero.
 COMMON_SHARE = 0.1
-# A column of texts with more different ones is no category: an identifier, or free text.
+# A text column with more distinct values is not a category but an identifier or free text.
 _MAX_VALUES = 100
 
 
@@ -38,7 +38,7 @@ def describe_training(matrix: NDArray[np.float32], names: Sequence[str], scores:
     Parameters
     ----------
     matrix : ndarray of shape (n_rows, n_features), float32
-        The training data; NaN is missing.
+        The training data. NaN is a missing value.
     names : sequence of str
         The features, in the order of the columns.
     scores : ndarray of shape (n_rows,), float64
@@ -54,21 +54,21 @@ def describe_training(matrix: NDArray[np.float32], names: Sequence[str], scores:
 
 
 def describe_table(frame: pd.DataFrame, outputs: Sequence[str] = ()) -> dict[str, Any]:
-    """Describe the training rows of any model; written as `baseline.json` into the model directory, `drift` reads it.
+    """Describe the training rows of any model. Write the result to `baseline.json` in the model directory for `drift`.
 
     Parameters
     ----------
     frame : DataFrame
-        The training rows, without the label. Columns of numbers (or bools) are described; those of at most 100
-        different texts are counted.
+        The training rows without the label. Columns of numbers or bools are described. In text columns with at most
+        100 distinct values, the values are counted.
     outputs : sequence of str
-        Columns of numbers that the model answers, such as its probability: measured in rows that have them.
+        Numeric columns that the model outputs, such as a probability. Drift is measured in rows that have them.
 
     Returns
     -------
     dict
-        ``features`` and ``outputs`` (name to `describe`) and ``categories`` (name to ``values`` and ``counts``, one
-        more of these: the rows that are missing it).
+        ``features`` and ``outputs`` (name to `describe`) and ``categories`` (name to ``values`` and ``counts``, with
+        one more count for rows without a value).
     """
     numbers = frame.select_dtypes(include=["number", "bool"])
     described = {str(name): describe(column.to_numpy(np.float64)) for name, column in numbers.items()}
@@ -92,16 +92,16 @@ def describe(values: NDArray[Any]) -> dict[str, Any]:
     Parameters
     ----------
     values : ndarray of shape (n_rows,)
-        NaN is missing.
+        NaN is a missing value.
 
     Returns
     -------
     dict
-        ``count`` (with the missing ones), ``missing_count``, ``is_integral``, ``min``, ``max``, ``mean``, ``std``
-        (population), ``quantiles`` (percent to value), and for a population stability index ``bin_edges`` (the inner
-        deciles, equal ones once, so ten bins at most) with ``bin_shares`` (one more; bin i holds
+        ``count`` (including missing values), ``missing_count``, ``is_integral``, ``min``, ``max``, ``mean``, ``std``
+        (population) and ``quantiles`` (percent to value). For a population stability index, ``bin_edges`` (the distinct
+        inner deciles, so at most ten bins) and ``bin_shares`` (one more than edges; bin i holds
         edge[i-1] < x <= edge[i]).
-        Where all are missing, the statistics are None and there are no bins.
+        If all values are missing, the statistics are None and there are no bins.
     """
     known = values[~np.isnan(values)].astype(np.float64)
     described: dict[str, Any] = {"count": int(values.size), "missing_count": int(values.size - known.size)}
@@ -123,7 +123,7 @@ def describe(values: NDArray[Any]) -> dict[str, Any]:
 
 
 def quantiles(values: NDArray[np.float64]) -> dict[str, float]:
-    """Percent (as text) to value, for each of `PERCENTS`, with linear interpolation."""
+    """Return percent (as text) to value for each of `PERCENTS`, with linear interpolation."""
     return dict(zip(map(str, PERCENTS), np.percentile(values, PERCENTS).tolist(), strict=True))
 
 
@@ -140,22 +140,22 @@ def describe_days(
     Parameters
     ----------
     matrix : ndarray of shape (n_rows, n_features), float32
-        NaN is missing.
+        NaN is a missing value.
     names : sequence of str
         The features, in the order of the columns.
     scores : ndarray of shape (n_rows,), float64
     hours : ndarray of shape (n_rows,), datetime64[us], or None
     is_nonzero : ndarray of shape (n_rows,), bool
-        The rows that the forest was fitted on; only these are counted in bins, since rows of zeros would hide them.
+        The rows that the forest was fitted on. Only these are counted in bins, since zero rows would dominate.
     categories : mapping
-        Key to (number of each row's value, values).
+        Key to (index of each row's value, values).
 
     Returns
     -------
     dict or None
-        None where the rows have no hours. ``days`` ("2026-11-24", oldest first, at most 56 whole ones), and for each of
-        them ``rows``, ``telling_rows`` and ``flagged_rows``; ``columns``: feature, and anomaly_score, to ``edges`` and
-        ``counts`` (a list for each day; bin i holds edge[i-1] < x <= edge[i], missing values are in none);
+        None if the rows have no hours. ``days`` ("2026-11-24", oldest first, at most 56 whole days), and for each day
+        ``rows``, ``nonzero_rows`` and ``flagged_rows``. ``columns``: feature, and anomaly_score, to ``edges`` and
+        ``counts`` (a list per day; bin i holds edge[i-1] < x <= edge[i], missing values are not counted).
         ``categories``: key to ``values`` and ``counts``.
     """
     day_of_row = None if hours is None else hours.astype("datetime64[D]")
@@ -165,23 +165,23 @@ def describe_days(
     place = np.searchsorted(days, day_of_row)
     place[place == len(days)] = 0
     is_counted = days[place] == day_of_row
-    told = is_counted & is_nonzero
-    columns = {name: matrix[told, index] for index, name in enumerate(names)} | {"anomaly_score": scores[told]}
+    counted = is_counted & is_nonzero
+    columns = {name: matrix[counted, index] for index, name in enumerate(names)} | {"anomaly_score": scores[counted]}
     return {
         "days": [str(day) for day in days],
         "rows": np.bincount(place[is_counted], minlength=len(days)).tolist(),
-        "telling_rows": np.bincount(place[told], minlength=len(days)).tolist(),
-        "flagged_rows": np.bincount(place[told & (scores < 0)], minlength=len(days)).tolist(),
-        "columns": {name: _binned(values, place[told], len(days)) for name, values in columns.items()},
+        "nonzero_rows": np.bincount(place[counted], minlength=len(days)).tolist(),
+        "flagged_rows": np.bincount(place[counted & (scores < 0)], minlength=len(days)).tolist(),
+        "columns": {name: _binned(values, place[counted], len(days)) for name, values in columns.items()},
         "categories": {
-            name: {"values": list(values), "counts": _counts(codes[told], place[told], len(values), len(days))}
+            name: {"values": list(values), "counts": _counts(codes[counted], place[counted], len(values), len(days))}
             for name, (codes, values) in categories.items()
         },
     }
 
 
 def _whole_days(hours: NDArray[np.datetime64], day_of_row: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
-    """Choose the last days that lie whole between the first and the last hour."""
+    """Return the last days that are completely between the first and the last hour."""
     known = hours[~np.isnat(hours)]
     if not len(known):
         return np.empty(0, "datetime64[D]")
@@ -202,7 +202,7 @@ def _binned(values: NDArray[Any], place: NDArray[np.int64], days: int) -> dict[s
 
 
 def _edges(known: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the deciles; where many rows share the smallest value, that value and the deciles above it."""
+    """Return the deciles. If many rows have the smallest value, return that value and the deciles above it."""
     if not known.size:
         return np.empty(0)
     least = known.min()

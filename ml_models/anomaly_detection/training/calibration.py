@@ -1,9 +1,9 @@
-"""Scores to p-values: the share of the training hours in which something happened that score as low or lower.
+"""Converts scores to p-values: the share of nonzero training rows with an equal or lower score.
 
-A score means something beside its own forest only: another training, another `max_samples`, and -0.1 is another thing.
-Its p-value means the same with every model. It is the empirical tail of the training scores, and beyond their lowest an
-exponential one with the mean excess of the lowest hundredth: what the generalised Pareto distribution of extreme values
-is where its shape is 0.
+Scores of different forests are not comparable: with another training or another `max_samples`, -0.1 has another
+meaning. p-values are comparable. They follow the empirical distribution of the training scores. Below the lowest score
+they follow an exponential tail with the mean excess of the lowest 1 %, which is the generalised Pareto distribution of
+extreme values with shape 0.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 KNOTS = 64
 TAIL_SHARE = 0.01
 LEAST_TAIL_ROWS = 10
-LEAST_SCALE = 1e-3  # a tail of equal scores says nothing of what lies beyond
+LEAST_SCALE = 1e-3  # equal scores in the tail do not determine its scale
 SMALLEST = 1e-12
 
 
@@ -28,18 +28,18 @@ def calibration_of(scores: NDArray[np.float64]) -> dict[str, Any]:
     Parameters
     ----------
     scores : ndarray of shape (n_rows,), float64
-        `anomaly_score` of the training rows in which something happened.
+        `anomaly_score` of the nonzero training rows.
 
     Returns
     -------
     dict
-        ``anomaly_score`` and ``p_value``: at most 64 rising points of the one against the other, dense in the tail;
-        ``tail_scale``: how much lower than the first point a score is whose p-value is e times smaller.
+        ``anomaly_score`` and ``p_value``: at most 64 points of the function in ascending order, dense in the tail.
+        ``tail_scale``: the decrease of the score below the first point that divides the p-value by e.
     """
     ordered = np.sort(scores)
     rows = len(ordered)
     ranks = np.unique(np.geomspace(1, rows, min(KNOTS, rows)).round().astype(np.int64))
-    # Of equal scores the last rank counts: as low or lower.
+    # Equal scores have the last rank of their group, since the p-value counts equal or lower scores.
     at = np.unique(ordered[ranks - 1])
     shares = np.searchsorted(ordered, at, side="right") / (rows + 1)
     tail = ordered[: min(max(int(TAIL_SHARE * rows), LEAST_TAIL_ROWS), rows)]

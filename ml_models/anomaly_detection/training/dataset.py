@@ -1,4 +1,4 @@
-"""Reads the training channel, row group by row group: all rows, or as many as asked for, drawn from all alike."""
+"""Reads the training channel by row group: all rows, or a uniform random sample."""
 
 from __future__ import annotations
 
@@ -30,37 +30,37 @@ if TYPE_CHECKING:
 
 HOUR = "hour_utc"
 CSV_ENDINGS = (".csv", ".csv.gz")
-# Keys whose values come again day after day; the mix of them is what drift is measured on beside the features.
+# Keys whose values recur every day. Drift is measured in the mix of their values and in the features.
 CATEGORIES = ("account_id", "region", "service", "egress_class")
-# A label, 1 for an anomaly: never a feature.
+# The label, 1 for an anomaly. Never used as a feature.
 TARGET = "target"
 PROGRESS_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What the forest is fitted on.
+    """The rows for training.
 
     Parameters
     ----------
     matrix : ndarray of shape (n_sampled, n_features), float32
-        NaN where the data have no value; never infinite. In the order of the parts, which is mostly that of time.
+        NaN is a missing value. Never infinite. In the order of the parts, which is mostly time order.
     rows : int
-        Of all parts, without those that are left out; more than `matrix` has where it is a sample.
+        The number of rows of all parts, without excluded rows. If `matrix` is a sample, it has fewer rows.
     schema : FeatureSchema
-        Names the columns of `matrix`, in order.
+        Describes the columns of `matrix`, in order.
     files : int
-        Parts that held rows.
+        The number of parts with rows.
     start_hour_utc, end_hour_utc : str or None
-        First and last `hour_utc`, as "2018-11-27T16:00:00Z"; None where the parts have no such timestamps.
+        First and last `hour_utc`, such as "2018-11-27T16:00:00Z". None if the parts have no such timestamps.
     hours : ndarray of shape (n_sampled,), datetime64[us], or None
-        `hour_utc` of the matrix's rows; None where a part has none.
+        `hour_utc` of the matrix's rows. None if a part has no hours.
     categories : dict
-        Each of `CATEGORIES` that all parts have as texts, to (number of each row's value, int32; the values).
+        Each of `CATEGORIES` that is a text column in all parts, to (index of each row's value as int32, values).
     rows_left_out : int
-        Rows that the exclusions took out; they are not among `rows`.
+        The number of excluded rows. They do not count in `rows`.
     labels : ndarray of shape (n_sampled,), float64, or None
-        `target` of the matrix's rows, NaN where a row has none; None where a part has no such column of numbers.
+        `target` of the matrix's rows, NaN for rows without a label. None if a part has no numeric column `target`.
     """
 
     matrix: NDArray[np.float32]
@@ -75,7 +75,7 @@ class TrainingData:
     labels: NDArray[np.float64] | None = None
 
     def only(self, kept: NDArray[np.bool_]) -> TrainingData:
-        """Return the rows of a mask; of a sample, `rows` becomes the same share of all rows."""
+        """Select rows by a mask. If this is a sample, `rows` is reduced to the same share."""
         matrix = self.matrix[kept]
         hours = None if self.hours is None else self.hours[kept]
         rows = round(self.rows * len(matrix) / len(self.matrix))
@@ -97,30 +97,30 @@ class _Part:
 def read_training_data(
     channel: Path, sample: Callable[[int], int], seed: int, exclusions: Sequence[Exclusion] = ()
 ) -> TrainingData:
-    """Read all parts below a directory (or one file), in the order of their paths.
+    """Read all parts below a directory, or a single file, in the order of their paths.
 
-    Parts are parquet, or CSV with a header (`.csv`, `.csv.gz`). Parts without rows, zero-byte files, hidden files, and
-    what starts with `_` or ends with `.crc` are skipped. The features are those that the schema in the parquet metadata
-    names; where the parts carry none, their numeric columns but `target`. Of parquet only one row group is in memory at
-    a time, and of it only the features, `hour_utc`, `CATEGORIES` and `target`.
+    Parts are parquet, or CSV with a header (`.csv`, `.csv.gz`). Parts without rows, empty files, hidden files, and
+    files that start with `_` or end with `.crc` are skipped. The schema in the parquet metadata names the features.
+    Without a schema, all numeric columns except `target` are features. Only one row group of a parquet part is in
+    memory at a time, and of it only the features, `hour_utc`, `CATEGORIES` and `target`.
 
     Parameters
     ----------
     channel : Path
         SageMaker's `SM_CHANNEL_TRAIN`.
     sample : callable
-        Takes the number of rows that there are, returns how many to keep. Each row has the same chance: parts are
-        ordered by time, and the first million rows would be another season.
+        Takes the number of available rows and returns how many to keep. Each row has the same probability, since parts
+        are ordered by time and the first rows would all be from one season.
     seed : int
-        Of the draw; the same seed keeps the same rows, however they are split into parts.
+        Seed of the sample. The same seed keeps the same rows, regardless of how they are split into parts.
     exclusions : sequence of Exclusion
-        Rows to leave out before the draw; where there are some, their columns are read once more before the features.
+        Rows to leave out before sampling. If there are any, their key columns are read before the features.
 
     Raises
     ------
     InputError
-        Nothing to read or nothing left, a part that is neither parquet nor CSV or lacks what the exclusions name, parts
-        that disagree on the features, or an infinite value, be it in a row that is not kept.
+        There are no rows, or none after exclusions. A part is neither parquet nor CSV, or lacks a column that the
+        exclusions name. Parts have different features. A value is infinite, even in a row outside the sample.
     """
     parts = [part for path, name in _paths(channel) if (part := _open(path, name)) is not None]
     if not parts:
@@ -164,7 +164,7 @@ def read_training_data(
 
 
 class _Categories:
-    """Numbers the values of the columns that all parts have, as they come."""
+    """Numbers the values of the columns that all parts have, in order of appearance."""
 
     def __init__(self, parts: list[_Part], rows: int) -> None:
         self.names = [name for name in CATEGORIES if all(_is_text(part.file.schema_arrow, name) for part in parts)]
@@ -210,7 +210,7 @@ def _paths(channel: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _open(path: Path, name: str) -> _Part | None:
-    """Open a part that has rows."""
+    """Open a part. None if it has no rows."""
     if path.stat().st_size == 0:
         return None
     try:
@@ -227,7 +227,7 @@ def _open(path: Path, name: str) -> _Part | None:
 
 
 def _csv_as_parquet(path: Path) -> Any:
-    """Read CSV with a header, and give it as the parquet file that the rest reads; an empty file has no rows."""
+    """Convert CSV with a header to a parquet file in memory. An empty file has no rows."""
     texts = dict.fromkeys(CATEGORIES, pa.string())
     table = pa_csv.read_csv(path, convert_options=pa_csv.ConvertOptions(column_types=texts))
     target = io.BytesIO()
@@ -239,21 +239,21 @@ def _check_columns(name: str, arrow_schema: Any, schema: FeatureSchema) -> None:
     for feature in schema.feature_names:
         count = len(arrow_schema.get_all_field_indices(feature))
         if count != 1:
-            raise InputError(f"{name} has {count} columns named {feature!r}; a feature must be there once")
+            raise InputError(f"{name} has {count} columns named {feature!r}; a feature must have one column")
         kind = arrow_schema.field(feature).type
         if not _is_number(kind):
             raise InputError(f"column {feature!r} of {name} is {kind}; a feature must be numeric")
 
 
 def _feature_names(arrow_schema: Any) -> list[str]:
-    """Return the float32 columns, or all numeric ones where there is none: Athena's files of features say no more."""
+    """Return the float32 columns, or all numeric ones if there are none. Files that Athena writes have no schema."""
     features = [column.name for column in arrow_schema if pa.types.is_float32(column.type)]
     names = features or [column.name for column in arrow_schema if _is_number(column.type)]
     return [name for name in names if name != TARGET]
 
 
 def _has_target(part: _Part) -> bool:
-    """Return whether a part has labels: a column of numbers that is no feature."""
+    """Return whether a part has labels: a numeric column `target` that is not a feature."""
     schema = part.file.schema_arrow
     is_there = len(schema.get_all_field_indices(TARGET)) == 1 and TARGET not in part.schema.feature_names
     return bool(is_there and _is_number(schema.field(TARGET).type))
@@ -264,7 +264,7 @@ def _is_number(kind: Any) -> bool:
 
 
 def _agreed_schema(parts: list[_Part]) -> FeatureSchema:
-    """Return the schema of all parts; one that carries none has another's if it has the same features."""
+    """Return the schema of all parts. A part without a schema uses that of another part with the same features."""
     first = next((part for part in parts if part.has_schema), parts[0])
     for other in parts:
         is_same_but_silent = not other.has_schema and other.schema.feature_names == first.schema.feature_names
@@ -285,13 +285,13 @@ def _has_hours(part: _Part) -> bool:
 
 
 def _masks(parts: list[_Part], exclusions: Sequence[Exclusion]) -> Iterator[NDArray[np.bool_]]:
-    """Give each row group's mask of the rows that are not left out."""
+    """Yield each row group's mask of the rows that are not excluded."""
     names = columns_of(exclusions)
     for part in parts:
         missing = [name for name in names if not _is_text(part.file.schema_arrow, name)]
         missing += [] if _has_hours(part) else [HOUR]
         if missing:
-            raise InputError(f"{part.name} has no {missing[0]}, by which the exclude channel says what is left out")
+            raise InputError(f"{part.name} has no column {missing[0]}, which the exclude channel uses")
         for number in range(part.file.num_row_groups):
             table = _read_row_group(part, number, [*names, HOUR])
             yield not_left_out(_hours(table), table, exclusions)
@@ -307,9 +307,9 @@ def _read_row_group(part: _Part, number: int, columns: list[str]) -> Any:
 def _row_groups(
     parts: list[_Part], names: list[str], categories: list[str], masks: list[NDArray[np.bool_]]
 ) -> Iterator[tuple[int, list[NDArray[np.float32]], NDArray[np.datetime64] | None, list[datetime], Any]]:
-    """Give each row group's number of rows, its features, its hours, the first and last of these, and the table.
+    """Yield each row group's number of rows, features, hours, first and last hour, and table.
 
-    Of each row group the rows of its mask alone, where there are masks.
+    If there are masks, only the rows of the row group's mask.
     """
     remaining = iter(masks)
     for part in parts:
@@ -329,7 +329,7 @@ def _row_groups(
 
 def _singles(column: Any, name: str, part: str, first: int) -> NDArray[np.float32]:
     is_single = column.type == pa.float32()
-    # Beyond float32 is infinity, which the next lines refuse by name.
+    # A value beyond float32 becomes infinite, which the next lines reject.
     with np.errstate(over="ignore"):
         values: NDArray[np.float32] = (column if is_single else column.cast(pa.float64(), safe=False)).to_numpy()
         values = values.astype(np.float32, copy=False)
@@ -365,14 +365,14 @@ def _iso(hour: datetime) -> str:
 
 
 class Progress:
-    """Prints a line on stderr every few seconds, for SageMaker's log; a short job prints none.
+    """Prints a line to stderr every few seconds, for SageMaker's log. A short job prints none.
 
     Parameters
     ----------
     verb : str
-        What happens to the rows, in the past tense.
+        The action in the past tense, such as "read".
     total : int
-        Rows.
+        The number of rows.
     """
 
     def __init__(self, verb: str, total: int) -> None:
@@ -381,7 +381,7 @@ class Progress:
         self._next = time.monotonic() + PROGRESS_SECONDS
 
     def at(self, done: int) -> None:
-        """Say how many rows are done, if it is time to."""
+        """Print the number of finished rows, unless a line was printed within the last seconds."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + PROGRESS_SECONDS

@@ -1,4 +1,4 @@
-"""How a new model does on hours that it did not see, beside the one that serves, and why it may not take its place."""
+"""Evaluates a new model on held-out rows, compares it with the serving model, and runs the quality checks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 INJECTED = 200
 TIMES_AS_MUCH = 3.0
-# Incidents that models are ranked by: small ones, which only some of the features show.
+# Number of small incidents for the ranking metrics.
 _RANKED = 1000
 _TIMES_AT_LEAST = 1.1
 _WIDTHS = (0.1, 1.0)
@@ -29,18 +29,18 @@ MIN_HOLDOUT_ROWS = 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What the gate lets through.
+    """The limits of the quality checks.
 
     Parameters
     ----------
     min_recall : float
-        Least share of the injected incidents that the model must flag.
+        Least share of the injected incidents that the model must detect.
     max_share_flagged : float
-        Largest share of the holdout rows that it may flag as they are.
+        Largest share of the unchanged holdout rows that may be anomalous.
     max_flags_changed : float
-        Largest share of the holdout rows on which it and the serving model may disagree.
+        Largest share of the holdout rows for which the model and the serving model may disagree.
     min_rank_correlation : float
-        Least Spearman correlation of their scores.
+        Least Spearman correlation between the scores of the two models.
     """
 
     min_recall: float = 0.9
@@ -62,20 +62,21 @@ def evaluate(
     Parameters
     ----------
     training, holdout : ndarray of shape (n_rows, n_features), float32
-        What it was fitted on, and what it was not; the same columns.
+        The rows that the model was fitted on, and held-out rows with the same columns.
     score : callable
-        The model's `anomaly_score` of rows.
+        Returns the model's `anomaly_score` of rows.
     serving : callable, optional
-        That of the model that serves.
+        Returns the serving model's `anomaly_score` of rows.
     units : sequence of str
-        Of the features, as their schema has them; see `inject`.
+        The features' units in the schema; see `inject`.
 
     Returns
     -------
     dict
-        ``holdout_rows``, ``share_flagged``, ``injected`` (``incidents``, ``recall``: of those of `inject`, for the
-        gate; ``auc``, ``average_precision``: how well the model ranks those of `inject_small` above calm rows, for
-        comparing models) and ``serving`` (None, or ``share_flagged``, ``flags_changed_share``, ``rank_correlation``).
+        ``holdout_rows``, ``share_flagged``, ``injected`` and ``serving`` (None, or ``share_flagged``,
+        ``flags_changed_share``, ``rank_correlation``). ``injected`` has ``incidents`` and ``recall`` for the incidents
+        of `inject`, which the quality checks use, and ``auc`` and ``average_precision`` for those of `inject_small`
+        against ordinary rows, to compare models.
     """
     scores = score(holdout)
     quiet = scores >= 0
@@ -100,7 +101,7 @@ def _ranking(
     score: Callable[[NDArray[np.float32]], NDArray[np.float64]],
     units: Sequence[str],
 ) -> dict[str, float | None]:
-    """Measure how a model ranks small incidents above the calm rows they are made of, which are no model's choice."""
+    """Measure how well a model ranks small incidents above the ordinary rows that they were made from."""
     from sklearn.metrics import average_precision_score
 
     calm = _calm(training, holdout)
@@ -114,13 +115,13 @@ def _ranking(
 
 
 def _calm(training: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Choose held-out rows of which no value is among the largest of training: the others may be incidents already.
+    """Select held-out rows without any value among the largest of training. Other rows may be incidents already.
 
-    Rows of zeros are left out where enough others are there: every model tells an incident from these.
+    Zero rows are left out if there are enough other rows, since every model distinguishes them from incidents.
     """
-    telling = training[(training != 0).any(axis=1)]
+    nonzero = training[(training != 0).any(axis=1)]
     with np.errstate(all="ignore"):
-        largest = np.nanpercentile(telling if len(telling) else training, _CALM_PERCENT, axis=0)
+        largest = np.nanpercentile(nonzero if len(nonzero) else training, _CALM_PERCENT, axis=0)
     calm: NDArray[np.bool_] = ~np.asarray((holdout > largest).any(axis=1))
     both: NDArray[np.bool_] = calm & (holdout != 0).any(axis=1)
     return both if both.sum() >= MIN_HOLDOUT_ROWS else calm
@@ -129,10 +130,11 @@ def _calm(training: NDArray[np.float32], holdout: NDArray[np.float32]) -> NDArra
 def inject_small(
     training: NDArray[np.float32], rows: NDArray[np.float32], units: Sequence[str] = ()
 ) -> NDArray[np.float32]:
-    """Make incidents of many sizes, each of which only some features show; the same ones for the same rows.
+    """Create incidents of many sizes, each visible in some features only. The same rows give the same incidents.
 
-    About half of the logarithms of ratios, at least one, are raised by the logarithm of one factor between 1.1 and 3.
-    In any other table about a quarter of the features is moved up by one share between 0.1 and 1 of the usual range.
+    If features are logarithms of ratios, about half of them, and at least one, increase by the logarithm of one factor
+    between 1.1 and 3. In any other table, about a quarter of the features increases by one share, between 0.1 and 1, of
+    the ordinary range.
 
     Returns
     -------
@@ -158,11 +160,11 @@ def inject_small(
 
 
 def inject(training: NDArray[np.float32], quiet: NDArray[np.float32], units: Sequence[str] = ()) -> NDArray[np.float32]:
-    """Make incidents out of quiet rows, the same ones for the same rows.
+    """Create incidents from ordinary rows. The same rows give the same incidents.
 
-    Where features are logarithms of ratios, as their units say, these are raised by ln 3: an hour that carries three
-    times what is usual. In any other table half of the features is moved beyond anything that training had: above
-    the largest value by the width of the usual range (1st to 99th percent), or by 1 where it has none.
+    Features whose unit is a logarithm of a ratio increase by ln 3, as in an hour with three times the expected GB. In
+    any other table, half of the features move above the largest training value by the width of the ordinary range (1st
+    to 99th percentile), or by 1 if that range has no width.
 
     Returns
     -------
@@ -191,12 +193,12 @@ def _move_half(training: NDArray[np.float32], rows: NDArray[np.float32], random:
 
 
 def why_not(evaluation: dict[str, Any] | None, limits: Limits) -> list[str]:
-    """Return the reasons why a model may not serve; none where it may.
+    """Return the failed quality checks of a model. Empty if all pass.
 
     Parameters
     ----------
     evaluation : dict or None
-        As `evaluate` gives it, with ``serving_problem`` where the serving model could not be asked.
+        The result of `evaluate`, with ``serving_problem`` if the serving model could not score the rows.
     limits : Limits
     """
     if evaluation is None:
@@ -211,16 +213,16 @@ def _of_itself(evaluation: dict[str, Any], limits: Limits) -> list[str]:
     reasons = []
     if evaluation["holdout_rows"] < MIN_HOLDOUT_ROWS:
         reasons.append(
-            f"only {evaluation['holdout_rows']} rows were held out; at least {MIN_HOLDOUT_ROWS} tell something"
+            f"only {evaluation['holdout_rows']} rows were held out; at least {MIN_HOLDOUT_ROWS} are required"
         )
     recall = evaluation["injected"]["recall"]
     if recall is None or recall < limits.min_recall:
         found = "no" if recall is None else f"{recall:.0%} of the"
-        reasons.append(f"it finds {found} injected incidents; at least {limits.min_recall:.0%} are expected")
+        reasons.append(f"it finds {found} injected incidents; at least {limits.min_recall:.0%} are required")
     if evaluation["share_flagged"] > limits.max_share_flagged:
         share = evaluation["share_flagged"]
         reasons.append(
-            f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are expected"
+            f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are required"
         )
     return reasons
 
@@ -231,12 +233,12 @@ def _beside_serving(serving: dict[str, float], limits: Limits) -> list[str]:
     if changed > limits.max_flags_changed:
         reasons.append(
             f"it disagrees with the serving model on {changed:.1%} of the held-out rows; "
-            f"at most {limits.max_flags_changed:.1%} are expected"
+            f"at most {limits.max_flags_changed:.1%} are required"
         )
     if correlation < limits.min_rank_correlation:
         reasons.append(
             f"it ranks the held-out rows differently from the serving model (Spearman {correlation:.2f}); "
-            f"at least {limits.min_rank_correlation:.2f} is expected"
+            f"at least {limits.min_rank_correlation:.2f} is required"
         )
     return reasons
 
@@ -250,7 +252,7 @@ def _beside(scores: NDArray[np.float64], serving: NDArray[np.float64]) -> dict[s
 
 
 def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Spearman's; 1 where both rank nothing, 0 where only one does."""
+    """Return Spearman's rank correlation. 1 if both are constant, 0 if only one is."""
     first, second = _ranks(one), _ranks(other)
     spreads = (float(first.std()), float(second.std()))
     if not all(spreads):
@@ -259,14 +261,14 @@ def _rank_correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> f
 
 
 def _auc(incidents: NDArray[np.float64], quiet: NDArray[np.float64]) -> float:
-    """Share of the pairs in which the incident scores below the quiet row, half of the equal ones with them."""
+    """Return the share of pairs in which the incident scores lower than the ordinary row. Equal scores count half."""
     ranks = _ranks(np.concatenate([incidents, quiet]))[: len(incidents)]
     above = ranks.sum() - len(incidents) * (len(incidents) + 1) / 2.0
     return float(1.0 - above / (len(incidents) * len(quiet)))
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ranks, equal values sharing the mean of theirs."""
+    """Return ranks. Equal values have the mean of their ranks."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     ranks: NDArray[np.float64] = (ends - (counts - 1) / 2.0)[inverse]
@@ -274,12 +276,12 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def holdout_mask(hours: NDArray[np.datetime64] | None, rows: int, share: float) -> NDArray[np.bool_]:
-    """Choose the last share of the time range (or of the rows, where they have no hours) for the holdout.
+    """Select the last share of the time range for the holdout. Without hours, select the last share of the rows.
 
     Parameters
     ----------
     hours : ndarray of shape (rows,), datetime64, or None
-        An hour is never cut in two.
+        All rows of an hour are on the same side.
     rows : int
     share : float
         From 0 (none) to below 1.
@@ -296,19 +298,19 @@ def holdout_mask(hours: NDArray[np.datetime64] | None, rows: int, share: float) 
 
 
 def label_metrics(labels: NDArray[np.float64] | None, scores: NDArray[np.float64]) -> dict[str, Any] | None:
-    """Return how well scores rank labelled anomalies before other rows; None without labels of both kinds.
+    """Measure how well scores rank labelled anomalies before other rows. None without labels of both kinds.
 
     Parameters
     ----------
     labels : ndarray of shape (n_rows,), float64, or None
-        0 for a row that is no anomaly, NaN for one without a label, anything else for an anomaly.
+        0 for ordinary rows, NaN for rows without a label, any other value for anomalies.
     scores : ndarray of shape (n_rows,), float64
         Lower is more anomalous.
 
     Returns
     -------
     dict or None
-        `rows` with a label, `anomalies` among them, `auroc` and `average_precision`.
+        `rows` (with a label), `anomalies`, `auroc` and `average_precision`.
     """
     from sklearn.metrics import average_precision_score, roc_auc_score
 

@@ -1,13 +1,13 @@
-"""What training leaves out: hours of series that somebody knows not to be usual, or that nobody has looked at yet.
+"""Exclusions: hours of series that training leaves out because they are anomalous, or not yet reviewed.
 
-The channel holds files of JSON lines (`*.jsonl`), one object a line:
+The channel has files of JSON lines (`*.jsonl`), one object per line:
 
     {"account_id": "111122223333", "region": "eu-west-1", "service": "AmazonS3", "egress_class": "internet",
      "resource_id": "media-prod", "start_hour_utc": "2026-10-17T02:00:00Z", "end_hour_utc": "2026-10-17T11:00:00Z",
      "why": "alert 8a57b86d534230bc, true"}
 
-The hours are UTC, the first and the last one, both left out. Of the keys, those that are not given stand for any, so
-that a whole account can be left out; in `resource_id` `*` and `?` stand for something. `why` is for people.
+The hours are the first and the last excluded hour in UTC. A missing key matches every value, so a line can exclude a
+whole account. In `resource_id`, `*` and `?` are wildcards. `why` is a comment.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Exclusion:
     start, end : datetime64[us]
         UTC.
     keys : dict of str to str
-        Some of `KEYS`; a `resource_id` may be a pattern.
+        Some of `KEYS`. `resource_id` may be a pattern.
     """
 
     start: np.datetime64
@@ -54,12 +54,12 @@ class Exclusion:
 
 
 def read_exclusions(channel: Path) -> list[Exclusion]:
-    """Read the files of a channel, a directory or one file; blank lines are passed over.
+    """Read the files of a channel, which is a directory or a file. Blank lines are skipped.
 
     Raises
     ------
     InputError
-        Which line of which file, what is wrong, and what is accepted.
+        A line is not valid. The message names the file, the line, the fault and the accepted form.
     """
     if not channel.exists():
         raise InputError(f"no exclude channel: {channel} is neither a directory nor a file")
@@ -75,20 +75,20 @@ def read_exclusions(channel: Path) -> list[Exclusion]:
 
 
 def columns_of(exclusions: Iterable[Exclusion]) -> list[str]:
-    """Return the keys that some of them name, in the order of `KEYS`."""
+    """Return the keys that at least one exclusion names, in the order of `KEYS`."""
     named = {name for exclusion in exclusions for name in exclusion.keys}
     return [name for name in KEYS if name in named]
 
 
 def kept(hours: NDArray[np.datetime64], table: Any, exclusions: Sequence[Exclusion]) -> NDArray[np.bool_]:
-    """Return a mask of the rows that are not left out.
+    """Return a mask of the rows that are not excluded.
 
     Parameters
     ----------
     hours : ndarray of shape (n,), datetime64[us]
         Each row's hour, UTC.
     table : pyarrow.Table of n rows
-        With the columns that `columns_of` names, as texts.
+        Has the columns of `columns_of` as texts.
     exclusions : sequence of Exclusion
     """
     mask = np.ones(len(hours), np.bool_)
@@ -113,7 +113,7 @@ def _read(line: str, where: str) -> Exclusion:
     try:
         entry = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where} of the exclude channel is no JSON ({error}); {ACCEPTED}") from error
+        raise InputError(f"{where} of the exclude channel is not JSON ({error}); {ACCEPTED}") from error
     if not isinstance(entry, dict):
         raise InputError(f"{where} of the exclude channel is {entry!r}; {ACCEPTED}")
     given = {name: value for name, value in entry.items() if value not in (None, "")}
@@ -122,7 +122,7 @@ def _read(line: str, where: str) -> Exclusion:
         raise InputError(f"{where} of the exclude channel has {unknown[0]!r}; {ACCEPTED}")
     for name, value in given.items():
         if not isinstance(value, str):
-            raise InputError(f"{where} of the exclude channel: {name} is {value!r}; a text is accepted")
+            raise InputError(f"{where} of the exclude channel: {name} is {value!r}; use a text")
     start, end = (_hour(given, name, where) for name in HOURS)
     if end < start:
         raise InputError(f"{where} of the exclude channel ends at {given[HOURS[1]]}, before {given[HOURS[0]]}")
@@ -131,9 +131,7 @@ def _read(line: str, where: str) -> Exclusion:
 
 def _hour(given: dict[str, str], name: str, where: str) -> np.datetime64:
     value = given.get(name, "")
-    sentence = (
-        f"{where} of the exclude channel: {name} is {value!r}; a UTC hour such as 2026-10-17T02:00:00Z is accepted"
-    )
+    sentence = f"{where} of the exclude channel: {name} is {value!r}; use a UTC hour such as 2026-10-17T02:00:00Z"
     if not _HOUR.fullmatch(value):
         raise InputError(sentence)
     try:
@@ -143,5 +141,5 @@ def _hour(given: dict[str, str], name: str, where: str) -> np.datetime64:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Resource ids have brackets of their own, so that `*` and `?` alone stand for something."""
+    """Compile a pattern in which only `*` and `?` are special, since resource ids may contain brackets."""
     return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)

@@ -1,4 +1,4 @@
-"""The Isolation Forest's hyperparameters, in every spelling in which SageMaker hands them over."""
+"""Parses the Isolation Forest's hyperparameters in all forms that SageMaker passes."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A tuning job adds this one to those of the user.
+# A tuning job adds this hyperparameter.
 TUNING_OBJECTIVE = "_tuning_objective_metric"
 LARGEST_SEED = 2**32 - 1
-# scikit-learn's own meaning of max_samples="auto".
+# The value of max_samples="auto" in scikit-learn.
 AUTO_SAMPLES = 256
-# The share of all rows below a threshold that so many put at 1 % is within 0.05 points of it, with more than 95 % odds.
+# With this many rows, the sampling error of a share of 1 % is below 0.05 percentage points in over 95 % of the cases.
 SAMPLE_ROWS = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """As scikit-learn's `IsolationForest` names them.
+    """The hyperparameters, with the names of scikit-learn's `IsolationForest`.
 
     Parameters
     ----------
     n_estimators : int
-        Trees; at least 1.
+        Number of trees, at least 1.
     contamination : float or "auto"
-        Share of the training rows, above 0 and up to 0.5, that ends below the threshold.
+        Share of the training rows below the threshold, above 0 and up to 0.5.
     max_samples : int, float or "auto"
-        Rows per tree: a count, or a share above 0 and up to 1; "auto" is 256. Never more than there are rows.
+        Rows per tree: a count, or a share above 0 and up to 1. "auto" is 256. Limited to the number of rows.
     max_features : int or float
         Features per tree: a count, or a share above 0 and up to 1.
     random_state : int
         The seed, 0 to 2**32 - 1.
     exact : bool
-        True fits on every row, as scikit-learn itself would; by default, more rows than `SAMPLE_ROWS` are represented
-        by as many, drawn from all of them alike.
+        True fits on every row, as scikit-learn does. By default, at most `SAMPLE_ROWS` rows are used, drawn uniformly
+        at random.
     """
 
     n_estimators: int = 200
@@ -51,15 +51,15 @@ class Hyperparameters:
     exact: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Name to value, for the manifest."""
+        """Return name to value, for the manifest."""
         return asdict(self)
 
     def kept_rows(self, rows: int) -> int:
-        """Say how many of so many rows are fitted on: all of them, or a sample that no tree is larger than."""
+        """Return how many of `rows` rows are used: all, or a sample that is at least as large as the rows per tree."""
         return rows if self.exact else min(rows, max(SAMPLE_ROWS, self.rows_per_tree(rows)))
 
     def rows_per_tree(self, rows: int) -> int:
-        """Give `max_samples` as a count."""
+        """Return `max_samples` as a count."""
         if isinstance(self.max_samples, float):
             return max(1, int(self.max_samples * rows))
         return min(self.max_samples if isinstance(self.max_samples, int) else AUTO_SAMPLES, rows)
@@ -74,13 +74,13 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
     Parameters
     ----------
     given : mapping of str to object
-        Name to value, plain or JSON-encoded (``"100"``, ``100``, ``'"auto"'``). SageMaker's own, which start with
-        ``sagemaker_``, are ignored.
+        Name to value, plain or JSON-encoded (``"100"``, ``100``, ``'"auto"'``). Those that SageMaker adds, with names
+        that start with ``sagemaker_``, are ignored.
 
     Raises
     ------
     InputError
-        An unknown name, or a value outside what `Hyperparameters` states.
+        A name is unknown, or a value is not allowed.
     """
     ours = {name: value for name, value in given.items() if not is_sagemakers_own(name)}
     unknown = sorted(set(ours) - set(NAMES))
@@ -90,12 +90,12 @@ def parse_hyperparameters(given: Mapping[str, object]) -> Hyperparameters:
 
 
 def parse_holdout_share(given: object) -> float:
-    """Read the share of the time range that is held out, in the spellings of a hyperparameter.
+    """Parse the share of the time range for the holdout, in the forms of a hyperparameter.
 
     Raises
     ------
     InputError
-        It is no share from 0 to 0.5.
+        The value is not a share from 0 to 0.5.
     """
     value = _decoded(given)
     share = 0.0 if value == 0 and not isinstance(value, bool) else _share(value, 0.5)
@@ -103,7 +103,7 @@ def parse_holdout_share(given: object) -> float:
 
 
 def is_sagemakers_own(name: str) -> bool:
-    """Tell whether SageMaker added a hyperparameter by itself."""
+    """Return whether SageMaker added a hyperparameter."""
     return name.startswith("sagemaker_") or name == TUNING_OBJECTIVE
 
 
@@ -117,7 +117,7 @@ def _decoded(value: object) -> object:
 
 
 def _whole_number(value: object, low: int, high: int | None = None) -> int | None:
-    # A tuning job writes whole numbers as 100.0, too.
+    # A tuning job may write whole numbers as 100.0.
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(whole, bool) or not isinstance(whole, int) or whole < low or (high is not None and whole > high):
         return None
@@ -157,7 +157,7 @@ def _max_features(name: str, value: object) -> int | float:
 
 
 def _flag(name: str, value: object) -> bool:
-    # SageMaker's SDKs spell it True or true, and --exact alone is true.
+    # SageMaker's SDKs write True or true. --exact without a value is true.
     found = {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower())
     return _or_refuse(name, value, found, "true or false")
 
