@@ -181,6 +181,22 @@ module "detection" {
   planned_events      = var.planned_events
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
+  feature_group       = one(module.feature_store[*].group)
+}
+
+module "feature_store" {
+  source = "./modules/feature_store"
+  count  = var.feature_store == null ? 0 : 1
+
+  name        = var.name
+  tags        = local.tags
+  roles       = local.roles
+  columns     = module.features[0].columns
+  offline     = var.feature_store.offline
+  ttl_days    = var.feature_store.ttl_days
+  bucket      = module.storage.bucket
+  bucket_arn  = module.storage.bucket_arn
+  kms_key_arn = module.storage.kms_key_arn
 }
 
 module "batch" {

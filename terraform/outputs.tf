@@ -93,6 +93,11 @@ output "athena_workgroup" {
   value       = one(module.features[*].workgroup)
 }
 
+output "feature_group" {
+  description = "Feature group with the latest features of each series; null without feature_store."
+  value       = one(module.feature_store[*].group.name)
+}
+
 output "flow_logs_bucket" {
   description = "Bucket of the flow logs, the module's or the existing one; null without flow_logs."
   value       = try(local.flow_logs.bucket, null)

@@ -165,8 +165,9 @@ variable "endpoint" {
     condition = var.endpoint != null || alltrue([
       var.realtime == null, var.data_capture == null, var.data_export == null, var.monthly_budget_usd == null,
       var.retraining == null, var.drift == null, var.notebook == null, var.flow_logs == null,
+      var.feature_store == null,
     ])
-    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook and flow_logs require an endpoint."
+    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook, flow_logs and feature_store require an endpoint."
   }
 }
 
@@ -562,6 +563,20 @@ variable "notebook" {
   validation {
     condition     = var.notebook == null || can(regex("^https://.+", try(var.notebook.repository_url, "")))
     error_message = "notebook.repository_url is the https:// address of a git repository."
+  }
+}
+
+variable "feature_store" {
+  description = "A feature group of SageMaker Feature Store with the latest features of each series, which the detector writes: ttl_days after its last hour a series leaves the online store, offline also keeps every record under feature-store/ in the bucket; null for none."
+  type = object({
+    ttl_days = optional(number, 35)
+    offline  = optional(bool, false)
+  })
+  default = null
+
+  validation {
+    condition     = var.feature_store == null || try(var.feature_store.ttl_days >= 1 && floor(var.feature_store.ttl_days) == var.feature_store.ttl_days, false)
+    error_message = "feature_store.ttl_days is a whole number of days, 1 or more."
   }
 }
 

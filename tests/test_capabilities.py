@@ -46,7 +46,9 @@ def test_a_command_is_there_with_its_options(command: str) -> None:
     found: Any = typer.main.get_command(app)
     while words and not words[0].startswith("-"):
         assert hasattr(found, "commands"), command
-        assert words[0] in found.commands, command
-        found = found.commands[words.pop(0)]
+        both = " ".join(words[:2])
+        name = both if both in found.commands else words[0]
+        assert name in found.commands, command
+        found, words = found.commands[name], words[len(name.split()) :]
     options = {option for parameter in found.params for option in parameter.opts}
     assert set(words) <= options, command

@@ -13,6 +13,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from anomaly_detector.endpoint import Endpoint
+from anomaly_detector.feature_store import CALLS_AT_ONCE, FeatureStore
 from anomaly_detector.runner import Runner
 from anomaly_detector.settings import Settings
 from anomaly_detector.topic import Topic
@@ -76,4 +77,13 @@ def runner() -> Runner:
         boto3.resource("dynamodb").Table(settings.alerts_table),
         Endpoint(runtime, settings.endpoint_name, settings.max_body_bytes),
         Topic(boto3.client("sns"), settings.topic_arn),
+        feature_store=_feature_store(),
     )
+
+
+def _feature_store() -> FeatureStore | None:
+    if not settings.feature_group:
+        return None
+    config = Config(retries={"mode": "standard", "total_max_attempts": 8}, max_pool_connections=CALLS_AT_ONCE)
+    runtime = boto3.client("sagemaker-featurestore-runtime", config=config)
+    return FeatureStore(boto3.client("sagemaker"), runtime, settings.feature_group)

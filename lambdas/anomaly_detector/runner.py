@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from anomaly_detector.endpoint import Endpoint
     from anomaly_detector.feature_rows import Features
+    from anomaly_detector.feature_store import FeatureStore
     from anomaly_detector.scored_rows import Stored
     from anomaly_detector.settings import Settings
     from anomaly_detector.topic import Topic
@@ -53,6 +54,8 @@ class Runner:
     topic : Topic
     clock, sleep : callable
         As in `time`.
+    feature_store : FeatureStore, optional
+        Gets the latest features of each series.
     """
 
     settings: Settings
@@ -62,6 +65,7 @@ class Runner:
     topic: Topic
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    feature_store: FeatureStore | None = None
 
     def run(self, window: Window, owner: str, deadline: float) -> Outcome:
         """Score a window and notify people of what is new. A second run changes nothing.
@@ -86,6 +90,7 @@ class Runner:
         store = AlertStore(self.table, owner, deadline, self.clock)
         rows = ScoredRows(self.s3, settings.bucket, settings.scored_prefix)
         detector = Detector(settings.policy, self.endpoint, rows, store, self.topic)
+        started = self.clock()
         features, scored = self._until_alone(lambda: self._score(window, detector, rows))
         outcome = Outcome()
         if scored:
@@ -95,6 +100,8 @@ class Runner:
             outcome = self._until_alone(
                 lambda: self._decide(window, detector, rows, store, descriptions, calendar), store.reread
             )
+        if self.feature_store is not None:  # after people are notified: it must not delay them
+            self.feature_store.ingest(features.table, started)
         if features.faults:
             raise FeatureError(_faults_text(features.faults))
         return replace(outcome, rows_scored=scored)

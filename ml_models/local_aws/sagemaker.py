@@ -22,6 +22,7 @@ from egress_sentinel.errors import UserError
 from egress_sentinel.serving.app import PRIMARY
 from egress_sentinel.serving.local_pipeline import Container, LocalPipeline
 from local_aws.account import ACCOUNT_ID, REGION, ApiError, download, key_of_role
+from local_aws.feature_store import FeatureStore
 from local_aws.packages import Packages
 from local_aws.training import TrainingJobs
 from local_aws.transform import TransformJobs
@@ -43,7 +44,9 @@ class SageMaker:
         self._variants: dict[str, list[dict[str, Any]]] = {}
         self._lock = threading.RLock()
         self._packages = Packages()
-        self._parts = (self, TransformJobs(self._artifact), TrainingJobs(), self._packages)
+        self.feature_store = FeatureStore()
+        jobs = (TransformJobs(self._artifact), TrainingJobs())
+        self._parts = (self, *jobs, self._packages, self.feature_store)
 
     def answer(self, request: Request, body: bytes) -> Response | None:
         """Answer a call of the control plane. None if moto answers it."""

@@ -24,6 +24,7 @@ from local_aws.athena import Athena
 from local_aws.batch import Batch
 from local_aws.functions import Functions
 from local_aws.sagemaker import SageMaker
+from local_aws.service_model import FEATURE_STORE
 from local_aws.strictness import check_answer, check_request
 
 if TYPE_CHECKING:
@@ -63,7 +64,10 @@ class Server:
         call, refusal = check_request(service, request, body)
         if call is None or refusal is not None:
             return (refusal or Response(status=501))(environ, start_response)
-        answer = self._answer(service, request, body) or self._of_moto(environ, service, request, body)
+        if call.service == FEATURE_STORE:
+            answer = self.sagemaker.feature_store.answer(call.operation.name, call.given(request, body))
+        else:
+            answer = self._answer(service, request, body) or self._of_moto(environ, service, request, body)
         return check_answer(call, answer)(environ, start_response)
 
     def close(self) -> None:

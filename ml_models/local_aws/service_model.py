@@ -23,9 +23,14 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape
     from werkzeug.wrappers import Request
 
+FEATURE_STORE = "sagemaker-featurestore-runtime"
 # Service names in signatures that differ from boto3's.
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
-_RUNTIME_PATH = re.compile(r"^/endpoints/[^/]+/invocations")
+# Services that are signed as SageMaker, by their paths.
+_SAGEMAKER_PATHS = {
+    "sagemaker-runtime": re.compile(r"^/endpoints/[^/]+/invocations"),
+    FEATURE_STORE: re.compile(r"^/(FeatureGroup/|Batch(Get|Write)Record$)"),
+}
 _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "query", "rest-json", "rest-xml"
 _FORMS = {_QUERY, "ec2"}
 _NUMBERS = {"integer": numbers.Integral, "long": numbers.Integral, "float": numbers.Real, "double": numbers.Real}
@@ -79,7 +84,9 @@ class Call:
         )
         asked = {"values": values, "headers": request.headers, "body": body, "url_params": uri}
         found: dict[str, Any] = parser.parse(asked)
-        return found
+        # moto takes a list that the query does not have for an empty one.
+        absent = [name for name, member in shape.members.items() if _is_in_query(member) and found.get(name) == []]
+        return {name: value for name, value in found.items() if name not in absent}
 
     def problems_of_request(self, given: dict[str, Any]) -> list[str]:
         """Return why AWS would reject the request. Empty if it is valid."""
@@ -111,8 +118,9 @@ def find_call(signed_service: str, request: Request, body: bytes) -> Call | None
         Its body.
     """
     service = _SERVICES.get(signed_service, signed_service)
-    if service == "sagemaker" and _RUNTIME_PATH.match(request.path):
-        service = "sagemaker-runtime"
+    if service == "sagemaker":
+        paths = ((name, path) for name, path in _SAGEMAKER_PATHS.items() if path.match(request.path))
+        service = next(paths, (service, None))[0]
     try:
         model = service_model(service)
     except ValueError:
@@ -124,6 +132,10 @@ def find_call(signed_service: str, request: Request, body: bytes) -> Call | None
         return Call(service, model.operation_model(name), protocol) if name in model.operation_names else None
     found = _operation_by_path(service, request)
     return Call(service, model.operation_model(found), str(model.metadata["protocol"])) if found else None
+
+
+def _is_in_query(member: Shape) -> bool:
+    return bool(member.serialization.get("location") == "querystring")
 
 
 def _named_operation(request: Request, body: bytes) -> tuple[str, str]:

@@ -231,6 +231,26 @@ run "everything_that_is_off_by_default" {
   }
 }
 
+run "refuses_features_that_expire_at_once" {
+  command         = plan
+  expect_failures = [var.feature_store]
+
+  variables {
+    feature_store = { ttl_days = 0 }
+  }
+}
+
+run "keeps_the_latest_features" {
+  variables {
+    feature_store = {}
+  }
+
+  assert {
+    condition     = output.feature_group == "egress-sentinel"
+    error_message = "The feature group has the name of the deployment."
+  }
+}
+
 run "refuses_drift_of_a_capture_that_is_not_there" {
   command         = plan
   expect_failures = [var.drift]

@@ -14,6 +14,7 @@ from tests.support.terraform import TERRAFORM, checkout, environment, terraform
 ZIPS = ("anomaly_detector", "batch_scorer", "drift_monitor", "image_source", "model_registrar", "pyarrow_layer")
 ARNS = {
     "aws_athena_workgroup": "athena:eu-west-1:111122223333:workgroup/egress-sentinel",
+    "aws_sagemaker_feature_group": "sagemaker:eu-west-1:111122223333:feature-group/egress-sentinel",
     "aws_sagemaker_endpoint": "sagemaker:eu-west-1:111122223333:endpoint/egress-sentinel",
 }
 RUN = """
@@ -33,6 +34,7 @@ run "everything" {
     monthly_budget_usd         = 20
     retraining                 = { start_alarm_names = ["errors"] }
     drift                      = {}
+    feature_store              = { offline = true }
     notebook                   = { repository_url = "https://example.com/egress-sentinel.git" }
     tags                       = { Team = "finops" }
     role_path                  = "/finops/"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from egress_sentinel.cli.aws import local
 from egress_sentinel.cli.backtest import backtest
@@ -14,7 +15,7 @@ from egress_sentinel.cli.batch import batch
 from egress_sentinel.cli.cost import cost
 from egress_sentinel.cli.demo import demo
 from egress_sentinel.cli.drift import drift
-from egress_sentinel.cli.features import features, flow_hours
+from egress_sentinel.cli.features import features, flow_hours, get_features
 from egress_sentinel.cli.load import load
 from egress_sentinel.cli.models import models
 from egress_sentinel.cli.output import say
@@ -30,8 +31,23 @@ from egress_sentinel.cli.verify import verify
 from egress_sentinel.errors import UserError
 from egress_sentinel.serving.server_process import stop_on_signals
 
+_GET_FEATURES = ("features", "get")
+
+
+class _Commands(TyperGroup):
+    """The commands; `features get` is one of its own, because `features` takes any number of exports."""
+
+    # Typer has click under either of two names, by its release.
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take the two words of `features get` for one name."""
+        if tuple(args[:2]) == _GET_FEATURES:
+            args = [" ".join(_GET_FEATURES), *args[2:]]
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="egress-sentinel",
+    cls=_Commands,
     epilog="Start with: egress-sentinel run EXPORT...   Bad input ends with one sentence and exit status 2.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -48,6 +64,7 @@ _COMMANDS = {
 for _panel, _members in _COMMANDS.items():
     for _command in _members:
         app.command(rich_help_panel=_panel)(_command)
+app.command(" ".join(_GET_FEATURES), rich_help_panel=_DEPLOY)(get_features)
 app.add_typer(models, rich_help_panel=_DEPLOY)
 app.add_typer(local, rich_help_panel=_DEVELOP)
 

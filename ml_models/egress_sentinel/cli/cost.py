@@ -26,6 +26,10 @@ def cost(
     series: Annotated[int, typer.Option(min=1, help="Series of egress in your bill; `features` counts them.")] = 135,
     notebook_hours: Annotated[float, typer.Option(min=0, max=744, help="Hours a month that a notebook runs.")] = 730,
     athena_gb: Annotated[float, typer.Option(min=0, help="GB a month that queries scan.")] = 10,
+    batch_hours: Annotated[float, typer.Option(min=0, help="Hours a month that batch jobs run.")] = 1,
+    build_minutes: Annotated[float, typer.Option(min=0, help="Minutes a month that image builds run.")] = 10,
+    image_gb: Annotated[float, typer.Option(min=0, help="GB of container images that are kept.")] = 2,
+    flow_log_gb: Annotated[float, typer.Option(min=0, help="GB a month of flow logs, before compression.")] = 10,
     prices: Annotated[Path | None, typer.Option(help="Your price table. Default: list prices of us-east-1.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -44,18 +48,30 @@ def cost(
         raise UserError("cost takes either --terraform-dir or --show")
     deployment = read_deployment(terraform_show(terraform_dir, plan) if terraform_dir else read_text(show or Path()))
     table = read_prices(prices)
-    usage = Usage(series=series, notebook_hours=notebook_hours, athena_gb=athena_gb)
+    usage = Usage(
+        series=series,
+        notebook_hours=notebook_hours,
+        athena_gb=athena_gb,
+        batch_hours=batch_hours,
+        build_minutes=build_minutes,
+        image_gb=image_gb,
+        flow_log_gb=flow_log_gb,
+    )
     lines = estimate(deployment, usage, table)
     changes = cheapest_changes(deployment, usage, table)
-    instance, usd, times = break_even(deployment, usage, table)
-    even = (
-        f"One {instance} is ${usd:,.2f} a month whatever it does; serverless would cost as much at {times:,.0f} times "
-        "this work."
-    )
+    even = ""
+    if deployment.has_endpoint:
+        instance, usd, times = break_even(deployment, usage, table)
+        even = (
+            f"One {instance} is ${usd:,.2f} a month whatever it does; serverless would cost as much at {times:,.0f} "
+            "times this work."
+        )
     if as_json:
-        print_json(_record(lines, changes, even, table))
+        print_json(_record(lines, changes, even, table) | {"not_counted": deployment.not_counted})
     else:
         _print_table(lines, changes, even, table)
+        for kind in deployment.not_counted:
+            print_line(f"Not counted: {kind}, which the estimate does not know.")
 
 
 def _record(lines: list[Line], changes: list[Change], even: str, prices: Any) -> dict[str, Any]:
@@ -77,7 +93,8 @@ def _print_table(lines: list[Line], changes: list[Change], even: str, prices: An
         print_line("Cheaper by:")
     for change in changes:
         print_line(f"  ${change.saves_usd:,.2f}  {change.what}   (gives up: {change.gives_up})")
-    print_line(even)
+    if even:
+        print_line(even)
     print_line(
         f"List prices of {prices.region} entered on {prices.date}, without free tiers; AWS's calculator is the judge."
     )

@@ -1,4 +1,4 @@
-"""The commands that make features: `features` and `flow-hours`."""
+"""The commands that make and read features: `features`, `features get` and `flow-hours`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 import typer
 
 from egress_sentinel.cli import options
-from egress_sentinel.cli.output import print_json, reporter
+from egress_sentinel.cli.models import DEFAULT_GROUP
+from egress_sentinel.cli.output import print_json, print_table, reporter
+from egress_sentinel.errors import UserError
 
 Engine = Literal["duckdb", "spark"]
 
@@ -45,6 +47,42 @@ def features(
             progress.note(note)
         if as_json:
             print_json(json.loads(found.shown(json.dumps(asdict(summary), default=str, ensure_ascii=False))))
+
+
+def get_features(
+    keys: Annotated[
+        list[str],
+        typer.Argument(metavar="KEY...", help="Series, each as ACCOUNT#REGION#SERVICE#EGRESS_CLASS#RESOURCE."),
+    ],
+    group: Annotated[
+        str | None, typer.Option(help=f"The feature group. Default: that of --terraform-dir, or {DEFAULT_GROUP}.")
+    ] = None,
+    terraform_dir: options.TerraformDir = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Read the latest features of series from the deployment's Feature Store (feature_store in Terraform)."""
+    import boto3
+
+    from egress_sentinel.deployment.feature_store import read_features
+    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
+
+    outputs = read_outputs(terraform_outputs(terraform_dir)) if terraform_dir else {"feature_group": DEFAULT_GROUP}
+    group = group or outputs.get("feature_group")
+    if not group:
+        raise UserError("the deployment has no feature group; set feature_store = {} in Terraform and apply it")
+    session = boto3.session.Session(region_name=outputs.get("region"))
+    if session.region_name is None:
+        raise UserError("no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION")
+    found = read_features(session.client("sagemaker-featurestore-runtime"), group, keys)
+    if as_json:
+        print_json(found)
+        return
+    for values in found.values():
+        print_table(["feature", "value"], [[name, _shown(value)] for name, value in values.items()])
+
+
+def _shown(value: str | float) -> str:
+    return value if isinstance(value, str) else f"{value:g}"
 
 
 def flow_hours(

@@ -9,6 +9,7 @@ import typer
 
 from egress_sentinel.cli import options
 from egress_sentinel.cli.output import minute, print_json, print_table, say
+from egress_sentinel.errors import UserError
 
 
 def feedback(
@@ -75,7 +76,9 @@ def _judge_in_aws(terraform_dir: Path, alert_id: str, verdict: str, note: str) -
     from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
     from egress_sentinel.pipeline import feedback as verdicts
 
-    table = str(read_outputs(terraform_outputs(terraform_dir))["alerts_table"])
+    table: str | None = read_outputs(terraform_outputs(terraform_dir))["alerts_table"]
+    if table is None:
+        raise UserError("this deployment has no endpoint (endpoint = null), and so no alerts")
     dynamodb = boto3.client("dynamodb")
     verdicts.put_in_table(
         dynamodb, table, [verdicts.judge(verdicts.alert_in_table(dynamodb, table, alert_id), verdict, note)]

@@ -18,6 +18,9 @@ from urllib.parse import urlparse
 
 from egress_sentinel.errors import UserError
 
+# Terraform keeps no output that is null: a module that is the root has none of these without an endpoint.
+_MAY_BE_NULL = ("endpoint_name", "endpoint_arn", "endpoint_config_name", "alerts_table", "detector_function_name")
+_NAMES = {"endpoint_name", "registrar_function_name"}  # one of them is always there
 _MANIFEST = "manifest.json"
 # A request that the preprocessor of an inference pipeline accepts.
 _SERIES_LINE = "2000-01-01 00:00:00,0"
@@ -42,16 +45,19 @@ def read_outputs(text: str) -> dict[str, Any]:
     Raises
     ------
     UserError
-        The text is not that JSON, or has no endpoint_name.
+        The text is not that JSON, or is not of the module.
     """
     try:
         values = {name: output["value"] for name, output in json.loads(text).items()}
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError("the outputs are not the JSON that `terraform output -json` prints") from error
     for candidate in (values, *values.values()):
-        if isinstance(candidate, dict) and "endpoint_name" in candidate:
-            return candidate
-    raise UserError("the outputs have no endpoint_name; pass on the module's outputs as one output, as the examples do")
+        if isinstance(candidate, dict) and _NAMES & candidate.keys():
+            return {**dict.fromkeys(_MAY_BE_NULL), **candidate}
+    raise UserError(
+        "the outputs have no endpoint_name and no registrar_function_name; pass on the module's outputs as one output, "
+        "as the examples do"
+    )
 
 
 def terraform_outputs(folder: Path) -> str:

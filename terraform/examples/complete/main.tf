@@ -3,7 +3,7 @@ provider "aws" {
 }
 
 # All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC,
-# a new model every week, and drift.
+# a new model every week, drift, and Feature Store.
 module "egress_sentinel" {
   source = "../../"
 
@@ -24,6 +24,7 @@ module "egress_sentinel" {
     max_gb       = 500
   }]
   retraining        = { schedule_expression = var.retraining_schedule }
+  feature_store     = { offline = true }
   drift             = { limits = { "*" = { psi = 0.15 } } }
   model_artifact    = var.model_artifact
   model_package_arn = var.model_package_arn

@@ -54,7 +54,7 @@ module "function" {
   kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days
 
-  environment = {
+  environment = merge({
     BUCKET                       = var.bucket
     FEATURES_PREFIX              = var.features_prefix
     SCORED_PREFIX                = var.scored_prefix
@@ -78,11 +78,11 @@ module "function" {
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
     PLANNED_EVENTS_KEY           = aws_s3_object.planned_events[0].key
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
-  }
+  }, { for group in var.feature_group[*] : "FEATURE_GROUP" => group.name })
 
   policy = {
     name = "detect"
-    statements = {
+    statements = merge({
       # Without it S3 answers 403, not 404, for a day that has not been scored yet.
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
@@ -93,7 +93,11 @@ module "function" {
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }
       ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
-    }
+      }, {
+      for group in var.feature_group[*] : "WriteLatestFeatures" => {
+        actions = ["sagemaker:DescribeFeatureGroup", "sagemaker:PutRecord"], resources = [group.arn]
+      }
+    })
   }
 
   event_rules = {

@@ -123,6 +123,12 @@ variable "subscriptions" {
   })
 }
 
+variable "feature_group" {
+  description = "Feature group that gets the latest features of each series; null for none."
+  type        = object({ name = string, arn = string })
+  default     = null
+}
+
 variable "deletion_protection" {
   description = "Whether the alerts table refuses to be deleted."
   type        = bool

@@ -3,6 +3,11 @@ output "database" {
   value       = aws_glue_catalog_database.this.name
 }
 
+output "columns" {
+  description = "Columns of a feature row, with their types in Glue."
+  value       = local.hours
+}
+
 output "workgroup" {
   description = "Name of the Athena workgroup."
   value       = aws_athena_workgroup.this.name

@@ -1,6 +1,7 @@
 """What a deployment costs, from what Terraform shows of it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 
 from egress_sentinel.deployment.cost import Usage, cheapest_changes, estimate, read_deployment, read_prices
 from egress_sentinel.deployment.cost.plan import runs_a_month
+from egress_sentinel.deployment.cost.resources import FREE, PRICED
 from egress_sentinel.errors import UserError
+from tests.support.mocked import resources
+from tests.support.terraform import TERRAFORM, require_terraform
 
 
 def resource(kind: str, **values: Any) -> dict[str, Any]:
@@ -82,6 +86,67 @@ def test_a_model_in_a_vpc_is_not_told_to_go_serverless() -> None:
     model = resource("aws_sagemaker_model", vpc_config=[{"subnets": ["subnet-1"]}])
     changes = cheapest_changes(read_deployment(shown(REALTIME, model)), Usage(), read_prices())
     assert "serverless = {} and realtime = null" not in [change.what for change in changes]
+
+
+def of_everything(*, without: str = "") -> str:
+    """Return the JSON of a state with every option on."""
+    found = [found for found in resources() if found["type"] != without]
+    return json.dumps({"values": {"root_module": {"resources": found}}})
+
+
+def test_every_type_of_resource_is_priced_or_free_for_a_reason() -> None:
+    require_terraform()
+    everything = read_deployment(of_everything())
+    assert everything.not_counted == ()
+    declared = {
+        kind for path in TERRAFORM.rglob("*.tf") for kind in re.findall(r'^resource "(\w+)"', path.read_text(), re.M)
+    }
+    assert PRICED.keys() | FREE.keys() == declared
+    assert PRICED.keys() & FREE.keys() == set()
+    lines = estimate(everything, Usage(), read_prices())
+    for kind, item in PRICED.items():
+        rest = estimate(read_deployment(of_everything(without=kind)), Usage(), read_prices())
+        before, after = (sum(line.usd for line in found if line.item.startswith(item)) for found in (lines, rest))
+        assert after < before, f"{kind} is not in the line {item}"
+
+
+def test_a_type_that_is_not_known_is_named() -> None:
+    assert read_deployment(shown(SERVERLESS, resource("aws_nat_gateway"))).not_counted == ("aws_nat_gateway",)
+
+
+def test_an_interface_endpoint_costs_its_hours_in_each_zone() -> None:
+    """In a plan its subnets are not known: they are those that the plan makes."""
+    known = resource("aws_vpc_endpoint", vpc_endpoint_type="Interface", subnet_ids=["subnet-1", "subnet-2"])
+    planned = resource("aws_vpc_endpoint", vpc_endpoint_type="Interface")
+    gateway = resource("aws_vpc_endpoint", vpc_endpoint_type="Gateway")
+    subnets = [resource("aws_subnet"), resource("aws_subnet")]
+    for endpoint in (known, planned):
+        text = shown(SERVERLESS, endpoint, endpoint, gateway, *subnets)
+        lines = {line.item: line.usd for line in estimate(read_deployment(text), Usage(), read_prices())}
+        assert lines["VPC interface endpoints"] == pytest.approx(2 * 2 * 730 * 0.01)
+
+
+def test_a_job_of_aws_batch_costs_what_its_definition_gives_it() -> None:
+    """In a plan that is not known: it is the module's default."""
+    sizes = [{"type": "VCPU", "value": "16"}, {"type": "MEMORY", "value": "122880"}]
+    properties = json.dumps({"resourceRequirements": sizes, "ephemeralStorage": {"sizeInGiB": 200}})
+    for values, usd in (
+        ({"container_properties": properties}, 16 * 0.04048 + 120 * 0.004445 + 180 * 0.000111),
+        ({}, 2 * 0.04048 + 8 * 0.004445 + 80 * 0.000111),
+    ):
+        deployment = read_deployment(shown(SERVERLESS, resource("aws_batch_job_definition", **values)))
+        lines = {line.item: line.usd for line in estimate(deployment, Usage(batch_hours=3), read_prices())}
+        assert lines["AWS Batch jobs"] == pytest.approx(3 * usd)
+
+
+def test_without_an_endpoint_nothing_is_paid_for_scoring_hours() -> None:
+    function = resource("aws_lambda_function", function_name="egress-sentinel-batch", memory_size=1769)
+    group = resource("aws_sagemaker_model_package_group")
+    text = json.dumps({"values": {"root_module": {"resources": [function, group, resource("aws_kms_key")]}}})
+    deployment = read_deployment(text)
+    lines = {line.item: line.usd for line in estimate(deployment, Usage(), read_prices())}
+    assert lines == {"encryption key": 1.0, "batch transform jobs": pytest.approx(0.115)}
+    assert cheapest_changes(deployment, Usage(), read_prices()) == []
 
 
 @pytest.mark.parametrize(

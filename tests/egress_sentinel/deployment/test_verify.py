@@ -22,8 +22,20 @@ def verify(*arguments: object, env: dict[str, str] | None = None) -> subprocess.
 
 
 def test_outputs_of_the_module_and_of_an_example_are_read() -> None:
-    assert read_outputs(json.dumps({name: {"value": value} for name, value in OUTPUTS.items()})) == OUTPUTS
-    assert read_outputs(json.dumps({"egress_sentinel": {"value": OUTPUTS}})) == OUTPUTS
+    of_module = json.dumps({name: {"value": value} for name, value in OUTPUTS.items()})
+    of_example = json.dumps({"egress_sentinel": {"value": OUTPUTS}})
+    for text in (of_module, of_example):
+        assert read_outputs(text).items() >= OUTPUTS.items()
+
+
+def test_outputs_that_are_null_are_left_out_by_terraform_and_read_as_null(tmp_path: Path) -> None:
+    """The module as the root, with endpoint = null."""
+    given = {"registrar_function_name": {"value": "e-registrar"}, "region": {"value": "us-east-1"}}
+    found = read_outputs(json.dumps(given))
+    assert found["endpoint_name"] is found["endpoint_config_name"] is found["alerts_table"] is None
+    (tmp_path / "outputs.json").write_text(json.dumps(given))
+    done = verify("--outputs", tmp_path / "outputs.json")
+    assert (done.returncode, "this deployment has no endpoint" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])

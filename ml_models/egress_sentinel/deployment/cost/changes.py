@@ -44,7 +44,9 @@ def _total(deployment: Deployment, usage: Usage, prices: Prices) -> float:
 
 
 def _candidates(now: Deployment, usage: Usage) -> Iterator[tuple[str, str, Deployment, Usage]]:
-    if now.serverless_mb is None:
+    if not now.has_endpoint:
+        pass
+    elif now.serverless_mb is None:
         if not now.needs_instances:
             changed = replace(now, serverless_mb=2048, instance_type=None, instance_count=0, capture_percent=0)
             gives_up = "data capture, gradual deployment; the first answer after a pause takes seconds"

@@ -7,15 +7,17 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from egress_sentinel.deployment.cost.usage import DAYS_A_MONTH, HOURS_A_MONTH
+from egress_sentinel.deployment.cost.resources import FREE, PRICED
+from egress_sentinel.deployment.cost.usage import DAYS_A_MONTH, EXPORT_REFRESHES_A_DAY, HOURS_A_MONTH
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Values = Mapping[str, Any]
+_ENDPOINT = "aws_sagemaker_endpoint_configuration"
 _MINUTES = {"minute": 1, "hour": 60, "day": 24 * 60, "week": 7 * 24 * 60}
 
 
@@ -28,6 +30,18 @@ class Function:
     scheduled_runs: float
 
 
+class Fargate(NamedTuple):
+    """What a job of AWS Batch gets."""
+
+    vcpus: float
+    memory_mb: int
+    disk_gb: int
+
+
+# As batch in variables.tf has it.
+_DEFAULT_FARGATE = Fargate(2, 8192, 100)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
     """What costs something.
@@ -35,7 +49,7 @@ class Deployment:
     Attributes
     ----------
     serverless_mb, provisioned_concurrency : int or None
-        Of a serverless endpoint; None and 0 for a real-time one.
+        Of a serverless endpoint; None and 0 for a real-time one, or without an endpoint.
     instance_type, instance_count : str or None, int
         Of a real-time endpoint.
     capture_percent : float
@@ -47,6 +61,16 @@ class Deployment:
         Training jobs a month.
     scored_days : int
         Days that scored rows are kept.
+    tables, workgroups, flow_logs, feature_groups, image_builds, repositories : int
+        Of DynamoDB, Athena, VPC Flow Logs, Feature Store, CodeBuild and ECR.
+    endpoint_zones : int
+        Interface endpoints, each counted once for every availability zone that it is in.
+    fargate : Fargate or None
+        Of AWS Batch; None where transform jobs score every file.
+    machine_runs : float
+        Runs of state machines a month.
+    not_counted : tuple of str
+        Types of resources that the estimate knows nothing of.
     """
 
     serverless_mb: int | None
@@ -63,6 +87,21 @@ class Deployment:
     notebook_gb: int
     retrainings: float
     scored_days: int
+    tables: int
+    workgroups: int
+    flow_logs: int
+    feature_groups: int
+    image_builds: int
+    repositories: int
+    endpoint_zones: int
+    fargate: Fargate | None
+    machine_runs: float
+    not_counted: tuple[str, ...]
+
+    @property
+    def has_endpoint(self) -> bool:
+        """Whether there is an endpoint that scores."""
+        return self.serverless_mb is not None or self.instance_type is not None
 
 
 def terraform_show(folder: Path, plan: Path | None = None) -> str:
@@ -97,14 +136,16 @@ def read_deployment(text: str) -> Deployment:
         found = list(_resources(root))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError("this is not what `terraform show -json` prints of a plan or of an applied state") from error
-    variant = _one(found, "aws_sagemaker_endpoint_configuration").get("production_variants", [{}])[0]
+    if not _all(found, "aws_sagemaker_model_package_group"):
+        _one(found, _ENDPOINT)
+    variant = _first(found, _ENDPOINT).get("production_variants", [{}])[0]
     serverless = (variant.get("serverless_config") or [None])[0]
     notebook = next(iter(_all(found, "aws_sagemaker_notebook_instance")), None)
     return Deployment(
         serverless_mb=None if serverless is None else int(serverless["memory_size_in_mb"]),
         provisioned_concurrency=int((serverless or {}).get("provisioned_concurrency") or 0),
-        instance_type=None if serverless else variant["instance_type"],
-        instance_count=0 if serverless else int(variant.get("initial_instance_count") or 1),
+        instance_type=None if serverless else variant.get("instance_type"),
+        instance_count=int(variant.get("initial_instance_count") or 1) if variant.get("instance_type") else 0,
         capture_percent=_capture_percent(found),
         needs_instances=_needs_instances(found),
         functions=_functions(found),
@@ -113,12 +154,18 @@ def read_deployment(text: str) -> Deployment:
         dashboards=len(_all(found, "aws_cloudwatch_dashboard")),
         notebook_type=None if notebook is None else notebook["instance_type"],
         notebook_gb=0 if notebook is None else int(notebook.get("volume_size") or 5),
-        retrainings=sum(
-            runs_a_month(each["schedule_expression"])
-            for each in _all(found, "aws_scheduler_schedule")
-            if str(each.get("name", "")).endswith("-retraining")
-        ),
+        retrainings=_scheduled(found, "-retraining"),
         scored_days=_scored_days(found),
+        tables=len(_all(found, "aws_dynamodb_table")),
+        workgroups=len(_all(found, "aws_athena_workgroup")),
+        flow_logs=len(_all(found, "aws_flow_log")),
+        feature_groups=len(_all(found, "aws_sagemaker_feature_group")),
+        image_builds=len(_all(found, "aws_codebuild_project")),
+        repositories=len(_all(found, "aws_ecr_repository")),
+        endpoint_zones=_endpoint_zones(found),
+        fargate=_fargate(found),
+        machine_runs=_machine_runs(found),
+        not_counted=tuple(sorted({kind for kind, _ in found} - PRICED.keys() - FREE.keys())),
     )
 
 
@@ -173,8 +220,46 @@ def _one(found: list[tuple[str, Values]], kind: str) -> Values:
     return values[0]
 
 
+def _first(found: list[tuple[str, Values]], kind: str) -> Values:
+    return next(iter(_all(found, kind)), {})
+
+
+def _scheduled(found: list[tuple[str, Values]], ending: str) -> float:
+    schedules = (each for each in _all(found, "aws_scheduler_schedule") if str(each.get("name", "")).endswith(ending))
+    return sum(runs_a_month(each["schedule_expression"]) for each in schedules)
+
+
+def _machine_runs(found: list[tuple[str, Values]]) -> float:
+    """Return the runs of the state machines: the features' at each delivery, the others' by schedules of their name."""
+    names = [str(machine.get("name", "")) for machine in _all(found, "aws_sfn_state_machine")]
+    return sum(
+        EXPORT_REFRESHES_A_DAY * DAYS_A_MONTH if name.endswith("-features") else _scheduled(found, name)
+        for name in names
+    )
+
+
+def _endpoint_zones(found: list[tuple[str, Values]]) -> int:
+    """Count interface endpoints by zone; in a plan their subnets are not known yet, and are those that it makes."""
+    subnets = len(_all(found, "aws_subnet"))
+    endpoints = [e for e in _all(found, "aws_vpc_endpoint") if e.get("vpc_endpoint_type") == "Interface"]
+    return sum(len(endpoint.get("subnet_ids") or []) or subnets for endpoint in endpoints)
+
+
+def _fargate(found: list[tuple[str, Values]]) -> Fargate | None:
+    """Return what a job gets; in a plan that is not known yet, and is taken for the module's default."""
+    definitions = _all(found, "aws_batch_job_definition")
+    if not definitions:
+        return None
+    try:
+        properties = json.loads(definitions[0].get("container_properties") or "")
+    except ValueError:
+        return _DEFAULT_FARGATE
+    sizes = {each["type"]: float(each["value"]) for each in properties["resourceRequirements"]}
+    return Fargate(sizes["VCPU"], int(sizes["MEMORY"]), int(properties["ephemeralStorage"]["sizeInGiB"]))
+
+
 def _capture_percent(found: list[tuple[str, Values]]) -> float:
-    configuration = _one(found, "aws_sagemaker_endpoint_configuration")
+    configuration = _first(found, _ENDPOINT)
     capture = (configuration.get("data_capture_config") or [None])[0]
     return float(capture["initial_sampling_percentage"]) if capture and capture.get("enable_capture") else 0.0
 

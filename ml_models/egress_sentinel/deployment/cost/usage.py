@@ -17,6 +17,8 @@ ENDPOINT_SECONDS_A_REQUEST = 0.02
 ENDPOINT_ROWS_A_SECOND = 100_000
 BYTES_A_ROW_SENT = 250  # CSV in, scores out
 BYTES_A_ROW_STORED = 60  # parquet: features and scored rows together
+BYTES_A_RECORD = 760  # of the feature store: the largest of the demo's 176; AWS bills a write by the KB
+TRANSITIONS_A_RUN = 30  # of a state machine of Athena queries or of retraining
 BYTES_LOGGED_A_RUN = 5_000
 # By how a function's name ends; CloudWatch bills a metric for the hours in which it is sent.
 CUSTOM_METRICS = {"-detector": 4, "-drift": 4, "-batch": 1}
@@ -36,12 +38,24 @@ class Usage:
         Minutes of a training job, its start included.
     athena_gb : float
         GB that queries scan.
+    batch_hours : float
+        Hours that batch jobs run: transform jobs, or those of AWS Batch.
+    build_minutes : float
+        Minutes of image builds.
+    image_gb : float
+        GB of images that are kept.
+    flow_log_gb : float
+        GB of flow logs, before they are compressed.
     """
 
     series: int = 135
     notebook_hours: float = HOURS_A_MONTH
     training_minutes: float = 5
     athena_gb: float = 10
+    batch_hours: float = 1
+    build_minutes: float = 10
+    image_gb: float = 2
+    flow_log_gb: float = 10
 
     def rows(self, scheduled_runs: float) -> float:
         """Return the rows that the detector scores: each delivered file, a day of hours, and the scheduled runs."""
