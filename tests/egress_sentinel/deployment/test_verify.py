@@ -26,7 +26,12 @@ def test_outputs_of_the_module_and_of_an_example_are_read() -> None:
     assert read_outputs(json.dumps({"egress_sentinel": {"value": OUTPUTS}})) == OUTPUTS
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])
+def test_a_folder_where_nothing_was_applied_is_named_as_such() -> None:
+    with pytest.raises(UserError, match="no outputs there: give the folder in which `terraform apply` ran"):
+        read_outputs("{}")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="the outputs "):
         read_outputs(text)
