@@ -72,10 +72,9 @@ def _event_cells(event: dict[str, Any]) -> list[str]:
 def _judge_in_aws(terraform_dir: Path, alert_id: str, verdict: str, note: str) -> str:
     import boto3
 
-    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
     from egress_sentinel.pipeline import feedback as verdicts
 
-    table = str(read_outputs(terraform_outputs(terraform_dir))["alerts_table"])
+    table = str(options.outputs_of(terraform_dir)["alerts_table"])
     dynamodb = boto3.client("dynamodb")
     verdicts.put_in_table(
         dynamodb, table, [verdicts.judge(verdicts.alert_in_table(dynamodb, table, alert_id), verdict, note)]
