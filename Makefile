@@ -89,7 +89,10 @@ package: $(VENV)/.installed ## build/: what Terraform deploys (the Lambda's zips
 	@$(BIN)/python -m egress_sentinel.pipeline.starting_model $(BUILD)/model.tar.gz
 
 .PHONY: dist
-dist: package ## dist/: a release archive of the Terraform module and everything that it deploys, and its checksum
+dist: package ## dist/: a release: the command line's wheel, the Terraform module with all that it deploys, and checksums
+	@rm -f dist/*.whl
+	@SOURCE_DATE_EPOCH=315532800 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps \
+		--wheel-dir dist $(BUILD)/image_source.zip
 	@$(BIN)/python -m egress_sentinel.deployment.release . $(BUILD) dist
 
 EXAMPLE ?= serverless

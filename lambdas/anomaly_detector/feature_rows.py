@@ -70,7 +70,7 @@ def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> Features
         address = f"s3://{bucket}/{entry['Key']}"
         body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
         try:
-            read.append(((address, day), in_hours(_checked(body), window.start, window.end)))
+            read.append(((address, day), in_hours(_of_day(_checked(body), day), window.start, window.end)))
         except (FeatureError, pa.ArrowException) as error:
             features.add_fault(address, day, str(error))
     if read:
@@ -120,6 +120,24 @@ def _checked(body: bytes) -> pa.Table:
     checked = pa.table(columns, metadata=table.schema.metadata)
     checked.validate(full=True)
     return checked
+
+
+def _of_day(table: pa.Table, day: str) -> pa.Table:
+    """Return a file's rows, all of which are of the day that its folder names.
+
+    Raises
+    ------
+    FeatureError
+        Others were never scored: the detector asks a folder for its day alone.
+    """
+    hours = pc.min_max(table["hour_utc"]).as_py()
+    others = sorted({f"{hour:%Y-%m-%d}" for hour in hours.values() if hour is not None} - {day})
+    if others:
+        raise FeatureError(
+            f"the file has rows of {others[0]} and is in the folder of {day}; write a file for each day, as "
+            "`egress-sentinel features --bucket` does"
+        )
+    return table
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # What a step with a progress bar takes one after the other.
-_UNITS = {"score": "day", "drift": "day", "replay": "delivery", "search": "forest", "batch": "file"}
+_UNITS = {"score": "day", "drift": "day", "replay": "delivery", "search": "forest", "batch": "file", "upload": "day"}
 
 
 class Reporter:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from egress_sentinel.cli.options import AsJson, TerraformDir
+from egress_sentinel.cli.options import AsJson, TerraformDir, outputs_of
 from egress_sentinel.cli.output import print_json, print_table, reporter
 from egress_sentinel.errors import UserError
 
@@ -57,7 +57,7 @@ def batch(
 
     progress = reporter()
     if terraform_dir is not None:
-        bucket = bucket or _bucket_of(terraform_dir)
+        bucket = bucket or str(outputs_of(terraform_dir)["bucket"])
     if scored_rows and bucket is None:
         raise UserError("--scored-rows needs --bucket: they are added to those of a deployment")
     if model_package and bucket is None:
@@ -79,12 +79,6 @@ def batch(
         print("\n".join(paths))
         for path in paths if show else []:
             _print_lowest(Path(path), show)
-
-
-def _bucket_of(terraform_dir: Path) -> str:
-    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
-
-    return str(read_outputs(terraform_outputs(terraform_dir))["bucket"])
 
 
 def _print_lowest(result: Path, count: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from egress_sentinel.cli import options
 from egress_sentinel.cli.models import DEFAULT_GROUP
 from egress_sentinel.cli.output import print_json, print_table, reporter
 from egress_sentinel.errors import UserError
+
+if TYPE_CHECKING:
+    from egress_sentinel.progress import Reporter
 
 Engine = Literal["duckdb", "spark"]
 
@@ -28,14 +31,22 @@ def features(
     engine: Annotated[
         Engine, typer.Option(help="The query engine: DuckDB, or Spark (requires the extra spark, and Java 17).")
     ] = "duckdb",
+    bucket: options.Bucket = None,
+    terraform_dir: options.TerraformDir = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Build features from billing exports: one row per series and hour, with measures and expected values."""
+    """Build features from billing exports: one row per series and hour, with measures and expected values.
+
+    With --bucket or --terraform-dir, also upload them into a deployment's bucket. The detector scores each day that
+    arrives, and notifies of its incidents. Days that are there already with the same content are left alone.
+    """
     from egress_features import build_features, open_engine
     from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.time_range import rows_text, series_text
 
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
+    if terraform_dir is not None:
+        bucket = bucket or str(options.outputs_of(terraform_dir)["bucket"])
     progress = reporter()
     with open_exports(exports or [], progress) as found:
         files = found.files()
@@ -45,8 +56,25 @@ def features(
             step.result = f"{rows} of {series_text(summary.series, summary.levels)} in {output}"
         for note in summary.notes:
             progress.note(note)
+        uploaded = _uploaded(bucket, output, progress) if bucket else {}
         if as_json:
-            print_json(json.loads(found.shown(json.dumps(asdict(summary), default=str, ensure_ascii=False))))
+            shown = json.loads(found.shown(json.dumps(asdict(summary), default=str, ensure_ascii=False)))
+            print_json(shown | uploaded)
+
+
+def _uploaded(bucket: str, features: Path, progress: Reporter) -> dict[str, Any]:
+    """Upload features by day, and return what a person or a program is shown of it."""
+    import boto3
+
+    from egress_sentinel.deployment.feature_upload import upload_days
+    from egress_sentinel.pipeline.s3_errors import s3_errors_as_sentences
+
+    with progress.step("upload") as step:
+        with s3_errors_as_sentences(f"s3://{bucket}"):
+            s3 = boto3.client("s3")
+        done = upload_days(s3, bucket, features, progress.track)
+        step.result = f"{done.days} days under {done.address} ({done.unchanged} of them were there already)"
+    return {"uploaded": done._asdict()}
 
 
 def get_features(

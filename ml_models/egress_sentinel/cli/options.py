@@ -36,6 +36,7 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model.tar.gz.")]
 TerraformDir = Annotated[
     Path | None, typer.Option(help="The folder in which `terraform apply` ran; its outputs are read.")
 ]
+Bucket = Annotated[str | None, typer.Option(help="The bucket of a deployment.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 OutputDir = Annotated[
     Path, typer.Option("--output-dir", "-o", help="The output folder. It is replaced as a whole, on success.")
@@ -157,6 +158,13 @@ FlowLogFormat = Annotated[
         "default.",
     ),
 ]
+
+
+def outputs_of(terraform_dir: Path) -> dict[str, Any]:
+    """Return the outputs of the deployment that was applied in a folder."""
+    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
+
+    return read_outputs(terraform_outputs(terraform_dir))
 
 
 def hour(text: str | None, option: str) -> datetime | None:

@@ -73,10 +73,9 @@ def _event_cells(event: dict[str, Any]) -> list[str]:
 def _judge_in_aws(terraform_dir: Path, alert_id: str, verdict: str, note: str) -> str:
     import boto3
 
-    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
     from egress_sentinel.pipeline import feedback as verdicts
 
-    table: str | None = read_outputs(terraform_outputs(terraform_dir))["alerts_table"]
+    table: str | None = options.outputs_of(terraform_dir)["alerts_table"]
     if table is None:
         raise UserError("this deployment has no endpoint (endpoint = null), and so no alerts")
     dynamodb = boto3.client("dynamodb")

@@ -1,4 +1,4 @@
-"""Writes a release archive: the Terraform module and all files that it deploys, so that no build is needed.
+"""Writes a release: an archive of the Terraform module with all that it deploys, and checksums of it and of the wheel.
 
 The same files always give the same bytes.
 """
@@ -21,7 +21,7 @@ _LEFT_BEHIND = shutil.ignore_patterns(".*", "*.tfstate*", "*_override.tf", "*.tf
 
 
 def write_release(root: Path, build: Path, dist: Path) -> Path:
-    """Write egress-sentinel-aws-VERSION.tar.gz and its checksum.
+    """Write egress-sentinel-aws-VERSION.tar.gz, and the checksums of it and of this version's wheel beside it.
 
     The archive contains `terraform/`, `build/`, the license, and SHA256SUMS of all files.
 
@@ -32,7 +32,7 @@ def write_release(root: Path, build: Path, dist: Path) -> Path:
     build : Path
         The output of `make package`.
     dist : Path
-        The folder for the archive.
+        The folder that the archive goes into. The wheel is there already, if there is one.
 
     Returns
     -------
@@ -40,7 +40,8 @@ def write_release(root: Path, build: Path, dist: Path) -> Path:
         The archive.
     """
     dist.mkdir(parents=True, exist_ok=True)
-    archive = dist / f"egress-sentinel-aws-{version('egress-sentinel')}.tar.gz"
+    release = version("egress-sentinel")
+    archive = dist / f"egress-sentinel-aws-{release}.tar.gz"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         shutil.copytree(root / "terraform", folder / "terraform", ignore=_LEFT_BEHIND)
@@ -52,7 +53,8 @@ def write_release(root: Path, build: Path, dist: Path) -> Path:
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         (folder / "SHA256SUMS").write_text("".join(_sum(path, folder) for path in files), encoding="utf-8")
         pack(folder, archive)
-    archive.with_name(f"{archive.name}.sha256").write_text(_sum(archive, dist), encoding="utf-8")
+    for path in (archive, *dist.glob(f"egress_sentinel-{release}-*.whl")):
+        path.with_name(f"{path.name}.sha256").write_text(_sum(path, dist), encoding="utf-8")
     return archive
 
 

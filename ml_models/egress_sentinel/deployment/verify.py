@@ -54,6 +54,8 @@ def read_outputs(text: str) -> dict[str, Any]:
     for candidate in (values, *values.values()):
         if isinstance(candidate, dict) and _NAMES & candidate.keys():
             return {**dict.fromkeys(_MAY_BE_NULL), **candidate}
+    if not values:
+        raise UserError("Terraform has no outputs there: give the folder in which `terraform apply` ran")
     raise UserError(
         "the outputs have no endpoint_name and no registrar_function_name; pass on the module's outputs as one output, "
         "as the examples do"
@@ -71,7 +73,8 @@ def terraform_outputs(folder: Path) -> str:
     try:
         done = subprocess.run(["terraform", "output", "-json"], cwd=folder, capture_output=True, text=True, check=False)  # noqa: S607
     except OSError as error:
-        raise UserError(f"cannot run terraform in {folder}: {error.strerror}") from error
+        reason = "terraform is not on the path" if folder.is_dir() else f"there is no folder {folder}"
+        raise UserError(f"{reason}: --terraform-dir is the folder in which `terraform apply` ran") from error
     if done.returncode:
         first, *_ = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         raise UserError(f"terraform output failed in {folder}: {first}")

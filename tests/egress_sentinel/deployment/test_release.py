@@ -2,6 +2,7 @@
 
 import hashlib
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 from egress_sentinel.deployment.release import write_release
@@ -54,3 +55,18 @@ def test_the_same_files_make_the_same_bytes(tmp_path: Path) -> None:
         hashlib.sha256(first.read_bytes()).hexdigest(),
         first.name,
     ]
+
+
+def test_the_wheel_of_this_version_has_a_checksum_too(tmp_path: Path) -> None:
+    write_tree(tmp_path)
+    dist = tmp_path / "dist"
+    dist.mkdir()
+    wheel, earlier = (
+        dist / f"egress_sentinel-{number}-py3-none-any.whl" for number in (version("egress-sentinel"), "0")
+    )
+    for path in (wheel, earlier):
+        path.write_bytes(b"a wheel")
+    write_release(tmp_path, tmp_path / "build", dist)
+    line = f"{hashlib.sha256(b'a wheel').hexdigest()}  {wheel.name}\n"
+    assert (dist / f"{wheel.name}.sha256").read_text(encoding="utf-8") == line
+    assert not (dist / f"{earlier.name}.sha256").exists()

@@ -38,7 +38,12 @@ def test_outputs_that_are_null_are_left_out_by_terraform_and_read_as_null(tmp_pa
     assert (done.returncode, "this deployment has no endpoint" in done.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])
+def test_a_folder_where_nothing_was_applied_is_named_as_such() -> None:
+    with pytest.raises(UserError, match="no outputs there: give the folder in which `terraform apply` ran"):
+        read_outputs("{}")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"value": 1}}', '{"a": {"value": {"b": 2}}}'])
 def test_other_json_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="the outputs "):
         read_outputs(text)
