@@ -109,6 +109,11 @@ def render_alert(alert: Alert, change: str = "") -> str:
     return "\n".join(lines)
 
 
+def class_text(egress_class: str) -> str:
+    """Return the way that an egress class takes, such as "to the internet"."""
+    return _WHERE_TO.get(egress_class, egress_class)
+
+
 def _labelled(label: str, text: str) -> str:
     return f"{label:<13} {text}"
 
