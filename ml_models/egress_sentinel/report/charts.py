@@ -201,6 +201,6 @@ def figure_layout(y_title: str, *, height: int) -> dict[str, Any]:
         "hovermode": "x unified",
         "xaxis": {"type": "date", "automargin": True},
         "yaxis": {"title": {"text": y_title}, "rangemode": "tozero", "automargin": True},
-        "legend": {"orientation": "h", "y": -0.12, "yanchor": "top"},
+        "legend": {"orientation": "h", "y": -0.18, "yanchor": "top"},
         "showlegend": True,
     }

@@ -145,13 +145,15 @@ class ReportData:
             f"FROM features WHERE {_NO_LEVEL} AND {hour} < ? GROUP BY ALL ORDER BY 6 DESC NULLS LAST, 1, 2, 3, 4, 5",
             [*starts, starts[1], end],
         ).fetchall()
-        sums: dict[tuple[str, ...], list[float]] = {}
+        sums: dict[tuple[str, str, str, str], list[float]] = {}
         for place, (account, region, egress_class, resource, service, *amounts) in enumerate(found):
             name = resource.rpartition(":")[2] or f"{service} (no resource in the bill)"
             key = (account, region, egress_class, name if place < MAX_RESOURCES else OTHERS)
             sums[key] = [a + (b or 0.0) for a, b in zip(sums.get(key, [0.0] * 3), amounts, strict=True)]
         scale = MONTH_DAYS / days
-        rows = [Cost(*key, usd * scale, week, before) for key, (usd, week, before) in sums.items()]
+        rows = [
+            Cost(*key, usd=usd * scale, week_usd=week, before_usd=before) for key, (usd, week, before) in sums.items()
+        ]
         return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
 
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Charts of more alerts would make the page slow; the worst have them.
 MAX_CHARTS = 200
+_LATER_TEXTS = ("owner", "owner_source", "saving", "remedy_page", "changes_note", "model_id")
 _MAX_CHANGES, _LEAST_CHANGE_USD = 8, 1.0
 _NEGLIGIBLE_SHARE = 0.01
 
@@ -141,7 +142,7 @@ def _card(alert: dict[str, Any], data: ReportData | None, figures: dict[str, Any
         "rank": SEVERITIES.index(alert["severity"]),
         "tags": alert.get("tags") or {},
         "changes": alert.get("changes") or [],
-        **{name: alert.get(name) or "" for name in ("owner", "owner_source", "saving", "remedy_page", "model_id")},
+        **{name: alert.get(name) or "" for name in _LATER_TEXTS},
     }
 
 
@@ -199,7 +200,11 @@ def _tiles(
             _usd(sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)),
             _alerts(len(alerts)),
         ),
-        ("Ongoing now", _alerts(len(open_ones)) if open_ones else "none", f"about {_usd(rate)} a day" if open_ones else "every incident ended"),
+        (
+            "Ongoing now",
+            _alerts(len(open_ones)) if open_ones else "none",
+            f"about {_usd(rate)} a day" if open_ones else "every incident ended",
+        ),
     ]
     if saving:
         tiles.append(("Fixing it saves", f"{_usd(saving)} a month", "at the current rate"))
@@ -251,11 +256,11 @@ def _cost_table(costs: Costs, alerts: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _money(alert: Mapping[str, Any]) -> str:
-    """Return the state of an incident and its dollars above expected, with a rate only while it is open."""
-    excess = _usd(alert["cost_usd"] - alert["expected_cost_usd"])
+    """Return the dollars above expected and the state of an incident, with a rate only while it is open."""
+    excess = f"{_usd(alert['cost_usd'] - alert['expected_cost_usd'])} above expected"
     if alert["state"] == "open":
-        return f"ongoing: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day at the current rate"
-    return f"ended: {excess} {hours_text(alert)}" if alert["state"] == "ended" else "withdrawn"
+        return f"{excess} so far, about {_usd(alert['current_usd_per_day'])} a day and ongoing"
+    return f"{excess} {hours_text(alert)}, ended" if alert["state"] == "ended" else "withdrawn"
 
 
 def _environment() -> Environment:

@@ -95,7 +95,7 @@ if (form) {
     alert.open = true;
     alert.scrollIntoView();
   };
-  form.addEventListener("input", () => { limit = PAGE; show(); });
+  for (const kind of ["input", "change"]) form.addEventListener(kind, () => { limit = PAGE; show(); });
   form.addEventListener("reset", () => setTimeout(show));
   form.addEventListener("submit", (event) => event.preventDefault());
   more.addEventListener("click", () => {
@@ -157,7 +157,7 @@ function showCosts(changes = {}) {
   }));
   const path = document.getElementById("path");
   path.replaceChildren(...[["everything", 0], ...state.path.map(([, text], number) => [costs.texts[text], number + 1])].flatMap(([text, length], number) => {
-    const parts = number ? [" › "] : [];
+    const parts = number ? [" / "] : [];
     if (length === state.path.length) return [...parts, element("strong", text)];
     const button = element("button", text, {type: "button", class: "link"});
     button.addEventListener("click", () => { showCosts({path: state.path.slice(0, length), dimension: state.path[length][0]}); focusFirst(); });
