@@ -92,7 +92,7 @@ def write_report(
     if backtest is not None:
         figures["backtest"] = course_figure(backtest)
     egress_usd = sum(map(sum, totals.cost_usd.values()))
-    now = datetime.now(UTC)
+    names, now = {alert["account_id"]: _account(alert) for alert in ordered}, datetime.now(UTC)
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
@@ -108,7 +108,8 @@ def write_report(
             charts=list(charts),
             month=_month(costs),
             changes=_changes(costs) if costs.has_week_before else [],
-            costs=_script_json(_cost_table(costs, ordered)),
+            accounts=names,
+            costs=_script_json(_cost_table(costs, names)),
             has_labels=bool(labels),
             suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
@@ -230,9 +231,8 @@ def _changes(costs: Costs) -> list[tuple[Cost, float]]:
     return [change for change in changes[:_MAX_CHANGES] if abs(change[1]) >= _LEAST_CHANGE_USD]
 
 
-def _cost_table(costs: Costs, alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
     """Return what the table of costs is made of: a list of values for each resource, texts by their number."""
-    names = {alert["account_id"]: _account(alert) for alert in alerts}
     texts: dict[str, int] = {}
 
     def number(text: str) -> int:

@@ -56,7 +56,8 @@ if (form) {
   const alerts = [...list.children];
   const texts = new Map(alerts.map((alert) => [alert, alert.textContent.toLowerCase()]));
   let limit = PAGE;
-  const total = (some) => `${some.length} alert${some.length === 1 ? "" : "s"}, ${usd(some.reduce((sum, a) => sum + Number(a.dataset.usd), 0))} above expected`;
+  const whole = (some) => some.reduce((sum, alert) => sum + Number(alert.dataset.usd), 0);
+  const total = (some) => `${some.length} alert${some.length === 1 ? "" : "s"}, ${usd(whole(some))} above expected`;
   const by = {
     rank: (a, b) => a.dataset.place - b.dataset.place,
     usd: (a, b) => b.dataset.usd - a.dataset.usd,
@@ -77,7 +78,7 @@ if (form) {
   const groups = (kept, name) => {
     const found = new Map();
     for (const alert of kept) found.set(alert.dataset[name], [...(found.get(alert.dataset[name]) || []), alert]);
-    return [...found].map(([title, members]) => {
+    return [...found].sort((a, b) => whole(b[1]) - whole(a[1])).map(([title, members]) => {
       const group = element("details", "", {class: "group"});
       const summary = element("summary", "");
       summary.append(element("strong", title), ` ${total(members)}`);

@@ -20,8 +20,8 @@ from egress_alerts.message import class_text
 from egress_sentinel.report import write_report
 from egress_sentinel.report.data import SERIES_KEYS, ReportData
 from egress_sentinel.report.page import MAX_CHARTS
+from tests.support.browser import look, open_browser
 from tests.support.report_data import FEATURES, World, make_crowd, make_world
-from tests.support.sample_data import required_program
 
 CAUSES = ("hot-linked object", "S3 through the NAT gateway", "log loop", "new replica", "unrecognized")
 CHANGE = {
@@ -111,28 +111,14 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def chrome() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = required_program("chromium", "chromium-browser", "google-chrome")
-    for flag in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking"):
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(required_program("chromedriver")))
-    yield driver
-    driver.quit()
+    with open_browser() as driver:
+        yield driver
 
 
 @pytest.fixture
 def browser(chrome: webdriver.Chrome) -> webdriver.Chrome:
     look(chrome)
     return chrome
-
-
-def look(browser: webdriver.Chrome, *, width: int = 1280, dark: bool = False) -> None:
-    """Set the width of the window and the colour scheme."""
-    size = {"width": width, "height": 1200, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
 
 
 _VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
