@@ -120,6 +120,10 @@ sample: $(VENV)/.installed-local ## drops the sample CSV into the bucket of what
 	@AWS_ENDPOINT_URL=http://127.0.0.1:$(LOCAL_PORT) AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_DEFAULT_REGION=us-east-1 \
 		$(BIN)/egress-sentinel batch terraform/examples/batch/sample.csv --terraform-dir $(SAMPLE_DIR) --show 8 -o sample-output
 
+.PHONY: pictures
+pictures: $(VENV)/.installed-test ## docs/images: the README's pictures of the report and of an alert, from a run of the demo
+	@$(BIN)/python -m tests.support.pictures docs/images
+
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds
 	@$(BIN)/python benchmarks/tutorial_forest.py

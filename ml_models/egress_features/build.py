@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from egress_features.checks import check_duplicates, check_history
+from egress_features.checks import check_duplicates, check_history, in_dollars_sql
 from egress_features.engines import DuckDBEngine
 from egress_features.errors import BadInputError
 from egress_features.feature_file import write_features
@@ -39,7 +39,7 @@ class FeaturesSummary:
     `series` are those of resources, `levels` the number of sums over them; `rows` are of both.
     Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
     the lines of a service can be taken as complete. `is_daily` is true of a bill with daily lines: each hour is a 24th
-    of its day.
+    of its day. `bill_usd` is what all usage costs in the files, data transfer or not.
     """
 
     input_lines: int
@@ -54,6 +54,7 @@ class FeaturesSummary:
     left_out: dict[str, tuple[int, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     levels: int = 0
+    bill_usd: float = 0.0
 
 
 def build_features(
@@ -140,11 +141,17 @@ def build_features(
             complete_until_utc=complete,
             left_out=_left_out(runner),
             notes=notes,
+            bill_usd=_bill_usd(runner),
         )
 
 
 def _count(runner: Engine, table: str) -> int:
     return int(runner.rows(f"SELECT COUNT(*) FROM {table}")[0][0])
+
+
+def _bill_usd(runner: Engine) -> float:
+    usage = f"line_item_type IN ({KEPT}) AND provider = 'AWS' AND {in_dollars_sql('counted_groups')}"
+    return float(runner.rows(f"SELECT CAST(SUM(cost_usd) AS DOUBLE) FROM counted_groups WHERE {usage}")[0][0] or 0.0)
 
 
 def _left_out(runner: Engine) -> dict[str, tuple[int, float]]:

@@ -69,12 +69,17 @@ INCIDENTS = (
 
 
 def make_world(
-    *, days: int = 60, series: int = 20, incidents: tuple[Incident, ...] = INCIDENTS, seed: int = 7
+    *,
+    days: int = 60,
+    series: int = 20,
+    incidents: tuple[Incident, ...] = INCIDENTS,
+    accounts: tuple[str, ...] = ACCOUNTS,
+    seed: int = 7,
 ) -> World:
     """Make `series` x `days` * 24 rows with daily and weekly cycles and the incidents on top."""
     random = np.random.default_rng(seed)
     hours = days * 24
-    keys = [_key(number) for number in range(series)]
+    keys = [_key(number, accounts) for number in range(series)]
     usage = np.stack([_usage(random, number, hours) for number in range(series)])
     for incident in incidents:
         burst = slice(incident.first_hour, incident.first_hour + incident.hours)
@@ -92,8 +97,19 @@ def make_world(
     )
 
 
-def _key(number: int) -> tuple[str, str, str, str, str]:
-    account, region = ACCOUNTS[number % 2], ("us-east-1", "eu-west-1", "ap-southeast-2")[number % 3]
+def make_crowd(*, accounts: int = 75, alerts: int = 100) -> World:
+    """Make the bill of an organization in which almost everything happens at once."""
+    severities = ("low", "medium", "high", "critical")
+    incidents = tuple(
+        Incident(number, 24 * 14 + number % 90, 3 + number % 40, 8 + number % 30, severities[number % 4])
+        for number in range(alerts)
+    )
+    names = tuple(f"{310_000_000_000 + number}" for number in range(accounts))
+    return make_world(days=21, series=2 * alerts, incidents=incidents, accounts=names)
+
+
+def _key(number: int, accounts: tuple[str, ...]) -> tuple[str, str, str, str, str]:
+    account, region = accounts[number % len(accounts)], ("us-east-1", "eu-west-1", "ap-southeast-2")[number % 3]
     kind = number % 5
     ec2 = f"arn:aws:ec2:{region}:{account}"
     return (

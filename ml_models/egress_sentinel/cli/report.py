@@ -25,5 +25,6 @@ def report(
         found = read_alerts(alerts)
         suppressed = [alert for alert in found if alert["suppressed_by"]]
         notified = [alert for alert in found if not alert["suppressed_by"]]
-        write_report(notified, features, output, scored=scored, suppressed=suppressed)
+        made_from = {"Alerts": str(alerts), "Features": str(features)}
+        write_report(notified, features, output, scored=scored, suppressed=suppressed, made_from=made_from)
         step.result = str(output)

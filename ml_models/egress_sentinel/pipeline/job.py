@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from egress_alerts.policy import Policy
 from egress_features import build_features
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
     from egress_alerts.alert import Alert
     from egress_alerts.planned import PlannedEvent
-    from egress_alerts.policy import Policy
     from egress_features import FlowLogs
     from egress_sentinel.progress import Reporter
 
 FEATURES_FILE = "processed_features.parquet"
 MODEL_FILE = "model.tar.gz"
 REPORT_FILE = "report.html"
+_MAX_FILES = 5
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ def run_job(
             features, model_tar, until=times.until, hyperparameters=hyperparameters, feedback=feedback, planned=planned
         )
         learned = rows_text(metrics["rows"], is_daily=summary.is_daily)
-        step.result = f"{learned} before {times.until:{'%Y-%m-%d' if summary.is_daily else '%Y-%m-%d %H:%M'}} UTC"
+        learned += f" before {times.until:{'%Y-%m-%d' if summary.is_daily else '%Y-%m-%d %H:%M'}} UTC"
+        step.result = learned
     with reporter.step("score") as step:
         result = score(
             features,
@@ -123,6 +125,28 @@ def run_job(
             labels=labels,
             scored_from=times.until,
             suppressed=result.suppressed,
+            bill_usd=summary.bill_usd,
+            made_from={
+                "Files": _files_text(exports),
+                "Learned from": learned,
+                "Policy": _policy_text(policy or Policy()),
+            },
         )
         step.result = REPORT_FILE
     return JobResult(result.alerts, times)
+
+
+def _files_text(exports: Sequence[Path]) -> str:
+    names = [f"{path.parent.name}/{path.name}" for path in exports[:_MAX_FILES]]
+    more = [f"{len(exports) - _MAX_FILES} more"] if len(exports) > _MAX_FILES else []
+    return ", ".join([*names, *more]) or "flow logs"
+
+
+def _policy_text(policy: Policy) -> str:
+    medium, high, critical = policy.severity_usd_per_day
+    scopes = f"; {len(policy.overrides)} overrides" if policy.overrides else ""
+    return (
+        f"alerts from ${policy.min_excess_usd:,.2f} a day and {policy.min_excess_percent:g} % above expected (from "
+        f"{policy.min_excess_gb:g} GB where the bill has $0), medium from ${medium:,.0f} a day, "
+        f"high from ${high:,.0f}, critical from ${critical:,.0f}{scopes}"
+    )

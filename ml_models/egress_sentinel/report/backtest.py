@@ -39,7 +39,6 @@ def course_figure(result: Backtest) -> dict[str, Any]:
     left = [0.0, *(usd for _, _, usd in result.course), last[1]]
     moments = [alert["alerted_at_utc"][:16].replace("T", " ") for alert in result.alerts]
     figure = figure_layout("USD above expected", height=360)
-    figure["legend"] = {"orientation": "h", "y": -0.18}
     figure["hovermode"] = "closest"
     return {
         "data": [

@@ -1,133 +1,155 @@
-"""The charts as Plotly figures: plain dictionaries that the page draws when they come into view."""
+"""The charts as Plotly figures: plain dictionaries that the page draws when they come into view.
+
+A trace without x takes that of its figure.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+
+from egress_alerts.message import class_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from egress_sentinel.report.data import Totals
 
 # Okabe and Ito's colours, which colour-blind people can distinguish: https://jfly.uni-koeln.de/color/
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
 ALERT_COLOUR = "#D55E00"
+BAND = "rgba(0,114,178,0.22)"
+# Longer charts are by day, and the last days alone by hour.
+HOURLY_DAYS, LAST_HOURS = 14, 31 * 24
 
 
-def totals_figure(
+def totals_figures(
     totals: Totals,
     alerts: Sequence[Mapping[str, Any]],
     labels: Sequence[Mapping[str, Any]],
     scored_from: datetime | None,
-) -> dict[str, Any]:
-    """Stack egress by class over time, GB first and dollars on demand, with a mark for each alert."""
-    classes = sorted(totals.cost_usd, key=lambda name: -sum(totals.cost_usd[name]))
-    traces = [
-        *_stacked(totals.hours, totals.egress_gb, classes, "GB", visible=True),
-        *_stacked(totals.hours, totals.cost_usd, classes, "USD", visible=False),
-    ]
-    traces.append(_alert_marks(alerts))
+) -> dict[str, dict[str, Any]]:
+    """Stack cost and GB by class over time, with a mark for each alert: figures by name, the first one by default.
+
+    Over more than two weeks that is by day, and by hour for the last 31 days.
+    """
     shapes = [_label_band(label) for label in labels]
     if scored_from is not None:
         shapes.append(_vertical_line(f"{scored_from:%Y-%m-%d %H:%M}"))
-    layout = figure_layout(f"GB {'a day' if totals.is_daily else 'an hour'}", height=420)
-    layout |= {
-        "shapes": shapes,
-        "legend": {"orientation": "h", "y": -0.18},
-        "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
-    }
-    return {"data": traces, "layout": layout}
+    classes = sorted(totals.cost_usd, key=lambda name: -sum(totals.cost_usd[name]))
+    kept = classes if len(classes) <= len(COLOURS) else classes[: len(COLOURS) - 1]
+    figures = {}
+    for period in _periods(totals.hours, is_daily=totals.is_daily):
+        for unit, values in (("USD", totals.cost_usd), ("GB", totals.egress_gb)):
+            stacks = {class_text(name): values[name] for name in kept}
+            if len(classes) > len(kept):
+                others = [values[name] for name in classes if name not in kept]
+                stacks["other classes"] = [sum(row) for row in zip(*others, strict=True)]
+            hours, sums = _in_periods(totals.hours, stacks, period)
+            if period == "hour":
+                hours, sums = hours[-LAST_HOURS:], {name: row[-LAST_HOURS:] for name, row in sums.items()}
+            figure = figure_layout(f"{unit} {_a(period)}", height=360)
+            figure |= {
+                "shapes": shapes,
+                "barmode": "stack",
+                "bargap": 0.15,
+                "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
+            }
+            figure["xaxis"]["range"] = [hours[0], hours[-1]] if period == "hour" else _with_margin(hours)
+            data = [*_stacked(sums, unit, is_bar=period == "day"), _alert_marks(alerts)]
+            figures[f"{unit} by {period}"] = {"x": hours, "data": data, "layout": figure}
+    return figures
 
 
-def series_figure(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Draw one series with its expected band, the incident's anomalous hours marked, the score below."""
-    hours, unit = series["hours"], alert.get("granularity", "hour")
+def series_figures(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Draw one series with its expected band, the incident's anomalous hours marked, the score below, by name."""
     start, end = (alert[name][:16].replace("T", " ") for name in ("start_hour_utc", "end_hour_utc"))
     marked = [
-        number
-        for number, hour in enumerate(hours)
-        if start <= hour <= end and (series["anomalous"][number] or not series["scores"])
+        usage if start <= hour <= end and (is_anomalous or not series["scores"]) else 0.0
+        for hour, usage, is_anomalous in zip(series["hours"], series["usage_gb"], series["anomalous"], strict=True)
     ]
-    traces: list[dict[str, Any]] = [
-        {
-            "x": hours,
-            "y": series["low_gb"],
-            "mode": "lines",
-            "line": {"width": 0},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        },
-        {
-            "x": hours,
-            "y": series["high_gb"],
-            "mode": "lines",
-            "line": {"width": 0},
-            "fill": "tonexty",
-            "fillcolor": "rgba(0,114,178,0.22)",
-            "name": "expected band",
-            "hoverinfo": "skip",
-            "showlegend": True,
-        },
-        _line(hours, series["expected_gb"], "expected", "#0072B2", dash="dot"),
-        _line(hours, series["usage_gb"], "actual", "#666666"),
+    sums = {name: series[name] for name in ("low_gb", "high_gb", "expected_gb", "usage_gb")} | {"marked": marked}
+    is_daily = alert.get("granularity") == "day"
+    return {
+        f"GB by {period}": _series_figure(series, *_in_periods(series["hours"], sums, period), period)
+        for period in _periods(series["hours"], is_daily=is_daily)
+    }
+
+
+def _series_figure(
+    series: Mapping[str, list[Any]], hours: list[str], sums: Mapping[str, list[float]], period: str
+) -> dict[str, Any]:
+    marked = [number for number, value in enumerate(sums["marked"]) if value > 0]
+    hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
+    data: list[dict[str, Any]] = [
+        {"y": sums["low_gb"], **hidden, "showlegend": False},
+        {"y": sums["high_gb"], **hidden, "fill": "tonexty", "fillcolor": BAND, "name": "expected range"},
+        _line(sums["expected_gb"], "expected", COLOURS[0], dash="dot"),
+        _line(sums["usage_gb"], "actual", "#7a828a"),
         {
             "x": [hours[number] for number in marked],
-            "y": [series["usage_gb"][number] for number in marked],
+            "y": [sums["usage_gb"][number] for number in marked],
             "mode": "markers",
-            "name": f"anomalous {unit}",
+            "name": f"anomalous {period}",
             "marker": {"color": ALERT_COLOUR, "size": 6},
-            "showlegend": True,
         },
     ]
-    layout = figure_layout(f"GB {'an' if unit == 'hour' else 'a'} {unit}", height=320)
-    layout["legend"] = {"orientation": "h", "y": -0.2}
-    if series["scores"]:
-        traces.append(_line(hours, series["scores"], "anomaly_score", "#009E73", yaxis="y2"))
+    layout = figure_layout(f"GB {_a(period)}", height=300)
+    if series["scores"] and len(hours) == len(series["hours"]):
+        data.append(_line(series["scores"], "anomaly score, anomalous below 0", COLOURS[2], yaxis="y2"))
         layout["yaxis"]["domain"] = [0.36, 1]
         layout["yaxis2"] = {"domain": [0, 0.26], "title": {"text": "score"}, "zeroline": True, "zerolinewidth": 2}
         layout["xaxis"]["anchor"] = "y2"
-        layout["height"] = 420
-    return {"data": traces, "layout": layout}
+        layout["height"] = 400
+    return {"x": hours, "data": data, "layout": layout}
 
 
-def features_figure(features: Sequence[tuple[str, float, str]]) -> dict[str, Any]:
-    """Draw what the model saw as bars around 0, which means "as usual"."""
-    ordered = sorted(features, key=lambda feature: abs(feature[1]))
-    layout = figure_layout("", height=60 + 26 * len(ordered))
-    layout["yaxis"] = {"automargin": True, "fixedrange": True}
-    layout["xaxis"] = {"title": {"text": "0 is as usual"}, "zeroline": True, "fixedrange": True}
-    layout["margin"] = {"l": 10, "r": 20, "t": 6, "b": 40}
-    bars = {
-        "type": "bar",
-        "orientation": "h",
-        "x": [round(value, 4) for _, value, _ in ordered],
-        "y": [name for name, _, _ in ordered],
-        "hovertext": [description for _, _, description in ordered],
-        "marker": {"color": "#0072B2"},
-        "showlegend": False,
-    }
-    return {"data": [bars], "layout": layout}
+def _periods(hours: Sequence[str], *, is_daily: bool) -> list[str]:
+    """Return by which periods to draw, the default first."""
+    days = len({hour[:10] for hour in hours})
+    if is_daily:
+        return ["day"]
+    return ["day", "hour"] if days > HOURLY_DAYS else ["hour"]
 
 
-def _stacked(
-    hours: list[str], values: Mapping[str, list[float]], classes: Sequence[str], unit: str, *, visible: bool
-) -> list[dict[str, Any]]:
+def _in_periods(
+    hours: list[str], values: Mapping[str, list[float]], period: str
+) -> tuple[list[str], dict[str, list[float]]]:
+    """Add hours up by day where the period is a day."""
+    if period == "hour":
+        return hours, dict(values)
+    days = list(dict.fromkeys(hour[:10] for hour in hours))
+    sums = {name: dict.fromkeys(days, 0.0) for name in values}
+    for name, row in values.items():
+        for hour, value in zip(hours, row, strict=True):
+            sums[name][hour[:10]] += value
+    return days, {name: [round(value, 4) for value in row.values()] for name, row in sums.items()}
+
+
+def _with_margin(days: list[str]) -> list[str]:
+    """Return the range of an axis on which the first and the last day's bars are whole."""
+    first, last = datetime.fromisoformat(days[0]), datetime.fromisoformat(days[-1])
+    return [f"{first - timedelta(hours=12):%Y-%m-%d %H:%M}", f"{last + timedelta(hours=12):%Y-%m-%d %H:%M}"]
+
+
+def _a(period: str) -> str:
+    return "an hour" if period == "hour" else "a day"
+
+
+def _stacked(sums: Mapping[str, list[float]], unit: str, *, is_bar: bool) -> list[dict[str, Any]]:
+    kind = {"type": "bar"} if is_bar else {"stackgroup": unit, "mode": "lines"}
     return [
         {
-            "x": hours,
-            "y": values[name],
+            **kind,
+            "y": values,
             "name": name,
-            "stackgroup": unit,
-            "mode": "lines",
-            "line": {"width": 0.6, "color": COLOURS[number % len(COLOURS)]},
-            "visible": visible,
+            "marker" if is_bar else "line": {"color": colour} | ({} if is_bar else {"width": 0.6}),
             "meta": unit,
             "hovertemplate": f"%{{y:,.2f}} {unit} {name}<extra></extra>",
         }
-        for number, name in enumerate(classes)
+        for colour, (name, values) in zip(COLOURS, sums.items(), strict=False)
         # A gateway's GB are counted on the line on which they leave.
-        if sum(values[name]) > 0
+        if sum(values) > 0
     ]
 
 
@@ -137,11 +159,10 @@ def _alert_marks(alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "y": [0.97] * len(alerts),
         "yaxis": "y2",
         "mode": "markers",
-        "name": "alert",
+        "name": "start of an alert",
         "marker": {"symbol": "triangle-down", "size": 13, "color": ALERT_COLOUR, "line": {"width": 1, "color": "#fff"}},
-        "text": [f"{a['severity']}: {a['egress_class']}, {a['account_id']}" for a in alerts],
-        "hovertemplate": "%{text}<br>%{x}<extra>alert</extra>",
-        "meta": "alert",
+        "text": [f"{a['severity']} alert {class_text(a['egress_class'])}, {a['account_id']}" for a in alerts],
+        "hovertemplate": "%{text}<br>%{x}<extra></extra>",
     }
 
 
@@ -165,20 +186,21 @@ def _vertical_line(hour: str) -> dict[str, Any]:
     return {"type": "line", "xref": "x", "yref": "paper", "x0": hour, "x1": hour, "y0": 0, "y1": 1, "line": line}
 
 
-def _line(hours: list[str], values: list[Any], name: str, colour: str, **more: Any) -> dict[str, Any]:
+def _line(values: list[Any], name: str, colour: str, **more: Any) -> dict[str, Any]:
     line = {"color": colour, "width": 1.4, "dash": more.pop("dash", "solid")}
-    return {"x": hours, "y": values, "mode": "lines", "name": name, "line": line, "showlegend": True, **more}
+    return {"y": values, "mode": "lines", "name": name, "line": line, **more}
 
 
 def figure_layout(y_title: str, *, height: int) -> dict[str, Any]:
     """Return what all charts look like; `height` is in pixels."""
     return {
         "height": height,
-        "margin": {"l": 56, "r": 16, "t": 10, "b": 40},
+        "margin": {"l": 56, "r": 12, "t": 10, "b": 10},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "hovermode": "x unified" if y_title else "closest",
-        "xaxis": {"type": "date"},
-        "yaxis": {"title": {"text": y_title}, "rangemode": "tozero"},
-        "showlegend": bool(y_title),
+        "hovermode": "x unified",
+        "xaxis": {"type": "date", "automargin": True},
+        "yaxis": {"title": {"text": y_title}, "rangemode": "tozero", "automargin": True},
+        "legend": {"orientation": "h", "y": -0.18, "yanchor": "top"},
+        "showlegend": True,
     }

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+MONTH_DAYS, WEEK_DAYS = 30, 7
+MAX_RESOURCES = 1000
+OTHERS = "(other resources)"
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
 DAYS_BEFORE, DAYS_AFTER = 7, 3
 # The feature by which an alert chooses its worst hour.
@@ -38,6 +41,32 @@ class Totals:
     accounts: int
     series: int
     is_daily: bool = False
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A resource's dollars in the last 30 days, in the last seven and in the seven before.
+
+    `usd` is scaled up to 30 days where the bill has fewer.
+    """
+
+    account_id: str
+    region: str
+    egress_class: str
+    resource: str
+    usd: float
+    week_usd: float
+    before_usd: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs by resource, the largest first, until `end`; `days` are those of the bill, of its last 30 at most."""
+
+    rows: list[Cost]
+    end: datetime
+    days: float
+    has_week_before: bool
 
 
 class ReportData:
@@ -62,11 +91,15 @@ class ReportData:
             first_line = str(error).partition("\n")[0]
             raise UserError(f"cannot read features from {features}: {first_line}") from error
         self._has_scores = bool(parts)
-        has_days = "is_daily" in pq.read_schema(features).names
-        self._is_daily = has_days and bool(self._one("SELECT COUNT(*) FILTER (WHERE is_daily), 0 FROM features")[0])
+        names = pq.read_schema(features).names
+        has_days = "is_daily" in names
+        self._complete = "is_complete" if "is_complete" in names else "TRUE"
+        self._is_daily = has_days and bool(self._row("SELECT COUNT(*) FILTER (WHERE is_daily), 0 FROM features")[0])
         schema = json.loads(metadata.get(b"egress_sentinel.schema", b'{"features": []}'))
         text = "daily_description" if self._is_daily else "description"
-        self.descriptions = {item["name"]: item.get(text, item["description"]) for item in schema["features"]}
+        self._features = {
+            item["name"]: (item.get(text, item["description"]), item["unit"]) for item in schema["features"]
+        }
 
     def __enter__(self) -> ReportData:
         return self
@@ -87,12 +120,41 @@ class ReportData:
         for hour, egress_class, gb, usd in rows:
             egress_gb.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(gb, 4)
             cost_usd.setdefault(egress_class, [0.0] * len(hours))[place[hour]] = round(usd, 4)
-        accounts, series = self._one(
+        accounts, series = self._row(
             "SELECT COUNT(DISTINCT account_id), "
             "COUNT(DISTINCT (account_id, region, service, egress_class, resource_id)) "
             f"FROM features WHERE {_NO_LEVEL}"
         )
         return Totals([_text(hour) for hour in hours], egress_gb, cost_usd, accounts, series, self._is_daily)
+
+    def costs(self) -> Costs:
+        """Add the last 30 days up by account, region, class and resource, and the last two weeks.
+
+        Hours for which the bill is not complete are left out: they would make every last week cheaper.
+        """
+        hour = "CAST(hour_utc AS TIMESTAMP)"
+        first, last = self._row(
+            f"SELECT MIN({hour}), COALESCE(MAX({hour}) FILTER (WHERE {self._complete}), MAX({hour})) FROM features"
+        )
+        end = last + timedelta(hours=1)
+        days = min(MONTH_DAYS, (end - first) / timedelta(days=1))
+        starts = [end - timedelta(days=days) for days in (MONTH_DAYS, WEEK_DAYS, 2 * WEEK_DAYS)]
+        found = self._connection.execute(
+            f"SELECT account_id, region, egress_class, resource_id, service, SUM(cost_usd) FILTER (WHERE {hour} >= ?), "
+            f"SUM(cost_usd) FILTER (WHERE {hour} >= ?), SUM(cost_usd) FILTER (WHERE {hour} >= ? AND {hour} < ?) "
+            f"FROM features WHERE {_NO_LEVEL} AND {hour} < ? GROUP BY ALL ORDER BY 6 DESC NULLS LAST, 1, 2, 3, 4, 5",
+            [*starts, starts[1], end],
+        ).fetchall()
+        sums: dict[tuple[str, str, str, str], list[float]] = {}
+        for place, (account, region, egress_class, resource, service, *amounts) in enumerate(found):
+            name = resource.rpartition(":")[2] or f"{service} (no resource in the bill)"
+            key = (account, region, egress_class, name if place < MAX_RESOURCES else OTHERS)
+            sums[key] = [a + (b or 0.0) for a, b in zip(sums.get(key, [0.0] * 3), amounts, strict=True)]
+        scale = MONTH_DAYS / days
+        rows = [
+            Cost(*key, usd=usd * scale, week_usd=week, before_usd=before) for key, (usd, week, before) in sums.items()
+        ]
+        return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
 
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return the alert's leading series around it: hour or day, usage, expected band and, if known, the score.
@@ -124,11 +186,11 @@ class ReportData:
             "scores": list(scores) if self._has_scores else [],
         }
 
-    def worst_features(self, alert: Mapping[str, Any]) -> list[tuple[str, float, str]]:
-        """Return (name, value, description) of what the model saw in the worst hour of the leading series."""
-        names = list(self.descriptions)
+    def worst_features(self, alert: Mapping[str, Any]) -> dict[str, tuple[float, str, str]]:
+        """Return value, description and unit by feature in the worst hour of the leading series."""
+        names = list(self._features)
         if not names:
-            return []
+            return {}
         source = "scored" if self._has_scores else "features"
         order = "anomaly_score" if self._has_scores else "expected_usage_gb - usage_gb"
         if _BEYOND_HABIT in names:
@@ -145,8 +207,8 @@ class ReportData:
             ],
         ).fetchone()
         if row is None:
-            return []
-        return [(name, float(value), self.descriptions[name]) for name, value in zip(names, row, strict=True)]
+            return {}
+        return {name: (float(value), *self._features[name]) for name, value in zip(names, row, strict=True)}
 
     @property
     def _time(self) -> str:
@@ -157,11 +219,11 @@ class ReportData:
     def _where(self) -> str:
         return " AND ".join(f"{name} = ?" for name in SERIES_KEYS)
 
-    def _one(self, sql: str) -> tuple[int, int]:
+    def _row(self, sql: str) -> tuple[Any, ...]:
         row = self._connection.execute(sql).fetchone()
-        if row is None:
+        if row is None or row[0] is None:
             raise UserError("the features have no rows")
-        return int(row[0]), int(row[1])
+        return row
 
 
 def _text(hour: datetime) -> str:

@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_alerts.alert import hours_text, time_text, worst_first
+from egress_alerts.alert import hours_text, period_text, resource_text, time_text, worst_first
+from egress_alerts.message import class_text
+from egress_alerts.policy import SEVERITIES
 from egress_alerts.series import SUMMED
 from egress_sentinel.output_files import write_text
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.report.backtest import course_figure, headline_of
-from egress_sentinel.report.charts import features_figure, series_figure, totals_figure
-from egress_sentinel.report.data import ReportData
+from egress_sentinel.report.charts import series_figures, totals_figures
+from egress_sentinel.report.data import MONTH_DAYS, OTHERS, ReportData
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from egress_alerts.alert import Alert
     from egress_sentinel.pipeline.backtest.result import Backtest
+    from egress_sentinel.report.data import Cost, Costs
+
+# Charts of more alerts would make the page slow; the worst have them.
+MAX_CHARTS = 200
+_LATER_TEXTS = ("owner", "owner_source", "saving", "remedy_page", "changes_note", "model_id")
+_MAX_CHANGES, _LEAST_CHANGE_USD = 8, 1.0
+_NEGLIGIBLE_SHARE = 0.01
 
 
 def write_report(
@@ -36,6 +47,8 @@ def write_report(
     title: str = "Egress Sentinel",
     suppressed: Sequence[Alert] = (),
     backtest: Backtest | None = None,
+    bill_usd: float = 0.0,
+    made_from: Mapping[str, str] | None = None,
 ) -> None:
     """Write one HTML file that needs no network, beside `output` and then renamed.
 
@@ -59,6 +72,10 @@ def write_report(
         Suppressed alerts: planned ones, and those like an alert that was judged false or planned.
     backtest : Backtest, optional
         The savings of these alerts, for a separate section.
+    bill_usd : float
+        Cost of all usage in the bill, data transfer or not; 0 when unknown.
+    made_from : mapping of str to str, optional
+        Files, model and policy behind the report, by label.
 
     Raises
     ------
@@ -66,61 +83,184 @@ def write_report(
         The features cannot be read or the file cannot be written.
     """
     ordered = worst_first([dict(alert) for alert in alerts])
+    figures: dict[str, Any] = {}
     with ReportData(features, scored) as data:
-        totals = data.totals()
-        details = [_detail(alert, data) for alert in ordered]
-        figures = {"totals": totals_figure(totals, ordered, labels or (), scored_from)}
-    for detail in details:
-        figures |= detail["figures"]
+        totals, costs = data.totals(), data.costs()
+        cards = [_card(alert, data if place < MAX_CHARTS else None, figures) for place, alert in enumerate(ordered)]
+        charts = {f"totals {name}": f for name, f in totals_figures(totals, ordered, labels or (), scored_from).items()}
+    figures |= charts
     if backtest is not None:
         figures["backtest"] = course_figure(backtest)
+    egress_usd = sum(map(sum, totals.cost_usd.values()))
+    names, now = {alert["account_id"]: _account(alert) for alert in ordered}, datetime.now(UTC)
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
         page.render(
             title=title,
-            headline=_headline(ordered) if backtest is None else headline_of(backtest),
+            headline=_headline(ordered, costs) if backtest is None else headline_of(backtest),
+            negligible=_negligible(egress_usd, bill_usd),
+            tiles=_tiles(ordered, costs, egress_usd, bill_usd),
             backtest=backtest,
-            details=details,
+            cards=cards,
+            severities=[name for name in reversed(SEVERITIES) if any(a["severity"] == name for a in ordered)],
             totals=totals,
-            total_gb=sum(map(sum, totals.egress_gb.values())),
-            total_usd=sum(map(sum, totals.cost_usd.values())),
+            charts=list(charts),
+            month=_month(costs),
+            changes=_changes(costs) if costs.has_week_before else [],
+            accounts=names,
+            costs=_script_json(_cost_table(costs, names)),
             has_labels=bool(labels),
             suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
+            made={
+                "Made": f"{now:%Y-%m-%d}" if totals.is_daily else f"{now:%Y-%m-%d %H:%M} UTC",
+                "Version": f"egress-sentinel {version('egress-sentinel')}",
+                "Model": ", ".join(sorted({alert["model_id"] for alert in ordered if alert.get("model_id")})),
+                **(made_from or {}),
+            },
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source
         ),
     )
 
 
-def _detail(alert: dict[str, Any], data: ReportData) -> dict[str, Any]:
-    figures = {f"series-{alert['alert_id']}": series_figure(data.series(alert), alert)}
-    features = data.worst_features(alert)
-    if features:
-        figures[f"features-{alert['alert_id']}"] = features_figure(features)
-    return {"alert": alert, "figures": figures, "features": features}
+def _card(alert: dict[str, Any], data: ReportData | None, figures: dict[str, Any]) -> dict[str, Any]:
+    """Return an alert with all that its card shows, and add its charts to the figures."""
+    charts, features = {}, []
+    if data is not None:
+        charts = {f"{alert['alert_id']} {name}": f for name, f in series_figures(data.series(alert), alert).items()}
+        features = _features_seen(data.worst_features(alert))
+    figures |= charts
+    return {
+        **alert,
+        "charts": list(charts),
+        "features": features,
+        "resource": _resource(alert),
+        "excess_usd": alert["cost_usd"] - alert["expected_cost_usd"],
+        "account": _account(alert),
+        "cause": alert.get("likely_cause") or "unknown cause",
+        "rank": SEVERITIES.index(alert["severity"]),
+        "tags": alert.get("tags") or {},
+        "changes": alert.get("changes") or [],
+        **{name: alert.get(name) or "" for name in _LATER_TEXTS},
+    }
 
 
-def _headline(alerts: Sequence[Mapping[str, Any]]) -> str:
+def _features_seen(features: Mapping[str, tuple[float, str, str]]) -> list[tuple[str, str, float]]:
+    """Return (sentence, value, share of the largest) of the features that are not as usual, the largest first."""
+    seen = sorted((each for each in features.values() if each[0] > 0), key=lambda each: -each[0])
+    return [
+        (text, f"{math.exp(value):,.1f} times" if unit.startswith("ln") else f"{value:.0%}", value / seen[0][0])
+        for value, text, unit in seen
+    ]
+
+
+def _account(alert: Mapping[str, Any]) -> str:
+    if alert["account_id"] == SUMMED:
+        return "all accounts"
+    name = alert.get("account_name")
+    return f"{name} ({alert['account_id']})" if name else alert["account_id"]
+
+
+def _resource(row: Mapping[str, Any]) -> str:
+    """Return the resource of an alert or a contributor, by the last part of an ARN."""
+    named: Any = {**row, "resource_id": row["resource_id"].rpartition(":")[2]}
+    return resource_text(named)
+
+
+def _headline(alerts: Sequence[Mapping[str, Any]], costs: Costs) -> str:
+    month = f"Data transfer costs {_usd(sum(row.usd for row in costs.rows))} a month."
     if not alerts:
-        return "No alerts: no scored hours were far enough above expected and above the floors."
+        return f"{month} No alerts: no scored hours were far enough above expected and above the floors."
     excess = sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)
-    noun = "alert" if len(alerts) == 1 else "alerts"
-    worst = alerts[0]
+    worst, count = alerts[0], "One incident" if len(alerts) == 1 else f"{len(alerts)} incidents"
+    account = "" if worst["account_id"] == SUMMED else f" in account {_account(worst)}"
     return (
-        f"{len(alerts)} {noun}, ${excess:,.2f} above expected; the worst is {worst['severity']}: "
-        f"{_resource(worst['resource_id']) or worst['service']} ({worst['egress_class']}) in account "
-        f"{worst['account_id']}, {_money(worst)}."
+        f"{month} {count} cost {_usd(excess)} above expected. The worst ({worst['severity']}) is "
+        f"{_resource(worst)}{account}, {_money(worst)}."
     )
 
 
+def _tiles(
+    alerts: Sequence[Mapping[str, Any]], costs: Costs, egress_usd: float, bill_usd: float
+) -> list[tuple[str, str, str]]:
+    """Return the page's first answers: question, answer, remark."""
+    month, week = sum(row.usd for row in costs.rows), sum(row.week_usd for row in costs.rows)
+    before = sum(row.before_usd for row in costs.rows)
+    open_ones = [alert for alert in alerts if alert["state"] == "open"]
+    rate = sum(alert["current_usd_per_day"] for alert in open_ones)
+    saving = sum(alert.get("saving_usd_per_month") or 0.0 for alert in alerts)
+    percent = f" ({(week - before) / before:+.0%})" if before else ""
+    compared = f"{_change(week - before)}{percent} on the week before" if costs.has_week_before else ""
+    tiles = [
+        ("Cost a month", _usd(month), _month(costs)),
+        ("Last 7 days", _usd(week), compared),
+        (
+            "Above expected",
+            _usd(sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)),
+            _alerts(len(alerts)),
+        ),
+        (
+            "Ongoing now",
+            _alerts(len(open_ones)) if open_ones else "none",
+            f"about {_usd(rate)} a day" if open_ones else "every incident ended",
+        ),
+    ]
+    if saving:
+        tiles.append(("Fixing it saves", f"{_usd(saving)} a month", "at the current rate"))
+    if bill_usd > 0:
+        tiles.append(("Share of the bill", f"{egress_usd / bill_usd:.1%}", f"{_usd(egress_usd)} of {_usd(bill_usd)}"))
+    return tiles if alerts else [tile for tile in tiles if tile[0] not in ("Above expected", "Ongoing now")]
+
+
+def _negligible(egress_usd: float, bill_usd: float) -> str:
+    if egress_usd >= _NEGLIGIBLE_SHARE * bill_usd:
+        return ""
+    return f"This bill's egress is {_usd(egress_usd)} of {_usd(bill_usd)}."
+
+
+def _month(costs: Costs) -> str:
+    return "last 30 days" if costs.days == MONTH_DAYS else f"at the rate of the bill's {costs.days:.0f} days"
+
+
+def _changes(costs: Costs) -> list[tuple[Cost, float]]:
+    """Return the resources of which the last week differs most from the week before, with the difference."""
+    changes = [(row, row.week_usd - row.before_usd) for row in costs.rows if row.resource != OTHERS]
+    changes.sort(key=lambda change: -abs(change[1]))
+    return [change for change in changes[:_MAX_CHANGES] if abs(change[1]) >= _LEAST_CHANGE_USD]
+
+
+def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the table of costs is made of: a list of values for each resource, texts by their number."""
+    texts: dict[str, int] = {}
+
+    def number(text: str) -> int:
+        return texts.setdefault(text, len(texts))
+
+    rows = [
+        [
+            number(names.get(row.account_id, row.account_id)),
+            number(row.region),
+            number(class_text(row.egress_class)),
+            number(row.resource),
+            *(round(usd, 4) for usd in (row.usd, row.week_usd, row.before_usd)),
+        ]
+        for row in costs.rows
+    ]
+    return {
+        "texts": list(texts),
+        "rows": rows,
+        "hasWeekBefore": costs.has_week_before,
+    }
+
+
 def _money(alert: Mapping[str, Any]) -> str:
-    """Return the state of an incident and its dollars above expected, with a rate only while it is open."""
-    excess = _usd(alert["cost_usd"] - alert["expected_cost_usd"])
+    """Return the dollars above expected and the state of an incident, with a rate only while it is open."""
+    excess = f"{_usd(alert['cost_usd'] - alert['expected_cost_usd'])} above expected"
     if alert["state"] == "open":
-        return f"open: {excess} so far, about {_usd(alert['current_usd_per_day'])} a day at the current rate"
-    return f"ended: {excess} in all {hours_text(alert)}" if alert["state"] == "ended" else "withdrawn"
+        return f"{excess} so far, about {_usd(alert['current_usd_per_day'])} a day and ongoing"
+    return f"{excess} {hours_text(alert)}, ended" if alert["state"] == "ended" else "withdrawn"
 
 
 def _environment() -> Environment:
@@ -129,20 +269,35 @@ def _environment() -> Environment:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {
         "usd": _usd,
+        "change": _change,
         "gb": _gb,
         "hour": _hour,
         "time": time_text,
+        "period": period_text,
+        "class": class_text,
         "resource": _resource,
         "money": _money,
     }
     return environment
 
 
+def _alerts(number: int) -> str:
+    return f"{number} alert{'' if number == 1 else 's'}"
+
+
 def _usd(value: float) -> str:
-    return f"${value:,.2f}"
+    """Return dollars with cents below $1,000."""
+    if 0 < value < 0.005:
+        return "less than $0.01"
+    return f"{'-' if value < 0 else ''}${abs(value):,.{0 if abs(value) >= 1000 else 2}f}"
+
+
+def _change(value: float) -> str:
+    return _usd(value) if value < 0 else f"+{_usd(value)}"
 
 
 def _gb(value: float) -> str:
@@ -151,10 +306,6 @@ def _gb(value: float) -> str:
 
 def _hour(text: str) -> str:
     return text[:16].replace("T", " ")
-
-
-def _resource(resource_id: str) -> str:
-    return "all resources" if resource_id == SUMMED else resource_id.rpartition(":")[2]
 
 
 def _script_json(value: Any) -> Markup:

@@ -23,3 +23,23 @@ def test_totals_are_those_of_resources_and_not_of_levels(tmp_path: Path) -> None
     assert (totals.accounts, totals.series) == (2, 4)
     assert totals.egress_gb == {"internet": [4.0] * 240}
     assert sum(totals.cost_usd["internet"]) == pytest.approx(240 * 4 * 0.09)
+
+
+def test_the_bill_is_all_usage_and_egress_a_part_of_it(tmp_path: Path) -> None:
+    lines = [line(h, 1.0, 0.01) for h in range(240)]
+    lines += [line(h, 1.0, 5.0, usage_type="BoxUsage:m5.large", product_code="AmazonEC2") for h in range(240)]
+    lines += [line(1, 1.0, 700.0, line_item_type="Tax", usage_type="")]
+    bill = write_parquet(tmp_path / "bill.parquet", lines)
+    assert build_features([bill], tmp_path / "features.parquet").bill_usd == pytest.approx(240 * 5.01)
+
+
+def test_costs_are_of_whole_weeks_and_a_short_bill_is_scaled_to_a_month(tmp_path: Path) -> None:
+    lines = [line(h, 1.0, 1.0 if h < 216 else 3.0) for h in range(16 * 24)]
+    build_features([write_parquet(tmp_path / "bill.parquet", lines)], tmp_path / "features.parquet")
+    with ReportData(tmp_path / "features.parquet", None) as data:
+        costs = data.costs()
+    (row,) = costs.rows
+    assert (costs.days, costs.has_week_before) == (16, True)
+    assert (row.account_id, row.egress_class, row.resource) == ("011122223333", "internet", "media-prod")
+    assert row.usd == pytest.approx((216 + 168 * 3) * 30 / 16)
+    assert (row.week_usd, row.before_usd) == (pytest.approx(168 * 3), pytest.approx(168))
