@@ -55,6 +55,17 @@ class Contributor(TypedDict):
     share: Annotated[float, "Share of the incident's excess dollars, or of its GB where it costs nothing (0 to 1)"]
 
 
+class Change(TypedDict):
+    """One write event of CloudTrail."""
+
+    time_utc: Annotated[str, "When it happened, such as 2026-10-17T01:52:11Z"]
+    event_name: Annotated[str, "The API call, such as DeleteVpcEndpoints"]
+    actor: Annotated[str, "Who called it: the ARN of a user or role session"]
+    resource: Annotated[str, "What it changed; empty when the event names no resource"]
+    event_id: Annotated[str, "CloudTrail's id of the event"]
+    reason: Annotated[str, "Why it is named"]
+
+
 class Alert(TypedDict):
     """One incident, priced and explained. Amounts cover the incident's anomalous hours."""
 
@@ -104,6 +115,13 @@ class Alert(TypedDict):
         str,
         "Why no notification is sent: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
     ]
+    remedy_page: Annotated[str, "Page of the documentation with the fix; empty unless the likely cause is clear"]
+    saving: Annotated[str, "What the fix saves or would have saved, with the arithmetic; empty when that is unknown"]
+    saving_usd_per_month: Annotated[float, "Dollars that the fix saves in 30 days; 0 unless the state is open"]
+    changes: Annotated[list[Change], "Up to three write events of CloudTrail that fit the incident, likeliest first"]
+    changes_note: Annotated[
+        str, "What limited the look-up in CloudTrail, or that no event fits; empty otherwise, and when it is off"
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -112,7 +130,7 @@ ALERT_FIELDS = tuple(Alert.__annotations__)
 _RENAMED = {"quieted_by": "suppressed_by", "looks_like": "likely_cause", "first_look": "next_step"}
 
 # Fields that alerts of earlier versions lack; the next run over a stored incident sets its state.
-_LATER = {
+_LATER: dict[str, Any] = {
     "suppressed_by": "",
     "is_estimated": False,
     "model_id": "",
@@ -120,6 +138,11 @@ _LATER = {
     "granularity": "hour",
     "state": "ended",
     "current_usd_per_day": 0.0,
+    "remedy_page": "",
+    "saving": "",
+    "saving_usd_per_month": 0.0,
+    "changes": [],
+    "changes_note": "",
 }
 
 
@@ -263,6 +286,11 @@ def build_alert(
         "likely_cause": cause.likely_cause,
         "next_step": cause.next_step,
         "suppressed_by": "",
+        "remedy_page": "",
+        "saving": "",
+        "saving_usd_per_month": 0.0,
+        "changes": [],
+        "changes_note": "",
         "model_id": model_id,
     }
 
