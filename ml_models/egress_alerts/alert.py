@@ -23,6 +23,7 @@ from egress_alerts.lifecycle import (
     severity_of,
 )
 from egress_alerts.policy import SEVERITIES, Severity
+from egress_alerts.remedies import remedy_of
 from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
 from egress_alerts.signatures import Cause, likely_cause
 
@@ -61,7 +62,7 @@ class Change(TypedDict):
     time_utc: Annotated[str, "When it happened, such as 2026-10-17T01:52:11Z"]
     event_name: Annotated[str, "The API call, such as DeleteVpcEndpoints"]
     actor: Annotated[str, "Who called it: the ARN of a user or role session"]
-    resource: Annotated[str, "What it changed; empty when the event names no resource"]
+    resource: Annotated[str, "The changed resource; empty when the event names none"]
     event_id: Annotated[str, "CloudTrail's id of the event"]
     reason: Annotated[str, "Why it is named"]
 
@@ -253,7 +254,7 @@ def build_alert(
     large = (
         [f"much for this account: all its data transfer normally costs ${account_usd:,.2f} a day"] if is_large else []
     )
-    return {
+    record: Any = {
         "alert_id": incident.alert_id,
         "account_id": lead["account_id"],
         "region": lead["region"],
@@ -293,6 +294,8 @@ def build_alert(
         "changes_note": "",
         "model_id": model_id,
     }
+    alert: Alert = record | remedy_of(record) if cause.is_clear else record
+    return alert
 
 
 def _amounts(hours: list[Hour], same_class: list[Hour]) -> dict[str, float]:
@@ -324,6 +327,8 @@ def close_alert(alert: Alert, state: State) -> Alert:
         record |= dict.fromkeys(_AMOUNTS, 0.0)
         record["reasons"] = ["the restated bill no longer shows this incident"]
         record["contributors"] = [row | dict.fromkeys(_SHARES, 0.0) for row in alert["contributors"]]
+    if alert["remedy_page"]:
+        record |= remedy_of(record)
     closed: Alert = record
     return closed
 

@@ -104,9 +104,14 @@ def render_alert(alert: Alert, change: str = "") -> str:
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
         _labelled("Next step", alert["next_step"]),
+        *([_labelled("Fix", _fix(alert))] if alert["remedy_page"] else []),
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
+
+
+def _fix(alert: Alert) -> str:
+    return f"{alert['saving']} See {alert['remedy_page']}".strip()
 
 
 def _labelled(label: str, text: str) -> str:

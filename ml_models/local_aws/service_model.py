@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from werkzeug.wrappers import Request
 
 # Names in signatures that are not boto3's.
-_SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
+_SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}
 _RUNTIME_PATH = re.compile(r"^/endpoints/[^/]+/invocations")
 _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "query", "rest-json", "rest-xml"
 _FORMS = {_QUERY, "ec2"}
