@@ -23,6 +23,7 @@ from egress_alerts.lifecycle import (
     severity_of,
 )
 from egress_alerts.policy import SEVERITIES, Severity
+from egress_alerts.remedies import remedy_of
 from egress_alerts.series import SUMMED, Series, day_of, iso_hour, parse_hour
 from egress_alerts.signatures import Cause, likely_cause
 
@@ -53,6 +54,17 @@ class Contributor(TypedDict):
     excess_gb: Annotated[float, "GB (10^9 bytes) above expected"]
     day_excess_gb: Annotated[float, "GB above expected in the 24 hours with the most"]
     share: Annotated[float, "Share of the incident's excess dollars, or of its GB where it costs nothing (0 to 1)"]
+
+
+class Change(TypedDict):
+    """One write event of CloudTrail."""
+
+    time_utc: Annotated[str, "When it happened, such as 2026-10-17T01:52:11Z"]
+    event_name: Annotated[str, "The API call, such as DeleteVpcEndpoints"]
+    actor: Annotated[str, "Who called it: the ARN of a user or role session"]
+    resource: Annotated[str, "The changed resource; empty when the event names none"]
+    event_id: Annotated[str, "CloudTrail's id of the event"]
+    reason: Annotated[str, "Why it is named"]
 
 
 class Alert(TypedDict):
@@ -104,6 +116,13 @@ class Alert(TypedDict):
         str,
         "Why no notification is sent: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
     ]
+    remedy_page: Annotated[str, "Page of the documentation with the fix; empty unless the likely cause is clear"]
+    saving: Annotated[str, "What the fix saves or would have saved, with the arithmetic; empty when that is unknown"]
+    saving_usd_per_month: Annotated[float, "Dollars that the fix saves in 30 days; 0 unless the state is open"]
+    changes: Annotated[list[Change], "Up to three write events of CloudTrail that fit the incident, likeliest first"]
+    changes_note: Annotated[
+        str, "What limited the look-up in CloudTrail, or that no event fits; empty otherwise, and when it is off"
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -112,7 +131,7 @@ ALERT_FIELDS = tuple(Alert.__annotations__)
 _RENAMED = {"quieted_by": "suppressed_by", "looks_like": "likely_cause", "first_look": "next_step"}
 
 # Fields that alerts of earlier versions lack; the next run over a stored incident sets its state.
-_LATER = {
+_LATER: dict[str, Any] = {
     "suppressed_by": "",
     "is_estimated": False,
     "model_id": "",
@@ -120,6 +139,11 @@ _LATER = {
     "granularity": "hour",
     "state": "ended",
     "current_usd_per_day": 0.0,
+    "remedy_page": "",
+    "saving": "",
+    "saving_usd_per_month": 0.0,
+    "changes": [],
+    "changes_note": "",
 }
 
 
@@ -250,7 +274,7 @@ def build_alert(
     large = (
         [f"much for this account: all its data transfer normally costs ${account_usd:,.2f} a day"] if is_large else []
     )
-    return {
+    record: Any = {
         "alert_id": incident.alert_id,
         "account_id": lead["account_id"],
         "region": lead["region"],
@@ -283,8 +307,15 @@ def build_alert(
         "likely_cause": cause.likely_cause,
         "next_step": cause.next_step,
         "suppressed_by": "",
+        "remedy_page": "",
+        "saving": "",
+        "saving_usd_per_month": 0.0,
+        "changes": [],
+        "changes_note": "",
         "model_id": model_id,
     }
+    alert: Alert = record | remedy_of(record) if cause.is_clear else record
+    return alert
 
 
 def _amounts(hours: list[Hour], same_class: list[Hour]) -> dict[str, float]:
@@ -316,6 +347,8 @@ def close_alert(alert: Alert, state: State) -> Alert:
         record |= dict.fromkeys(_AMOUNTS, 0.0)
         record["reasons"] = ["the restated bill no longer shows this incident"]
         record["contributors"] = [row | dict.fromkeys(_SHARES, 0.0) for row in alert["contributors"]]
+    if alert["remedy_page"]:
+        record |= remedy_of(record)
     closed: Alert = record
     return closed
 

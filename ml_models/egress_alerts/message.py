@@ -104,6 +104,7 @@ def render_alert(alert: Alert, change: str = "") -> str:
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
         _labelled("Next step", alert["next_step"]),
+        *([_labelled("Fix", _fix(alert))] if alert["remedy_page"] else []),
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
@@ -112,6 +113,10 @@ def render_alert(alert: Alert, change: str = "") -> str:
 def class_text(egress_class: str) -> str:
     """Return the way that an egress class takes, such as "to the internet"."""
     return _WHERE_TO.get(egress_class, egress_class)
+
+
+def _fix(alert: Alert) -> str:
+    return f"{alert['saving']} See {alert['remedy_page']}".strip()
 
 
 def _labelled(label: str, text: str) -> str:

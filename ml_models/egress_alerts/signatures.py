@@ -35,6 +35,8 @@ _NEW_EXPECTED_GB = 0.01
 # Between regions, a route is new if so little of the first day was expected.
 _NEW_ROUTE = 0.1
 _LEAST_POINTS = 2
+# A cause is clear if it leads all others by as many points.
+_CLEAR_POINTS = 2
 _DAY, _HALF_A_DAY = 24, 12
 # An hour is part of a rise from this share of the level on, and the level is reached at the second share.
 _FOOT, _REACHED = 0.1, 0.7
@@ -52,12 +54,16 @@ SECURITY = frozenset({"leaked_key", "new_resource", "many_regions", "exfiltratio
 
 
 class Cause(NamedTuple):
-    """A cause by its short name and in words (both "" when it is unknown), what to check first, and the evidence."""
+    """A cause by its short name and in words (both "" when it is unknown), what to check first, and the evidence.
+
+    It is clear if no other signature of the egress class comes near: then the alert names the fix as well.
+    """
 
     incident_class: str
     likely_cause: str
     next_step: str
     evidence: tuple[str, ...] = ()
+    is_clear: bool = False
 
 
 _KINDS = {
@@ -154,8 +160,9 @@ def likely_cause(incident: Incident, lead: Series) -> Cause:
     best = [each for each in scored if each[0] == scored[0][0]]
     if len(best) != 1 or best[0][0] < _LEAST_POINTS:
         return Cause("", "", _BY_CLASS.get(lead.egress_class, _ELSE))
-    _, kind, evidence = best[0]
-    return Cause(kind, *_KINDS[kind], tuple(each.text for each in evidence if each.points > 0))
+    points, kind, evidence = best[0]
+    is_clear = points - max([0, *(each[0] for each in scored[1:])]) >= _CLEAR_POINTS
+    return Cause(kind, *_KINDS[kind], tuple(each.text for each in evidence if each.points > 0), is_clear)
 
 
 def is_new_resource(hours: list[Hour]) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FEATURE_STORE = "sagemaker-featurestore-runtime"
 # Service names in signatures that differ from boto3's.
-_SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
+_SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}
 # Services that are signed as SageMaker, by their paths.
 _SAGEMAKER_PATHS = {
     "sagemaker-runtime": re.compile(r"^/endpoints/[^/]+/invocations"),

@@ -25,6 +25,8 @@ TEXT = [
     "Likely cause  a hot-linked object",
     "Next step     find the top keys and referrers in the bucket's access log; then put CloudFront or signed URLs "
     "in front",
+    "Fix           At most $34,700 a month: 385 TB x $0.09 per GB of transfer to the internet; requests that the "
+    "bucket refuses are free. See docs/remedies.md#hot-links",
     "Alert         0123456789abcdef, detected at 2026-10-02 02:00 UTC",
 ]
 

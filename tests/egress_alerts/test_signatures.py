@@ -75,6 +75,14 @@ def test_the_kind_of_an_incident(expected: str, members: list[list[Hour]], befor
     assert kind(*members, before=before) == expected
 
 
+def test_a_cause_is_clear_if_no_other_comes_near() -> None:
+    before = [5.0, 15.0, 20.0, 30.0]
+    assert cause(hours(BUCKET, DAY_WAVE), before=before).is_clear
+    near = cause(hours(series(), DAY_WAVE), before=before)
+    assert (near.incident_class, near.is_clear) == ("hot_link", False)
+    assert not cause(hours(series(), [90.0] * 5)).is_clear
+
+
 @pytest.mark.parametrize(
     "members",
     [

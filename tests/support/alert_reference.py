@@ -20,8 +20,8 @@ def schema_text() -> str:
 def page_text(page: str) -> str:
     """Return the page with its tables made from the schema."""
     alert = json_schema()
-    contributor = alert["properties"]["contributors"]["items"]
-    tables = f"\n{_table(alert)}\n### A contributor\n\n{_table(contributor)}\n"
+    contributor, change = (alert["properties"][name]["items"] for name in ("contributors", "changes"))
+    tables = f"\n{_table(alert)}\n### A contributor\n\n{_table(contributor)}\n### A change\n\n{_table(change)}\n"
     return _TABLES.sub(lambda _: tables, page)
 
 
