@@ -23,7 +23,7 @@ from egress_alerts.lifecycle import (
     severity_of,
 )
 from egress_alerts.policy import SEVERITIES, Severity
-from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
+from egress_alerts.series import SUMMED, Series, day_of, iso_hour, parse_hour
 from egress_alerts.signatures import Cause, likely_cause
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Alert(TypedDict):
     usage_type: Annotated[str, "Usage type of the leading series"]
     resource_id: Annotated[str, "Resource of the leading series; empty when the bill has none, * for a sum of several"]
     start_hour_utc: Annotated[str, "Start of the first anomalous hour, such as 2026-10-17T02:00:00Z"]
-    end_hour_utc: Annotated[str, "Start of the last anomalous hour that matters"]
+    end_hour_utc: Annotated[str, "Start of the last anomalous hour that matters; the incident ends an hour later"]
     detected_hour_utc: Annotated[str, "Start of the hour whose data opened the incident"]
     granularity: Annotated[
         Granularity, "Whether the bill has hours, or days alone, which begin and end at midnight UTC"
@@ -162,11 +162,31 @@ def time_text(alert: Mapping[str, Any], name: str) -> str:
     return text[:10] if alert.get("granularity") == "day" else text
 
 
-def days_text(alert: Mapping[str, Any]) -> str:
-    """Return the days of an alert of a daily bill, such as "2026-11-03 to 2026-11-05 (3 days)"."""
-    start, end = time_text(alert, "start_hour_utc"), time_text(alert, "end_hour_utc")
-    days = (parse_hour(alert["end_hour_utc"]) - parse_hour(alert["start_hour_utc"])) // DAY_HOURS + 1
-    return start if days == 1 else f"{start} to {end} ({days} days)"
+def period(alert: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return when an incident starts, when it ends, and its length, for a person.
+
+    The end is the end of the last hour: 02:00, 08:00 and "6 h" for six hours, or the first day, the last day and
+    "3 days" where the bill is daily.
+    """
+    start, last = parse_hour(alert["start_hour_utc"]), parse_hour(alert["end_hour_utc"])
+    if alert.get("granularity") == "day":
+        days = (last - start) // DAY_HOURS + 1
+        return day_of(start), day_of(last), "1 day" if days == 1 else f"{days} days"
+    first, end = (iso_hour(hour)[:16].replace("T", " ") for hour in (start, last + 1))
+    return first, end, f"{last - start + 1:,} h"
+
+
+def period_text(alert: Mapping[str, Any]) -> str:
+    """Return the time of an incident, half-open, such as "2026-10-17 02:00-08:00 UTC (6 h)".
+
+    Over midnight it is "2026-10-17 22:00 to 2026-10-18 04:00 UTC (6 h)". Where the bill is daily, it is the day, or
+    "2026-11-03 to 2026-11-05 (3 days)".
+    """
+    start, end, length = period(alert)
+    if alert.get("granularity") == "day":
+        return start if start == end else f"{start} to {end} ({length})"
+    is_one_day = start[:10] == end[:10]
+    return f"{start}-{end[11:]} UTC ({length})" if is_one_day else f"{start} to {end} UTC ({length})"
 
 
 def hours_text(alert: Mapping[str, Any]) -> str:
@@ -364,7 +384,7 @@ def _largest_day(hours: list[Hour]) -> float:
 def _reasons(incident: Incident, amounts: dict[str, float], model_reason: str) -> list[str]:
     unit = "day" if incident.is_daily else "hour"
     hours = len({hour.hour for hour in incident.hours})
-    usual = f"{_times(amounts['usage_gb'], amounts['expected_usage_gb'], unit)}, {_lasting(incident)}"
+    usual = f"{_compared(amounts['usage_gb'], amounts['expected_usage_gb'], unit)}; elevated {_lasting(incident)}"
     reasons = [usual, *model_reason.splitlines(), _how_often(worst_hour(incident).p_value, unit)]
     if amounts["cost_usd"] == 0:
         reasons.append("billed at $0 so far: a free tier, or not priced yet")
@@ -383,13 +403,13 @@ def _evidence(cause: Cause) -> list[str]:
 
 def _lasting(incident: Incident) -> str:
     """Return for how many hours or days, of how many, the incident was anomalous."""
-    length, one, several = (DAY_HOURS, "on one day", "on") if incident.is_daily else (1, "in one hour", "in")
+    length, one, several = (DAY_HOURS, "on one day", "on") if incident.is_daily else (1, "for one hour", "in")
     unit = "days" if incident.is_daily else "hours"
     anomalous = len({hour.hour // length for hour in incident.hours})
     span = incident.end // length - incident.start // length + 1
     if span == 1:
         return one
-    return f"{several} {anomalous} of {span} {unit}" if anomalous < span else f"{anomalous} {unit} in a row"
+    return f"{several} {anomalous} of {span} {unit}" if anomalous < span else f"for {anomalous} consecutive {unit}"
 
 
 def _how_often(p_value: float | None, unit: str) -> str:
@@ -401,11 +421,17 @@ def _how_often(p_value: float | None, unit: str) -> str:
     return f"{least}one in {int(one_in / figures) * figures:,} {unit}s above expected looks this unusual to the model"
 
 
-def _times(usage_gb: float, expected_gb: float, unit: str) -> str:
+def _compared(usage_gb: float, expected_gb: float, unit: str) -> str:
     if expected_gb < 0.02 * usage_gb:
-        return f"next to nothing is usual here ({expected_gb:,.2f} GB)"
+        return f"normally {_gb_text(expected_gb)}"
     same = "the same weekdays of earlier weeks" if unit == "day" else "the same hours of earlier days and weeks"
     return f"{usage_gb / expected_gb:,.1f} times what {same} carried"
+
+
+def _gb_text(gb: float) -> str:
+    if gb < 0.01:
+        return "nothing" if gb == 0 else "less than 0.01 GB"
+    return f"{gb:,.0f} GB" if gb >= 10 else f"{gb:.2g} GB"
 
 
 def _schema(kind: Any) -> dict[str, Any]:

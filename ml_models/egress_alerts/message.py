@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_alerts.alert import days_text, hours_text, resource_text, time_text
+from egress_alerts.alert import hours_text, period_text, resource_text, time_text
 from egress_alerts.policy import SEVERITIES
 from egress_alerts.printable import printable
 from egress_alerts.series import SUMMED
@@ -193,10 +193,8 @@ def _what(alert: Alert) -> str:
 
 
 def _when(alert: Alert) -> str:
-    if alert["granularity"] == "day":
-        is_one = alert["start_hour_utc"][:10] == alert["end_hour_utc"][:10]
-        return f"{'on' if is_one else 'from'} {days_text(alert)}"
-    return f"from {time_text(alert, 'start_hour_utc')} UTC to {time_text(alert, 'end_hour_utc')} UTC"
+    text = period_text(alert)
+    return f"{'from' if ' to ' in text else 'on'} {text}"
 
 
 def _detected(alert: Alert) -> str:

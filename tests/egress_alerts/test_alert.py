@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from egress_alerts.alert import ALERT_FIELDS, Alert, build_alert, json_schema, read_alert, worst_first
+from egress_alerts.alert import ALERT_FIELDS, Alert, build_alert, json_schema, period_text, read_alert, worst_first
 from egress_alerts.hours import Hour, Incident
 from egress_alerts.policy import SEVERITIES, Policy
 from egress_alerts.series import Series
@@ -53,6 +53,22 @@ def test_an_alert_that_lacks_a_field_is_refused(name: str) -> None:
         read_alert({k: v for k, v in alert_record().items() if k != name})
     with pytest.raises(ValueError, match=r"^alert without an id has no field alert_id$"):
         read_alert({})
+
+
+@pytest.mark.parametrize(
+    ("start", "last", "granularity", "text"),
+    [
+        ("17T02", "17T07", "hour", "2026-10-17 02:00-08:00 UTC (6 h)"),
+        ("17T02", "17T02", "hour", "2026-10-17 02:00-03:00 UTC (1 h)"),
+        ("17T22", "18T03", "hour", "2026-10-17 22:00 to 2026-10-18 04:00 UTC (6 h)"),
+        ("17T22", "17T23", "hour", "2026-10-17 22:00 to 2026-10-18 00:00 UTC (2 h)"),
+        ("17T00", "17T23", "day", "2026-10-17"),
+        ("17T00", "19T23", "day", "2026-10-17 to 2026-10-19 (3 days)"),
+    ],
+)
+def test_a_period_ends_when_its_last_hour_does(start: str, last: str, granularity: str, text: str) -> None:
+    times = {"start_hour_utc": f"2026-10-{start}:00:00Z", "end_hour_utc": f"2026-10-{last}:00:00Z"}
+    assert period_text(times | {"granularity": granularity}) == text
 
 
 def test_the_schema_describes_every_field() -> None:
@@ -200,11 +216,21 @@ def test_a_contributor_is_described_by_its_largest_hour() -> None:
 @pytest.mark.parametrize(
     ("hours", "usual"),
     [
-        ([hour(0)], "3.0 times what the same hours of earlier days and weeks carried, in one hour"),
-        ([hour(0), hour(1)], "3.0 times what the same hours of earlier days and weeks carried, 2 hours in a row"),
-        ([hour(0), hour(2)], "3.0 times what the same hours of earlier days and weeks carried, in 2 of 3 hours"),
-        ([hour(0, 250.0)], "50.0 times what the same hours of earlier days and weeks carried, in one hour"),
-        ([hour(0, 250.01)], "next to nothing is usual here (5.00 GB), in one hour"),
+        ([hour(0)], "3.0 times what the same hours of earlier days and weeks carried; elevated for one hour"),
+        (
+            [hour(0), hour(1)],
+            "3.0 times what the same hours of earlier days and weeks carried; elevated for 2 consecutive hours",
+        ),
+        (
+            [hour(0), hour(2)],
+            "3.0 times what the same hours of earlier days and weeks carried; elevated in 2 of 3 hours",
+        ),
+        ([hour(0, 250.0)], "50.0 times what the same hours of earlier days and weeks carried; elevated for one hour"),
+        ([hour(0, 250.01)], "normally 5 GB; elevated for one hour"),
+        ([hour(0, 800.0, expected_usage_gb=9.13), hour(1)], "normally 14 GB; elevated for 2 consecutive hours"),
+        ([hour(0, 800.0, expected_usage_gb=0.3456)], "normally 0.35 GB; elevated for one hour"),
+        ([hour(0, 250.0, expected_usage_gb=0.001)], "normally less than 0.01 GB; elevated for one hour"),
+        ([hour(0, 250.0, expected_usage_gb=0.0)], "normally nothing; elevated for one hour"),
     ],
 )
 def test_the_first_reason_compares_with_what_is_expected(hours: list[Hour], usual: str) -> None:

@@ -38,7 +38,9 @@ def test_an_incident_is_of_whole_days() -> None:
     assert alert["anomalous_hours"] == 72
     assert alert["cost_usd"] == pytest.approx(3 * 24 * HOT * 0.09)
     assert alert["excess_cost_usd_per_day"] == pytest.approx(24 * 9 * 0.09)
-    assert alert["reasons"][0].endswith("times what the same weekdays of earlier weeks carried, on 3 of 4 days")
+    assert alert["reasons"][0].endswith(
+        "times what the same weekdays of earlier weeks carried; elevated on 3 of 4 days"
+    )
 
 
 @pytest.mark.parametrize("edges", [range(0, DAYS * 24 + 1, 24), [0, 72, 120, DAYS * 24], [0, 95, 103, DAYS * 24]])
@@ -85,7 +87,7 @@ def test_a_message_says_days_and_no_hour(hot: set[int], when: str) -> None:
     text = render_message([world.alert], {})
     assert when in text
     assert text.endswith(f", detected on {day(3)}")
-    assert not re.search(r"\d\d:\d\d|hours? in a row|in one hour|UTC", text)
+    assert not re.search(r"\d\d:\d\d|consecutive hours|one hour|UTC", text)
 
 
 def test_what_hours_alone_can_show_is_no_cause() -> None:

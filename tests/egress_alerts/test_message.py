@@ -14,11 +14,10 @@ from tests.support.alerts import alert_record
 TEXT = [
     "HIGH   open, $577.53 so far, about $1,155.06 a day at the current rate   account 210012345678, eu-west-1, "
     "AmazonS3 to the internet",
-    "media-prod has sent 6,786.0 GB for $610.74 from 2026-10-02 02:00 UTC to 2026-10-02 10:00 UTC; 369.0 GB for $33.21 "
-    "were expected",
+    "media-prod has sent 6,786.0 GB for $610.74 on 2026-10-02 02:00-11:00 UTC (9 h); 369.0 GB for $33.21 were expected",
     "Contributors  93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
     "media-thumbs",
-    "Why           18.4 times what the same hours of earlier days and weeks carried, 9 hours in a row",
+    "Why           18.4 times what the same hours of earlier days and weeks carried; elevated for 9 consecutive hours",
     "              unusual to the model, most by the last 3 hours: 4.1 times (71%)",
     "              one in 12,000 hours above expected looks this unusual to the model",
     "              signs of the likely cause: a bucket sends to the internet directly; it climbed to its level "
@@ -138,8 +137,8 @@ def test_the_lines_of_an_alert_without_a_resource_an_operation_and_a_likely_caus
     alert["contributors"] = [{**alert["contributors"][0], "operation": "", "resource_id": ""}]
     assert render_alert(alert).splitlines() == [
         "LOW   open, $0 so far   account 111122223333, eu-west-1, AmazonS3 out",
-        "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 from 2026-10-02 02:00 UTC to 2026-10-02 11:00 "
-        "UTC; 50.0 GB for $0.00 were expected",
+        "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 on 2026-10-02 02:00-12:00 UTC (10 h); 50.0 GB "
+        "for $0.00 were expected",
         "Contributors  100% Out-Bytes on AmazonS3",
         "Why           why",
         "              and why",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column
 from rich.text import Text
 
-from egress_alerts.alert import time_text
+from egress_alerts.alert import period, period_text
 from egress_alerts.printable import printable
 from egress_sentinel.cli.output import (
     columns_of_stdout,
@@ -60,7 +60,7 @@ def print_alerts(alerts: Sequence[Mapping[str, Any]], *, as_json: bool, file: Pa
 def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:
     columns: list[str | Column] = [
         "severity\nstate",
-        Column("start_hour_utc\nend_hour_utc", no_wrap=True),
+        Column("from (UTC)\nto\nlength", no_wrap=True),
         Column("account_id\nregion", no_wrap=True),
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
         right("cost_usd\nexpected", no_wrap=True),
@@ -77,7 +77,7 @@ def _block(alert: Mapping[str, Any]) -> list[str]:
         f"{alert['severity'].upper()}  {alert['state']}  {alert['alert_id']}",
         f"{alert['egress_class']} of {resource_name(alert['resource_id'])}",
         f"account {alert['account_id']}, {alert['region']}",
-        f"{time_text(alert, 'start_hour_utc')} to {time_text(alert, 'end_hour_utc')} UTC",
+        period_text(alert),
         f"${alert['cost_usd']:,.2f} (expected ${alert['expected_cost_usd']:,.2f}), {alert['usage_gb']:,.1f} GB {usage} "
         f"(expected {alert['expected_usage_gb']:,.1f} GB)",
         *_why(alert).splitlines(),
@@ -88,7 +88,7 @@ def _block(alert: Mapping[str, Any]) -> list[str]:
 def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
     return (
         Text(f"{alert['severity'].upper()}\n{alert['state']}", style=_COLOURS[alert["severity"]]),
-        f"{time_text(alert, 'start_hour_utc')}\n{time_text(alert, 'end_hour_utc')}",
+        "\n".join(period(alert)),
         f"{alert['account_id']}\n{alert['region']}",
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Column
 
-from egress_alerts.alert import time_text
+from egress_alerts.alert import period
 from egress_sentinel.cli import options
 from egress_sentinel.cli.output import minute, print_json, print_line, print_table, reporter, resource_name, right, say
 
@@ -109,7 +109,7 @@ def _print(result: Backtest) -> None:
         columns = [
             *(Column(name, overflow="fold") for name in ("alert came (UTC)", "severity", "account_id\nregion")),
             Column("egress_class\nresource_id", overflow="fold"),
-            Column("incident from\nto (UTC)", no_wrap=True),
+            Column("from (UTC)\nto\nlength", no_wrap=True),
             *(right(name, no_wrap=True) for name in ("hours until\nthe alert", "above expected")),
             *(right(name, no_wrap=True) for name in ("before the alert", "avoidable")),
         ]
@@ -125,7 +125,7 @@ def _cells(alert: Mapping[str, Any]) -> list[str]:
         alert["as_told"]["severity"].upper(),
         f"{alert['account_id']}\n{alert['region']}",
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
-        f"{time_text(alert, 'start_hour_utc')}\n{time_text(alert, 'end_hour_utc')}",
+        "\n".join(period(alert)),
         f"{alert['hours_until_alert']:,.0f}",
         f"${alert['excess_usd']:,.2f}\n{alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB",
         *(f"${alert[name]:,.2f}" for name in ("excess_before_alert_usd", "avoidable_usd")),
