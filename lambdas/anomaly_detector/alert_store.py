@@ -339,7 +339,7 @@ def _decimals(value: Any) -> Any:
     return value
 
 
-_WHOLE_NUMBERS = {"anomalous_hours"}
+_WHOLE_NUMBERS = {"anomalous_hours", "contributor_count"}
 
 
 def _floats(value: Any, name: str = "") -> Any:
