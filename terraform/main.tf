@@ -28,6 +28,7 @@ locals {
   history_prefix  = "history/"
   exclude_prefix  = "training/exclude/"
   scored_prefix   = "scored/"
+  alerts_prefix   = "alerts/"
   build           = coalesce(var.build_dir, "${path.module}/../build")
 
   artifact        = coalesce(var.model_artifact, "${local.build}/model.tar.gz")
@@ -84,6 +85,7 @@ module "storage" {
   name                  = var.name
   tags                  = local.tags
   scored_prefix         = local.scored_prefix
+  alerts_prefix         = local.alerts_prefix
   scored_retention_days = var.scored_retention_days
   data_export           = var.data_export
   log_delivery          = local.creates_flow_logs ? local.log_delivery : null
@@ -171,6 +173,7 @@ module "detection" {
   bucket_arn          = module.storage.bucket_arn
   features_prefix     = local.features_prefix
   scored_prefix       = local.scored_prefix
+  alerts_prefix       = local.alerts_prefix
   endpoint_name       = local.has_endpoint ? var.name : null
   endpoint_arn        = "arn:${data.aws_partition.current.partition}:sagemaker:${data.aws_region.current.id}:${module.storage.account_id}:endpoint/${var.name}"
   max_body_bytes      = var.serverless == null ? 5500000 : 3500000

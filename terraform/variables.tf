@@ -509,7 +509,7 @@ variable "log_retention_days" {
 }
 
 variable "scored_retention_days" {
-  description = "Days that scored rows are kept."
+  description = "Days that scored rows are kept, and the lists of contributors and alerts that an alert or a notification names."
   type        = number
   default     = 400
   nullable    = false

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from decimal import Decimal
@@ -20,7 +21,7 @@ from egress_alerts.series import iso_hour
 from egress_alerts.verdicts import read_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from egress_alerts.alert import Alert
     from egress_alerts.hours import Incident
@@ -56,15 +57,30 @@ class AlertStore:
         The second of the epoch after which the invocation cannot be alive. Its claims last until then.
     clock : callable
         Returns the second of the epoch.
+    s3 : S3 client
+    bucket, prefix : str
+        Where lists go that are too long for an item or a notification.
     """
 
     def __init__(
-        self, table: Any, owner: str = "", deadline: float = 0.0, clock: Callable[[], float] = time.time
+        self,
+        table: Any,
+        owner: str = "",
+        deadline: float = 0.0,
+        clock: Callable[[], float] = time.time,
+        *,
+        s3: Any = None,
+        bucket: str = "",
+        prefix: str = "alerts/",
     ) -> None:
         self._table = table
         self._owner = owner
         self._deadline = deadline
         self._clock = clock
+        self._s3 = s3
+        self.bucket = bucket
+        self._prefix = prefix
+        self._kept: set[str] = set()
         self._version = 0
         self._recent: dict[str, int] = {}
         self._pending: list[dict[str, Any]] = []
@@ -164,6 +180,15 @@ class AlertStore:
         items, self._pending = self._pending, []
         for part in _parts(items):
             self._write(part)
+
+    def keep_list(self, folder: str, records: Sequence[Mapping[str, Any]]) -> str:
+        """Write records to S3 under the hash of their text, and return the key: the same list has the same key."""
+        body = json.dumps(records, indent=1).encode()
+        key = f"{self._prefix}{folder}/{hashlib.sha256(body).hexdigest()}.json"
+        if key not in self._kept:
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/json")
+            self._kept.add(key)
+        return key
 
     def _item(self, stored: StoredAlert) -> dict[str, Any]:
         item = _item(stored)
@@ -339,7 +364,7 @@ def _decimals(value: Any) -> Any:
     return value
 
 
-_WHOLE_NUMBERS = {"anomalous_hours"}
+_WHOLE_NUMBERS = {"anomalous_hours", "contributor_count"}
 
 
 def _floats(value: Any, name: str = "") -> Any:

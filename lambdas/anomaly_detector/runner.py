@@ -87,7 +87,15 @@ class Runner:
             Other invocations wrote the same rows or alerts in each of 50 attempts.
         """
         settings = self.settings
-        store = AlertStore(self.table, owner, deadline, self.clock)
+        store = AlertStore(
+            self.table,
+            owner,
+            deadline,
+            self.clock,
+            s3=self.s3,
+            bucket=settings.bucket,
+            prefix=settings.alerts_prefix,
+        )
         rows = ScoredRows(self.s3, settings.bucket, settings.scored_prefix)
         detector = Detector(settings.policy, self.endpoint, rows, store, self.topic)
         started = self.clock()

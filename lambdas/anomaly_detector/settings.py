@@ -26,6 +26,7 @@ class Settings:
     bucket: str
     features_prefix: str
     scored_prefix: str
+    alerts_prefix: str
     endpoint_name: str
     alerts_table: str
     topic_arn: str
@@ -47,6 +48,7 @@ class Settings:
             bucket=_required(environment, "BUCKET"),
             features_prefix=environment.get("FEATURES_PREFIX", "features/"),
             scored_prefix=environment.get("SCORED_PREFIX", "scored/"),
+            alerts_prefix=environment.get("ALERTS_PREFIX", "alerts/"),
             endpoint_name=_required(environment, "ENDPOINT_NAME"),
             alerts_table=_required(environment, "ALERTS_TABLE"),
             topic_arn=_required(environment, "TOPIC_ARN"),

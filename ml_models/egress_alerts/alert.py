@@ -70,7 +70,7 @@ class Change(TypedDict):
 class Alert(TypedDict):
     """One incident, priced and explained. Amounts cover the incident's anomalous hours."""
 
-    alert_id: Annotated[str, "Stable id: 16 hexadecimal digits"]
+    alert_id: Annotated[str, "Stable id of the incident and of its cause: 16 hexadecimal digits"]
     account_id: Annotated[str, "AWS account of the leading series; * where it is the sum of several"]
     region: Annotated[str, "Region of the leading series; * where it is the sum of several"]
     service: Annotated[str, "Service of the leading series"]
@@ -123,6 +123,11 @@ class Alert(TypedDict):
     changes_note: Annotated[
         str, "What limited the look-up in CloudTrail, or that no event fits; empty otherwise, and when it is off"
     ]
+    contributor_count: Annotated[int, "Number of series of the incident; 0 in alerts of earlier versions"]
+    details_key: Annotated[
+        str,
+        "S3 key of the JSON list of all contributors, largest excess first; empty for up to five, and outside AWS",
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -144,6 +149,8 @@ _LATER: dict[str, Any] = {
     "saving_usd_per_month": 0.0,
     "changes": [],
     "changes_note": "",
+    "contributor_count": 0,
+    "details_key": "",
 }
 
 
@@ -262,7 +269,7 @@ def build_alert(
         What the data transfer of each account was expected to cost in the day before the incident's detection.
     """
     hours = incident.hours
-    contributors = _contributors(incident)
+    contributors = contributors_of(incident)
     lead = contributors[0]
     series = _series(lead)
     cause = likely_cause(incident, series)
@@ -312,6 +319,8 @@ def build_alert(
         "saving_usd_per_month": 0.0,
         "changes": [],
         "changes_note": "",
+        "contributor_count": len(contributors),
+        "details_key": "",
         "model_id": model_id,
     }
     alert: Alert = record | remedy_of(record) if cause.is_clear else record
@@ -337,7 +346,7 @@ def lead_of(alert: Alert) -> Series:
 
 def leading_series(incident: Incident) -> Series:
     """Return the series with the largest excess of an incident."""
-    return _series(_contributors(incident)[0])
+    return _series(contributors_of(incident)[0])
 
 
 def close_alert(alert: Alert, state: State) -> Alert:
@@ -345,6 +354,7 @@ def close_alert(alert: Alert, state: State) -> Alert:
     record: Any = {**alert, "state": state, "current_usd_per_day": 0.0}
     if state == "withdrawn":
         record |= dict.fromkeys(_AMOUNTS, 0.0)
+        record["details_key"] = ""
         record["reasons"] = ["the restated bill no longer shows this incident"]
         record["contributors"] = [row | dict.fromkeys(_SHARES, 0.0) for row in alert["contributors"]]
     if alert["remedy_page"]:
@@ -378,7 +388,8 @@ def _total(hours: list[Hour], name: str) -> float:
     return round(float(sum(getattr(hour, name) for hour in hours)), 6)
 
 
-def _contributors(incident: Incident) -> list[Contributor]:
+def contributors_of(incident: Incident) -> list[Contributor]:
+    """Return all series of an incident, largest excess first."""
     rows = [_contributor(series, list(member.values())) for series, member in incident.members.items()]
     rows.sort(key=lambda row: (-row["excess_usd"], -row["excess_gb"], row["egress_class"], row["resource_id"]))
     is_priced = rows[0]["excess_usd"] > 0

@@ -12,11 +12,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from egress_alerts.alert import build_alert, close_alert, lead_of, leading_series, worst_hour
+from egress_alerts.alert import (
+    MAX_CONTRIBUTORS,
+    build_alert,
+    close_alert,
+    contributors_of,
+    lead_of,
+    leading_series,
+    worst_hour,
+)
 from egress_alerts.hours import Incident
 from egress_alerts.incidents import GATHERING_HOURS, REST_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
-from egress_alerts.message import render_message, render_subject
+from egress_alerts.message import is_digest, render_message, render_subject
 from egress_alerts.model import model_id, model_reasons, p_values
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
@@ -78,7 +86,9 @@ class ScoredRows(Protocol):
 
 
 class AlertStore(Protocol):
-    """Keeps alerts and verdicts."""
+    """Keeps alerts and verdicts; and in a bucket, if there is one, lists that are too long for them."""
+
+    bucket: str
 
     def since(self, places: Iterable[tuple[str, str]], hour: int) -> list[StoredAlert]:
         """Return the alerts of these (account, region) that ended at `hour` or later, by detection and id."""
@@ -88,6 +98,9 @@ class AlertStore(Protocol):
 
     def put(self, stored: StoredAlert) -> None:
         """Write an alert and count its version up; fails when another invocation wrote it meanwhile."""
+
+    def keep_list(self, folder: str, records: Sequence[Mapping[str, Any]]) -> str:
+        """Write a list and return its key, the same for the same list; "" without a bucket."""
 
     def claim(self, stored: StoredAlert) -> bool:
         """Reserve the notification of an alert for this invocation; False when another one has it."""
@@ -268,6 +281,9 @@ class Detector:
             state = state_of(incident, self._policy, clock.data_until(incident))
             usual = expected[incident.detected // 24 * 24]
             stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
+            if stored.alert["contributor_count"] > MAX_CONTRIBUTORS:
+                key = self._store.keep_list(incident.alert_id, contributors_of(incident))
+                stored.alert["details_key"] = key
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
         """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
@@ -358,7 +374,9 @@ class Detector:
             alerts = [each.alert for _, each in part]
             changes = {each.incident.alert_id: change for change, each in part if change != NEW}
             try:
-                self._notifier.publish(render_subject(alerts), render_message(alerts, changes))
+                full_list = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
+                message = render_message(alerts, changes, self._store.bucket, full_list)
+                self._notifier.publish(render_subject(alerts), message)
             except Exception:
                 for _, each in due[first:]:
                     self._store.release(each)

@@ -68,7 +68,12 @@ def render_subject(alerts: Sequence[Alert]) -> str:
     return _one_line(f"{text}{others}").encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
 
-def render_message(alerts: Sequence[Alert], changes: Mapping[str, str]) -> str:
+def is_digest(alerts: Sequence[Alert]) -> bool:
+    """Return whether the notification of so many alerts is a digest."""
+    return len(alerts) > _MAX_IN_FULL
+
+
+def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: str = "", full_list: str = "") -> str:
     """Return the text for alerts, worst first.
 
     Parameters
@@ -77,30 +82,37 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str]) -> str:
         Alert records.
     changes : mapping
         By alert id, what has changed since people were notified before, in a few words.
+    bucket : str
+        The bucket of `details_key` and `full_list`; empty outside AWS.
+    full_list : str
+        A digest's key of the list of all alert records.
     """
     alerts = printable(list(alerts))
-    if len(alerts) <= _MAX_IN_FULL:
-        return "\n\n".join(_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts)
-    worst = [_within(render_alert(alert, changes.get(alert["alert_id"], ""))) for alert in alerts[:_WORST]]
+
+    def in_full(some: Sequence[Alert]) -> list[str]:
+        return [_within(render_alert(alert, changes.get(alert["alert_id"], ""), bucket)) for alert in some]
+
+    if not is_digest(alerts):
+        return "\n\n".join(in_full(alerts))
     lines = [_line(alert, changes.get(alert["alert_id"], "")) for alert in alerts]
     return "\n\n".join(
         [
-            _digest(alerts),
+            "\n".join([_digest(alerts), *([f"All records  s3://{bucket}/{full_list}"] if full_list else [])]),
             f"The {_WORST} worst",
-            *worst,
+            *in_full(alerts[:_WORST]),
             "\n".join([f"All {len(alerts)}, with their alert_id in the alerts table", *lines]),
         ]
     )
 
 
-def render_alert(alert: Alert, change: str = "") -> str:
-    """Return the lines about one alert."""
+def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
+    """Return the lines about one alert; `bucket` has the list of all its contributors."""
     changed = f" ({change})" if change else ""
     lines = [
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
         f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
-        _labelled("Contributors", _who(alert)),
+        _labelled("Contributors", _who(alert, bucket)),
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
         _labelled("Next step", alert["next_step"]),
@@ -212,7 +224,7 @@ def _detected(alert: Alert) -> str:
     return f"detected on {time}" if alert["granularity"] == "day" else f"detected at {time} UTC"
 
 
-def _who(alert: Alert) -> str:
+def _who(alert: Alert, bucket: str) -> str:
     parts = []
     for row in alert["contributors"]:
         operation = f"{row['operation']} " if row["operation"] else ""
@@ -220,4 +232,8 @@ def _who(alert: Alert) -> str:
         # A sum over regions has usage types of several regions.
         kind = "" if row["region"] == SUMMED else f"{operation}{row['usage_type']} on "
         parts.append(f"{row['share']:.0%} {kind}{resource}")
+    others = alert["contributor_count"] - len(parts)
+    if others > 0:
+        key = alert["details_key"]
+        parts.append(f"and {others} more" + (f": s3://{bucket}/{key}" if bucket and key else ""))
     return ", ".join(parts)

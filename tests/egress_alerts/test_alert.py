@@ -44,7 +44,8 @@ def test_an_alert_of_an_earlier_version_is_read_under_its_old_names() -> None:
 def test_an_alert_from_before_verdicts_estimates_model_ids_daily_bills_and_states_has_none() -> None:
     later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour",
              "state": "ended", "current_usd_per_day": 0.0, "remedy_page": "", "saving": "",
-             "saving_usd_per_month": 0.0, "changes": [], "changes_note": ""}  # fmt: skip
+             "saving_usd_per_month": 0.0, "changes": [], "changes_note": "",
+             "contributor_count": 0, "details_key": ""}  # fmt: skip
     assert read_alert({k: v for k, v in alert_record().items() if k not in later}) == {**alert_record(), **later}
 
 

@@ -99,6 +99,31 @@ def test_a_storm_is_a_digest_that_names_every_alert() -> None:
     assert len(render_subject(rows)) <= 100
 
 
+@pytest.mark.parametrize(
+    ("bucket", "key", "end"),
+    [
+        ("data", "alerts/0123456789abcdef/ff.json", "and 12 more: s3://data/alerts/0123456789abcdef/ff.json"),
+        ("data", "", "and 12 more"),
+        ("", "", "and 12 more"),
+    ],
+)
+def test_an_alert_says_how_many_contributors_it_leaves_out_and_where_they_are(bucket: str, key: str, end: str) -> None:
+    alert = record(contributor_count=13, details_key=key)
+    text = render_message([alert], {}, bucket)
+    assert f"Contributors  100% GetObject Out-Bytes on media-prod, {end}\n" in text
+    for count in (0, 1):
+        assert " more" not in render_message([record(contributor_count=count)], {}, bucket)
+
+
+def test_a_digest_names_the_list_of_all_its_records() -> None:
+    rows = [record(alert_id=f"{number:016x}") for number in range(21)]
+    assert render_message(rows, {}, "data", "alerts/digests/ff.json").splitlines()[3:5] == [
+        "All records  s3://data/alerts/digests/ff.json",
+        "",
+    ]
+    assert "All records" not in render_message(rows, {})
+
+
 def test_a_digest_counts_the_largest_and_the_rest() -> None:
     rows = [record(account_id=f"{number:012d}", cost_usd=10.0 + number) for number in range(21)]
     line = render_message(rows, {}).splitlines()[1]

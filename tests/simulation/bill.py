@@ -19,8 +19,8 @@ from egress_alerts.series import Series, parse_hour
 
 FIRST = parse_hour("2026-10-02T00:00:00Z")  # a Friday
 EXPECTED_GB, USD_PER_GB = 5.0, 0.09
-# So many that three of them do not explain their level.
-_FLEET = 5
+# So many that three of them do not explain their level, and that an alert does not list all of them.
+_FLEET = 7
 # Without a state of their own, alerts on what a restatement removed stay as they were.
 KNOWS_WITHDRAWN = "state" in ALERT_FIELDS
 _PLACES = (("111122223333", "eu-west-1"), ("111122223333", "us-east-1"), ("444455556666", "eu-west-1"))
@@ -37,11 +37,12 @@ class Bill:
             Series(*choice.choice(places), "AmazonS3", "internet", f"bucket-{number}")
             for number in range(choice.choice((1, 2, 3)))
         ]
-        self.has_levels = choice.random() < 0.4
+        kind = choice.random()
+        self.has_levels = kind < 0.4
         place = choice.choice(places)
-        self.fleet = [
-            Series(*place, "AmazonEC2", "internet", f"i-{number}") for number in range(_FLEET * self.has_levels)
-        ]
+        # A bill without levels shows a fleet as its instances.
+        size = _FLEET if kind < 0.6 else 0
+        self.fleet = [Series(*place, "AmazonEC2", "internet", f"i-{number}") for number in range(size)]
         self.hours = range(FIRST, FIRST + 24 * self.days)
         self.truth = {(series, hour): EXPECTED_GB for series in [*self.series, *self.fleet] for hour in self.hours}
         for _ in range(choice.choice((1, 1, 2, 3))):

@@ -1,12 +1,15 @@
 """The detector stopped at each of its calls, and overtaken at each of them: every alert once, and people know it."""
 
 import itertools
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from anomaly_detector.alert_store import AlertStore
+from egress_alerts.detector import StoredAlert
 from egress_alerts.series import Series, iso_hour
 from tests.simulation.aws import S3, Sns, Table
 from tests.simulation.bill import EXPECTED_GB, FIRST, feature_file
@@ -14,15 +17,22 @@ from tests.simulation.stepping import FAULTS, Stepping
 from tests.simulation.system import BUCKET, System, settings_of
 
 _SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod")
+_FLEET = tuple(_SERIES._replace(service="AmazonEC2", resource_id=f"i-{number}") for number in range(7))
+# More than a notification describes in full; 21 accounts are 21 causes.
+_STORM = tuple(_SERIES._replace(account_id=f"{number:012d}") for number in range(21))
 _DAYS = [iso_hour(FIRST + 24 * day)[:10] for day in range(2)]
 # Over midnight; neither day's part is the whole incident.
 _HOT = range(FIRST + 20, FIRST + 30)
 
 
+_MAY_HAVE_PUBLISHED = {"kill after", "lost reply", "reset"}
+
+
 class Detection:
     """A bucket with two days of features, a table, a topic, and the function."""
 
-    def __init__(self, hot: range = _HOT) -> None:
+    def __init__(self, hot: range = _HOT, series: tuple[Series, ...] = (_SERIES,)) -> None:
+        self._series = series
         self.network = Stepping()
         self.s3 = S3(self.network)
         self.table = Table(self.network, "alert_id", ("account_region", "end_hour_utc"))
@@ -34,7 +44,7 @@ class Detection:
     def put(self, day: int, hot: range, gb: float = 80.0) -> None:
         """Write a day's features."""
         hours = range(FIRST + 24 * day, FIRST + 24 * day + 24)
-        rows = tuple((hour, _SERIES, gb if hour in hot else EXPECTED_GB) for hour in hours)
+        rows = tuple((h, series, gb if h in hot else EXPECTED_GB) for h in hours for series in self._series)
         self.s3.store(BUCKET, f"features/day={_DAYS[day]}/features.parquet", feature_file(rows))
 
     def score(self, day: int, request_id: str = "") -> Callable[[], None]:
@@ -43,11 +53,19 @@ class Detection:
         event = {"detail-type": "Object Created", "detail": {"object": {"key": key}}}
         return lambda: self._system.invoke(event, request_id or f"day {day}")
 
-    def alerts(self) -> list[tuple[str, str, float, bool]]:
-        """Return start, end, dollars of each alert, and whether people know it."""
+    def stored(self) -> list[StoredAlert]:
+        """Return all alerts."""
         store = AlertStore(self.table)
         store.reread()
-        found = [one for one in store.since({_SERIES[:2]}, 0) if one.alert.get("state") != "withdrawn"]
+        return store.since({series[:2] for series in self._series}, 0)
+
+    def lists(self) -> dict[str, Any]:
+        """Return the lists in the bucket by their key."""
+        return {key: json.loads(one.body) for (_, key), one in self.s3.objects.items() if key.startswith("alerts/")}
+
+    def alerts(self) -> list[tuple[str, str, float, bool]]:
+        """Return start, end, dollars of each alert, and whether people know it."""
+        found = [one for one in self.stored() if one.alert["state"] != "withdrawn"]
         messages = "\n".join(self.sns.messages)
         names = ("start_hour_utc", "end_hour_utc", "cost_usd")
         return [(*(one.alert[name] for name in names), one.incident.alert_id in messages) for one in found]  # type: ignore[misc]
@@ -206,3 +224,71 @@ def test_a_file_that_the_model_refuses_does_not_stop_the_others() -> None:
     with pytest.raises(ValueError, match=r"other\.parquet: endpoint sentinel refused the request"):
         detection.score(0)()
     assert len(detection.sns.messages) == 1
+
+
+def test_the_whole_list_of_contributors_is_in_s3_before_an_alert_names_it() -> None:
+    detection = Detection(series=_FLEET)
+    detection.score(0)()
+    (stored,) = detection.stored()
+    alert = stored.alert
+    ((key, rows),) = detection.lists().items()
+    assert re.fullmatch(rf"alerts/{alert['alert_id']}/[0-9a-f]{{64}}\.json", key)
+    assert (alert["details_key"], alert["contributor_count"], len(rows)) == (key, 7, 7)
+    assert rows[:5] == alert["contributors"]
+    assert {row["resource_id"] for row in rows} == {series.resource_id for series in _FLEET}
+    assert f"and 2 more: s3://{BUCKET}/{key}\n" in detection.sns.messages[0]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_invocation_stopped_around_its_list_leaves_the_same_list(fault: str) -> None:
+    whole = Detection(series=_FLEET)
+    whole.network.attempt(whole.score(0))
+    # Rows are written first, then the list.
+    put = [number for number, name in enumerate(whole.network.names) if name == "s3.put_object"][-1]
+    commit = whole.network.names.index("dynamodb.transact_write_items")
+    assert put < commit
+    for number in range(put, commit + 1):
+        detection = Detection(series=_FLEET)
+        if not detection.network.attempt(detection.score(0), number, fault):
+            assert detection.network.names[-1] == whole.network.names[number]
+            # Stopped before the commit, the object is the only trace.
+            assert number == commit or detection.stored() == []
+            detection.score(0)()
+        assert detection.lists() == whole.lists()
+        assert [one.alert for one in detection.stored()] == [one.alert for one in whole.stored()]
+        assert len(detection.sns.messages) == 1
+
+
+def test_a_restated_list_has_another_key_and_a_withdrawn_alert_has_none() -> None:
+    detection = Detection(series=_FLEET)
+    detection.score(0)()
+    first = detection.stored()[0].alert["details_key"]
+    detection.put(0, _HOT, gb=200.0)
+    detection.score(0)()
+    second = detection.stored()[0].alert["details_key"]
+    assert detection.lists().keys() == {first, second}
+    assert first != second
+    detection.put(0, range(0))
+    detection.score(0)()
+    (withdrawn,) = detection.stored()
+    assert (withdrawn.alert["state"], withdrawn.alert["details_key"]) == ("withdrawn", "")
+
+
+@pytest.mark.parametrize("fault", ["", *FAULTS])
+def test_a_storm_names_the_list_of_all_its_alerts_which_is_written_before(fault: str) -> None:
+    whole = Detection(series=_STORM)
+    whole.network.attempt(whole.score(0))
+    publish = whole.network.names.index("sns.publish")
+    assert whole.network.names[publish - 1] == "s3.put_object"
+    for number in (publish - 1, publish):
+        detection = Detection(series=_STORM)
+        if not detection.network.attempt(detection.score(0), number if fault else -1, fault):
+            detection.score(0)()
+        ((key, records),) = detection.lists().items()
+        assert re.fullmatch(r"alerts/digests/[0-9a-f]{64}\.json", key)
+        for message in detection.sns.messages:
+            assert f"\nAll records  s3://{BUCKET}/{key}\n" in message
+            assert all(record["alert_id"] in message for record in records)
+        assert sorted(map(str, records)) == sorted(str(one.alert) for one in detection.stored())
+        assert len(records) == 21
+        assert len(detection.sns.messages) == (2 if number == publish and fault in _MAY_HAVE_PUBLISHED else 1)

@@ -27,6 +27,10 @@ def _rows_of_the_window_alone(self, window, policy):
     return self.between(window.start, window.end)
 
 
+def _name_without_writing(self, folder, records):
+    return f"{folder}/{len(records)}.json"
+
+
 def test_every_incident_is_notified_once_whatever_goes_wrong() -> None:
     assert main(["--worlds", str(WORLDS)]) == 0
 
@@ -42,8 +46,9 @@ def _first_violation():
         (AlertStore, "_put", _put_without_condition),
         (AlertStore, "_put", _put_without_ledger),
         (ScoredRows, "since", _rows_of_the_window_alone),
+        (AlertStore, "keep_list", _name_without_writing),
     ],
-    ids=["writes without a condition", "no ledger", "later days are not decided again"],
+    ids=["writes without a condition", "no ledger", "later days are not decided again", "lists are not written"],
 )
 def test_the_simulation_notices_what_is_broken(owner, name, broken) -> None:
     with patch.object(owner, name, broken):

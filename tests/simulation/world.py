@@ -1,6 +1,7 @@
 """A world: a bill that is delivered bit by bit, the detector that follows it, what goes wrong, and what must hold."""
 
 import io
+import json
 import random
 import re
 from collections import Counter
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from anomaly_detector.alert_store import AlertStore, _stored
 from anomaly_detector.endpoint import Endpoint
 from anomaly_detector.feature_rows import FeatureError
+from egress_alerts.alert import MAX_CONTRIBUTORS
 from egress_alerts.detector import Detector, StoredAlert
 from egress_alerts.hours import Incident
 from egress_alerts.series import Window, iso_hour
@@ -25,6 +27,7 @@ from tests.simulation.system import BUCKET, System, settings_of
 
 _HOUR = 3600.0
 _ID = re.compile(r"\b[0-9a-f]{16}\b")
+_ADDRESS = re.compile(rf"s3://{BUCKET}/(\S+\.json)")
 _KINDS_OF_FAULTS = {
     "pauses": Faults(pause=0.15),
     "kills": Faults(kill_before=0.006, kill_after=0.006, pause=0.01),
@@ -160,6 +163,7 @@ class World:
 
     def _on_object(self, key: str) -> None:
         """Send S3's event, by and by and sometimes twice."""
+        self.counts["lists kept"] += key.startswith("alerts/")
         if not key.startswith("features/"):
             return
         event = {"detail-type": "Object Created", "detail": {"object": {"key": key}}}
@@ -221,6 +225,7 @@ class World:
         """Nobody is notified of an alert while another invocation that lives has notified of it."""
         current = self.scheduler.current
         self.counts["messages"] += 1
+        self._check_kept(_ADDRESS.findall(text))
         for alert_id in set(_ID.findall(text)) & self.table.items.keys():
             self._published.add(alert_id)
             others = [one for one in self._unmarked.get(alert_id, []) if one is not current]
@@ -235,6 +240,7 @@ class World:
             self._check_new()
         if new is None or "account_region" not in new:
             return
+        self._check_kept([new["details_key"]] if new["details_key"] else [])
         if old is None:
             self._new.add(new["alert_id"])
         if "notified" in kind:
@@ -243,6 +249,21 @@ class World:
             raise ViolationError(
                 f"{new['alert_id']} was notified as {_notified(old)}, and a write made it {_notified(new)}"
             )
+
+    def _check_kept(self, keys: list[str]) -> None:
+        """An item or a notification names only what is in S3 already."""
+        for key in keys:
+            if (BUCKET, key) not in self.s3.objects:
+                raise ViolationError(f"{key} is named before it is written")
+
+    def _check_list(self, stored: StoredAlert) -> None:
+        """An alert with more contributors than it lists has all of them in S3."""
+        alert = stored.alert
+        if alert["contributor_count"] <= MAX_CONTRIBUTORS:
+            return
+        rows = json.loads(self.s3.objects[BUCKET, alert["details_key"]].body)
+        if len(rows) != len(stored.incident.members) or rows[:MAX_CONTRIBUTORS] != alert["contributors"]:
+            raise ViolationError(f"{alert['details_key']} is not the list of {_text(stored.incident)}")
 
     def _check_new(self) -> None:
         alerts = [_stored(item) for item in self.table.items.values() if "account_region" in item]
@@ -267,6 +288,7 @@ class World:
             if found[content] != 1:
                 raise ViolationError(f"stored {found[content]} times: {_text(incident)}; stored is {self._texts(live)}")
         for stored in live:
+            self._check_list(stored)
             if _content(stored.incident) in expected:
                 if stored.alert["alert_id"] not in self._published:
                     raise ViolationError(f"nobody was notified of {_text(stored.incident)}")

@@ -118,6 +118,8 @@ class RowsInMemory:
 class AlertsInMemory:
     """Alerts by id, and the verdicts that people gave; there is one writer."""
 
+    bucket = ""
+
     def __init__(self) -> None:
         self._alerts: dict[str, StoredAlert] = {}
         self._verdicts: dict[str, Mapping[str, Any]] = {}
@@ -152,6 +154,10 @@ class AlertsInMemory:
         """Keep an alert."""
         stored.version += 1
         self._alerts[stored.incident.alert_id] = stored
+
+    def keep_list(self, _folder: str, _records: Sequence[Mapping[str, Any]]) -> str:
+        """Keep nothing: there is no bucket."""
+        return ""
 
     def claim(self, _stored: StoredAlert) -> bool:
         """Claim it: there is one process."""

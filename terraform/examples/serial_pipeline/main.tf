@@ -36,6 +36,7 @@ module "storage" {
   name                  = local.name
   tags                  = local.tags
   scored_prefix         = "scored/"
+  alerts_prefix         = "alerts/"
   scored_retention_days = 400
   data_export           = null
   force_destroy         = var.force_destroy

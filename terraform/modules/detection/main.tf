@@ -58,6 +58,7 @@ module "function" {
     BUCKET                       = var.bucket
     FEATURES_PREFIX              = var.features_prefix
     SCORED_PREFIX                = var.scored_prefix
+    ALERTS_PREFIX                = var.alerts_prefix
     ENDPOINT_NAME                = var.endpoint_name
     ALERTS_TABLE                 = aws_dynamodb_table.alerts[0].name
     TOPIC_ARN                    = aws_sns_topic.this.arn
@@ -88,6 +89,7 @@ module "function" {
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
       ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
       WriteScoredHours  = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.scored_prefix}*"] }
+      WriteAlertLists   = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.alerts_prefix}*"] }
       Score             = { actions = ["sagemaker:InvokeEndpoint"], resources = [var.endpoint_arn] }
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }

@@ -38,6 +38,11 @@ variable "scored_prefix" {
   type        = string
 }
 
+variable "alerts_prefix" {
+  description = "Where lists go that are too long for an alert or a notification."
+  type        = string
+}
+
 variable "endpoint_name" {
   description = "Endpoint that scores; null for the topic and the layer alone, which other functions use."
   type        = string

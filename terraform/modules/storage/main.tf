@@ -1,4 +1,4 @@
-# One bucket, with prefixes: exports/, features/, history/, scored/, models/, batch/, athena/, config/. One
+# One bucket, with prefixes: exports/, features/, history/, scored/, alerts/, models/, batch/, athena/, config/. One
 # customer-managed key for all that rests. Either may exist already: then its owner configures it.
 
 data "aws_caller_identity" "current" {}
@@ -235,6 +235,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     filter {
       prefix = var.scored_prefix
+    }
+
+    expiration {
+      days = var.scored_retention_days
+    }
+  }
+
+  # Lists that were too long for an alert or a notification.
+  rule {
+    id     = "alert-lists"
+    status = "Enabled"
+
+    filter {
+      prefix = var.alerts_prefix
     }
 
     expiration {

@@ -8,8 +8,13 @@ variable "scored_prefix" {
   type        = string
 }
 
+variable "alerts_prefix" {
+  description = "Where lists lie in the bucket that are too long for an alert or a notification."
+  type        = string
+}
+
 variable "scored_retention_days" {
-  description = "Days after which scored rows are removed."
+  description = "Days after which scored rows and the lists of alerts are removed."
   type        = number
 }
 
