@@ -104,6 +104,10 @@ class Alert(TypedDict):
         str,
         "Why no notification is sent: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
     ]
+    owner: Annotated[str, "Team that owns the resource, by owners.toml or a tag; empty when unknown"]
+    owner_source: Annotated[
+        str, "Where the owner comes from, such as `tag owner` or `account 210987654321`; empty without an owner"
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -120,6 +124,8 @@ _LATER = {
     "granularity": "hour",
     "state": "ended",
     "current_usd_per_day": 0.0,
+    "owner": "",
+    "owner_source": "",
 }
 
 
@@ -263,6 +269,8 @@ def build_alert(
         "likely_cause": cause.likely_cause,
         "next_step": cause.next_step,
         "suppressed_by": "",
+        "owner": "",
+        "owner_source": "",
         "model_id": model_id,
     }
 
