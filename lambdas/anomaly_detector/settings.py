@@ -31,6 +31,7 @@ class Settings:
     topic_arn: str
     max_body_bytes: int
     planned_events_key: str
+    owners_key: str
     policy: Policy
 
     @classmethod
@@ -51,6 +52,7 @@ class Settings:
             topic_arn=_required(environment, "TOPIC_ARN"),
             max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
+            owners_key=environment.get("OWNERS_KEY", ""),
             policy=_policy(environment),
         )
 

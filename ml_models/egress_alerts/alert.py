@@ -157,9 +157,9 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
     return {name: given[name] for name in ALERT_FIELDS}  # type: ignore[return-value]
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of one alert."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(Alert)}
+def json_schema(kind: Any = Alert) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one alert, or of another typed record."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(kind)}
 
 
 def time_text(alert: Mapping[str, Any], name: str) -> str:

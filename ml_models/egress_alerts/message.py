@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from egress_alerts.alert import Alert
 
 MAX_SUBJECT = 100
-# SNS takes 256 KB: 20 alerts of 10 KB, or five of them and 500 lines of at most 250 characters of up to three bytes.
+# SNS takes 256 KB, the text and the JSON body together: 20 alerts of 8 KB, or five of them and a line for each of 200.
 _MAX_IN_FULL, _WORST, _MAX_COUNTS = 20, 5, 10
-_MAX_ALERT_BYTES, _MAX_NAME = 10_000, 60
+_MAX_ALERT_BYTES, _MAX_NAME = 8_000, 60
 _FEES = {
     "nat_gateway",
     "transit_gateway",
@@ -100,6 +100,7 @@ def render_alert(alert: Alert, change: str = "") -> str:
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
         f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
+        *_owner(alert),
         _labelled("Contributors", _who(alert)),
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
@@ -107,6 +108,10 @@ def render_alert(alert: Alert, change: str = "") -> str:
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
+
+
+def _owner(alert: Alert) -> list[str]:
+    return [_labelled("Owner", f"{alert['owner']} ({alert['owner_source']})")] if alert["owner"] else []
 
 
 def _labelled(label: str, text: str) -> str:

@@ -138,7 +138,14 @@ class DetectorResources:
 
     def messages(self) -> list[str]:
         """Take the notifications as text, each with its subject, if any, as the first line."""
-        return ["\n".join(filter(None, (n.get("Subject"), n["Message"]))) for n in self.notifications()]
+        return ["\n".join(filter(None, (n.get("Subject"), _text(n["Message"])))) for n in self.notifications()]
+
+
+def _text(message: str) -> str:
+    """Return what people read of a message: of a notification's JSON body the texts of its alerts."""
+    if not message.startswith('{"schema_version"'):
+        return message
+    return "\n\n".join(summary["text"] for summary in json.loads(message)["summaries"])
 
 
 def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sentinel") -> DetectorResources:
