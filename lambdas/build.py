@@ -25,7 +25,9 @@ LAMBDAS = Path(__file__).parent
 # Pinned: a zip that changes by itself would deploy by itself.
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
 # The folder beside this file, which is its package, and what its zip carries beside it.
-FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
+FUNCTIONS = dict.fromkeys(
+    ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "notification_forwarder"), POWERTOOLS
+)
 # The functions that carry the domain as well.
 USE_EGRESS_ALERTS = {"anomaly_detector", "model_registrar"}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
