@@ -25,7 +25,9 @@ LAMBDAS = Path(__file__).parent
 # Pinned, because a changed zip causes a deployment.
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
 # The function's package, a folder next to this file, and its vendored dependencies.
-FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
+FUNCTIONS = dict.fromkeys(
+    ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "notification_forwarder"), POWERTOOLS
+)
 # The functions whose zip also contains the egress_alerts package.
 USE_EGRESS_ALERTS = {"anomaly_detector", "model_registrar"}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")

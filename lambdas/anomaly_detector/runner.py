@@ -21,6 +21,7 @@ from anomaly_detector.feature_rows import FeatureError, feature_descriptions, re
 from anomaly_detector.scored_rows import ScoredRows
 from egress_alerts.detector import Detector, Outcome
 from egress_alerts.planned import read_calendar
+from egress_alerts.routing import read_owners
 from egress_alerts.rows import KEYS, in_hours
 from egress_alerts.series import Window, parse_hour
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from anomaly_detector.settings import Settings
     from anomaly_detector.topic import Topic
     from egress_alerts.planned import PlannedEvent
+    from egress_alerts.routing import OwnerRule
 
 _ATTEMPTS = 50
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -97,7 +99,7 @@ class Runner:
             prefix=settings.alerts_prefix,
         )
         rows = ScoredRows(self.s3, settings.bucket, settings.scored_prefix)
-        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic)
+        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic, self._owners())
         started = self.clock()
         features, scored = self._until_alone(lambda: self._score(window, detector, rows))
         outcome = Outcome()
@@ -154,10 +156,16 @@ class Runner:
     def _calendar(self) -> list[PlannedEvent]:
         """Read the calendar of planned events; none when no key is set."""
         key = self.settings.planned_events_key
-        if not key:
-            return []
-        body = self.s3.get_object(Bucket=self.settings.bucket, Key=key)["Body"].read()
-        return read_calendar(body.decode())
+        return read_calendar(self._read(key)) if key else []
+
+    def _owners(self) -> list[OwnerRule]:
+        """Read the owner rules; none when no key is set."""
+        key = self.settings.owners_key
+        return read_owners(self._read(key)) if key else []
+
+    def _read(self, key: str) -> str:
+        body: bytes = self.s3.get_object(Bucket=self.settings.bucket, Key=key)["Body"].read()
+        return body.decode()
 
     def _until_alone(self, work: Callable[[], _Result], before_retry: Callable[[], None] | None = None) -> _Result:
         """Do work, and start over while other invocations write what it read."""

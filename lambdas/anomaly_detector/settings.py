@@ -33,6 +33,7 @@ class Settings:
     max_body_bytes: int
     planned_events_key: str
     feature_group: str
+    owners_key: str
     policy: Policy
 
     @classmethod
@@ -55,6 +56,7 @@ class Settings:
             max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
             feature_group=environment.get("FEATURE_GROUP", ""),
+            owners_key=environment.get("OWNERS_KEY", ""),
             policy=_policy(environment),
         )
 

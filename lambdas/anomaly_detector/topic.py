@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from egress_alerts.notification import Notification
 
 
 class Topic:
@@ -12,6 +16,24 @@ class Topic:
         self._sns = sns
         self._topic_arn = topic_arn
 
-    def publish(self, subject: str, message: str) -> None:
-        """Publish one notification."""
-        self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=message)
+    def publish(self, notification: Notification) -> None:
+        """Publish one notification: its text to e-mail, its subject to SMS, its JSON body to everything else."""
+        message = {
+            # One copy of the body for HTTPS, SQS, Lambda and Firehose: a copy for each would not fit into 256 KB.
+            "default": json.dumps(notification.body, ensure_ascii=False),
+            "email": notification.text,
+            "sms": notification.subject,
+        }
+        self._sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=notification.subject,
+            Message=json.dumps(message, ensure_ascii=False),
+            MessageStructure="json",
+            MessageAttributes={name: _attribute(value) for name, value in notification.attributes.items()},
+        )
+
+
+def _attribute(value: list[str] | str) -> dict[str, str]:
+    if isinstance(value, str):
+        return {"DataType": "String", "StringValue": value}
+    return {"DataType": "String.Array", "StringValue": json.dumps(value, ensure_ascii=False)}

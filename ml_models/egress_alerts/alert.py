@@ -128,6 +128,10 @@ class Alert(TypedDict):
         str,
         "S3 key of the JSON list of all contributors, largest excess first; empty for up to five, and outside AWS",
     ]
+    owner: Annotated[str, "Team that owns the resource, by owners.toml or a tag; empty when unknown"]
+    owner_source: Annotated[
+        str, "Where the owner comes from, such as `tag owner` or `account 210987654321`; empty without an owner"
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -151,6 +155,8 @@ _LATER: dict[str, Any] = {
     "changes_note": "",
     "contributor_count": 0,
     "details_key": "",
+    "owner": "",
+    "owner_source": "",
 }
 
 
@@ -182,9 +188,9 @@ def read_alert(record: Mapping[str, Any]) -> Alert:
     return {name: given[name] for name in ALERT_FIELDS}  # type: ignore[return-value]
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of one alert."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(Alert)}
+def json_schema(kind: Any = Alert) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one alert, or of another typed record."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_schema(kind)}
 
 
 def time_text(alert: Mapping[str, Any], name: str) -> str:
@@ -321,6 +327,8 @@ def build_alert(
         "changes_note": "",
         "contributor_count": len(contributors),
         "details_key": "",
+        "owner": "",
+        "owner_source": "",
         "model_id": model_id,
     }
     alert: Alert = record | remedy_of(record) if cause.is_clear else record

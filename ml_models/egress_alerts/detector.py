@@ -24,10 +24,12 @@ from egress_alerts.alert import (
 from egress_alerts.hours import Incident
 from egress_alerts.incidents import GATHERING_HOURS, REST_HOURS, find_incidents
 from egress_alerts.lifecycle import NEW, Notified, change_to_notify, excess_usd, state_of
-from egress_alerts.message import is_digest, render_message, render_subject
+from egress_alerts.message import is_digest
 from egress_alerts.model import model_id, model_reasons, p_values
+from egress_alerts.notification import Notification, build_notification
 from egress_alerts.planned import match_planned_event
 from egress_alerts.policy import SEVERITIES
+from egress_alerts.routing import find_owner
 from egress_alerts.rows import (
     BACKGROUND_HOURS,
     add_scores,
@@ -52,11 +54,12 @@ if TYPE_CHECKING:
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.policy import Policy
+    from egress_alerts.routing import Owner, OwnerRule
     from egress_alerts.series import Series, Window
     from egress_alerts.verdicts import Verdict
 
 # A notification names each of its alerts; more alerts are further notifications.
-MAX_NOTIFIED_AT_ONCE = 500
+MAX_NOTIFIED_AT_ONCE = 200
 
 
 @dataclass
@@ -115,7 +118,7 @@ class AlertStore(Protocol):
 class Notifier(Protocol):
     """Sends a notification to people."""
 
-    def publish(self, subject: str, message: str) -> None:
+    def publish(self, notification: Notification) -> None:
         """Send it, or raise."""
 
 
@@ -143,16 +146,25 @@ class Detector:
     scored_rows : ScoredRows
     store : AlertStore
     notifier : Notifier
+    owners : sequence of OwnerRule
+        Who owns an alert, besides tags.
     """
 
     def __init__(
-        self, policy: Policy, scorer: Scorer, scored_rows: ScoredRows, store: AlertStore, notifier: Notifier
+        self,
+        policy: Policy,
+        scorer: Scorer,
+        scored_rows: ScoredRows,
+        store: AlertStore,
+        notifier: Notifier,
+        owners: Sequence[OwnerRule] = (),
     ) -> None:
         self._policy = policy
         self._scorer = scorer
         self._scored_rows = scored_rows
         self._store = store
         self._notifier = notifier
+        self._owners = owners
 
     def run(
         self,
@@ -284,6 +296,8 @@ class Detector:
             if stored.alert["contributor_count"] > MAX_CONTRIBUTORS:
                 key = self._store.keep_list(incident.alert_id, contributors_of(incident))
                 stored.alert["details_key"] = key
+            owner = find_owner(stored.alert, self._owners)
+            stored.alert["owner"], stored.alert["owner_source"] = owner.team, owner.source
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
         """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
@@ -360,30 +374,48 @@ class Detector:
         return failures
 
     def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
-        """Notify people of new changes, worst first, and remember that.
+        """Notify people of new changes, one notification a route, worst first, and remember that.
 
         What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
-        publishing and remembering, the next run notifies once more: a page too many, never one too few.
+        publishing and remembering, the next run notifies once more: a page too many, never one too few. A route that
+        fails is raised after the others, whose notifications are not repeated.
         """
         due = [
             (change, each) for each in candidates if (change := self._change(each, clock)) and self._store.claim(each)
         ]
         due.sort(key=lambda pair: _urgency(pair[1].alert))
-        for first in range(0, len(due), MAX_NOTIFIED_AT_ONCE):
-            part = due[first : first + MAX_NOTIFIED_AT_ONCE]
-            alerts = [each.alert for _, each in part]
-            changes = {each.incident.alert_id: change for change, each in part if change != NEW}
-            try:
-                full_list = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
-                message = render_message(alerts, changes, self._store.bucket, full_list)
-                self._notifier.publish(render_subject(alerts), message)
-            except Exception:
-                for _, each in due[first:]:
-                    self._store.release(each)
-                raise
+        failures = [error for route, part in self._routes(due) if (error := self._publish(route, part, clock))]
+        if failures:
+            raise failures[0]
+
+    def _routes(self, due: list[tuple[str, StoredAlert]]) -> list[tuple[Owner, list[tuple[str, StoredAlert]]]]:
+        """Divide what is due into notifications of one route each, those of the worst alerts first."""
+        by_route: dict[Owner, list[tuple[str, StoredAlert]]] = {}
+        for change, each in due:
+            owner = find_owner(each.alert, self._owners)
+            by_route.setdefault(owner._replace(source=""), []).append((change, each))
+        return [
+            (route, part[first : first + MAX_NOTIFIED_AT_ONCE])
+            for route, part in by_route.items()
+            for first in range(0, len(part), MAX_NOTIFIED_AT_ONCE)
+        ]
+
+    def _publish(self, route: Owner, part: list[tuple[str, StoredAlert]], clock: _Clock) -> Exception | None:
+        """Publish one notification and remember that, or return what failed: one route never stops the others."""
+        changes = {each.incident.alert_id: change for change, each in part if change != NEW}
+        alerts = [each.alert for _, each in part]
+        try:
+            full_list = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
+            where = f"s3://{self._store.bucket}/{full_list}" if full_list else ""
+            self._notifier.publish(build_notification(alerts, changes, route, self._store.bucket, where))
+        except Exception as error:
             for _, each in part:
-                each.notified = _as_notified(each, clock.data_until(each.incident))
-                self._store.mark_notified(each)
+                self._store.release(each)
+            return error
+        for _, each in part:
+            each.notified = _as_notified(each, clock.data_until(each.incident))
+            self._store.mark_notified(each)
+        return None
 
     def _change(self, stored: StoredAlert, clock: _Clock) -> str:
         if stored.alert["suppressed_by"]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from egress_alerts.alert import Alert
 
 MAX_SUBJECT = 100
-# SNS takes 256 KB: 20 alerts of 10 KB, or five of them and 500 lines of at most 250 characters of up to three bytes.
+# SNS takes 256 KB, the text and the JSON body together: 20 alerts of 8 KB, or five of them and a line for each of 200.
 _MAX_IN_FULL, _WORST, _MAX_COUNTS = 20, 5, 10
-_MAX_ALERT_BYTES, _MAX_NAME = 10_000, 60
+_MAX_ALERT_BYTES, _MAX_NAME = 8_000, 60
 _FEES = {
     "nat_gateway",
     "transit_gateway",
@@ -83,9 +83,9 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: 
     changes : mapping
         By alert id, what has changed since people were notified before, in a few words.
     bucket : str
-        The bucket of `details_key` and `full_list`; empty outside AWS.
+        The bucket of the alerts' `details_key`; empty outside AWS.
     full_list : str
-        A digest's key of the list of all alert records.
+        Where all records of a digest are, as s3://bucket/key; empty without one.
     """
     alerts = printable(list(alerts))
 
@@ -97,7 +97,7 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: 
     lines = [_line(alert, changes.get(alert["alert_id"], "")) for alert in alerts]
     return "\n\n".join(
         [
-            "\n".join([_digest(alerts), *([f"All records  s3://{bucket}/{full_list}"] if full_list else [])]),
+            "\n".join([_digest(alerts), *([f"All records  {full_list}"] if full_list else [])]),
             f"The {_WORST} worst",
             *in_full(alerts[:_WORST]),
             "\n".join([f"All {len(alerts)}, with their alert_id in the alerts table", *lines]),
@@ -112,6 +112,7 @@ def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
         f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
         _what(alert),
+        *_owner(alert),
         _labelled("Contributors", _who(alert, bucket)),
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
@@ -129,6 +130,10 @@ def class_text(egress_class: str) -> str:
 
 def _fix(alert: Alert) -> str:
     return f"{alert['saving']} See {alert['remedy_page']}".strip()
+
+
+def _owner(alert: Alert) -> list[str]:
+    return [_labelled("Owner", f"{alert['owner']} ({alert['owner_source']})")] if alert["owner"] else []
 
 
 def _labelled(label: str, text: str) -> str:

@@ -8,13 +8,11 @@ beside the plan that reach the floors by themselves.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from egress_alerts.policy import PolicyError, check_number, check_scope
-from egress_alerts.series import iso_hour, parse_hour
+from egress_alerts.series import iso_hour, parse_hour, wildcard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +55,7 @@ class PlannedEvent:
             and self.account in ("", series.account_id)
             and self.region in ("", series.region)
             and self.egress_class in ("", series.egress_class)
-            and self._pattern.fullmatch(series.resource_id) is not None
+            and wildcard(self.resource or "*").fullmatch(series.resource_id) is not None
         )
 
     def overrun(self, incidents: Iterable[Incident]) -> str:
@@ -87,12 +85,6 @@ class PlannedEvent:
             **{name: value for name, value in texts.items() if value},
             **{name: value for name, value in limits.items() if value != float("inf")},
         }
-
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        # Resource ids contain brackets, so only * and ? are wildcards.
-        pattern = re.escape(self.resource or "*").replace(r"\*", ".*").replace(r"\?", ".")
-        return re.compile(pattern, re.DOTALL)
 
 
 def read_calendar(text: str) -> list[PlannedEvent]:

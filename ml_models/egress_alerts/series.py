@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import NamedTuple
 
 # In the keys that a level sums over.
@@ -78,6 +80,12 @@ def parse_hour(text: str) -> int:
 def day_of(hour: int) -> str:
     """Return the UTC day of an hour number, such as `2018-11-27`."""
     return iso_hour(hour)[:10]
+
+
+@cache
+def wildcard(pattern: str) -> re.Pattern[str]:
+    """Return the expression of a pattern in which `*` and `?` are wildcards; other characters, as brackets, are not."""
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def _aware(moment: datetime) -> datetime:

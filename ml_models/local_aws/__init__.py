@@ -138,7 +138,14 @@ class DetectorResources:
 
     def messages(self) -> list[str]:
         """Receive the notifications as texts. The subject, if any, is the first line."""
-        return ["\n".join(filter(None, (n.get("Subject"), n["Message"]))) for n in self.notifications()]
+        return ["\n".join(filter(None, (n.get("Subject"), _text(n["Message"])))) for n in self.notifications()]
+
+
+def _text(message: str) -> str:
+    """Return the text of a message for people: the texts of its alerts, if it is a notification's JSON body."""
+    if not message.startswith('{"schema_version"'):
+        return message
+    return "\n\n".join(summary["text"] for summary in json.loads(message)["summaries"])
 
 
 def create_detector_resources(local_aws: LocalAws, *, prefix: str = "egress-sentinel") -> DetectorResources:

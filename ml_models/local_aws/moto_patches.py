@@ -155,8 +155,8 @@ def report_notifications(report: Callable[[str, str, str], None]) -> None:
 
     def publish_and_report(self: Any, message: str, subject: str | None = None, *rest: Any, **named: Any) -> str:
         message_id = publish(self, message, subject, *rest, **named)
-        text = json.loads(message)["default"] if named.get("message_structure") == "json" else message
-        report(self.name, subject or "", text)
+        texts = json.loads(message) if named.get("message_structure") == "json" else {"default": message}
+        report(self.name, subject or "", texts.get("email", texts["default"]))
         return message_id
 
     Topic.publish = publish_and_report  # type: ignore[method-assign]

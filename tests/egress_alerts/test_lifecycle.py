@@ -291,14 +291,14 @@ def test_an_older_window_does_not_open_an_ended_incident() -> None:
 
 def test_a_storm_names_each_of_its_alerts() -> None:
     world = Detection()
-    rows = [r for number in range(600) for r in bucket(0, 3, 100.0 - number / 100, region=f"region-{number}")]
+    rows = [r for number in range(300) for r in bucket(0, 3, 100.0 - number / 100, region=f"region-{number}")]
     world.run(rows, 0, 24)
     first, second = world.outbox.messages
     known = [stored.alert["alert_id"] for stored in world.store.all() if stored.notified]
-    assert len(known) == 600
-    assert sum(alert_id in first for alert_id in known) == 500
+    assert len(known) == 300
+    assert sum(alert_id in first for alert_id in known) == 200
     assert all((alert_id in first) != (alert_id in second) for alert_id in known)
-    assert first.splitlines()[1].startswith("500 alerts, $")
+    assert first.splitlines()[1].startswith("200 alerts, $")
 
 
 class OneRefused(ClaimedAlerts):

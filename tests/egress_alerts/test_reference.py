@@ -6,7 +6,8 @@ import jsonschema
 import pytest
 
 from egress_alerts.alert import json_schema
-from tests.support.alert_reference import PAGE, SCHEMA, page_text, schema_text
+from egress_alerts.notification import NotificationBody
+from tests.support.alert_reference import NOTIFICATION_SCHEMA, PAGE, SCHEMA, page_text, schema_text
 from tests.support.alerts import alert_record
 
 AGAIN = "write them again with: python -m tests.support.alert_reference"
@@ -14,6 +15,7 @@ AGAIN = "write them again with: python -m tests.support.alert_reference"
 
 def test_the_files_are_those_of_the_type() -> None:
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), AGAIN
+    assert NOTIFICATION_SCHEMA.read_text(encoding="utf-8") == schema_text(NotificationBody), AGAIN
     page = PAGE.read_text(encoding="utf-8")
     assert page == page_text(page), AGAIN
 

@@ -77,6 +77,7 @@ def test_a_zip_imports_with_the_runtime_alone(builds: list[Path], layer: Path, t
         "PATH": os.environ["PATH"],
         "AWS_DEFAULT_REGION": "us-east-1",
         "POWERTOOLS_METRICS_NAMESPACE": "EgressSentinel",
+        "DESTINATION": "chat",
     }
     code = f"import sys; sys.path[:0] = {[str(tmp_path / 'task'), str(layer)]!r}; "
     code += f"from {function}.handler import lambda_handler; print(lambda_handler.__name__)"

@@ -5,6 +5,7 @@ Every call goes through a network, which may delay it, lose its reply, refuse it
 
 import hashlib
 import io
+import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -318,9 +319,18 @@ class Sns:
         self._on_publish = on_publish
         self.messages: list[str] = []
 
-    def publish(self, TopicArn: str, Subject: str, Message: str) -> dict[str, Any]:
+    def publish(
+        self,
+        TopicArn: str,
+        Subject: str,
+        Message: str,
+        MessageStructure: str = "",
+        MessageAttributes: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        text = json.loads(Message)["email"] if MessageStructure == "json" else Message
+
         def perform() -> dict[str, Any]:
-            self.messages.append(f"{Subject}\n{Message}")
+            self.messages.append(f"{Subject}\n{text}")
             self._on_publish(self.messages[-1])
             return {"MessageId": str(len(self.messages))}
 

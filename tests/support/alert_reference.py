@@ -1,20 +1,22 @@
-"""Writes docs/alert.schema.json and the tables of docs/alerts.md: `python -m tests.support.alert_reference`."""
+"""Writes docs/*.schema.json and the tables of docs/alerts.md: `python -m tests.support.alert_reference`."""
 
 import json
 import re
 from pathlib import Path
 from typing import Any
 
-from egress_alerts.alert import json_schema
+from egress_alerts.alert import Alert, json_schema
+from egress_alerts.notification import NotificationBody
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
+NOTIFICATION_SCHEMA = DOCS / "notification.schema.json"
 SCHEMA, PAGE = DOCS / "alert.schema.json", DOCS / "alerts.md"
 _TABLES = re.compile(r"(?<=<!-- fields -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def schema_text() -> str:
-    """Return the schema as its file has it."""
-    return json.dumps(json_schema(), indent=2) + "\n"
+def schema_text(kind: Any = Alert) -> str:
+    """Return a schema as its file has it."""
+    return json.dumps(json_schema(kind), indent=2) + "\n"
 
 
 def page_text(page: str) -> str:
@@ -42,4 +44,5 @@ def _type(field: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     SCHEMA.write_text(schema_text(), encoding="utf-8")
+    NOTIFICATION_SCHEMA.write_text(schema_text(NotificationBody), encoding="utf-8")
     PAGE.write_text(page_text(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

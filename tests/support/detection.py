@@ -10,12 +10,15 @@ import pyarrow as pa
 
 from egress_alerts.alert import Alert
 from egress_alerts.detector import Detector, Outcome, StoredAlert
+from egress_alerts.notification import Notification
 from egress_alerts.planned import PlannedEvent
 from egress_alerts.policy import Policy
+from egress_alerts.routing import OwnerRule
 from egress_alerts.rows import sort_rows
 from egress_alerts.series import Window, parse_hour
 from egress_sentinel.pipeline.memory import AlertsInMemory, Outbox, RowsInMemory
 
+DAY_HOURS = 24
 FIRST = parse_hour("2026-10-02T00:00:00Z")  # a Friday
 Row = dict[str, Any]
 
@@ -114,10 +117,12 @@ class FaultyOutbox(Outbox):
 
     is_broken = False
 
-    def publish(self, subject: str, message: str) -> None:
-        if self.is_broken:
+    broken_team: str | None = None
+
+    def publish(self, notification: Notification) -> None:
+        if self.is_broken or notification.body["team"] == self.broken_team:
             raise ConnectionError("the topic does not answer")
-        super().publish(subject, message)
+        super().publish(notification)
 
 
 @dataclass
@@ -129,13 +134,14 @@ class Detection:
     rows: RowsInMemory = field(default_factory=RowsInMemory)
     store: ClaimedAlerts = field(default_factory=ClaimedAlerts)
     outbox: FaultyOutbox = field(default_factory=FaultyOutbox)
+    owners: Sequence[OwnerRule] = ()
 
     def run(self, rows: Sequence[Row], start: int, end: int, calendar: Sequence[PlannedEvent] = ()) -> Outcome:
         """Run the detector on the rows of the hours [start, end), counted from FIRST."""
         window = Window(FIRST + start, FIRST + end)
         inside = [r for r in rows if start <= (r["hour_utc"].timestamp() // 3600 - FIRST) < end]
         features = table(inside or [row(start, gb=1.0)])
-        detector = Detector(self.policy, self.scorer, self.rows, self.store, self.outbox)
+        detector = Detector(self.policy, self.scorer, self.rows, self.store, self.outbox, self.owners)
         return detector.run(window, features, {"ratio": "the rise over the usual GB"}, calendar)
 
     @property

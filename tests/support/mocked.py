@@ -11,7 +11,15 @@ from egress_features.engines.athena import main as render_for_athena
 from egress_features.flow_logs.athena import main as render_flow_logs_for_athena
 from tests.support.terraform import TERRAFORM, checkout, environment, terraform
 
-ZIPS = ("anomaly_detector", "batch_scorer", "drift_monitor", "image_source", "model_registrar", "pyarrow_layer")
+ZIPS = (
+    "anomaly_detector",
+    "batch_scorer",
+    "drift_monitor",
+    "image_source",
+    "model_registrar",
+    "notification_forwarder",
+    "pyarrow_layer",
+)
 ARNS = {
     "aws_athena_workgroup": "athena:eu-west-1:111122223333:workgroup/egress-sentinel",
     "aws_sagemaker_feature_group": "sagemaker:eu-west-1:111122223333:feature-group/egress-sentinel",

@@ -40,7 +40,7 @@ def test_it_refuses_what_it_should_and_names_what_it_makes(configuration: Path) 
     """terraform/tests/*.tftest.hcl, with a mocked provider."""
     build = configuration.parent / "build"  # small files in place of what `make package` writes
     build.mkdir()
-    functions = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar")
+    functions = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "notification_forwarder")
     zips = [f"{name}.zip" for name in (*functions, "image_source", "pyarrow_layer")]
     for name in (*zips, "model.tar.gz", "sourcedir.tar.gz"):
         (build / name).write_text(name)

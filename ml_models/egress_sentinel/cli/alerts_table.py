@@ -65,7 +65,7 @@ def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
         right("cost_usd\nexpected", no_wrap=True),
         right("egress_gb\nexpected", no_wrap=True),
-        Column("alert_id\nreasons\nlikely_cause", overflow="fold", ratio=1),
+        Column("alert_id\nowner\nreasons\nlikely_cause", overflow="fold", ratio=1),
     ]
     rows = (_cells(alert) for alert in alerts)
     print_table(columns, rows, show_lines=True, caption=_CAPTION, caption_justify="left", pad_edge=False)
@@ -77,6 +77,7 @@ def _block(alert: Mapping[str, Any]) -> list[str]:
         f"{alert['severity'].upper()}  {alert['state']}  {alert['alert_id']}",
         f"{alert['egress_class']} of {resource_name(alert['resource_id'])}",
         f"account {alert['account_id']}, {alert['region']}",
+        *_owner(alert),
         period_text(alert),
         f"${alert['cost_usd']:,.2f} (expected ${alert['expected_cost_usd']:,.2f}), {alert['usage_gb']:,.1f} GB {usage} "
         f"(expected {alert['expected_usage_gb']:,.1f} GB)",
@@ -93,8 +94,12 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
         f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",
         _gigabytes(alert),
-        f"{alert['alert_id']}\n{_why(alert)}",
+        "\n".join([alert["alert_id"], *_owner(alert), _why(alert)]),
     )
+
+
+def _owner(alert: Mapping[str, Any]) -> list[str]:
+    return [f"owner: {alert['owner']} ({alert['owner_source']})"] if alert.get("owner") else []
 
 
 def _why(alert: Mapping[str, Any]) -> str:

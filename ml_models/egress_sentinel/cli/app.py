@@ -19,6 +19,7 @@ from egress_sentinel.cli.features import features, flow_hours, get_features
 from egress_sentinel.cli.load import load
 from egress_sentinel.cli.models import models
 from egress_sentinel.cli.output import say
+from egress_sentinel.cli.owners import owners
 from egress_sentinel.cli.report import report
 from egress_sentinel.cli.run import run
 from egress_sentinel.cli.score import score
@@ -57,7 +58,7 @@ app = typer.Typer(
 
 _ANALYZE, _DEPLOY, _DEVELOP = "Analyze a bill", "Deploy and operate", "Develop and inspect"
 _COMMANDS = {
-    _ANALYZE: (run, demo, report, feedback, planned, backtest, sources),
+    _ANALYZE: (run, demo, report, feedback, planned, owners, backtest, sources),
     _DEPLOY: (verify, cost, drift, batch, load),
     _DEVELOP: (features, train, score, serve, importance, flow_hours, series, series_train),
 }

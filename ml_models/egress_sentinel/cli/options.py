@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from egress_alerts.alert import Alert
     from egress_alerts.planned import PlannedEvent
+    from egress_alerts.routing import OwnerRule
     from egress_features import FlowLogs
 
 DEFAULT_TREES = 200
@@ -117,6 +118,16 @@ PlannedFile = Annotated[
     ),
 ]
 
+OwnersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--owners",
+        metavar="FILE",
+        help="Rules that give each alert an owner, by tag, account, region, class or resource (owners.toml or .json; "
+        "`egress-sentinel owners` checks it). Without a rule that matches, a tag owner or team is the owner.",
+    ),
+]
+
 FlowLogPaths = Annotated[
     list[str] | None,
     typer.Option(
@@ -212,6 +223,13 @@ def planned_of(path: Path | None) -> list[PlannedEvent]:
     from egress_sentinel.pipeline.planned import read_planned
 
     return read_planned(path) if path else []
+
+
+def owners_of(path: Path | None) -> list[OwnerRule]:
+    """Return the owner rules of a file; none where no file is given."""
+    from egress_sentinel.pipeline.owners import read_owners
+
+    return read_owners(path) if path else []
 
 
 def flow_logs_of(

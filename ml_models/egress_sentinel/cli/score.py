@@ -30,6 +30,7 @@ def score(
     min_excess_percent: options.MinExcessPercent = None,
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
+    owners: options.OwnersFile = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Score the hours of a features file in order and print the alerts."""
@@ -50,6 +51,7 @@ def score(
             policy=options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent),
             feedback=options.feedback_of(feedback),
             planned=options.planned_of(planned),
+            owners=options.owners_of(owners),
             track=progress.track,
         )
         step.result = result.in_words()

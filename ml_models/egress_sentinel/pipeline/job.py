@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from egress_alerts.alert import Alert
     from egress_alerts.planned import PlannedEvent
+    from egress_alerts.routing import OwnerRule
     from egress_features import FlowLogs
     from egress_sentinel.progress import Reporter
 
@@ -49,6 +50,7 @@ def run_job(
     labels: Sequence[Mapping[str, Any]] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
+    owners: Sequence[OwnerRule] = (),
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -75,6 +77,8 @@ def run_job(
         Verdicts on earlier alerts: training leaves their hours out, and repeats are suppressed.
     planned : sequence of PlannedEvent
         Expected transfers: training leaves their hours out, and incidents that keep to the plan are suppressed.
+    owners : sequence of OwnerRule
+        Who owns an alert, besides tags.
 
     Raises
     ------
@@ -111,6 +115,7 @@ def run_job(
             policy=policy,
             feedback=feedback,
             planned=planned,
+            owners=owners,
             track=reporter.track,
         )
         step.result = result.in_words()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from anomaly_detection.model import Model
     from egress_alerts.detector import StoredAlert
+    from egress_alerts.notification import Notification
     from egress_alerts.series import Window
     from egress_alerts.verdicts import Verdict
 
@@ -177,9 +178,9 @@ class Outbox:
     def __init__(self) -> None:
         self.messages: list[str] = []
 
-    def publish(self, subject: str, message: str) -> None:
+    def publish(self, notification: Notification) -> None:
         """Keep a notification."""
-        self.messages.append(f"{subject}\n{message}")
+        self.messages.append(f"{notification.subject}\n{notification.text}")
 
 
 def _place(stored: StoredAlert) -> tuple[str, str]:

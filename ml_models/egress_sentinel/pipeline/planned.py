@@ -17,13 +17,12 @@ the hours out.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from egress_alerts.planned import CalendarError, PlannedEvent, check_event
 from egress_sentinel.errors import UserError
-from egress_sentinel.pipeline.policy import egress_classes, read_toml
+from egress_sentinel.pipeline.policy import egress_classes, read_entries
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +39,7 @@ def read_planned(path: Path) -> list[PlannedEvent]:
     UserError
         The entry, its fault, and the accepted values.
     """
-    entries = _entries(path)
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UserError(
-            f"{path} has no list of planned events; write each as [[{_TABLE}]], in JSON as a list of objects"
-        )
+    entries = read_entries(path, _TABLE, "planned events")
     classes = egress_classes()
     try:
         return [
@@ -54,21 +49,6 @@ def read_planned(path: Path) -> list[PlannedEvent]:
         ]
     except CalendarError as error:
         raise UserError(str(error)) from error
-
-
-def _entries(path: Path) -> Any:
-    if path.suffix != ".json":
-        content = read_toml(path, "planned events")
-        unknown = [name for name in content if name != _TABLE]
-        if unknown:
-            raise UserError(f"{path} has {unknown[0]!r}; accepted is [[{_TABLE}]], once for each event")
-        return content.get(_TABLE, [])
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read planned events from {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is no JSON: {error}") from error
 
 
 def _in_hours(entry: dict[str, Any], where: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ The names are those of Terraform's `alert_policy`, so that a file that was tried
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -66,6 +67,36 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         raise UserError(f"cannot read {what} from {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is not TOML: {error}") from error
+
+
+def read_entries(path: Path, table: str, what: str) -> list[dict[str, Any]]:
+    """Read a list of tables, [[TABLE]], from a TOML file, or a list of objects from a .json file.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or holds something else.
+    """
+    if path.suffix == ".json":
+        entries = _read_json(path, what)
+    else:
+        content = read_toml(path, what)
+        unknown = [name for name in content if name != table]
+        if unknown:
+            raise UserError(f"{path} has {unknown[0]!r}; accepted is [[{table}]], once for each entry")
+        entries = content.get(table, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UserError(f"{path} has no list of {what}; write each as [[{table}]], in JSON as a list of objects")
+    return entries
+
+
+def _read_json(path: Path, what: str) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {what} from {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
 
 
 def egress_classes() -> tuple[str, ...]:

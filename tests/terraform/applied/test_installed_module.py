@@ -137,7 +137,14 @@ def test_the_archive_is_whole_and_is_a_source_too(archive: Path, tmp_path: Path)
     assert {hashlib.sha256((installed / file).read_bytes()).hexdigest() == digest for file, digest in sums.items()} == {
         True
     }
-    functions = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "pyarrow_layer")
+    functions = (
+        "anomaly_detector",
+        "batch_scorer",
+        "drift_monitor",
+        "model_registrar",
+        "notification_forwarder",
+        "pyarrow_layer",
+    )
     built = {*(f"{name}.zip" for name in functions), "model.tar.gz", "sourcedir.tar.gz"}
     assert {f"build/{name}" for name in built} | {"terraform/main.tf", "LICENSE"} <= sums.keys()
     assert any(name.startswith("build/athena/") for name in sums)

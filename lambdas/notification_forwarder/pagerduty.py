@@ -1,0 +1,63 @@
+"""PagerDuty's Events API v2: an open incident triggers, an ended or withdrawn one resolves.
+
+The alert id is the `dedup_key`, so that a repeated event changes nothing. Nothing is acknowledged: the person on call
+decides that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from notification_forwarder.body import described
+
+URL = "https://events.pagerduty.com/v2/enqueue"
+_SEVERITIES = {"critical": "critical", "high": "error", "medium": "warning", "low": "info"}
+_MAX_SUMMARY = 1024
+_DETAILS = (
+    "owner",
+    "likely_cause",
+    "next_step",
+    "reasons",
+    "cost_usd",
+    "expected_cost_usd",
+    "current_usd_per_day",
+    "usage_gb",
+    "expected_usage_gb",
+    "account_id",
+    "account_name",
+    "region",
+    "resource_id",
+    "detected_hour_utc",
+)
+
+
+def build_events(body: dict[str, Any], routing_key: str) -> list[dict[str, Any]]:
+    """Return the events of a notification, worst first.
+
+    Of more than 20 alerts the worst 20 trigger an incident each; all that are no longer open resolve.
+    """
+    records = {alert["alert_id"]: alert for _, alert in described(body)}
+    more = len(body["summaries"]) - len(records)
+    events = []
+    for summary in body["summaries"]:
+        event = {"routing_key": routing_key, "dedup_key": summary["alert_id"]}
+        if summary["state"] != "open":
+            events.append(event | {"event_action": "resolve"})
+        elif summary["alert_id"] in records:
+            payload = _payload(summary, records[summary["alert_id"]], more)
+            events.append(event | {"event_action": "trigger", "client": "Egress Sentinel", "payload": payload})
+    return events
+
+
+def _payload(summary: dict[str, Any], alert: dict[str, Any], more: int) -> dict[str, Any]:
+    details = {name: alert[name] for name in _DETAILS if alert.get(name) not in ("", None)}
+    return {
+        "summary": summary["title"][:_MAX_SUMMARY],
+        "source": alert["resource_id"] or alert["service"],
+        "severity": _SEVERITIES[summary["severity"]],
+        "timestamp": alert["start_hour_utc"],
+        "component": alert["service"],
+        "group": alert["account_id"],
+        "class": alert["incident_class"] or alert["egress_class"],
+        "custom_details": details | ({"more_alerts_in_this_notification": more} if more else {}),
+    }
