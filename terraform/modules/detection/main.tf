@@ -1,4 +1,4 @@
-# The Lambda that scores new hours, what starts it, and what it writes to.
+# The Lambda function that scores new hours, its triggers, and its stores.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -29,7 +29,7 @@ resource "aws_lambda_layer_version" "this" {
   compatible_architectures = ["x86_64"]
 }
 
-# An object and not a variable of the function: it changes often, and has no limit of size.
+# An S3 object instead of an environment variable, since it changes often and has no size limit.
 resource "aws_s3_object" "planned_events" {
   count = local.detects
 
@@ -83,7 +83,7 @@ module "function" {
   policy = {
     name = "detect"
     statements = {
-      # Without it S3 answers 403, not 404, for a day that has not been scored yet.
+      # Without this, S3 returns 403 instead of 404 for a day that has not been scored yet.
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
       ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
@@ -92,7 +92,7 @@ module "function" {
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }
       ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
-      Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
+      Notify            = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
     }
   }
 
