@@ -88,7 +88,7 @@ def _bucket_of(terraform_dir: Path) -> str:
 
 
 def _print_lowest(result: Path, count: int) -> None:
-    """Print the rows with the lowest scores: their lines, what is text in them, and their scores."""
+    """Print the rows with the lowest scores: their lines, their text columns, and their scores."""
     from batch_scorer.table import is_number
 
     with result.open(encoding="utf-8", newline="") as file:
