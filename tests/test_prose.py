@@ -139,15 +139,15 @@ def test_docstrings_and_comments_are_in_plain_english(place: str) -> None:
     assert found == {}
 
 
+TEXT_OF_TERRAFORM = re.compile(
+    r'#.*|\b(?:description|alarm_description|error_message|Comment|Cause) *= *"(?:[^"\\]|\\.)*"'
+)
 TERRAFORM = sorted(path for path in (ROOT / "terraform").rglob("*.tf") if ".terraform" not in path.parts)
 
 
 @pytest.mark.parametrize("path", TERRAFORM, ids=lambda path: str(path.relative_to(ROOT)))
 def test_terraform_is_in_plain_english(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    texts = re.findall(
-        r'#.*|\b(?:description|alarm_description|error_message|Comment|Cause) *= *"(?:[^"\\]|\\.)*"', text
-    )
+    texts = TEXT_OF_TERRAFORM.findall(path.read_text(encoding="utf-8"))
     assert [idiom for part in texts for idiom in idioms_in(without_code(part))] == []
 
 
