@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 LAMBDAS = Path(__file__).parent
 # Pinned, because a changed zip causes a deployment.
 POWERTOOLS = ("aws-lambda-powertools==3.37.0", "jmespath==1.1.0", "typing_extensions==4.16.0")
-# The function's package, a folder next to this file, and its vendored dependencies.
+# The folder beside this file, which is its package, and what its zip carries beside it.
 FUNCTIONS = dict.fromkeys(("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar"), POWERTOOLS)
-# The functions whose zip also contains the egress_alerts package.
+# The functions that carry the domain as well.
 USE_EGRESS_ALERTS = {"anomaly_detector", "model_registrar"}
 LAYER = ("pyarrow==26.0.1", "numpy==2.4.6")
 # Lambda's python3.12 runtime on x86_64 is Amazon Linux 2023, whose glibc is 2.34.

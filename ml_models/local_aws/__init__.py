@@ -137,7 +137,7 @@ class DetectorResources:
         return taken
 
     def messages(self) -> list[str]:
-        """Receive the notifications as texts. The subject, if any, is the first line."""
+        """Take the notifications as text, each with its subject, if any, as the first line."""
         return ["\n".join(filter(None, (n.get("Subject"), n["Message"]))) for n in self.notifications()]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from botocore.model import OperationModel, ServiceModel, Shape
     from werkzeug.wrappers import Request
 
-# Service names in signatures that differ from boto3's.
+# Names in signatures that are not boto3's.
 _SERVICES = {"states": "stepfunctions", "monitoring": "cloudwatch"}
 _RUNTIME_PATH = re.compile(r"^/endpoints/[^/]+/invocations")
 _CBOR, _JSON, _QUERY, _REST_JSON, _REST_XML = "smithy-rpc-v2-cbor", "json", "query", "rest-json", "rest-xml"

@@ -1,4 +1,4 @@
-"""Writes a release archive: the Terraform module and all files that it deploys, so that no build is needed.
+"""A release archive: the Terraform module beside all that it deploys, so that installing it builds nothing.
 
 The same files always give the same bytes.
 """
@@ -32,7 +32,7 @@ def write_release(root: Path, build: Path, dist: Path) -> Path:
     build : Path
         The output of `make package`.
     dist : Path
-        The folder for the archive.
+        The folder that the archive goes into.
 
     Returns
     -------

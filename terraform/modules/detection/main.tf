@@ -83,7 +83,7 @@ module "function" {
   policy = {
     name = "detect"
     statements = {
-      # Without this, S3 returns 403 instead of 404 for a day that has not been scored yet.
+      # Without it S3 answers 403, not 404, for a day that has not been scored yet.
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
       ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
@@ -92,7 +92,7 @@ module "function" {
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }
       ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
-      Notify            = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
+      Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
     }
   }
 

@@ -57,7 +57,7 @@ variable "sql_dir" {
 }
 
 variable "pipeline" {
-  description = "Days that a run writes again, and months of the export that it reads."
+  description = "Days that a run writes anew, and months of the export that it reads."
   type        = object({ days = number, months = number })
 }
 

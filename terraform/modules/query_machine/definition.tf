@@ -2,7 +2,7 @@
 # and `notify`: whether the topic is notified of a failure.
 
 locals {
-  # The SQL of each step, split at the places of the run's name and of the number of days.
+  # The SQL of a step, cut where the run's name and the number of days belong.
   cut = {
     for path in fileset(var.sql_dir, "*.sql") :
     path => regexall("(?s)(.*?)(__run__|__days__|__flow_days__|$)", replace(file("${var.sql_dir}/${path}"), "__months__", var.months))

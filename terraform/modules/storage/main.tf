@@ -1,5 +1,5 @@
 # One bucket, with prefixes: exports/, features/, history/, scored/, models/, batch/, athena/, config/. One
-# customer-managed key encrypts all stored data. Either may exist already; its owner then configures it.
+# customer-managed key for all that rests. Either may exist already: then its owner configures it.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
