@@ -1,6 +1,5 @@
-# The whole service: what rests (storage), what scores (endpoint), what decides (detection), what watches (monitoring),
-# what scores files (batch), what keeps models (registry), what makes new ones (retraining), what queries (features) and, on
-# request, what tells of drift and a notebook.
+# The service: storage, endpoint (scores), detection (alerts), monitoring, batch (scores files), registry (models), retraining,
+# features (queries over the bill) and, if they are switched on, drift and a notebook.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -16,7 +15,7 @@ data "aws_region" "current" {
 
 locals {
   tags = merge({ Project = var.name }, var.tags)
-  # IAM's names are unique in an account, so those of two regions must differ.
+  # IAM names are unique in an account, so deployments in two regions must have different ones.
   roles = {
     path                 = var.role_path
     permissions_boundary = var.permissions_boundary_arn
@@ -119,7 +118,7 @@ module "flow_logs" {
   force_destroy           = var.force_destroy
 }
 
-# The key carries the content's hash: another artifact is another object, and so another model.
+# The key has the content's hash, so another artifact is another object and another model.
 resource "aws_s3_object" "model" {
   count = local.artifact_is_s3 || var.model_package_arn != null ? 0 : 1
 
@@ -128,7 +127,7 @@ resource "aws_s3_object" "model" {
   source      = local.artifact
   source_hash = local.artifact_sha256
 
-  # The model that serves until the new one does still needs its artifact.
+  # The current model requires its artifact until the new model serves.
   lifecycle {
     create_before_destroy = true
   }

@@ -600,7 +600,7 @@ variable "retraining" {
 
   validation {
     condition     = var.retraining == null || try(var.retraining.holdout_share > 0 && var.retraining.holdout_share <= 0.5, false)
-    error_message = "retraining.holdout_share is above 0 and at most 0.5: without held-out rows the gate passes nothing."
+    error_message = "retraining.holdout_share is above 0 and at most 0.5: without held-out rows, the quality checks fail."
   }
 
   validation {
@@ -716,7 +716,7 @@ variable "flow_logs" {
 
   validation {
     condition     = try(var.flow_logs.existing, null) == null || can(regex("^(|[^/].*/)$", var.flow_logs.existing.prefix))
-    error_message = "flow_logs.existing.prefix is what stands before AWSLogs/: empty, or a folder that ends with /."
+    error_message = "flow_logs.existing.prefix is the part of the key before AWSLogs/. It must be empty, or end with /."
   }
 
   validation {

@@ -1,10 +1,12 @@
-"""Plain English where people read: no idiom that docs and messages used to be full of, and no long sentence in a help.
+"""Plain English: no idiom in docs, help, messages, docstrings and comments, and no long sentence in a help.
 
-The list is that of the style guide. A word that a list forbids is right now and then: then say it otherwise.
+The idioms are words that the docs used too often. A word of the list may be correct; rephrase the sentence even then.
 """
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,8 +31,18 @@ IDIOMS = {
     "pass over": r"\bpass(?:es|ed) over\b",
 }
 PAGES = [*sorted(ROOT.glob("*.md")), ROOT / "terraform" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Packages whose messages people read. The texts of the others change the hash of every features file or model.
-PACKAGES = ("egress_alerts", "egress_sentinel")
+# Packages whose messages are in plain English.
+PACKAGES = ("anomaly_detection", "egress_alerts", "egress_sentinel", "local_aws")
+# Sources whose docstrings and comments are in plain English.
+SOURCES = (
+    "lambdas/batch_scorer",
+    "lambdas/build.py",
+    "lambdas/drift_monitor",
+    "lambdas/model_registrar",
+    "ml_models/anomaly_detection",
+    "ml_models/egress_sentinel",
+    "ml_models/local_aws",
+)
 WORDS_OF_A_SENTENCE = 30
 
 
@@ -42,9 +54,8 @@ def idioms_in(text: str) -> list[str]:
     ]
 
 
-def prose_of(page: Path) -> str:
-    """Return a page without code."""
-    return re.sub(r"```.*?```|`[^`\n]*`", "CODE", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```|``[^`\n]*``|`[^`\n]*`", "CODE", text, flags=re.DOTALL)
 
 
 def commands(command: click.Command, name: str) -> Iterator[tuple[str, str]]:
@@ -61,7 +72,7 @@ HELP = dict(commands(typer.main.get_command(app), "egress-sentinel"))
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_pages_are_in_plain_english(page: Path) -> None:
-    assert idioms_in(prose_of(page)) == []
+    assert idioms_in(without_code(page.read_text(encoding="utf-8"))) == []
 
 
 def test_the_help_is_in_plain_english() -> None:
@@ -78,17 +89,27 @@ def test_sentences_of_the_help_are_short() -> None:
     assert long == []
 
 
+def docstrings_of(tree: ast.Module) -> Iterator[ast.Constant]:
+    """Yield the docstrings of a module, and the strings after its constants and fields."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.value
+
+
 def messages_of(tree: ast.Module) -> Iterator[str]:
-    """Yield the texts of a module that are no docstrings."""
-    scopes = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docstrings = {id(node.body[0].value) for node in ast.walk(tree) if isinstance(node, scopes) and has_docstring(node)}  # type: ignore[attr-defined]
+    """Yield the strings of a module, except docstrings."""
+    docstrings = {id(node) for node in docstrings_of(tree)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
             yield node.value
 
 
-def has_docstring(node: ast.Module | ast.ClassDef | ast.FunctionDef) -> bool:
-    return ast.get_docstring(node, clean=False) is not None
+def notes_of(source: str) -> Iterator[str]:
+    """Yield the docstrings and comments of a module."""
+    yield from (str(node.value) for node in docstrings_of(ast.parse(source)))
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -99,6 +120,40 @@ def test_messages_are_in_plain_english(package: str) -> None:
         if (idioms := [i for text in messages_of(ast.parse(path.read_text("utf-8"))) for i in idioms_in(text)])
     }
     assert found == {}
+
+
+def modules_of(place: str) -> list[Path]:
+    path = ROOT / place
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+@pytest.mark.parametrize("place", SOURCES)
+def test_docstrings_and_comments_are_in_plain_english(place: str) -> None:
+    modules = modules_of(place)
+    assert modules
+    found = {
+        str(path.relative_to(ROOT)): idioms
+        for path in modules
+        if (idioms := [i for note in notes_of(path.read_text("utf-8")) for i in idioms_in(without_code(note))])
+    }
+    assert found == {}
+
+
+TEXT_OF_TERRAFORM = re.compile(
+    r'#.*|\b(?:description|alarm_description|error_message|Comment|Cause) *= *"(?:[^"\\]|\\.)*"'
+)
+TERRAFORM = sorted(path for path in (ROOT / "terraform").rglob("*.tf") if ".terraform" not in path.parts)
+
+
+@pytest.mark.parametrize("path", TERRAFORM, ids=lambda path: str(path.relative_to(ROOT)))
+def test_terraform_is_in_plain_english(path: Path) -> None:
+    texts = TEXT_OF_TERRAFORM.findall(path.read_text(encoding="utf-8"))
+    assert [idiom for part in texts for idiom in idioms_in(without_code(part))] == []
+
+
+def test_notes_are_docstrings_and_comments() -> None:
+    source = '"""Module."""\nA = 1  # comment\n"""Constant."""\ndef f():\n    """Function."""\n    return "message"\n'
+    assert sorted(notes_of(source)) == ["# comment", "Constant.", "Function.", "Module."]
 
 
 def test_the_linter_finds_what_it_looks_for() -> None:

@@ -287,16 +287,16 @@ def test_a_model_is_the_one_of_the_rows_that_are_left(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("a,b", "exclude.jsonl, line 1 of the exclude channel is no JSON"),
+        ("a,b", "exclude.jsonl, line 1 of the exclude channel is not JSON"),
         (
             "[]",
             "line 1 of the exclude channel is []; an object with start_hour_utc, end_hour_utc and any of account_id",
         ),
         ('{"bucket": "media"}', "line 1 of the exclude channel has 'bucket'; an object with start_hour_utc"),
         (json.dumps(DAY | {"account_id": 111122223333}), "account_id is 111122223333; use a text"),
-        (json.dumps({"start_hour_utc": DAY["start_hour_utc"]}), "end_hour_utc is ''; a UTC hour such as"),
-        (json.dumps(DAY | {"start_hour_utc": "2026-10-02T00:30:00Z"}), "start_hour_utc is '2026-10-02T00:30:00Z'; a"),
-        (json.dumps(DAY | {"start_hour_utc": "2026-13-02T00:00:00Z"}), "start_hour_utc is '2026-13-02T00:00:00Z'; a"),
+        (json.dumps({"start_hour_utc": DAY["start_hour_utc"]}), "end_hour_utc is ''; use a UTC hour such as"),
+        (json.dumps(DAY | {"start_hour_utc": "2026-10-02T00:30:00Z"}), "start_hour_utc is '2026-10-02T00:30:00Z'; use"),
+        (json.dumps(DAY | {"start_hour_utc": "2026-13-02T00:00:00Z"}), "start_hour_utc is '2026-13-02T00:00:00Z'; use"),
         (json.dumps(DAY | {"end_hour_utc": "2026-10-01T00:00:00Z"}), "ends at 2026-10-01T00:00:00Z, before 2026-10-02"),
         (
             json.dumps(DAY | {"end_hour_utc": "2027-01-01T00:00:00Z", "start_hour_utc": "2026-01-01T00:00:00Z"}),
@@ -376,11 +376,11 @@ def test_csv_that_is_no_table_is_refused(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_calibration_counts_the_rows_that_tell_something(tmp_path: Path) -> None:
-    for telling in (0, 3):
+    for nonzero in (0, 3):
         values = np.zeros((300, len(NAMES)), np.float32)
-        values[:telling] = matrix(telling) if telling else 0
-        write_part(tmp_path / str(telling) / "train" / "a.parquet", values)
-        done = run_training_script(tmp_path / str(telling) / "train", tmp_path / str(telling) / "model")
+        values[:nonzero] = matrix(nonzero) if nonzero else 0
+        write_part(tmp_path / str(nonzero) / "train" / "a.parquet", values)
+        done = run_training_script(tmp_path / str(nonzero) / "train", tmp_path / str(nonzero) / "model")
         assert done.returncode == 0, done.stderr
-        manifest = json.loads((tmp_path / str(telling) / "model" / "manifest.json").read_text())
-        assert manifest["calibration"]["rows"] == telling
+        manifest = json.loads((tmp_path / str(nonzero) / "model" / "manifest.json").read_text())
+        assert manifest["calibration"]["rows"] == nonzero

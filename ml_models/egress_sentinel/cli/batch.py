@@ -82,7 +82,7 @@ def batch(
 
 
 def _print_lowest(result: Path, count: int) -> None:
-    """Print the rows with the lowest scores: their lines, what is text in them, and their scores."""
+    """Print the rows with the lowest scores: their lines, their text columns, and their scores."""
     from batch_scorer.table import is_number
 
     with result.open(encoding="utf-8", newline="") as file:

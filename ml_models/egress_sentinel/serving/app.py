@@ -142,7 +142,7 @@ class _Runtime:
     is a ValidationError on serverless endpoints but a bare 413 on real-time ones, as users have seen them:
     github.com/aws/sagemaker-python-sdk issues 171, 2955 and 4271.
 
-    One difference: a request's CustomAttributes come back where the container sets none of its own, so that a
+    One difference: if the container sets no CustomAttributes, the response repeats those of the request, so that a
     caller can see that they arrived.
     """
 

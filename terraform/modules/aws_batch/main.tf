@@ -1,5 +1,5 @@
-# AWS Batch as the runner of large files: a queue and a job definition on Fargate. Fargate has no instances to patch and no
-# instance role, bills nothing while no job runs, and has room for what one process scores: 16 CPUs, 120 GB, 200 GB of disk.
+# AWS Batch for large files: a queue and a job definition on Fargate. Fargate has no instances to patch and no instance role,
+# costs nothing while no job runs, and is large enough for one process: 16 CPUs, 120 GB of memory, 200 GB of disk.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -23,8 +23,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_batch_compute_environment" "this" {
-  # The provider chooses a name, so that a replacement can be made before this one goes. Provider 6 also has another argument
-  # for it than provider 5.
+  # The provider chooses a name, so that a replacement can be created before this one is deleted. The argument for a name also
+  # differs between the providers 5 and 6.
   type = "MANAGED"
   tags = merge(var.tags, { Name = local.name })
 
@@ -58,7 +58,7 @@ resource "aws_batch_job_definition" "this" {
   platform_capabilities = ["FARGATE"]
   propagate_tags        = true
   tags                  = var.tags
-  # A new revision takes the place of the one before.
+  # A new revision replaces the previous one.
   deregister_on_new_revision = true
 
   parameters = { job = "none" }
@@ -82,7 +82,7 @@ resource "aws_batch_job_definition" "this" {
     }
   })
 
-  # A file that cannot be scored ends with status 2, and another attempt would end in the same way.
+  # Status 2 means that the file cannot be scored, so a retry would fail, too.
   retry_strategy {
     attempts = 2
 
@@ -101,7 +101,7 @@ resource "aws_batch_job_definition" "this" {
   }
 }
 
-# Batch starts the container with this role: it pulls the image and opens the log.
+# Batch uses this role to start the container: to pull the image and to write the log.
 resource "aws_iam_role" "execution" {
   name                 = "${local.name}-start${var.roles.suffix}"
   path                 = var.roles.path

@@ -25,7 +25,7 @@ locals {
   }
   large_files_ended = {
     for large in var.large_files[*] : "ended-in-aws-batch" => {
-      description = "A job of AWS Batch of a dropped file has ended."
+      description = "A job of AWS Batch for an uploaded file has ended."
       pattern = jsonencode({
         source      = ["aws.batch"]
         detail-type = ["Batch Job State Change"]
@@ -34,7 +34,7 @@ locals {
     }
   }
 
-  # What CreateModel takes.
+  # The VpcConfig and EnableNetworkIsolation of CreateModel.
   model_network = { for network in var.model.network[*] : "network" => {
     VpcConfig              = { Subnets = network.subnet_ids, SecurityGroupIds = network.security_group_ids }
     EnableNetworkIsolation = network.enable_network_isolation
@@ -49,12 +49,12 @@ module "function" {
   name        = local.name
   tags        = var.tags
   roles       = var.roles
-  description = "Checks dropped files, starts their transform jobs and joins the scores to their lines."
+  description = "Checks uploaded files, starts their transform jobs and joins the scores to their lines."
   zip         = var.function_zip
   handler     = "batch_scorer.handler.lambda_handler"
   layer_arns  = [var.layer_arn]
   memory_mb   = 1769 # one whole CPU
-  # A file of 2 GB, its requests and its result.
+  # Space for a file of 2 GB, its requests and its result.
   ephemeral_storage_mb = 8192
   kms_key_arn          = var.kms_key_arn
   log_retention_days   = var.log_retention_days
@@ -83,7 +83,7 @@ module "function" {
     # For the volumes of the transform jobs.
     more_kms_actions = ["kms:DescribeKey"]
     statements = merge(local.decrypt_model, local.follows_endpoint ? local.find_served_model : {}, local.run_large_files, {
-      # Without it S3 answers 403, not 404, for a file that was removed meanwhile.
+      # Without this, S3 returns 403 instead of 404 for a file that was removed in the meantime.
       ListBucket         = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadFilesAndScores = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/batch/input/*", "${var.bucket_arn}/batch/jobs/*"] }
       WriteFiles = {
@@ -94,7 +94,7 @@ module "function" {
       ReadWhatTheModelTakes = { actions = ["s3:GetObject"], resources = var.model_object_arns }
       FindItsArtifact       = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
       FindItsPackage        = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
-      # A model for a file that names its own model package; it goes when the job has ended.
+      # A model for a file that names a model package. It is deleted when the job has ended.
       MakeModelsOfPackages = {
         actions   = ["sagemaker:CreateModel", "sagemaker:DeleteModel"]
         resources = ["${local.sagemaker}:model/${local.name}-*"]
@@ -106,7 +106,7 @@ module "function" {
       }
       StartJobs = { actions = ["sagemaker:CreateTransformJob"], resources = ["${local.sagemaker}:transform-job/${local.name}-*"] }
       KeepJobs  = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.jobs.arn] }
-      Tell      = { actions = ["sns:Publish"], resources = [var.topic_arn] }
+      Notify    = { actions = ["sns:Publish"], resources = [var.topic_arn] }
       EncryptTheJobsVolumes = {
         actions   = ["kms:CreateGrant"]
         resources = [var.kms_key_arn]
@@ -117,7 +117,7 @@ module "function" {
 
   event_rules = merge(local.large_files_ended, {
     dropped = {
-      description = "A file to score was dropped."
+      description = "A file to score was uploaded."
       pattern = jsonencode({
         source      = ["aws.s3"]
         detail-type = ["Object Created"]
@@ -125,7 +125,7 @@ module "function" {
       })
     }
     ended = {
-      description = "A transform job of dropped files has ended."
+      description = "A transform job for an uploaded file has ended."
       pattern = jsonencode({
         source      = ["aws.sagemaker"]
         detail-type = ["SageMaker Transform Job State Change"]
@@ -138,7 +138,7 @@ module "function" {
   })
 
   dead_letter_alarm = {
-    description = "A dropped file or the end of a transform job was given up after every retry. The job table has the reason; fix it and upload the file again."
+    description = "The event of an uploaded file or of an ended transform job failed after all retries. The job table has the reason. Fix it and upload the file again."
     topic_arn   = var.topic_arn
   }
 }

@@ -1,4 +1,4 @@
-# The Lambda that scores new hours, what starts it, and what it writes to.
+# The Lambda function that scores new hours, its triggers, and its stores.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -29,7 +29,7 @@ resource "aws_lambda_layer_version" "this" {
   compatible_architectures = ["x86_64"]
 }
 
-# An object and not a variable of the function: it changes often, and has no limit of size.
+# An S3 object instead of an environment variable, since it changes often and has no size limit.
 resource "aws_s3_object" "planned_events" {
   count = local.detects
 

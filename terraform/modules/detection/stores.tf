@@ -29,7 +29,7 @@ resource "aws_dynamodb_table" "alerts" {
     projection_type = "ALL"
   }
 
-  # Nothing expires unless an item says so: alerts are small, and a year's comparison is worth more.
+  # Only items with an expiry time expire. Alerts are small, and are kept to compare years.
   ttl {
     attribute_name = "expires_at"
     enabled        = true

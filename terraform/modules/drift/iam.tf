@@ -1,4 +1,4 @@
-# What the schedule may do.
+# The permissions of the schedule.
 resource "aws_iam_role" "start" {
   name                 = "${local.name}-start${var.roles.suffix}"
   path                 = var.roles.path

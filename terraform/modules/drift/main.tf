@@ -1,4 +1,4 @@
-# Drift: the rows of two days before, or of the hour before, against those that the serving model was trained on.
+# Drift: compares the rows of the day two days ago, or of the last hour, with the training rows of the serving model.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -20,7 +20,7 @@ module "function" {
   name               = local.name
   tags               = var.tags
   roles              = var.roles
-  description        = "Compares each day's or hour's rows with those that the model was trained on."
+  description        = "Compares the rows of each day or hour with the model's training rows."
   zip                = var.function_zip
   handler            = "drift_monitor.handler.lambda_handler"
   layer_arns         = [var.layer_arn]
@@ -47,7 +47,7 @@ module "function" {
   policy = {
     name = "judge-drift"
     statements = merge(local.decrypt_model, {
-      # Captured files are listed; and without it S3 answers 403, not 404, for a day without rows.
+      # Lists captured files. Without this, S3 returns 403 instead of 404 for a day without rows.
       ListBucket                   = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadRows                     = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${coalesce(var.capture_prefix, var.scored_prefix)}*"] }
       ReadWhatTheModelWasTrainedOn = { actions = ["s3:GetObject"], resources = var.model_object_arns }
@@ -58,19 +58,19 @@ module "function" {
       FindItsConfiguration         = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
       FindItsArtifact              = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
       FindItsPackage               = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
-      Tell                         = { actions = ["sns:Publish"], resources = [var.topic_arn] }
+      Notify                       = { actions = ["sns:Publish"], resources = [var.topic_arn] }
     })
   }
 
   dead_letter_alarm = {
-    description = "A day was not judged for drift, after every retry. The reason is in the function's log; invoke it with {\"day\": \"YYYY-MM-DD\"}."
+    description = "The drift check of a day failed after all retries. The reason is in the function's log. Fix it and invoke the function with {\"day\": \"YYYY-MM-DD\"}."
     topic_arn   = var.topic_arn
   }
 }
 
 resource "aws_scheduler_schedule" "this" {
   name                = local.name
-  description         = var.window == "hour" ? "Judges the hour before." : "Judges the day two days before, which the bill has settled by then."
+  description         = var.window == "hour" ? "Checks the last hour for drift." : "Checks the day two days ago, whose bill lines are complete by then, for drift."
   schedule_expression = var.schedule_expression
   kms_key_arn         = var.kms_key_arn
 
@@ -81,7 +81,7 @@ resource "aws_scheduler_schedule" "this" {
   target {
     arn      = module.function.arn
     role_arn = aws_iam_role.start.arn
-    # Not by jsonencode, which would write the brackets as escapes that the scheduler does not know.
+    # Not with jsonencode, which would escape the angle brackets of the scheduler's placeholders.
     input = "{\"time\": \"<aws.scheduler.scheduled-time>\"}"
 
     retry_policy {
@@ -90,10 +90,10 @@ resource "aws_scheduler_schedule" "this" {
   }
 }
 
-# The function itself sends the message with the drifted features; this one starts retraining, and is on the dashboard.
+# The function sends the notification with the drifted features. This alarm starts retraining and is on the dashboard.
 resource "aws_cloudwatch_metric_alarm" "drift" {
   alarm_name          = local.name
-  alarm_description   = "The model's inputs or outputs differ from its training rows. The message of that day names them; the runbook has the next steps."
+  alarm_description   = "The model's inputs or outputs differ from its training rows. The notification of that day names them. See the runbook for the next steps."
   namespace           = "EgressSentinel"
   metric_name         = "DriftedFeatures"
   dimensions          = { service = local.name }

@@ -29,7 +29,7 @@ variable "scored_prefix" {
 }
 
 variable "capture_prefix" {
-  description = "Where an endpoint's data capture lies, to be judged in place of the detector's rows; null for none."
+  description = "Prefix of an endpoint's data capture, to check instead of the detector's rows; null for none."
   type        = string
 }
 
@@ -51,12 +51,12 @@ variable "limits" {
 }
 
 variable "schedule_expression" {
-  description = "When a day or an hour is judged."
+  description = "Schedule of the drift check."
   type        = string
 }
 
 variable "window" {
-  description = "Window to judge: a day or an hour."
+  description = "Window to check: a day or an hour."
   type        = string
 }
 
@@ -77,7 +77,7 @@ variable "model_kms_key_arn" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint whose model is held against the rows."
+  description = "Endpoint of the model whose training rows are the reference."
   type        = string
 }
 

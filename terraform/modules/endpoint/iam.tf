@@ -1,5 +1,5 @@
 locals {
-  # A prebuilt image lives in an AWS account of its own; one's own image wherever its address says.
+  # The account in the image's address: AWS's for a prebuilt image, yours for a custom image.
   images = var.containers == null ? [var.image] : distinct(var.containers[*].image)
   registries = [
     for image in local.images :
@@ -120,7 +120,7 @@ resource "aws_iam_role_policy" "this" {
         Resource = "${local.capture_arn}/*"
       }],
       var.network == null ? [] : [{
-        # EC2 has no resource for what describes.
+        # EC2's describe actions do not support resources.
         Sid    = "LookAtTheNetwork"
         Effect = "Allow"
         Action = [
@@ -130,7 +130,7 @@ resource "aws_iam_role_policy" "this" {
         Resource = "*"
       }],
       var.network == null ? [] : [{
-        # A network interface has no name before it exists; it may exist in these subnets and groups alone.
+        # A network interface has no ARN before it exists, so the subnets and security groups restrict it.
         Sid    = "NetworkInterfaces"
         Effect = "Allow"
         Action = [

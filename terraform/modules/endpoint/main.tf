@@ -1,5 +1,5 @@
-# Models and endpoint configurations are immutable in AWS: their names carry a hash of what is in them, and
-# create_before_destroy makes a new one an in-place update of the endpoint.
+# Models and endpoint configurations are immutable in AWS. Their names have a hash of their content, and with
+# create_before_destroy a new one is an in-place update of the endpoint.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -12,7 +12,7 @@ locals {
   variant_name = "AllTraffic"
   role_name    = "${var.name}-endpoint${var.roles.suffix}"
 
-  # Without a mode there is the model alone, for batch jobs.
+  # Without a mode, only the model is created, for batch jobs.
   serves = var.serverless == null && var.realtime == null ? 0 : 1
 
   container = {
@@ -22,12 +22,12 @@ locals {
     environment    = var.environment
     network        = var.network
   }
-  # What has no pipeline keeps the name that it had before there were any.
+  # Models without a pipeline keep the names of earlier versions of this module.
   content    = merge(local.container, { role = "${var.roles.path}${local.role_name}" }, var.containers == null ? {} : { containers = var.containers })
   model_hash = substr(sha256(jsonencode(local.content)), 0, 12)
 
   is_autoscaled = try(var.realtime.max_instance_count, null) != null
-  # An instance count that autoscaling does not change is a part of the configuration: another one is a new configuration.
+  # Without autoscaling, the instance count is a part of the configuration, so a change creates a new one.
   fixed_count = local.is_autoscaled ? null : try(var.realtime.instance_count, null)
   configuration = merge({
     model       = local.model_hash
@@ -38,10 +38,10 @@ locals {
   }, local.fixed_count == null ? {} : { instance_count = local.fixed_count })
   configuration_hash = substr(sha256(jsonencode(local.configuration)), 0, 12)
 
-  # SageMaker refuses a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
+  # SageMaker rejects a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
   has_local_storage = can(regex("^ml\\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\\.", try(var.realtime.instance_type, "")))
 
-  # A deployment's timeout has to exceed all its waits; the hour, or half an hour more than the waits.
+  # A deployment's timeout must exceed the sum of its waits. It is one hour, or half an hour more than the waits.
   waits              = try(var.realtime.deployment.type, "") == "linear" ? ceil(100 / var.realtime.deployment.step_percent) + 1 : 2
   deployment_seconds = max(3600, local.waits * try(var.realtime.deployment.bake_seconds, 0) + 1800)
 }
@@ -260,7 +260,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
   count = local.serves
 
   alarm_name          = "${var.name}-endpoint-5xx"
-  alarm_description   = "The endpoint answers 5xx: scores are late until it recovers. See its log group and the runbook."
+  alarm_description   = "The endpoint returns 5xx errors. Scores are late until it recovers. See its log group and the runbook."
   namespace           = "AWS/SageMaker"
   metric_name         = "Invocation5XXErrors"
   dimensions          = { EndpointName = var.name, VariantName = local.variant_name }
@@ -279,7 +279,7 @@ resource "aws_cloudwatch_metric_alarm" "latency" {
   count = local.serves
 
   alarm_name          = "${var.name}-endpoint-latency"
-  alarm_description   = "The model takes long to answer (p90 of five minutes, microseconds in the metric)."
+  alarm_description   = "The model's latency is high (p90 over five minutes, in microseconds in the metric)."
   namespace           = "AWS/SageMaker"
   metric_name         = "ModelLatency"
   dimensions          = { EndpointName = var.name, VariantName = local.variant_name }

@@ -29,7 +29,7 @@ output "alarm_arns" {
 }
 
 output "network" {
-  description = "Subnets and security groups of the model; null where it has none."
+  description = "Subnets and security groups of the model; null if it has none."
   value       = var.network
 }
 

@@ -9,7 +9,7 @@ variable "image" {
 }
 
 variable "containers" {
-  description = "Containers of a serial inference pipeline, in their order, in place of image, artifact, environment and model package: each answers the next one. Real-time endpoints alone."
+  description = "Containers of a serial inference pipeline, in order, instead of image, artifact, environment and model package. Each container's output is the next one's input. Only for real-time endpoints."
   type = list(object({
     image          = string
     model_data_url = string
@@ -25,7 +25,7 @@ variable "containers" {
 
   validation {
     condition     = var.containers == null || try(length(var.containers) >= 2 && length(var.containers) <= 15, false)
-    error_message = "containers are 2 to 15; one alone is given by image, model_data_url and environment."
+    error_message = "containers must have 2 to 15 entries. For one container, set image, model_data_url and environment."
   }
 
   validation {
@@ -82,7 +82,7 @@ variable "realtime" {
 }
 
 variable "network" {
-  description = "Subnets and security groups of the model, and whether it is cut off from the network."
+  description = "Subnets and security groups of the model, and whether it has no network access."
   type = object({
     subnet_ids               = list(string)
     security_group_ids       = list(string)
@@ -91,7 +91,7 @@ variable "network" {
 }
 
 variable "data_capture" {
-  description = "Capture of requests and answers; real-time endpoints alone."
+  description = "Capture of requests and responses. Only for real-time endpoints."
   type        = object({ sampling_percentage = number, destination_s3_uri = string })
 }
 

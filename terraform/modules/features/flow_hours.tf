@@ -1,11 +1,11 @@
-# Flow logs made into features every hour: the lines of the bill as its last delivery left them, and beyond them estimates.
+# Builds features every hour from the lines of the bill's last delivery and, for later hours, from estimates of flow logs.
 
 locals {
   flow_machine = "${var.name}-flow-hours"
   flow         = var.flow_logs == null ? {} : { this = var.flow_logs }
   network      = "network/"
 
-  # What the last delivery's run made: lines by series and hour (`sql/line_hours.sql`).
+  # The lines by series and hour from the last delivery's run (`sql/line_hours.sql`).
   billed = "billed_line_hours"
   billed_columns = [
     { name = "hour_utc", type = "timestamp" }, { name = "service", type = "string" }, { name = "account_id", type = "string" },
@@ -35,8 +35,8 @@ module "flow_hours" {
   topic_arn          = var.topic_arn
   log_retention_days = var.log_retention_days
 
-  # Today's file and yesterday's. An alarm tells of failures, once: this runs every hour.
-  defaults       = { days = 2, flow_days = each.value.days, prefix = var.features_prefix, tells = false }
+  # Today's file and yesterday's. An alarm notifies of failures, because a notification every hour would be too many.
+  defaults       = { days = 2, flow_days = each.value.days, prefix = var.features_prefix, notify = false }
   network_prefix = local.network
 
   reads = {
@@ -48,7 +48,7 @@ module "flow_hours" {
   writes_prefixes = [var.features_prefix]
 }
 
-# Each delivery's run points it to what it made; until then there is nothing in it.
+# Each delivery's run sets its location to the new files. Before the first run, it is empty.
 resource "aws_glue_catalog_table" "billed" {
   for_each = local.flow
 
@@ -81,8 +81,8 @@ resource "aws_glue_catalog_table" "billed" {
   }
 }
 
-# What EC2 says of NAT gateways' and load balancers' interfaces, a line of JSON in each file; of other accounts and regions
-# whoever has them puts files there.
+# EC2's descriptions of the interfaces of NAT gateways and load balancers, one line of JSON per file. For other accounts and
+# regions, their owners put files there.
 resource "aws_glue_catalog_table" "network" {
   for_each = local.flow
 
@@ -182,7 +182,7 @@ resource "aws_cloudwatch_metric_alarm" "flow_hours" {
   for_each = local.flow
 
   alarm_name          = local.flow_machine
-  alarm_description   = "Hours are not estimated from flow logs, twice in a row. Those of the bill are scored. The reason is in the machine's last execution."
+  alarm_description   = "The estimates from flow logs failed twice in a row. The hours of the bill are still scored. The reason is in the machine's last execution."
   namespace           = "AWS/States"
   metric_name         = "ExecutionsFailed"
   dimensions          = { StateMachineArn = module.flow_hours[each.key].state_machine_arn }

@@ -1,4 +1,4 @@
-# Tables over what lies in the bucket, for Athena: partitions are projected, nothing crawls.
+# Athena tables over the files in the bucket, with partition projection and without crawlers.
 
 
 data "aws_caller_identity" "current" {}
@@ -193,7 +193,7 @@ resource "aws_athena_named_query" "this" {
 locals {
   queries = {
     worst-hours = {
-      description = "The most anomalous hours of the last seven days, with what was expected of them."
+      description = "The most anomalous hours of the last seven days, with their expected amounts."
       query       = <<-SQL
         SELECT hour_utc, account_id, region, service, egress_class, resource_id, usage_gb, expected_usage_gb,
           cost_usd, expected_cost_usd, anomaly_score

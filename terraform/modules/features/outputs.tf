@@ -14,7 +14,7 @@ output "workgroup" {
 }
 
 output "state_machine_arn" {
-  description = "ARN of the state machine that makes files of features; its input may have days, prefix and tells."
+  description = "ARN of the state machine that makes files of features; its input may have days, prefix and notify."
   value       = module.deliveries.state_machine_arn
 }
 

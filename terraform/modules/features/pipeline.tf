@@ -1,5 +1,5 @@
-# The feature query as state machines: one for each delivery of the bill, and, where there are flow logs, one for each hour
-# that the bill has not reached.
+# The feature query as state machines: one runs after each delivery of the bill. With flow logs, another one runs every hour
+# and estimates the hours that the bill does not have yet.
 
 module "deliveries" {
   source = "../query_machine"
@@ -19,7 +19,7 @@ module "deliveries" {
   topic_arn          = var.topic_arn
   log_retention_days = var.log_retention_days
 
-  defaults = { days = var.pipeline.days, flow_days = 0, prefix = var.features_prefix, tells = true }
+  defaults = { days = var.pipeline.days, flow_days = 0, prefix = var.features_prefix, notify = true }
   if_empty = "the export ${var.export_name} has no line of egress in the last ${var.pipeline.months} months; is it delivered to s3://${var.bucket}/exports/${var.export_name}/data/?"
   keeps    = var.flow_logs == null ? null : { step = "line_hours", table = local.billed, columns = local.billed_columns }
 

@@ -62,17 +62,17 @@ variable "pipeline" {
 }
 
 variable "history_prefix" {
-  description = "Where a run may write besides the features' prefix: days that nothing scores."
+  description = "Another prefix under which a run may write, for days that are not scored."
   type        = string
 }
 
 variable "explainer" {
-  description = "Function that puts the reason for a failed step into a sentence."
+  description = "Function that explains a failed step in one sentence."
   type        = object({ name = string, arn = string })
 }
 
 variable "topic_arn" {
-  description = "Topic that hears of a run that failed."
+  description = "Topic that is notified of a failed run."
   type        = string
 }
 

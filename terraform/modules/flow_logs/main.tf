@@ -1,5 +1,5 @@
-# VPC Flow Logs switched on, in parquet, by the hour, into a bucket of their own: whoever creates a flow log may have AWS
-# write the bucket's policy, and that of exports and features must not be written by anybody else.
+# Switches on VPC Flow Logs in hourly parquet files, in a separate bucket. When a flow log is created, AWS may change the
+# policy of its bucket, which must not happen to the bucket of exports and features.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -9,14 +9,14 @@ locals {
   partition = data.aws_partition.current.partition
   bucket    = "${var.name}-flow-logs-${data.aws_caller_identity.current.account_id}-${data.aws_region.current.id}"
 
-  # What egress_features/flow_logs reads: versions 2 to 5. Whatever is left out here is missing for good.
+  # The fields that egress_features/flow_logs reads (versions 2 to 5). Other fields are not recorded and cannot be added later.
   fields = [
     "version", "account-id", "region", "vpc-id", "az-id", "instance-id", "interface-id", "srcaddr", "dstaddr", "packets",
     "bytes", "start", "end", "action", "log-status", "pkt-srcaddr", "pkt-dstaddr", "pkt-src-aws-service",
     "pkt-dst-aws-service", "flow-direction", "traffic-path",
   ]
 
-  # By place, since ids of what is created in the same apply are not known before.
+  # Indexed by position, since ids of resources that the same apply creates are not known at plan time.
   vpcs    = { for place, id in var.vpc_ids : "vpc-${place}" => { vpc_id = id, subnet_id = null } }
   subnets = { for place, id in var.subnet_ids : "subnet-${place}" => { vpc_id = null, subnet_id = id } }
 

@@ -1,5 +1,5 @@
 # A custom image: an ECR repository, and a CodeBuild project that builds the repository's Dockerfile on top of SageMaker's
-# scikit-learn image. The tag is the hash of what is built, so an image never changes under its tag.
+# scikit-learn image. The tag is the hash of the sources, so an image never changes under its tag.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}

@@ -1,4 +1,4 @@
-# What pages somebody, and the page that an operator keeps open.
+# Alarms, and the operator's dashboard.
 
 data "aws_region" "current" {}
 
@@ -7,13 +7,13 @@ locals {
 
   alarms = {
     errors = {
-      description = "The detector raised an error: hours are not scored. The reason is in its log; Lambda retries twice."
+      description = "The detector failed, so hours are not scored. The reason is in its log. Lambda retries twice."
       namespace   = "AWS/Lambda", metric = "Errors", dimensions = { FunctionName = var.function_name }
       statistic   = "Sum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
     }
     dead-letters = {
-      description = "An event was given up after every retry. Fix the cause, then send it again: the steps are in the runbook."
+      description = "An event failed after all retries. Fix the cause, and then send the event again. The steps are in the runbook."
       namespace   = "AWS/SQS", metric = "ApproximateNumberOfMessagesVisible", dimensions = { QueueName = var.dead_letter_queue }
       statistic   = "Maximum", period = 300, periods = 1, threshold = 1, missing = "notBreaching"
       comparison  = "GreaterThanOrEqualToThreshold"
@@ -46,12 +46,12 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   tags                = var.tags
 }
 
-# Hours with rows are the only data points. Without one the alarm has the state INSUFFICIENT_DATA: from the start, until the
-# first row is scored, and again once no more rows are. CloudWatch runs actions when a state changes, so only the latter
+# Only hours with rows are data points. Without data points, the alarm's state is INSUFFICIENT_DATA: from the start until the
+# first row is scored, and again when scoring stops. CloudWatch runs actions when a state changes, so only the latter
 # notifies.
 resource "aws_cloudwatch_metric_alarm" "no_data" {
   alarm_name                = "${var.name}-no-data"
-  alarm_description         = "INSUFFICIENT_DATA: no hour has been scored for ${var.no_data_hours} hours. Exports, features or the detector have stopped, or have not begun."
+  alarm_description         = "INSUFFICIENT_DATA: no hour was scored in the last ${var.no_data_hours} hours. Exports, features or the detector have stopped or not started."
   evaluation_periods        = var.no_data_hours
   threshold                 = 1
   comparison_operator       = "LessThanThreshold"
@@ -86,7 +86,7 @@ moved {
 }
 
 resource "aws_cloudwatch_dashboard" "this" {
-  # In CloudWatch dashboards, and budgets, belong to the account, not to a region.
+  # Dashboards and budgets belong to the account, not to a region.
   dashboard_name = "${var.name}-${data.aws_region.current.id}"
 
   dashboard_body = jsonencode({
@@ -147,7 +147,7 @@ locals {
       ]
     },
     {
-      type  = "log", title = "What the detector said last", view = "table"
+      type  = "log", title = "Latest log lines of the detector", view = "table"
       query = "SOURCE '${var.log_group}' | fields @timestamp, level, message, rows_scored, window | sort @timestamp desc | limit 20"
     },
   ]

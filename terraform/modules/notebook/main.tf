@@ -1,4 +1,4 @@
-# A place for experiments with the project installed. No root; no direct internet where a VPC is given.
+# A notebook instance with the project installed, without root and, in a VPC, without direct internet access.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -90,7 +90,7 @@ resource "aws_iam_role_policy" "this" {
         Condition = { Bool = { "kms:GrantIsForAWSResource" = "true" } }
       },
       {
-        # What the start-up script prints.
+        # The output of the start-up script.
         Sid      = "Log"
         Effect   = "Allow"
         Action   = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]

@@ -1,5 +1,5 @@
-# The states of the machine. Its input may say `days` to write, `flow_days` of flow logs to read, the `prefix` to write to,
-# and whether it `tells` the topic of a failure.
+# The states of the machine. Its input may have `days` to write, `flow_days` of flow logs to read, the `prefix` to write to,
+# and `notify`: whether the topic is notified of a failure.
 
 locals {
   # The SQL of a step, cut where the run's name and the number of days belong.
@@ -9,7 +9,7 @@ locals {
   }
   holes = { "__run__" = ["$.run"], "__days__" = ["$.asked.days"], "__flow_days__" = ["$.asked.flow_days"], "" = [] }
 
-  # In the order of the files' names, which begin with a number.
+  # Sorted by the files' names, which start with a number.
   steps = [
     for path in sort(keys(local.cut)) : {
       name   = regex("^[0-9]+_(\\w+)\\.sql$", path)[0]
@@ -17,7 +17,7 @@ locals {
       holes  = [for cut in local.cut[path] : local.holes[cut[1]]]
     }
   ]
-  # What a step's statement is put together from: its pieces, and between them what fills the holes.
+  # The parts of a step's statement: the pieces of SQL, and the values between them.
   parts = {
     for step in local.steps : step.name => flatten([
       for i, filling in step.holes : concat(["$.sql.${step.name}[${i}]"], filling)
@@ -44,7 +44,7 @@ locals {
   }
   after = slice(concat(local.names, ["ListFiles"]), 1, length(local.names) + 1)
 
-  # The table of another query may show a step's files from now on, all at once.
+  # From now on, the table of another query uses this step's files.
   keep = {
     for keeps in var.keeps[*] : "KeepTable" => {
       Type     = "Task"
@@ -69,7 +69,7 @@ locals {
     }
   }
 
-  # Pages of interfaces that have no instance, as lists side by side; a page of 50 stays far below what a state may hold.
+  # Pages of interfaces without an instance, as parallel lists. A page of 50 is far below the limit of a state's data.
   list_interfaces = {
     Type     = "Task"
     Resource = "arn:${local.partition}:states:::aws-sdk:ec2:describeNetworkInterfaces"
@@ -115,7 +115,7 @@ locals {
       Parameters = merge(local.list_interfaces.Parameters, { "NextToken.$" = "$.listed.NextToken" })
     })
   }
-  # One file a day, by the same name each time: it takes the place of the one before, as a whole.
+  # One file per day, always with the same name, so that a new file replaces the previous one atomically.
   put_in_place = {
     Copy = {
       Type     = "Task"
@@ -137,7 +137,7 @@ locals {
       ResultPath = "$.files"
       Next       = "AreThereFiles"
     }
-    # In the order of the days, as the detector wants to see them.
+    # In the order of the days, which the detector requires.
     PutFilesInPlace = {
       Type           = "Map"
       ItemsPath      = "$.files.Contents"
@@ -149,7 +149,7 @@ locals {
     }
   }
 
-  # A failure of any step goes on to "Failed at STEP", to the tables being dropped, and to a message.
+  # After a failure of any step, the machine records the step in "Failed at STEP", drops the tables and notifies.
   caught = {
     for name, state in merge(local.make_tables, local.keep, { for name, state in local.network : name => state if state.Type == "Task" }, local.files) : name => merge(state, {
       Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.error", Next = "Failed at ${name}" }]
@@ -177,7 +177,7 @@ locals {
       Type = "Pass"
       Parameters = {
         "asked.$" = "States.JsonMerge($.defaults, $$.Execution.Input, false)"
-        "run.$"   = "States.Hash($$.Execution.Id, 'MD5')" # a name that no other run has
+        "run.$"   = "States.Hash($$.Execution.Id, 'MD5')" # unique per run
         page      = { number = 0 }
         sql       = { for step in local.steps : step.name => step.pieces }
       }
@@ -189,11 +189,21 @@ locals {
       Default = var.if_empty == null ? "DropTables" : "NoLines"
     }
     DropTables             = merge(local.drop, { OutputPath = "$.asked", End = true })
-    DropTablesAfterFailure = merge(local.drop, { Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "DoesItTell" }], Next = "DoesItTell" })
-    # Who asked for this run may tell of it.
-    DoesItTell = {
-      Type    = "Choice"
-      Choices = [{ Variable = "$.asked.tells", BooleanEquals = true, Next = "Explain" }]
+    DropTablesAfterFailure = merge(local.drop, { Catch = [{ ErrorEquals = ["States.ALL"], ResultPath = null, Next = "ShouldNotify" }], Next = "ShouldNotify" })
+    # The caller may notify of a failure itself. `tells` is the earlier name of `notify`.
+    ShouldNotify = {
+      Type = "Choice"
+      Choices = [
+        {
+          And  = [{ Variable = "$.asked.tells", IsPresent = true }, { Variable = "$.asked.tells", BooleanEquals = false }]
+          Next = "Failed"
+        },
+        {
+          And  = [{ Variable = "$.asked.tells", IsPresent = true }, { Variable = "$.asked.tells", BooleanEquals = true }]
+          Next = "Explain"
+        },
+        { Variable = "$.asked.notify", BooleanEquals = true, Next = "Explain" },
+      ]
       Default = "Failed"
     }
     Explain = {
@@ -213,15 +223,15 @@ locals {
       ResultSelector = { "sentence.$" = "$.Payload.sentence" }
       ResultPath     = "$.explained"
       TimeoutSeconds = 60
-      Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "TellAsItIs" }]
-      Next           = "Tell"
+      Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "NotifyUnexplained" }]
+      Next           = "Notify"
     }
-    Tell       = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} {}', $.explained.sentence)" }) })
-    TellAsItIs = merge(local.tell, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} ${var.words.query} {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)" }) })
-    Failed     = { Type = "Fail", ErrorPath = "$.error.Error", CausePath = "$.error.Cause" }
+    Notify            = merge(local.notify, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} {}', $.explained.sentence)" }) })
+    NotifyUnexplained = merge(local.notify, { Parameters = merge(local.message, { "Message.$" = "States.Format('${var.words.consequence} ${var.words.query} {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)" }) })
+    Failed            = { Type = "Fail", ErrorPath = "$.error.Error", CausePath = "$.error.Cause" }
   }
 
-  tell    = { Type = "Task", Resource = "arn:${local.partition}:states:::sns:publish", ResultPath = null, Next = "Failed" }
+  notify  = { Type = "Task", Resource = "arn:${local.partition}:states:::sns:publish", ResultPath = null, Next = "Failed" }
   message = { TopicArn = var.topic_arn, Subject = "${var.words.subject}" }
 
   empty = {

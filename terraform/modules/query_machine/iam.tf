@@ -7,7 +7,7 @@ locals {
   catalog    = ["${local.glue}:catalog", "${local.glue}:database/${var.database}"]
   run_tables = [for step in local.steps : "${local.glue}:table/${var.database}/${step.name}_*"]
 
-  # What only some machines do.
+  # Permissions that only some machines require.
   more_statements = concat(
     [
       for keeps in var.keeps[*] : {
@@ -52,7 +52,7 @@ resource "aws_iam_role" "machine" {
   })
 }
 
-# Athena reads and writes with the rights of who asks.
+# Athena reads and writes with the caller's permissions.
 resource "aws_iam_role_policy" "machine" {
   # checkov:skip=CKV_AWS_290:the statement on "*" has its reason beside it
   # checkov:skip=CKV_AWS_355:the statement on "*" has its reason beside it
@@ -70,7 +70,7 @@ resource "aws_iam_role_policy" "machine" {
         Resource = var.workgroup.arn
       },
       {
-        # What Athena itself asks for before it runs any query of somebody; in a new account it makes the default database.
+        # Athena requires these before it runs any query. In a new account, it creates the default database.
         Sid      = "UseCatalog"
         Effect   = "Allow"
         Action   = ["athena:GetDataCatalog", "glue:CreateDatabase", "glue:GetDatabase"]
@@ -113,7 +113,7 @@ resource "aws_iam_role_policy" "machine" {
         Resource = var.explainer.arn
       },
       {
-        Sid      = "Tell"
+        Sid      = "Notify"
         Effect   = "Allow"
         Action   = "sns:Publish"
         Resource = var.topic_arn

@@ -1,6 +1,6 @@
-# Statements that Athena runs one after the other as a state machine: each makes a table of this run; the last one's files,
-# one for each day, take their place under the features' prefix and start the detector; the tables are dropped. The SQL is
-# what `make package` renders from egress_features.
+# A state machine that runs Athena statements in order. Each statement creates a table for this run. The last table has one
+# file per day. The machine copies these files to the features' prefix, which starts the detector, and drops the tables.
+# `make package` renders the SQL from egress_features.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}

@@ -44,12 +44,12 @@ variable "database" {
 }
 
 variable "explainer" {
-  description = "Function that puts the reason for a failed step into a sentence."
+  description = "Function that explains a failed step in one sentence."
   type        = object({ name = string, arn = string })
 }
 
 variable "topic_arn" {
-  description = "Topic that hears of a run that failed."
+  description = "Topic that is notified of a failed run."
   type        = string
 }
 
@@ -59,35 +59,35 @@ variable "log_retention_days" {
 }
 
 variable "defaults" {
-  description = "Defaults of a run's input: days to write, days of flow logs to read, the prefix to write to, and tells (whether a failure is notified)."
-  type        = object({ days = number, flow_days = number, prefix = string, tells = bool })
+  description = "Defaults of a run's input: days to write, days of flow logs to read, the prefix to write to, and notify (whether the topic is notified of a failure)."
+  type        = object({ days = number, flow_days = number, prefix = string, notify = bool })
 }
 
 variable "if_empty" {
-  description = "Why there may be no rows, where that is a failure; null where it is none."
+  description = "Likely reason for an empty result, if that is a failure; null if it is not."
   type        = string
   default     = null
 }
 
 variable "keeps" {
-  description = "A step whose files another table shall show until the next run, with that table's columns; null for none."
+  description = "A step whose files another table shows until the next run, and that table's columns; null for none."
   type        = object({ step = string, table = string, columns = list(object({ name = string, type = string })) })
   default     = null
 }
 
 variable "network_prefix" {
-  description = "Where the machine writes EC2's descriptions of the interfaces of NAT gateways and load balancers, before it queries; null where it does not."
+  description = "Prefix for EC2's descriptions of the interfaces of NAT gateways and load balancers, written before the queries; null for none."
   type        = string
   default     = null
 }
 
 variable "reads" {
-  description = "What the statements read: tables, objects, buckets besides the one of the tables, and keys besides its key."
+  description = "Resources that the statements read: tables, objects, other buckets, and other keys."
   type        = object({ tables = list(string), object_arns = list(string), bucket_arns = list(string), kms_key_arns = list(string) })
 }
 
 variable "writes_prefixes" {
-  description = "Where in the bucket a run may write files of features."
+  description = "Prefixes in the bucket under which a run may write files of features."
   type        = list(string)
 }
 

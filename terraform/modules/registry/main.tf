@@ -1,4 +1,4 @@
-# The registry: a group of model packages, and the function that registers what a training job made.
+# The registry: a model package group, and the function that registers the models of training jobs.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -14,7 +14,7 @@ locals {
   decrypt_model = { for key in var.model_kms_key_arn[*] : "DecryptModel" => { actions = ["kms:Decrypt"], resources = [key] } }
   training      = "/aws/sagemaker/TrainingJobs"
 
-  # Retraining compares a new model with the one that serves, and leaves out the hours of alerts. Both require an endpoint.
+  # Retraining compares a new model with the serving model, and leaves out the hours of alerts. Both require an endpoint.
   prepares_training = var.endpoint_name != null
   of_retraining = {
     ReadAlertsAndVerdicts      = { actions = ["dynamodb:Scan"], resources = [var.alerts_table_arn] }
@@ -24,7 +24,7 @@ locals {
     FindItsConfiguration       = { actions = ["sagemaker:DescribeEndpointConfig"], resources = ["${local.sagemaker}:endpoint-config/${var.name}-*"] }
     FindItsArtifact            = { actions = ["sagemaker:DescribeModel"], resources = ["${local.sagemaker}:model/${var.name}-*"] }
     FindItsPackage             = { actions = ["sagemaker:DescribeModelPackage"], resources = ["${local.sagemaker}:model-package/${var.name}/*"] }
-    # Only the log of a training job has the reason of its failure.
+    # Only the log of a training job has the reason for its failure.
     ReadTrainingLog = {
       actions   = ["logs:FilterLogEvents"]
       resources = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:${local.training}:*"]
@@ -44,14 +44,14 @@ module "function" {
   name               = local.name
   tags               = var.tags
   roles              = var.roles
-  description        = "Registers what a training job made as a model package that waits for approval."
+  description        = "Registers the model of a training job as a model package that waits for approval."
   zip                = var.function_zip
   handler            = "model_registrar.handler.lambda_handler"
   memory_mb          = 512
   timeout_seconds    = 300
   kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days
-  # The state machine or a person waits for its result.
+  # The caller, a state machine or a person, waits for the result.
   has_dead_letter_queue = false
 
   environment = {

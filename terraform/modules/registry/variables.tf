@@ -30,7 +30,7 @@ variable "model_kms_key_arn" {
 }
 
 variable "endpoint_name" {
-  description = "Endpoint whose model a new one is compared with; null where there is none, and no retraining."
+  description = "Endpoint whose model a new one is compared with; null without an endpoint or without retraining."
   type        = string
 }
 
@@ -45,12 +45,12 @@ variable "environment" {
 }
 
 variable "training_job_prefix" {
-  description = "How the names of training jobs begin."
+  description = "Prefix of the names of training jobs."
   type        = string
 }
 
 variable "alerts_table" {
-  description = "Table of alerts and of what people said of them; null without an endpoint."
+  description = "Table of alerts and verdicts; null without an endpoint."
   type        = string
 }
 
@@ -65,7 +65,7 @@ variable "planned_events_key" {
 }
 
 variable "exclude_prefix" {
-  description = "Where in the bucket it writes, for each training job, what training leaves out."
+  description = "Prefix in the bucket for the exclusions of each training job."
   type        = string
 }
 

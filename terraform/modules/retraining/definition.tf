@@ -1,7 +1,7 @@
 locals {
-  # Each step with what it does; a failure of any goes on to "Explain <step>", a message and the end.
+  # The steps. After a failure of any step, the machine runs "Explain", sends a message and fails.
   steps = concat(
-    # The training set made anew, from the bill as it stands now; that machine leaves telling of a failure to this one.
+    # Builds the training set from the current bill. That machine does not notify of a failure, because this one does.
     [for machine in local.features : {
       name = "Features"
       state = {
@@ -12,7 +12,7 @@ locals {
           Input = {
             days                                           = machine.days
             prefix                                         = var.training_prefix
-            tells                                          = false
+            notify                                         = false
             "AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID.$" = "$$.Execution.Id"
           }
         }
@@ -69,7 +69,7 @@ locals {
         }
       },
       {
-        name = "Tell"
+        name = "Notify"
         state = {
           Type     = "Task"
           Resource = "arn:${local.partition}:states:::sns:publish"
@@ -110,7 +110,7 @@ locals {
         DataSource  = { S3DataSource = { S3DataType = "S3Prefix", S3Uri = "s3://${var.bucket}/${var.training_prefix}" } }
       },
       {
-        # Hours of alerts and of planned events, as the alerts table and the calendar had them at the step before.
+        # The hours of alerts and of planned events, which the previous step read from the alerts table and the calendar.
         ChannelName = "exclude"
         DataSource  = { S3DataSource = { S3DataType = "S3Prefix", "S3Uri.$" = "$.prepared.exclude" } }
       },
@@ -122,7 +122,7 @@ locals {
     OutputDataConfig = { S3OutputPath = "s3://${var.bucket}/models/training/", KmsKeyId = var.kms_key_arn }
     ResourceConfig = merge(
       { InstanceType = var.instance_type, InstanceCount = 1, VolumeSizeInGB = 30 },
-      # SageMaker refuses a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
+      # SageMaker rejects a key for the volumes of instances with local NVMe storage, which their hardware encrypts.
       can(regex("^ml\\.(?:[a-z]+[0-9]+[a-z]*d[a-z]*|g5|g6|g6e|gr6|p5|p5e|p5en|trn1|trn1n|trn2)\\.", var.instance_type)) ? {} : { VolumeKmsKeyId = var.kms_key_arn },
     )
     StoppingCondition = { MaxRuntimeInSeconds = var.max_training_seconds }
@@ -172,10 +172,10 @@ locals {
         ResultPath     = "$.explained"
         TimeoutSeconds = 60
         Retry          = local.retry_lambda
-        Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "Tell as it is" }]
-        Next           = "Tell of the failure"
+        Catch          = [{ ErrorEquals = ["States.ALL"], ResultPath = "$.unexplained", Next = "Notify without explanation" }]
+        Next           = "Notify of the failure"
       }
-      "Tell of the failure" = {
+      "Notify of the failure" = {
         Type     = "Task"
         Resource = "arn:${local.partition}:states:::sns:publish"
         Parameters = {
@@ -183,11 +183,11 @@ locals {
           "Subject.$" = "States.Format('Retraining failed at {}', $.failed_step)"
           "Message.$" = "$.explained.sentence"
         }
-        ResultPath     = "$.told"
+        ResultPath     = "$.notified"
         TimeoutSeconds = 60
         Next           = "Failed"
       }
-      "Tell as it is" = {
+      "Notify without explanation" = {
         Type     = "Task"
         Resource = "arn:${local.partition}:states:::sns:publish"
         Parameters = {
@@ -195,20 +195,20 @@ locals {
           "Subject.$" = "States.Format('Retraining failed at {}', $.failed_step)"
           "Message.$" = "States.Format('Retraining {} failed at {}: {} {}', $$.Execution.Name, $.failed_step, $.error.Error, $.error.Cause)"
         }
-        ResultPath     = "$.told"
+        ResultPath     = "$.notified"
         TimeoutSeconds = 60
         Next           = "Failed"
       }
       Failed = {
         Type  = "Fail"
         Error = "RetrainingFailed"
-        Cause = "A step failed; the topic was told which one and why."
+        Cause = "A step failed. The notification names the step and the reason."
       }
     },
   )
 
   definition = {
-    Comment = "Features, a training job, the gate and the registry. An execution's name makes it happen once."
+    Comment = "Features, a training job, quality checks and the registry. The same execution name runs only once."
     StartAt = local.names[0]
     States  = local.states
   }

@@ -1,5 +1,5 @@
 locals {
-  # Artifacts of other buckets, by the bucket's ARN: what the training job lists of them.
+  # Artifacts in other buckets, by the bucket's ARN. The training job lists their keys.
   other_buckets = {
     for arn in var.model_object_arns : split("/", arn)[0] => "${join("/", slice(split("/", arn), 1, length(split("/", arn))))}*"...
     if split("/", arn)[0] != var.bucket_arn
@@ -49,7 +49,7 @@ resource "aws_iam_role_policy" "machine" {
           Resource = "${local.sagemaker}:training-job/${local.name}-*"
         },
         {
-          # Step Functions tags what it starts.
+          # Step Functions tags the jobs that it starts.
           Sid      = "TagJobs"
           Effect   = "Allow"
           Action   = "sagemaker:AddTags"
@@ -63,14 +63,14 @@ resource "aws_iam_role_policy" "machine" {
           Condition = { StringEquals = { "iam:PassedToService" = "sagemaker.amazonaws.com" } }
         },
         {
-          # The rule by which Step Functions hears that a training job has ended.
+          # The rule that notifies Step Functions of the end of a training job.
           Sid      = "HearOfItsEnd"
           Effect   = "Allow"
           Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
           Resource = "arn:${local.partition}:events:${local.region}:${local.account_id}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
         },
         {
-          Sid      = "Tell"
+          Sid      = "Notify"
           Effect   = "Allow"
           Action   = "sns:Publish"
           Resource = var.topic_arn
@@ -114,7 +114,7 @@ resource "aws_iam_role_policy" "machine" {
           Resource = "${replace(machine.state_machine_arn, ":stateMachine:", ":execution:")}:*"
         },
         {
-          # The rule by which Step Functions hears that they are there.
+          # The rule that notifies Step Functions of the end of the other machine.
           Sid      = "HearOfThem"
           Effect   = "Allow"
           Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
@@ -125,7 +125,7 @@ resource "aws_iam_role_policy" "machine" {
   })
 }
 
-# What the training job itself may do.
+# The permissions of the training job.
 resource "aws_iam_role" "training" {
   name                 = "${local.name}-job${var.roles.suffix}"
   path                 = var.roles.path
@@ -200,7 +200,7 @@ resource "aws_iam_role_policy" "training" {
         Resource = "arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:/aws/sagemaker/TrainingJobs:*"
       },
       {
-        # CloudWatch has no resources for metrics: those that the job's log names.
+        # Metrics have no resources in CloudWatch. The job's log names the metrics.
         Sid       = "PublishMetrics"
         Effect    = "Allow"
         Action    = "cloudwatch:PutMetricData"
@@ -233,7 +233,7 @@ resource "aws_iam_role_policy" "training" {
   })
 }
 
-# What starts the machine: the schedule and the alarm.
+# The triggers of the machine: the schedule and the alarm.
 resource "aws_iam_role" "start" {
   name                 = "${local.name}-start${var.roles.suffix}"
   path                 = var.roles.path

@@ -1,5 +1,5 @@
-# Retraining: features, a training job, the gate, a registered model and a message, in a state machine. Nothing that it
-# makes serves before somebody approves and promotes it.
+# Retraining as a state machine: features, a training job, quality checks, registration of the model and a notification. A
+# new model serves only after a person approves and promotes it.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -21,7 +21,7 @@ resource "aws_cloudwatch_log_group" "this" {
   tags              = var.tags
 }
 
-# The training job's code; its key carries the content's hash, so that a running job keeps the one it started with.
+# The training job's code. Its key has the content's hash, so a running job keeps the code that it started with.
 resource "aws_s3_object" "source" {
   bucket      = var.bucket
   key         = "code/sourcedir-${substr(filesha256(var.source_bundle), 0, 16)}.tar.gz"
@@ -72,12 +72,12 @@ resource "aws_scheduler_schedule" "this" {
   }
 }
 
-# An alarm of one's own that says so starts it too.
+# The alarms of var.start_alarm_names also start it.
 resource "aws_cloudwatch_event_rule" "alarm" {
   count = length(var.start_alarm_names) == 0 ? 0 : 1
 
   name        = "${local.name}-alarm"
-  description = "An alarm that calls for another model has gone off."
+  description = "An alarm that starts retraining is in the state ALARM."
   tags        = var.tags
 
   event_pattern = jsonencode({

@@ -16,7 +16,7 @@ locals {
   bucket_arn  = one(concat(aws_s3_bucket.this[*].arn, [for name in var.existing.bucket[*] : "arn:${local.partition}:s3:::${name}"]))
   kms_key_arn = one(concat(aws_kms_key.this[*].arn, var.existing.kms_key_arn[*]))
 
-  # Services that write encrypted things on our behalf; each only for resources of this account.
+  # Services that write encrypted data for this deployment, each only for resources of this account.
   services = merge({
     "cloudwatch.amazonaws.com" = "alarms publish to the topic"
     "events.amazonaws.com"     = "EventBridge puts undelivered events into the queue"
@@ -129,7 +129,7 @@ resource "aws_kms_alias" "this" {
 
 resource "aws_s3_bucket" "this" {
   # checkov:skip=CKV_AWS_18:server access logs need a second bucket; CloudTrail data events are the account's choice
-  # checkov:skip=CKV_AWS_144:everything in the bucket can be made again from the billing exports
+  # checkov:skip=CKV_AWS_144:all data in the bucket can be created again from the billing exports
   count = local.own_bucket
 
   bucket        = "${var.name}-${local.account_id}-${local.region}"
@@ -277,7 +277,7 @@ resource "aws_s3_bucket_policy" "this" {
   depends_on = [aws_s3_bucket_public_access_block.this]
 }
 
-# CUR 2.0, for who has no billing export yet. Data Exports live in us-east-1.
+# A CUR 2.0 export, for accounts without a billing export. Data Exports are in us-east-1.
 resource "aws_bcmdataexports_export" "this" {
   count = var.data_export == null ? 0 : 1
 

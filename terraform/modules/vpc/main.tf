@@ -1,5 +1,5 @@
-# A VPC without a route to the internet, for those who have none: private subnets, a gateway endpoint for S3, interface
-# endpoints for the services that are named, and security groups that let nothing else through.
+# A VPC without a route to the internet, for accounts without a suitable VPC: private subnets, a gateway endpoint for S3,
+# interface endpoints for the named services, and security groups that allow only this traffic.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -22,7 +22,7 @@ locals {
   region     = data.aws_region.current.id
   zones      = slice(data.aws_availability_zones.available.names, 0, var.zones)
 
-  # What workloads in the subnets may ask each service for.
+  # The actions that workloads in the subnets may call on each service.
   ecr = {
     # ECR has no resource for this one.
     Login = { actions = ["ecr:GetAuthorizationToken"], resources = ["*"] }
@@ -54,7 +54,7 @@ resource "aws_vpc" "this" {
   tags                 = merge(var.tags, { Name = var.name })
 }
 
-# Without rules: whatever names no security group reaches nothing.
+# Without rules: resources that name no security group have no access.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
   tags   = merge(var.tags, { Name = "${var.name}-unused" })
