@@ -104,6 +104,11 @@ class Alert(TypedDict):
         str,
         "Why no notification is sent: the alert id of a verdict, or `planned: ` and a note; empty otherwise",
     ]
+    account_name: Annotated[str, "Name of the account; empty when the bill has none, and for a sum over accounts"]
+    tags: Annotated[
+        dict[str, str],
+        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those that all its resources share",
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -120,6 +125,8 @@ _LATER = {
     "granularity": "hour",
     "state": "ended",
     "current_usd_per_day": 0.0,
+    "account_name": "",
+    "tags": {},
 }
 
 
@@ -263,6 +270,8 @@ def build_alert(
         "likely_cause": cause.likely_cause,
         "next_step": cause.next_step,
         "suppressed_by": "",
+        "account_name": "",
+        "tags": {},
         "model_id": model_id,
     }
 
@@ -415,6 +424,8 @@ def _schema(kind: Any) -> dict[str, Any]:
         return _schema(arguments[0]) | {"description": arguments[1]}
     if origin is list:
         return {"type": "array", "items": _schema(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if origin is Literal:
         return {"type": "string", "enum": list(arguments)}
     if is_typeddict(kind):
