@@ -23,7 +23,7 @@ from egress_alerts.lifecycle import (
     severity_of,
 )
 from egress_alerts.policy import SEVERITIES, Severity
-from egress_alerts.series import SUMMED, Series, iso_hour, parse_hour
+from egress_alerts.series import SUMMED, Labels, Series, iso_hour, parse_hour
 from egress_alerts.signatures import Cause, likely_cause
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_CONTRIBUTORS = 5
 DAY_HOURS = 24
+_UNKNOWN = Labels()
 
 Granularity = Literal["hour", "day"]
 Record = TypeVar("Record", bound="Mapping[str, Any]")
@@ -107,7 +108,7 @@ class Alert(TypedDict):
     account_name: Annotated[str, "Name of the account; empty when the bill has none, and for a sum over accounts"]
     tags: Annotated[
         dict[str, str],
-        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those that all its resources share",
+        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those of all its resources",
     ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
@@ -203,6 +204,7 @@ def build_alert(
     model_id: str = "",
     state: State = "open",
     expected_usd_per_day: Mapping[str, float] | None = None,
+    labels: Labels = _UNKNOWN,
 ) -> Alert:
     """Return the alert record, its fields in the order in which they are printed.
 
@@ -223,6 +225,8 @@ def build_alert(
         Open or ended.
     expected_usd_per_day : mapping, optional
         What the data transfer of each account was expected to cost in the day before the incident's detection.
+    labels : Labels, optional
+        Of the leading series.
     """
     hours = incident.hours
     contributors = _contributors(incident)
@@ -270,8 +274,8 @@ def build_alert(
         "likely_cause": cause.likely_cause,
         "next_step": cause.next_step,
         "suppressed_by": "",
-        "account_name": "",
-        "tags": {},
+        "account_name": labels.account_name,
+        "tags": dict(labels.tags),
         "model_id": model_id,
     }
 
@@ -307,6 +311,15 @@ def close_alert(alert: Alert, state: State) -> Alert:
         record["contributors"] = [row | dict.fromkeys(_SHARES, 0.0) for row in alert["contributors"]]
     closed: Alert = record
     return closed
+
+
+def account_text(alert: Mapping[str, Any]) -> str:
+    """Return an alert's account for a person, such as "prod-media (210987654321)"."""
+    account_id = str(alert["account_id"])
+    if account_id == SUMMED:
+        return "all accounts"
+    name = alert.get("account_name")
+    return f"{name} ({account_id})" if name else account_id
 
 
 def resource_text(row: Alert | Contributor) -> str:
