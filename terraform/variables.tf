@@ -660,10 +660,11 @@ variable "drift" {
 }
 
 variable "features_pipeline" {
-  description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 12; an hour is held against the nine weeks before it)."
+  description = "What a run of the feature query does when an export arrives: days that it writes anew (1 to 90), and months of the export that it reads for them (2 to 12; an hour is held against the nine weeks before it). alert_tags are the names of the resource tags that alerts show, in any case and with any separators; cost categories are all shown."
   type = object({
-    days   = optional(number, 3)
-    months = optional(number, 4)
+    days       = optional(number, 3)
+    months     = optional(number, 4)
+    alert_tags = optional(list(string), ["application", "cost-center", "department", "environment", "name", "owner", "project", "service", "team"])
   })
   default  = {}
   nullable = false
@@ -676,6 +677,11 @@ variable "features_pipeline" {
   validation {
     condition     = var.features_pipeline.months >= 2 && var.features_pipeline.months <= 12
     error_message = "features_pipeline.months is 2 to 12: Athena counts at most 10,000 hours one by one."
+  }
+
+  validation {
+    condition     = length(var.features_pipeline.alert_tags) <= 50 && alltrue([for name in var.features_pipeline.alert_tags : can(regex("^[\\p{L}\\p{N} +=._:/@-]{1,128}$", name))])
+    error_message = "features_pipeline.alert_tags are at most 50 names of tags: letters, digits, spaces and + - = . _ : / @."
   }
 }
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from egress_alerts import rows
-from egress_alerts.rows import KEYS, MEASURES, in_hours, sort_rows
+from egress_alerts.rows import KEYS, LABELS, MEASURES, in_hours, sort_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +60,7 @@ def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> Features
     Returns
     -------
     Features
-        KEYS, MEASURES and the feature columns; no rows where no file has any.
+        KEYS, MEASURES, LABELS where a file has them, and the feature columns; no rows where no file has any.
     """
     objects = [(entry, day) for day in window.days for entry in _objects(s3, bucket, f"{prefix}day={day}/")]
     objects.sort(key=lambda found: (found[0]["LastModified"], found[0]["Key"]))
@@ -114,6 +114,8 @@ def _checked(body: bytes) -> pa.Table:
     if missing:
         raise FeatureError(f"the file has no column {missing[0]}")
     columns = {name: _column(table, name) for name in (*KEYS, *MEASURES)}
+    # Files of earlier versions have no labels.
+    columns |= {name: pc.cast(table[name], pa.string()) for name in LABELS if name in table.column_names}
     # Features are the other columns of floats; Athena writes some as doubles.
     features = [f.name for f in table.schema if f.name not in columns and pa.types.is_floating(f.type)]
     columns |= {name: table[name] for name in features}

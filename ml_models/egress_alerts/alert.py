@@ -24,7 +24,7 @@ from egress_alerts.lifecycle import (
 )
 from egress_alerts.policy import SEVERITIES, Severity
 from egress_alerts.remedies import remedy_of
-from egress_alerts.series import SUMMED, Series, day_of, iso_hour, parse_hour
+from egress_alerts.series import SUMMED, Labels, Series, day_of, iso_hour, parse_hour
 from egress_alerts.signatures import Cause, likely_cause
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 MAX_CONTRIBUTORS = 5
 DAY_HOURS = 24
+_UNKNOWN = Labels()
 
 Granularity = Literal["hour", "day"]
 Record = TypeVar("Record", bound="Mapping[str, Any]")
@@ -132,6 +133,11 @@ class Alert(TypedDict):
     owner_source: Annotated[
         str, "Where the owner comes from, such as `tag owner` or `account 210987654321`; empty without an owner"
     ]
+    account_name: Annotated[str, "Name of the account; empty when the bill has none, and for a sum over accounts"]
+    tags: Annotated[
+        dict[str, str],
+        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those of all its resources",
+    ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 
 
@@ -157,6 +163,8 @@ _LATER: dict[str, Any] = {
     "details_key": "",
     "owner": "",
     "owner_source": "",
+    "account_name": "",
+    "tags": {},
 }
 
 
@@ -253,6 +261,7 @@ def build_alert(
     model_id: str = "",
     state: State = "open",
     expected_usd_per_day: Mapping[str, float] | None = None,
+    labels: Labels = _UNKNOWN,
 ) -> Alert:
     """Return the alert record, its fields in the order in which they are printed.
 
@@ -273,6 +282,8 @@ def build_alert(
         Open or ended.
     expected_usd_per_day : mapping, optional
         What the data transfer of each account was expected to cost in the day before the incident's detection.
+    labels : Labels, optional
+        Of the leading series.
     """
     hours = incident.hours
     contributors = contributors_of(incident)
@@ -329,6 +340,8 @@ def build_alert(
         "details_key": "",
         "owner": "",
         "owner_source": "",
+        "account_name": labels.account_name,
+        "tags": dict(labels.tags),
         "model_id": model_id,
     }
     alert: Alert = record | remedy_of(record) if cause.is_clear else record
@@ -369,6 +382,15 @@ def close_alert(alert: Alert, state: State) -> Alert:
         record |= remedy_of(record)
     closed: Alert = record
     return closed
+
+
+def account_text(alert: Mapping[str, Any]) -> str:
+    """Return an alert's account for a person, such as "prod-media (210987654321)"."""
+    account_id = str(alert["account_id"])
+    if account_id == SUMMED:
+        return "all accounts"
+    name = alert.get("account_name")
+    return f"{name} ({account_id})" if name else account_id
 
 
 def resource_text(row: Alert | Contributor) -> str:
@@ -493,6 +515,8 @@ def _schema(kind: Any) -> dict[str, Any]:
         return _schema(arguments[0]) | {"description": arguments[1]}
     if origin is list:
         return {"type": "array", "items": _schema(arguments[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema(arguments[1])}
     if origin is Literal:
         return {"type": "string", "enum": list(arguments)}
     if is_typeddict(kind):

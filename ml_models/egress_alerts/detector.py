@@ -39,6 +39,7 @@ from egress_alerts.rows import (
     expected_usd_per_day,
     feature_names,
     in_hours,
+    labels_of,
     material,
     spread_of,
     with_quiet_hours,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.policy import Policy
     from egress_alerts.routing import Owner, OwnerRule
-    from egress_alerts.series import Series, Window
+    from egress_alerts.series import Labels, Series, Window
     from egress_alerts.verdicts import Verdict
 
 # A notification names each of its alerts; more alerts are further notifications.
@@ -288,16 +289,27 @@ class Detector:
         # The day before has all its hours, whatever window the incident is decided in.
         days = {stored.incident.detected // 24 * 24 for stored in changed}
         expected = {day: expected_usd_per_day(self._scored_rows.between(day - 24, day)) for day in sorted(days)}
+        by_day: dict[int, pa.Table] = {}
         for stored in changed:
             incident = stored.incident
             state = state_of(incident, self._policy, clock.data_until(incident))
             usual = expected[incident.detected // 24 * 24]
-            stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
+            labels = self._labels(incident, by_day)
+            stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual, labels)
             if stored.alert["contributor_count"] > MAX_CONTRIBUTORS:
                 key = self._store.keep_list(incident.alert_id, contributors_of(incident))
                 stored.alert["details_key"] = key
             owner = find_owner(stored.alert, self._owners)
             stored.alert["owner"], stored.alert["owner_source"] = owner.team, owner.source
+
+    def _labels(self, incident: Incident, by_day: dict[int, pa.Table]) -> Labels:
+        """Return what people know the leading series by, from all rows of its largest hour."""
+        lead = leading_series(incident)
+        largest = max(incident.members[lead].values(), key=lambda hour: (hour.excess_gb, -hour.hour)).hour
+        day = largest - largest % 24
+        if day not in by_day:
+            by_day[day] = self._scored_rows.between(day, day + 24)
+        return labels_of(by_day[day], largest, lead)
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
         """Keep with incidents what the rows before them show; it depends on no hour after their detection."""

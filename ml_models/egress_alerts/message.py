@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from egress_alerts.alert import hours_text, period_text, resource_text, time_text
+from egress_alerts.alert import account_text, hours_text, period_text, resource_text, time_text
 from egress_alerts.policy import SEVERITIES
 from egress_alerts.printable import printable
 from egress_alerts.series import SUMMED
@@ -63,7 +63,7 @@ def render_subject(alerts: Sequence[Alert]) -> str:
         what = f"egress: ${worst['current_usd_per_day']:,.0f} a day"
     else:
         what = f"egress, {worst['state']}: ${_excess(worst):,.0f}"
-    place = f"{_in_words(worst['account_id'], 'accounts')} {_in_words(worst['region'], 'regions')}"
+    place = f"{_short(account_text(worst))} {_in_words(worst['region'], 'regions')}"
     text = f"{worst['severity'].upper()} {what} in {place} {worst['egress_class']}"
     return _one_line(f"{text}{others}").encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
@@ -147,7 +147,7 @@ def _digest(alerts: Sequence[Alert]) -> str:
     return "\n".join(
         [
             f"{len(alerts)} alerts, ${total:,.2f} above expected so far: {counts}",
-            f"By account  {_counts(alerts, lambda alert: alert['account_id'])}",
+            f"By account  {_counts(alerts, account_text)}",
             f"By cause    {_counts(alerts, lambda alert: alert['likely_cause'] or 'unknown')}",
         ]
     )
@@ -167,7 +167,7 @@ def _line(alert: Alert, change: str) -> str:
     changed = f" ({change})" if change else ""
     return (
         f"{alert['alert_id']}  {alert['severity'].upper()}{changed}  {alert['state']}  ${_excess(alert):,.2f}  "
-        f"{_short(alert['account_id'])}  {_short(alert['region'])}  {_short(alert['egress_class'])}  "
+        f"{_short(account_text(alert))}  {_short(alert['region'])}  {_short(alert['egress_class'])}  "
         f"{_short(resource_text(alert) if alert['resource_id'] else alert['service'])}"
     )
 
@@ -205,7 +205,8 @@ def _money(alert: Alert) -> str:
 
 
 def _place(alert: Alert) -> str:
-    account = "all accounts" if alert["account_id"] == SUMMED else f"account {alert['account_id']}"
+    is_id = not alert["account_name"] and alert["account_id"] != SUMMED
+    account = f"{'account ' if is_id else ''}{account_text(alert)}"
     services = [] if alert["service"] == SUMMED else [alert["service"]]
     return ", ".join([account, _in_words(alert["region"], "regions"), *services])
 

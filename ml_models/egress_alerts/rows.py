@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from egress_alerts.hours import Background, Hour
-from egress_alerts.series import SUMMED, Series, hour_number, parse_hour
+from egress_alerts.series import SUMMED, Labels, Series, hour_number, parse_hour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -35,6 +35,8 @@ MEASURES = (
     "is_complete",
     "is_daily",
 )
+# Of files since there are such columns; texts, which are empty where the bill has none.
+LABELS = ("account_name", "tags")
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
 # A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
@@ -272,14 +274,46 @@ def anomalous_features(scored: pa.Table, policy: Policy) -> Iterator[tuple[tuple
         yield (hour_number(row["hour_utc"]), _series(row)), {name: row[name] for name in names}
 
 
+def labels_of(table: pa.Table, hour: int, series: Series) -> Labels:
+    """Return the labels of a series in an hour; of a level, what its resources that have risen then have in common."""
+    if table.num_rows == 0 or not set(LABELS) <= set(table.column_names):
+        return Labels()
+    rows = _resources_in(in_hours(table, hour, hour + 1), series)
+    rows = rows.take(pa.array(_risen(rows))) if series.is_level else rows
+    names, tags = (set(rows[name].to_pylist()) for name in LABELS)
+    shared = set.intersection(*(set(_tags_in(text).items()) for text in tags)) if tags else set()
+    is_one = series.account_id != SUMMED and len(names) == 1
+    return Labels((names.pop() or "") if is_one else "", tuple(sorted(shared)))
+
+
+def _tags_in(text: str | None) -> dict[str, str]:
+    """Read the tags of a row; a text that is no JSON object has none."""
+    try:
+        found = json.loads(text or "{}", strict=False)
+    except ValueError:
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+
+
+def _resources_in(rows: pa.Table, series: Series) -> pa.Table:
+    """Return the rows of the resources that a series sums over, or of the one that it is."""
+    rows = without_levels(rows)
+    for name, value in zip(series._fields, series, strict=True):
+        rows = rows if value == SUMMED else rows.filter(pc.equal(rows[name], value))
+    return rows
+
+
+def _risen(rows: pa.Table) -> np.ndarray:
+    """Return the places of the rows that are clearly above expected."""
+    usage, expected = (rows[name].to_numpy() for name in ("usage_gb", "expected_usage_gb"))
+    return np.flatnonzero((usage > expected) & (usage - expected >= _RISEN * expected))
+
+
 def spread_of(table: pa.Table, hour: int, level: Series) -> str:
     """Describe how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
-    rows = without_levels(in_hours(table, hour, hour + 1))
-    for name, value in zip(level._fields, level, strict=True):
-        rows = rows if value == SUMMED else rows.filter(pc.equal(rows[name], value))
+    rows = _resources_in(in_hours(table, hour, hour + 1), level)
     usage, expected = (rows[name].to_numpy() for name in ("usage_gb", "expected_usage_gb"))
-    above = usage - expected
-    risen = np.flatnonzero((above > 0) & (above >= _RISEN * expected))
+    above, risen = usage - expected, _risen(rows)
     if not len(risen):
         return ""
     largest = risen[np.argsort(-above[risen], kind="stable")]

@@ -36,6 +36,13 @@ class Series(NamedTuple):
         return tuple(level for level in levels if level != self)
 
 
+class Labels(NamedTuple):
+    """What people know a series by: the name of its account, and its tags and cost categories."""
+
+    account_name: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
 @dataclass(frozen=True)
 class Window:
     """The hours [start, end) as hour numbers; `may_be_empty` when missing features are no error."""

@@ -10,11 +10,12 @@ from egress_features.exports import find_exports
 from egress_features.flow_logs import FlowLogs, find_flow_logs, write_flow_hours
 from egress_features.manifests import dated_deliveries
 from egress_features.reconciliation import FileReconciliation, Reconciliation, reconcile
-from egress_features.schema import FEATURES, KEYS, MEASURES, schema_hash, schema_json
+from egress_features.schema import FEATURES, KEYS, LABELS, MEASURES, schema_hash, schema_json
 
 __all__ = [
     "FEATURES",
     "KEYS",
+    "LABELS",
     "MEASURES",
     "MIN_HISTORY_DAYS",
     "BadInputError",

@@ -18,6 +18,7 @@ from egress_features.queries import read_sql
 from egress_features.reading import KEPT, has_resources, read_lines
 from egress_features.schema import schema_hash, schema_json
 from egress_features.sources.faults import naming_faults
+from egress_features.sources.labels import WANTED_TAGS
 from egress_features.watermarks import late_services, make_watermarks
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def build_features(
     *,
     flow_logs: FlowLogs | None = None,
     engine: Engine | None = None,
+    tags: Sequence[str] = WANTED_TAGS,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> FeaturesSummary:
     """Turn billing exports into one row for each series and hour, and write them beside `output`, then rename.
@@ -81,6 +83,8 @@ def build_features(
         Fill the hours that the bill has not reached, estimated at list prices: `is_estimated` says which.
     engine : Engine, optional
         A `DuckDBEngine` by default.
+    tags : sequence of str
+        Names of the resource tags to keep, in any case and with any separators. Cost categories are all kept.
     progress : callable
         Is told each step.
 
@@ -93,7 +97,7 @@ def build_features(
         runner = engine or stack.enter_context(DuckDBEngine())
         beside = stack.enter_context(atomic_write(output))
         progress("reading the exports")
-        opened, notes = read_lines(runner, sorted(exports))
+        opened, notes = read_lines(runner, sorted(exports), tags)
         stack.enter_context(naming_faults(runner, opened))
         paths = [export.path for export in opened]
         if _count(runner, "kept_lines") == 0 and (paths or flow_logs is None):

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from egress_features.engines.base import ArrayEngine
 from egress_features.feature_rows import FeatureDays, Series
 from egress_features.queries import features_sql, list_usd_per_gb_sql
-from egress_features.schema import FEATURES, KEYS, MEASURES
+from egress_features.schema import FEATURES, KEYS, LABELS, MEASURES
 from egress_features.windows import DAY, Numbers
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 _CELLS = 4_000_000
 _ROW_GROUP = 122_880
 _FEATURES = [feature.name for feature in FEATURES]
-_TEXTS = (*KEYS[1:], "usage_type", "operation")
+_TEXTS = (*KEYS[1:], *LABELS, "usage_type", "operation")
 _TYPES = (
     {"hour_utc": pa.timestamp("us", tz="UTC")}
     | dict.fromkeys(_TEXTS, pa.dictionary(pa.int32(), pa.string()))
     | dict.fromkeys(("is_provisional", "is_estimated", "is_complete", "is_daily"), pa.bool_())
     | dict.fromkeys(_FEATURES, pa.float32())
 )
-_NAMES = (*KEYS, *MEASURES, *_FEATURES)
+_NAMES = (*KEYS, *MEASURES, *LABELS, *_FEATURES)
 _LINE_KINDS = """
 CREATE OR REPLACE TABLE line_kinds AS
 SELECT ROW_NUMBER() OVER (ORDER BY usage_type, operation) AS kind, usage_type, operation
 FROM (SELECT DISTINCT usage_type, operation FROM series_hours) AS kinds
 """
 _SERIES = f"""
-SELECT group_number - 1 AS group_number, is_processing_fee, {", ".join(KEYS[1:])},
+SELECT group_number - 1 AS group_number, is_processing_fee, {", ".join((*KEYS[1:], *LABELS))},
   CAST({list_usd_per_gb_sql("egress_class")} AS DOUBLE) AS usd_per_gb,
   DATE_DIFF('hour', d.first_hour, first_hour_utc) AS first_hour,
   DATE_DIFF('hour', d.first_hour, LEAST(last_hour_utc, d.last_hour)) AS last_hour,
@@ -141,7 +141,7 @@ class _Rows:
         self.is_daily = bool(hours["is_daily"][0])
         self._first_hour_utc = hours["first_hour_utc"][0]
         self._complete_until, self._estimated_from = found["complete_until"], found["estimated_from"]
-        self._texts = {name: _Texts.numbered(found[name]) for name in KEYS[1:]}
+        self._texts = {name: _Texts.numbered(found[name]) for name in (*KEYS[1:], *LABELS)}
         kinds = engine.arrays("SELECT usage_type, operation FROM line_kinds ORDER BY kind")
         self._kinds = {name: _Texts.numbered(np.append("", texts)) for name, texts in kinds.items()}
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from egress_features.charge_descriptions import usage_type_of
 from egress_features.checks import OTHER_LINES, find_granularity, foreign_currencies, in_dollars_sql, notes_on_left_out
+from egress_features.labels import make_labels
 from egress_features.restatement import find_replaced
 from egress_features.sources import NO_LINE_ITEMS, read_exports
 from egress_features.sources.faults import naming_faults
+from egress_features.sources.labels import WANTED_TAGS
 from egress_features.sources.line_items import KIND, month_sql, same_kind_sql
 from egress_features.usage_types import LOOKS_LIKE_TRANSFER, UNCLASSIFIED, classify, rule_of, split_prefix, unclassified
 
@@ -26,7 +28,9 @@ KEPT = ", ".join(f"'{name}'" for name in KEPT_LINE_ITEM_TYPES)
 INVOICE_DAYS = 5
 
 
-def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
+def read_lines(
+    engine: Engine, paths: Sequence[Path], tags: Sequence[str] = WANTED_TAGS
+) -> tuple[list[Export], list[str]]:
     """Read exports and make these tables and views.
 
     - line_groups: every line, added up by file, payer, billing period, hour and what it is for
@@ -38,6 +42,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
     - kept_lines: the lines that count. Where the bill has no resource ids, `resource_id` names the operation
     - granularity: one row, whether the bill is daily (`is_daily`)
     - data_hours: first and last hour of the usage lines, egress or not
+    - account_names, resource_tags: what people know accounts and resources by; of tags, those that `tags` names
 
     Returns
     -------
@@ -50,17 +55,20 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
         No export, mostly another currency or granularity, or a billing period of which two deliveries contradict each
         other.
     """
-    exports, opened = read_exports(paths)
+    exports, opened = read_exports(paths, tags)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
     # Spark reads when rows are asked for, which may be late in here.
     with naming_faults(engine, exports):
         engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
         foreign = foreign_currencies(engine)
-        _make_read_lines(engine, _make_usage_types(engine), has_foreign=bool(foreign))
+        usage_types = _make_usage_types(engine)
+        _make_read_lines(engine, usage_types, has_foreign=bool(foreign))
         granularity = find_granularity(engine, exports, KEPT)
         replaced = find_replaced(engine, [export.path for export in exports], granularity, KEPT)
         _make_egress_lines(engine, granularity)
+        has_ids = has_resources(engine)
+        labels = make_labels(engine, exports, _charged_sql(engine, usage_types), tags, has_resources=has_ids)
         return exports, [
             *opened,
             *_other_providers(engine),
@@ -68,6 +76,7 @@ def read_lines(engine: Engine, paths: Sequence[Path]) -> tuple[list[Export], lis
             *replaced,
             *notes_on_left_out(engine, exports, foreign),
             *_unclassified(engine),
+            *labels,
             *_without_resources(engine),
         ]
 
@@ -224,6 +233,21 @@ def _make_egress_lines(engine: Engine, granularity: str) -> None:
         ) AS b
         CROSS JOIN granularity AS g
         """
+    )
+
+
+def _charged_sql(engine: Engine, usage_types: Sequence[str]) -> str:
+    """Return the FROM and WHERE of the data-transfer lines as they are in the files, without those of `replaced`."""
+    join, more = "", ""
+    if engine.rows("SELECT file_number FROM replaced LIMIT 1"):
+        join = (
+            " LEFT JOIN replaced AS r ON r.file_number = l.file_number AND r.payer_account_id = l.payer_account_id "
+            f"AND r.billing_period = {month_sql('l.billing_period_start')}"
+        )
+        more = " AND r.file_number IS NULL"
+    return (
+        f"FROM line_items AS l{join} WHERE l.provider = 'AWS' AND l.usage_type IN ({_texts(usage_types)}) "
+        f"AND l.line_item_type IN ({KEPT}){more}"
     )
 
 

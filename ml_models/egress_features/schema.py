@@ -42,6 +42,9 @@ MEASURES = (
     "is_daily",
 )
 
+# What people know a series by. No model reads them, so they are no part of the schema and its hash.
+LABELS = ("account_name", "tags")
+
 # Dollars a GB in us-east-1, first paid tier, as the pages that `usage_types` names for each class say, and of S3
 # acceleration and the accelerators their own price pages. They only say from which GB on an hour matters, where the
 # bill has no price to tell it by, as within a free tier; what an alert costs comes from the bill.

@@ -41,11 +41,11 @@ def test_an_alert_of_an_earlier_version_is_read_under_its_old_names() -> None:
     assert read_alert(record | renamed) == {**record, **{new: renamed[name] for name, new in old.items()}}
 
 
-def test_an_alert_from_before_verdicts_estimates_model_ids_daily_bills_and_states_has_none() -> None:
+def test_an_alert_from_before_verdicts_estimates_model_ids_daily_bills_states_and_tags_has_none() -> None:
     later = {"suppressed_by": "", "is_estimated": False, "model_id": "", "p_value": None, "granularity": "hour",
              "state": "ended", "current_usd_per_day": 0.0, "remedy_page": "", "saving": "",
-             "saving_usd_per_month": 0.0, "changes": [], "changes_note": "",
-             "contributor_count": 0, "details_key": ""}  # fmt: skip
+             "saving_usd_per_month": 0.0, "changes": [], "changes_note": "", "contributor_count": 0, "details_key": "",
+             "owner": "", "owner_source": "", "account_name": "", "tags": {}}  # fmt: skip
     assert read_alert({k: v for k, v in alert_record().items() if k not in later}) == {**alert_record(), **later}
 
 
@@ -79,7 +79,7 @@ def test_the_schema_describes_every_field() -> None:
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert tuple(schema["properties"]) == tuple(schema["required"]) == ALERT_FIELDS
     kinds = {name: field["type"] for name, field in schema["properties"].items()}
-    python = {"string": str, "number": float, "integer": int, "boolean": bool, "array": list}
+    python = {"string": str, "number": float, "integer": int, "boolean": bool, "array": list, "object": dict}
     for name, value in alert_record(p_value=None).items():
         assert kinds[name] == ["number", "null"] if name == "p_value" else type(value) is python[kinds[name]], name
     assert schema["properties"]["severity"]["enum"] == list(SEVERITIES)

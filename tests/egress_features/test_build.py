@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from egress_alerts.rows import without_levels
-from egress_features import FEATURES, KEYS, MEASURES, build_features, find_exports, schema_hash, schema_json
+from egress_features import FEATURES, KEYS, LABELS, MEASURES, build_features, find_exports, schema_hash, schema_json
 from tests.support.bill import line, steady, write_csv, write_parquet
 from tests.support.sample_data import sample
 
@@ -65,7 +65,7 @@ def test_features_are_finite_and_rows_are_unique_and_sorted(real: pd.DataFrame) 
 
 def test_the_file_says_what_its_columns_are(tmp_path: Path) -> None:
     table = built(tmp_path, steady())
-    assert table.column_names == [*KEYS, *MEASURES, *NAMES]
+    assert table.column_names == [*KEYS, *MEASURES, *LABELS, *NAMES]
     assert {table.schema.field(name).type for name in NAMES} == {pa.float32()}
     assert table.schema.field("hour_utc").type == pa.timestamp("us", tz="UTC")
     metadata = table.schema.metadata

@@ -62,9 +62,13 @@ class Athena:
 
     def _make_bill(self, bill: Path) -> None:
         described = self.connection.execute(f"DESCRIBE SELECT * FROM '{bill}'").fetchall()
-        read = re.findall(r"\b(?:bill|line_item|product)_\w+", of_the_bill.statements()["line_hours"])
+        read = re.findall(
+            r"\b(?:bill_\w+|line_item_\w+|product_\w+|resource_tags|cost_category)\b",
+            of_the_bill.statements()["line_hours"],
+        )
         lacking = sorted(set(read) - {row[0] for row in described})
         types = {name: "DOUBLE" if name.endswith(("_cost", "_amount")) else "VARCHAR" for name in lacking}
+        types |= dict.fromkeys({"resource_tags", "cost_category"} & types.keys(), "MAP(VARCHAR, VARCHAR)")
         texts = "".join(f", CAST(NULL AS {type_}) AS {name}" for name, type_ in types.items())
         month = "STRFTIME(line_item_usage_start_date, '%Y-%m') AS billing_period"
         self.connection.execute(f"CREATE VIEW cur_2_0 AS SELECT *{texts}, {month} FROM '{bill}'")

@@ -21,6 +21,7 @@ CATEGORIES = {
 FOCUS_NAMES = {
     "bill_payer_account_id": "BillingAccountId",
     "line_item_usage_account_id": "SubAccountId",
+    "line_item_usage_account_name": "SubAccountName",
     "line_item_usage_start_date": "ChargePeriodStart",
     "line_item_usage_end_date": "ChargePeriodEnd",
     "bill_billing_period_start_date": "BillingPeriodStart",
@@ -61,8 +62,7 @@ def _cur_2_0(table: pa.Table) -> pa.Table:
     keys = [name.removeprefix("product_") for name in products]
     entries = [[(key, value) for key, value in zip(keys, row, strict=True) if value] for row in rows]
     columns["product"] = pa.array(entries, pa.map_(pa.string(), pa.string()))
-    columns["resource_tags"] = pa.array([[] for _ in entries], pa.map_(pa.string(), pa.string()))
-    columns["line_item_usage_account_name"] = pa.array(["team"] * len(entries))
+    columns["resource_tags"] = pa.array(_tags(table, "user_"), pa.map_(pa.string(), pa.string()))
     return pa.table(columns)
 
 
@@ -72,6 +72,7 @@ def _focus(table: pa.Table, kind: str) -> pa.Table:
     columns["ChargeCategory"] = pa.array([CATEGORIES[name] for name in types])
     columns["ChargeClass"] = pa.array(["Correction" if name == "Refund" else None for name in types], pa.string())
     columns["ProviderName"] = pa.array(["AWS"] * len(types))
+    columns["Tags"] = pa.array(_tags(table, "user:"), pa.map_(pa.string(), pa.string()))
     if kind == "FOCUS 1.0":
         columns["x_UsageType"] = table["line_item_usage_type"]
     else:
@@ -81,11 +82,20 @@ def _focus(table: pa.Table, kind: str) -> pa.Table:
     return pa.table(columns)
 
 
+def _tags(table: pa.Table, prefix: str) -> list[list[tuple[str, str]]]:
+    """Return the tags of each line that has a value, with a prefix before their keys."""
+    start = "resource_tags_user_"
+    names = [name for name in table.column_names if name.startswith(start)]
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True) if names else [()] * len(table)
+    keys = [prefix + name.removeprefix(start) for name in names]
+    return [[(key, value) for key, value in zip(keys, row, strict=True) if value] for row in rows]
+
+
 def _write_csv(table: pa.Table, target: Path) -> None:
     frame = table.to_pandas()
     for name in frame.columns:
         if isinstance(frame[name].dtype, pd.DatetimeTZDtype):
             frame[name] = frame[name].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        elif name in {"product", "resource_tags"}:
+        elif name in {"product", "resource_tags", "Tags"}:
             frame[name] = [json.dumps(dict(entries)) for entries in frame[name]]
     frame.to_csv(target, index=False)

@@ -3,7 +3,8 @@
 Each makes a table of one run, NAME___run__: `line_hours` reads the export once and adds it up by series and hour, the
 last one, `features`, holds the rows of the feature files by day, with the SQL that DuckDB runs. What is used more than
 once is a table, since Athena computes a common table expression anew wherever its name stands. `__run__`, `__months__`
-(billing periods to read) and `__days__` (days to write) are filled in by Terraform and the state machine.
+(billing periods to read), `__tags__` (names of the tags to keep) and `__days__` (days to write) are filled in by
+Terraform and the state machine.
 
 Run as a module it writes the queries into a folder, numbered in their order.
 """
@@ -19,13 +20,14 @@ from sqlglot import exp, parse_one
 from egress_features.engines.dialects import parse, queries_of, render
 from egress_features.queries import features_sql, read_sql
 from egress_features.reading import KEPT
+from egress_features.sources.labels import tags_sql
 from egress_features.usage_types_sql import classified_sql
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 TABLES = ("line_hours", "watermarks", "series", "leaf_hours", "series_hours", "features")
-RUN, MONTHS, DAYS = "__run__", "__months__", "__days__"
+RUN, MONTHS, DAYS, TAGS = "__run__", "__months__", "__days__", "__tags__"
 # The table's columns are typed by its Glue definition, in terraform/modules/features.
 _LINES = f"""(
   SELECT DATE_TRUNC('hour', line_item_usage_start_date) AS hour_utc,
@@ -35,7 +37,8 @@ _LINES = f"""(
     CAST(COALESCE(line_item_usage_amount, 0) AS DECIMAL(38, 12)) AS usage_amount,
     CAST(COALESCE(line_item_net_unblended_cost, line_item_unblended_cost, 0) AS DECIMAL(38, 12)) AS cost_usd,
     COALESCE(product_product_family, '') = 'Data Transfer' AS is_transfer,
-    COALESCE(bill_invoice_id, '') <> '' AS has_invoice
+    COALESCE(bill_invoice_id, '') <> '' AS has_invoice,
+    COALESCE(line_item_usage_account_name, '') AS account_name, resource_tags, cost_category
   FROM cur_2_0
   WHERE billing_period >= STRFTIME(CURRENT_DATE - {MONTHS} * INTERVAL '1' MONTH, '%Y-%m')
     AND line_item_line_item_type IN ({KEPT})
@@ -49,6 +52,11 @@ SELECT f.*, STRFTIME(f.hour_utc, '%Y-%m-%d') AS day
 FROM rows_of_features AS f
 CROSS JOIN data_hours AS d
 WHERE f.hour_utc >= DATE_TRUNC('day', d.last_hour) - ({DAYS} - 1) * INTERVAL '1' DAY
+"""
+_LABEL_LINES = """
+SELECT account_id, service, resource_id, hour_utc, account_name, tags, resource_id <> '' AS has_resource
+FROM line_hours
+WHERE egress_class <> ''
 """
 _BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], bucket_count = 1"
 
@@ -66,7 +74,8 @@ def statements() -> dict[str, str]:
 
 def pipeline() -> dict[str, exp.Expr]:
     """Return the query of every table and view of the pipeline by its name, in order."""
-    line_hours = read_sql("line_hours").replace("{classified}", classified_sql(_LINES))
+    tags = tags_sql("c.resource_tags", "c.cost_category", f"['{TAGS}']")
+    line_hours = read_sql("line_hours").replace("{classified}", classified_sql(_LINES)).replace("{tags}", tags)
     queries = {
         "line_hours": parse_one(line_hours, read="duckdb"),
         "kept_lines": parse_one("SELECT * FROM line_hours WHERE egress_class <> ''"),
@@ -74,8 +83,11 @@ def pipeline() -> dict[str, exp.Expr]:
         # AWS delivers the export that Terraform creates by the hour.
         "granularity": parse_one("SELECT FALSE AS is_daily"),
         "watermarks": parse_one(read_sql("watermarks"), read="duckdb"),
+        # Of the bill's lines, also where flow logs go on.
+        "label_lines": parse_one(_LABEL_LINES, read="duckdb"),
     }
-    for script in ("hours", "series_hours"):
+    # The labels take the place of the empty tables before `series`.
+    for script in ("hours", "series_hours", "labels"):
         queries |= queries_of(parse(read_sql(script)))
     rows = parse_one(features_sql(), read="duckdb")
     rows.set("order", None)

@@ -19,10 +19,11 @@ Dialect = Literal["spark", "athena"]
 # What the SQL may call in Athena: functions of Trino, https://trino.io/docs/current/functions.html.
 ATHENA_FUNCTIONS = frozenset(
     {
-        "ABS", "ARRAY_SORT", "BOOL_OR", "CARDINALITY", "CAST", "COALESCE", "CONCAT", "COUNT", "DATE_ADD", "DATE_DIFF",
-        "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "DENSE_RANK", "GREATEST", "LAG", "LEAST", "LENGTH", "LN", "MAX",
-        "MAX_BY", "MIN", "NULLIF", "RANK", "REGEXP_EXTRACT", "REGEXP_LIKE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN",
-        "SPLIT_PART", "STRPOS", "SUBSTR", "SUBSTRING", "SUM", "TRUNCATE", "TRY_CAST", "UNNEST", "UPPER",
+        "ABS", "ARRAY_JOIN", "ARRAY_MIN", "ARRAY_SORT", "BOOL_OR", "CARDINALITY", "CAST", "COALESCE", "CONCAT",
+        "COUNT", "DATE_ADD", "DATE_DIFF", "DATE_FORMAT", "DATE_TRUNC", "DECIMAL", "DENSE_RANK", "GREATEST", "LAG",
+        "LEAST", "LENGTH", "LN", "LOWER", "MAP_KEYS", "MAX", "MAX_BY", "MIN", "NULLIF", "RANK", "REGEXP_EXTRACT",
+        "REGEXP_LIKE", "REGEXP_REPLACE", "REPLACE", "ROUND", "ROW_NUMBER", "SEQUENCE", "SIGN", "SPLIT_PART", "STRPOS",
+        "SUBSTR", "SUBSTRING", "SUM", "TRANSFORM", "TRANSLATE", "TRUNCATE", "TRY_CAST", "UNNEST", "UPPER",
     }
 )  # fmt: skip
 _KEYWORDS = frozenset(
@@ -91,7 +92,7 @@ def render(statement: exp.Expr, dialect: Dialect) -> str:
     NotPortableError
         Something that the dialect has not, or a function that Athena lacks.
     """
-    tree = statement.transform(_for_spark if dialect == "spark" else _without_zone)
+    tree = statement.transform(_for_spark if dialect == "spark" else _for_athena)
     try:
         sql = tree.sql(dialect=dialect, comments=False, pretty=True, unsupported_level=sqlglot.ErrorLevel.RAISE)
         sqlglot.parse_one(sql, read=dialect)
@@ -129,8 +130,13 @@ def _for_spark(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _without_zone(node: exp.Expr) -> exp.Expr:
-    """Write moments without a time zone: Athena cannot write parquet with one, and all moments here are UTC."""
+def _for_athena(node: exp.Expr) -> exp.Expr:
+    """Write moments without a time zone: Athena cannot write parquet with one, and all moments here are UTC.
+
+    Athena replaces every match of a pattern, and has no flag for it.
+    """
+    if isinstance(node, exp.RegexpReplace):
+        node.set("modifiers", None)
     if isinstance(node, exp.DataType) and node.this == exp.DataType.Type.TIMESTAMPTZ:
         return exp.DataType.build("TIMESTAMP")
     return node

@@ -31,7 +31,8 @@ TABLES = (
 )  # fmt: skip
 # What both pipelines make of the kept lines.
 _AFTER_LINES = (
-    "granularity", "hours", "series", "leaf_hours", "level_hours", "series_hours", "rows_of_features", "features",
+    "granularity", "account_names", "resource_tags", "hours", "series", "leaf_hours", "level_hours",
+    "series_hours", "rows_of_features", "features",
 )  # fmt: skip
 FLOW_DAYS = "__flow_days__"
 # What the folder says where a record does not.
@@ -62,6 +63,7 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
         "billed_lines": billed["kept_lines"],
         "billed_hours": billed["data_hours"],
         "watermarks": billed["watermarks"].transform(_of_the_bill),
+        "label_lines": billed["label_lines"],
         "flow_texts": ours["flow_texts"],
         "flow_read": _without(read, "no_number"),
         "flow_sums": ours["flow_sums"],

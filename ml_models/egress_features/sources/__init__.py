@@ -20,6 +20,8 @@ and Snowflake spell them their own way. The table is `line_items.LINE_ITEM_COLUM
 - cost_usd (DECIMAL): after discounts where the export has such a column (`Export.net_cost_column`)
 - currency
 - has_invoice: NULL where the export does not say
+- account_name: empty where the export has none
+- tags: the values of `Export.label_columns`, in their order; NULL where there is no such column
 
 Texts are never null.
 """
@@ -34,13 +36,15 @@ import pyarrow.parquet as pq
 from egress_features.errors import BadInputError
 from egress_features.sources import cur, cur_2_0, focus, legacy_cur
 from egress_features.sources.columns import checked_columns, is_parquet, open_export
-from egress_features.sources.line_items import NO_LINE_ITEMS, select_sql
+from egress_features.sources.labels import WANTED_TAGS, label_columns
+from egress_features.sources.line_items import NO_LINE_ITEMS, computed, select_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from egress_features.sources.columns import CheckedColumn, ExportFile
+    from egress_features.sources.labels import LabelColumn
     from egress_features.sources.line_items import Column
 
 __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "read_export", "read_exports"]
@@ -50,7 +54,8 @@ class Source(NamedTuple):
     """A kind of export.
 
     The rest are names of its columns: moments (the usage's start comes first), numbers, the cost before and, where
-    there is such a column, after discounts, and the resource. `null_texts` are what its CSV files write for nothing.
+    there is such a column, after discounts, the resource, and the account's name. `null_texts` are what its CSV files
+    write for nothing.
     """
 
     kind_of: Callable[[ExportFile], str | None]
@@ -59,6 +64,7 @@ class Source(NamedTuple):
     numbers: tuple[str, ...]
     cost: str
     resource: str
+    account_name: Callable[[ExportFile], str]
     net_cost: tuple[str, ...] = ()
     null_texts: tuple[str, ...] = ()
 
@@ -73,6 +79,7 @@ class Export(NamedTuple):
     - has_resource_ids: whether it has a column of resource ids
     - start_column: when the usage began
     - checked: the columns to look into where the file cannot be read
+    - label_columns: those of tags and cost categories; has_labels: whether it has one of them, or account names
     """
 
     path: Path
@@ -84,6 +91,8 @@ class Export(NamedTuple):
     has_resource_ids: bool
     start_column: str
     checked: tuple[CheckedColumn, ...]
+    label_columns: tuple[LabelColumn, ...]
+    has_labels: bool
 
 
 _CUR: dict[str, Any] = {
@@ -91,6 +100,7 @@ _CUR: dict[str, Any] = {
     "numbers": cur.NUMBERS,
     "cost": cur.COST,
     "resource": cur.RESOURCE,
+    "account_name": lambda _file: cur.ACCOUNT_NAME,
     "net_cost": (cur.NET_COST,),
 }
 # CUR 2.0 comes first: it has the columns of a legacy CUR, and others.
@@ -104,6 +114,7 @@ SOURCES = (
         numbers=focus.NUMBERS,
         cost=focus.COST,
         resource=focus.RESOURCE,
+        account_name=focus.account_name,
         null_texts=focus.NULL_TEXTS,
     ),
 )
@@ -123,8 +134,10 @@ class _NoExportError(BadInputError):
         )
 
 
-def read_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
+def read_exports(paths: Sequence[Path], tags: Sequence[str] = WANTED_TAGS) -> tuple[list[Export], list[str]]:
     """Recognise billing exports; other files are left out while they are fewer.
+
+    `tags` are the names of the resource tags to keep.
 
     Returns
     -------
@@ -139,7 +152,7 @@ def read_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
     exports, others = [], []
     for path in paths:
         try:
-            exports.append(read_export(path))
+            exports.append(read_export(path, tags))
         except _NoExportError as error:
             others.append(error)
     if others and len(others) >= len(exports):
@@ -147,7 +160,7 @@ def read_exports(paths: Sequence[Path]) -> tuple[list[Export], list[str]]:
     return exports, [*(error.note for error in others), *_notes(exports)]
 
 
-def read_export(path: Path) -> Export:
+def read_export(path: Path, tags: Sequence[str] = WANTED_TAGS) -> Export:
     """Recognise a billing export by its columns.
 
     Raises
@@ -159,24 +172,28 @@ def read_export(path: Path) -> Export:
     for source in SOURCES:
         kind = source.kind_of(file)
         if kind is not None:
-            return _export(file, source, kind)
+            return _export(file, source, kind, tags)
     raise _NoExportError(file)
 
 
-def _export(file: ExportFile, source: Source, kind: str) -> Export:
+def _export(file: ExportFile, source: Source, kind: str, tags: Sequence[str]) -> Export:
     scan = file.scan_sql(null_texts=source.null_texts)
     net, cost = file.find(*source.net_cost), file.find(source.cost)
+    labels = label_columns(file, tags)
+    values = f"[{', '.join(column.sql for column in labels)}]" if labels else "CAST(NULL AS VARCHAR[])"
     costs = [name for name in (net, cost) if name and not (name == net and net in file.without_values)]
     return Export(
         path=file.path,
         kind=kind,
-        line_items_sql=select_sql(file, scan, source.columns(file), kind),
+        line_items_sql=select_sql(file, scan, (*source.columns(file), computed("tags", values)), kind),
         scan_sql=scan,
         cost_columns=tuple(costs),
         net_cost_column=net if net in costs and file.has_values(net) else "",
         has_resource_ids=file.find(source.resource) is not None,
         start_column=file.find(*source.times) or "",
         checked=checked_columns(file, source.times, source.numbers),
+        label_columns=labels,
+        has_labels=bool(labels) or file.find(source.account_name(file)) is not None,
     )
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from egress_features.sources.columns import ExportFile
 
 RESOURCE = "line_item_resource_id"
+ACCOUNT_NAME = "line_item_usage_account_name"
 # What the line cost after discounts, where AWS gives any.
 NET_COST = "line_item_net_unblended_cost"
 COST = "line_item_unblended_cost"
@@ -55,6 +56,7 @@ COLUMNS = (
     Column("cost_usd", (COST,), AMOUNT),
     Column("currency", ("line_item_currency_code",)),
     Column("has_invoice", ("bill_invoice_id",), IS_GIVEN, UNKNOWN),
+    Column("account_name", (ACCOUNT_NAME,), TEXT, EMPTY),
 )
 
 

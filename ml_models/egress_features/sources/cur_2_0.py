@@ -15,8 +15,8 @@ from egress_features.sources.maps import entry_sql
 if TYPE_CHECKING:
     from egress_features.sources.columns import ExportFile
 
-# Columns that no legacy report has.
-_MARKS = ("product", "resource_tags", "cost_category", "discount", "line_item_usage_account_name")
+# Columns that no legacy report has. Names of accounts are joined to legacy reports too.
+_MARKS = ("product", "resource_tags", "cost_category", "discount")
 
 
 def kind_of(file: ExportFile) -> str | None:

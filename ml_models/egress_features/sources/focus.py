@@ -128,6 +128,7 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
         *_meter(file),
         _line_item_type(file),
         computed("is_transfer", any_sql(_transfer_conditions(file))),
+        Column("account_name", (account_name(file),), TEXT, EMPTY),
     )
     quantities = {name: file.quoted(unit) for wanted, unit in _UNITS.items() if (name := file.find(wanted))}
     if not quantities:
@@ -139,6 +140,11 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
 
     amount = computed("usage_amount", first_amount_sql(file, list(quantities), in_gb))
     return tuple(amount if column.target == "usage_amount" else column for column in found)
+
+
+def account_name(file: ExportFile) -> str:
+    """Return the column of the names of the accounts that `account_id` has."""
+    return "SubAccountName" if file.find("SubAccountId") else "BillingAccountName"
 
 
 def _provider_sql(file: ExportFile) -> str:

@@ -71,6 +71,8 @@ LINE_ITEM_COLUMNS = (
     ("cost_usd", "DECIMAL(38, 12)"),
     ("currency", "VARCHAR"),
     ("has_invoice", "BOOLEAN"),
+    ("account_name", "VARCHAR"),
+    ("tags", "VARCHAR[]"),
 )
 # What says together which kind of charge a line is.
 KIND = ("usage_type", "service", "operation", "charge_description", "region_id", "is_transfer")

@@ -184,6 +184,7 @@ SELECT
   COALESCE(t.hour_utc >= s.estimated_from_utc, FALSE) AS is_estimated,
   COALESCE(t.hour_utc <= s.complete_until_utc, FALSE) AS is_complete,
   t.is_daily,
+  s.account_name, s.tags,
   CAST(CASE WHEN r.is_material THEN GREATEST(r.of_3d, 0) ELSE 0 END AS FLOAT) AS excess_3d_log,
   CAST(CASE WHEN r.is_material THEN GREATEST(r.of_18h, 0) ELSE 0 END AS FLOAT) AS steady_18h_log,
   CAST(CASE WHEN r.is_material THEN GREATEST(r.of_days, 0) ELSE 0 END AS FLOAT) AS repeated_3d_log,

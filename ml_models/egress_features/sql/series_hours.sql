@@ -1,9 +1,13 @@
--- kept_lines, granularity -> series, series_hours: one row for each series and hour that has a line.
+-- kept_lines, granularity, account_names, resource_tags -> series, series_hours: one row for each series and hour that has a line.
 -- Beyond its service's watermark a series goes on as far as it has lines: what is silent there may be yet to come.
 -- A price tier splits a key's hour into two lines: they are added up here, before anything else sees them.
 -- A daily bill's line stands for the 24 hours of a UTC day, the one that its local day overlaps most: each has a 24th.
 CREATE TABLE IF NOT EXISTS covered_series (account_id VARCHAR, region VARCHAR, service VARCHAR, egress_class VARCHAR,
   resource_id VARCHAR, estimated_from_utc TIMESTAMP);
+
+CREATE TABLE IF NOT EXISTS account_names (account_id VARCHAR, account_name VARCHAR);
+
+CREATE TABLE IF NOT EXISTS resource_tags (account_id VARCHAR, service VARCHAR, resource_id VARCHAR, tags VARCHAR);
 
 -- A level is one more series, over all leaves that agree in the keys that it keeps; the others are '*'. It exists where
 -- its leaves differ in the keys next to its own: else it would be its only leaf, or the level below it, again.
@@ -69,11 +73,16 @@ apart AS (
   SELECT n.*, CASE WHEN resource_id = '*' THEN series_id ELSE 0 END AS level_id
   FROM numbered AS n
 )
-SELECT series_id,
-  DENSE_RANK() OVER (ORDER BY account_id, region, egress_class, level_id) AS group_number,
-  level_id, account_id, region, service, egress_class, resource_id, is_processing_fee, first_hour_utc,
-  estimated_from_utc, complete_until_utc, last_hour_utc
-FROM apart;
+SELECT a.series_id,
+  DENSE_RANK() OVER (ORDER BY a.account_id, a.region, a.egress_class, a.level_id) AS group_number,
+  a.level_id, a.account_id, a.region, a.service, a.egress_class, a.resource_id, a.is_processing_fee, a.first_hour_utc,
+  a.estimated_from_utc, a.complete_until_utc, a.last_hour_utc,
+  COALESCE(n.account_name, '') AS account_name, COALESCE(t.tags, '') AS tags
+FROM apart AS a
+LEFT JOIN account_names AS n ON n.account_id = a.account_id
+-- A level has none: the tags that its resources share depend on which of them rise.
+LEFT JOIN resource_tags AS t
+  ON t.account_id = a.account_id AND t.service = a.service AND t.resource_id = a.resource_id;
 
 CREATE TABLE leaf_hours AS
 WITH by_usage_type AS (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Column
 from rich.text import Text
 
-from egress_alerts.alert import period, period_text
+from egress_alerts.alert import account_text, period, period_text
 from egress_alerts.printable import printable
 from egress_sentinel.cli.output import (
     columns_of_stdout,
@@ -61,7 +61,7 @@ def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:
     columns: list[str | Column] = [
         "severity\nstate",
         Column("from (UTC)\nto\nlength", no_wrap=True),
-        Column("account_id\nregion", no_wrap=True),
+        Column("account_id\nregion", overflow="fold"),
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
         right("cost_usd\nexpected", no_wrap=True),
         right("egress_gb\nexpected", no_wrap=True),
@@ -76,7 +76,8 @@ def _block(alert: Mapping[str, Any]) -> list[str]:
     return [
         f"{alert['severity'].upper()}  {alert['state']}  {alert['alert_id']}",
         f"{alert['egress_class']} of {resource_name(alert['resource_id'])}",
-        f"account {alert['account_id']}, {alert['region']}",
+        f"account {account_text(alert)}, {alert['region']}",
+        *([f"tags {tags}"] if (tags := _tags(alert)) else []),
         *_owner(alert),
         period_text(alert),
         f"${alert['cost_usd']:,.2f} (expected ${alert['expected_cost_usd']:,.2f}), {alert['usage_gb']:,.1f} GB {usage} "
@@ -90,8 +91,8 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
     return (
         Text(f"{alert['severity'].upper()}\n{alert['state']}", style=_COLOURS[alert["severity"]]),
         "\n".join(period(alert)),
-        f"{alert['account_id']}\n{alert['region']}",
-        f"{alert['egress_class']}\n{resource_name(alert['resource_id'])}",
+        _lines(alert["account_id"], alert.get("account_name"), alert["region"]),
+        _lines(alert["egress_class"], resource_name(alert["resource_id"]), _tags(alert)),
         f"${alert['cost_usd']:,.2f}\n${alert['expected_cost_usd']:,.2f}",
         _gigabytes(alert),
         "\n".join([alert["alert_id"], *_owner(alert), _why(alert)]),
@@ -100,6 +101,14 @@ def _cells(alert: Mapping[str, Any]) -> tuple[str | Text, ...]:
 
 def _owner(alert: Mapping[str, Any]) -> list[str]:
     return [f"owner: {alert['owner']} ({alert['owner_source']})"] if alert.get("owner") else []
+
+
+def _tags(alert: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in alert.get("tags", {}).items())
+
+
+def _lines(*texts: str | None) -> str:
+    return "\n".join(text for text in texts if text)
 
 
 def _why(alert: Mapping[str, Any]) -> str:

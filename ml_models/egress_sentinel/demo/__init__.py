@@ -91,7 +91,7 @@ def write_demo_bill(
     add_oddities(Stage(clock, odd, streams, accounts))
     incidents = add_incidents(Stage(clock, incident, streams, accounts)) if with_incidents else []
     lines = price(streams, clock)
-    files = write_months(output_dir / "cur", streams, lines, clock, accounts["payer"])
+    files = write_months(output_dir / "cur", streams, lines, clock, accounts)
     cost_usd = injected_cost(streams, lines)
     labels = _write_labels(output_dir / "labels.json", [label(each, clock, cost_usd) for each in incidents])
     return DemoBill(files, labels, len(lines.hour), len(incidents), clock.at(clock.score_from_hour))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from egress_alerts.alert import period_text, read_alert
+from egress_alerts.alert import account_text, period_text, read_alert
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def suppressed_line(alert: Alert) -> str:
     return (
         f"suppressed, {why}: {alert['usage_gb'] - alert['expected_usage_gb']:,.1f} GB and "
         f"${alert['cost_usd'] - alert['expected_cost_usd']:,.2f} above expected, {alert['egress_class']} of "
-        f"{_short(alert['resource_id'])} in account {alert['account_id']}, {period_text(alert)}"
+        f"{_short(alert['resource_id'])} in account {account_text(alert)}, {period_text(alert)}"
     )
 
 

@@ -11,6 +11,7 @@ locals {
     { name = "hour_utc", type = "timestamp" }, { name = "service", type = "string" }, { name = "account_id", type = "string" },
     { name = "region", type = "string" }, { name = "egress_class", type = "string" }, { name = "is_processing_fee", type = "boolean" },
     { name = "resource_id", type = "string" }, { name = "usage_type", type = "string" }, { name = "operation", type = "string" },
+    { name = "account_name", type = "string" }, { name = "tags", type = "string" },
     { name = "usage_amount", type = "decimal(38,12)" }, { name = "cost_usd", type = "decimal(38,12)" },
     { name = "is_provisional", type = "int" }, { name = "has_invoice", type = "int" }, { name = "lines", type = "bigint" },
   ]
@@ -27,6 +28,7 @@ module "flow_hours" {
   words              = { query = "The query of flow logs", consequence = "No new hours are estimated.", subject = "${var.name}: no new estimates" }
   sql_dir            = var.flow_sql_dir
   months             = var.pipeline.months
+  alert_tags         = var.pipeline.alert_tags
   bucket             = var.bucket
   kms_key_arn        = var.kms_key_arn
   workgroup          = { name = aws_athena_workgroup.this.name, arn = aws_athena_workgroup.this.arn }

@@ -14,6 +14,7 @@ locals {
 
   keys     = ["account_id", "region", "service", "egress_class", "resource_id", "usage_type", "operation"]
   measures = ["usage_gb", "egress_gb", "cost_usd", "expected_usage_gb", "expected_egress_gb", "expected_cost_usd", "expected_spread_gb"]
+  labels   = ["account_name", "tags"]
   features = ["excess_3d_log", "steady_18h_log", "repeated_3d_log", "beyond_habit_log", "persistence"]
 
   hours = concat(
@@ -21,6 +22,7 @@ locals {
     [for name in local.keys : { name = name, type = "string" }],
     [for name in local.measures : { name = name, type = "double" }],
     [for name in ["is_provisional", "is_estimated", "is_complete", "is_daily"] : { name = name, type = "boolean" }],
+    [for name in local.labels : { name = name, type = "string" }],
     [for name in local.features : { name = name, type = "float" }],
   )
 
@@ -60,8 +62,10 @@ locals {
         [for name in [
           "bill_invoice_id", "identity_line_item_id", "identity_time_interval", "line_item_currency_code",
           "line_item_line_item_type", "line_item_operation", "line_item_product_code", "line_item_resource_id",
-          "line_item_usage_account_id", "line_item_usage_type", "product_product_family", "product_region_code",
+          "line_item_usage_account_id", "line_item_usage_account_name", "line_item_usage_type", "product_product_family",
+          "product_region_code",
         ] : { name = name, type = "string" }],
+        [for name in ["cost_category", "resource_tags"] : { name = name, type = "map<string,string>" }],
         [for name in ["line_item_net_unblended_cost", "line_item_unblended_cost", "line_item_usage_amount"] : { name = name, type = "double" }],
       )
       projection = {

@@ -11,6 +11,7 @@ module "deliveries" {
   words              = { query = "The feature query", consequence = "No new hours are scored.", subject = "${var.name}: no new features" }
   sql_dir            = var.sql_dir
   months             = var.pipeline.months
+  alert_tags         = var.pipeline.alert_tags
   bucket             = var.bucket
   kms_key_arn        = var.kms_key_arn
   workgroup          = { name = aws_athena_workgroup.this.name, arn = aws_athena_workgroup.this.arn }

@@ -57,8 +57,8 @@ variable "sql_dir" {
 }
 
 variable "pipeline" {
-  description = "Days that a run writes anew, and months of the export that it reads."
-  type        = object({ days = number, months = number })
+  description = "Days that a run writes anew, months of the export that it reads, and names of the tags that it keeps."
+  type        = object({ days = number, months = number, alert_tags = list(string) })
 }
 
 variable "history_prefix" {

@@ -3,9 +3,10 @@
 
 locals {
   # The SQL of a step, cut where the run's name and the number of days belong.
+  tags = join("', '", var.alert_tags)
   cut = {
     for path in fileset(var.sql_dir, "*.sql") :
-    path => regexall("(?s)(.*?)(__run__|__days__|__flow_days__|$)", replace(file("${var.sql_dir}/${path}"), "__months__", var.months))
+    path => regexall("(?s)(.*?)(__run__|__days__|__flow_days__|$)", replace(replace(file("${var.sql_dir}/${path}"), "__months__", var.months), "__tags__", local.tags))
   }
   holes = { "__run__" = ["$.run"], "__days__" = ["$.asked.days"], "__flow_days__" = ["$.asked.flow_days"], "" = [] }
 

@@ -23,6 +23,11 @@ variable "months" {
   type        = number
 }
 
+variable "alert_tags" {
+  description = "Names of the resource tags that the statements keep."
+  type        = list(string)
+}
+
 variable "bucket" {
   description = "The bucket of tables and features."
   type        = string

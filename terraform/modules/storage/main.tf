@@ -324,11 +324,12 @@ resource "aws_bcmdataexports_export" "this" {
 
 locals {
   cur_2_0_columns = [
-    "bill_invoice_id", "bill_billing_period_start_date", "bill_payer_account_id", "identity_line_item_id",
+    "bill_invoice_id", "bill_billing_period_start_date", "bill_payer_account_id", "cost_category", "identity_line_item_id",
     "identity_time_interval", "line_item_currency_code", "line_item_line_item_type", "line_item_operation",
     "line_item_net_unblended_cost", "line_item_product_code", "line_item_resource_id", "line_item_unblended_cost", "line_item_usage_account_id",
+    "line_item_usage_account_name",
     "line_item_usage_amount", "line_item_usage_end_date", "line_item_usage_start_date", "line_item_usage_type",
     "product", "product_from_location", "product_from_region_code", "product_product_family", "product_region_code",
-    "product_servicecode", "product_to_location", "product_to_region_code",
+    "product_servicecode", "product_to_location", "product_to_region_code", "resource_tags",
   ]
 }
