@@ -1,4 +1,4 @@
-"""The gate: what a model is measured by on rows that it did not see, and what keeps it from serving."""
+"""The quality checks of a new model on held-out rows."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_a_good_model_passes_beside_itself() -> None:
     assert found["holdout_rows"] == 500
     assert found["share_flagged"] == float(np.mean(np.abs(holdout).max(axis=1) > 4))
     assert (found["injected"]["incidents"], found["injected"]["recall"]) == (200, 1.0)
-    # The incidents that models are ranked by are small: no model finds them all.
+    # The incidents of the ranking are small, so no model finds all of them.
     assert 0.5 < found["injected"]["auc"] < 0.98
     assert 0.5 < found["injected"]["average_precision"] < 0.98
     assert found["serving"]["flags_changed_share"] == 0.0
@@ -48,9 +48,9 @@ def test_a_good_model_passes_beside_itself() -> None:
 )
 def test_a_bad_model_is_told_why(score: object, reasons: list[str]) -> None:
     found = evaluate(matrix(2000), matrix(500, seed=1), score, distance)  # type: ignore[arg-type]
-    told = why_not(found, Limits())
+    reasons_found = why_not(found, Limits())
     for reason in reasons:
-        assert any(reason in sentence for sentence in told), told
+        assert any(reason in sentence for sentence in reasons_found), reasons_found
 
 
 def test_without_a_holdout_nothing_is_known() -> None:

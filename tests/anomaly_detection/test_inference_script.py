@@ -1,4 +1,4 @@
-"""The four functions as the container calls them: equal to scikit-learn to the bit, and clear about what is wrong."""
+"""The four functions that the container calls: scores equal to scikit-learn's bit for bit, and clear errors."""
 
 import csv
 import io

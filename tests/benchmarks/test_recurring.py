@@ -1,4 +1,4 @@
-"""Bills in which ordinary causes come again: what is in them, and that a verdict quiets the repeat alone."""
+"""Bills with recurring ordinary causes: their content, and that a verdict suppresses only the repetition."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The pure parts of batch scoring: what is read or refused, and in which line, how a job is run, what is joined."""
+"""The pure parts of batch scoring: reading and rejecting files, planning jobs, joining scores."""
 
 import csv
 import math
@@ -140,7 +140,7 @@ cells = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
 def test_every_line_gets_its_own_score(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, float, float]], part_bytes: int, header: bool
 ) -> None:
-    """Whatever stands in a line and however the lines are cut into parts; the score here is the sum of the line."""
+    """For any lines, and any split of the lines into parts. The score in this test is the sum of the line."""
     folder = tmp_path_factory.mktemp("rows")
     with (folder / "f.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

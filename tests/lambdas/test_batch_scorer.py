@@ -103,7 +103,7 @@ def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[st
 
 
 class World:
-    """A bucket, a table, a topic and a model of its own, and the function."""
+    """A bucket, a table, a topic, a model, and the function."""
 
     def __init__(self, deployed: DeployedScorer) -> None:
         self.aws, self.resources = deployed.aws, deployed.resources

@@ -119,8 +119,8 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
         for name in ("statistics.json", "constraints.json", "constraint_violations.json", "measures.json"):
             assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
     # The last day was judged twice.
-    told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
-    assert (tmp_path / "out" / "messages.txt").read_text() == f"{told}\n"
+    published = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
+    assert (tmp_path / "out" / "messages.txt").read_text() == f"{published}\n"
 
 
 def test_scores_of_another_model_are_not_held_against_this_one(

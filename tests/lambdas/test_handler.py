@@ -140,9 +140,9 @@ def test_a_crash_between_storing_and_publishing_still_publishes_once(make: Make)
     assert (len(world.alerts()), len(world.messages())) == (1, 1)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(60, 0), (-60, 1)])
+@pytest.mark.parametrize(("seconds", "notifications"), [(60, 0), (-60, 1)])
 def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
-    make: Make, seconds: int, told: int
+    make: Make, seconds: int, notifications: int
 ) -> None:
     world = make()
     world.put(hot_day())
@@ -157,7 +157,7 @@ def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
         ExpressionAttributeValues={":until": {"N": str(int(time.time()) + seconds)}, ":other": {"S": "other"}},
     )
     world.invoke(event("s3_object_created"))
-    assert len(world.messages()) == told
+    assert len(world.messages()) == notifications
 
 
 def test_of_those_who_read_the_same_version_one_may_tell(make: Make) -> None:

@@ -31,7 +31,7 @@ IMAGE = "141502667606.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9
 
 
 class World:
-    """A registry with a bucket of its own, the function, and an endpoint of a made-up name that serves a model."""
+    """A registry with a separate bucket, the function, and an endpoint that serves a model."""
 
     def __init__(self, aws: LocalAws, function: LambdaProcess, folder: Path) -> None:
         self.aws, self.function, self.folder = aws, function, folder
@@ -261,7 +261,7 @@ def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
         world.aws.client("dynamodb").put_item(
             TableName=f"{GROUP}-alerts", Item={n: TypeSerializer().serialize(v) for n, v in item.items()}
         )
-    # The script takes its job's name from the environment, so this is the job that it says it was.
+    # The script reads its job's name from the environment, so this is the name in the manifest.
     world.sagemaker.create_training_job(
         TrainingJobName="egress-2026-11-01",
         RoleArn="arn:aws:iam::123456789012:role/r",

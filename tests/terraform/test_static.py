@@ -1,4 +1,4 @@
-"""What can be said of the configuration without applying it."""
+"""Checks of the configuration without applying it."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_no_action_is_a_wildcard_outside_the_key_and_the_denials() -> None:
 
 @pytest.fixture(scope="module")
 def checkov(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkov in an environment of its own: it pins half of PyPI."""
+    """Checkov in a separate environment, since it pins many packages."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "egress-sentinel"
     folder = cache / f"{CHECKOV}-{sys.version_info.major}.{sys.version_info.minor}"
     if not (folder / "ready").exists():

@@ -70,7 +70,7 @@ def test_training_does_not_see_the_planned_hours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ('note = "media-prod moves"', "", "planned event 1 has no 'note'; it needs note, from, to, and"),
         ("max_gb = 500", "", "planned event 1 needs max_gb or max_usd"),
@@ -89,10 +89,10 @@ def test_training_does_not_see_the_planned_hours(tmp_path: Path) -> None:
         ("from =", "from", "planned.toml is not TOML"),
     ],
 )
-def test_a_bad_entry_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_a_bad_entry_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(UserError) as refused:
         read_planned(write(tmp_path, FILE.replace(old, new, 1)))
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

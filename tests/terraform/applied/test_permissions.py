@@ -1,4 +1,4 @@
-"""Each role against what was called with it in the tests of the other files, so these come after them."""
+"""Compares each role with its calls in the tests of the other files, so these tests run last."""
 
 import json
 from fnmatch import fnmatchcase
@@ -202,7 +202,7 @@ def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
 
 
 def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *, both_ways: bool) -> None:
-    """Hold what was called against what a role allows, and what it allows against what was called."""
+    """Compare a role's calls with its policy in both directions."""
     recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
     calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
     of_role = statements(stacks[0], role)

@@ -19,7 +19,7 @@ def test_a_second_plan_is_empty(stacks: dict[str, Stack]) -> None:
 def test_the_endpoint_serves_what_was_asked_for(stacks: dict[str, Stack]) -> None:
     for name, done in together(serving(stacks), Stack.verify).items():
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-        # What a model that is not ours answers, nobody here can tell from another's answer.
+        # The output of a custom model does not identify the model.
         ours = set() if name == "bring_your_own_model" else {"files of the model that answers"}
         checked = {check["what"] for check in json.loads(done.stdout)}
         assert {"endpoint configuration", "image", "artifact's sha256"} | ours <= checked
