@@ -144,7 +144,7 @@ def test_training_holds_out_the_last_hours_and_compares_with_what_serves(tmp_pat
     assert second["training"]["data_sha256"] == first["training"]["data_sha256"]  # type: ignore[index]
 
 
-def test_a_model_of_other_features_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_model_of_other_features_is_reported(tmp_path: Path) -> None:
     write_part(tmp_path / "old" / "train" / "a.parquet", matrix(300))
     train(tmp_path / "old", "--n_estimators", "10")
     table = pq.read_table(tmp_path / "old" / "train" / "a.parquet").replace_schema_metadata(None)

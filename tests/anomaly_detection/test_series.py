@@ -60,7 +60,7 @@ def test_pieces_give_the_features_of_the_whole_to_the_bit(
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
 
 
-def test_features_are_what_they_say() -> None:
+def test_features_match_their_descriptions() -> None:
     hours = np.arange(24 * 20)
     rng = np.random.default_rng(1)
     values = 10 + 5 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(0, 0.1, len(hours))

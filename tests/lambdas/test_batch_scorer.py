@@ -95,7 +95,7 @@ def test_the_command_line_names_the_line_that_was_wrong(model: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("arguments", [(), ("--model", "m.tar.gz", "--bucket", "b"), ("--model", "nowhere.tar.gz")])
-def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_the_command_line_names_the_accepted_files(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     path = write_csv(tmp_path / "f.csv", fraud_matrix(30))
     done = run(path, *arguments, "-o", tmp_path / "out")
     assert done.returncode == 2

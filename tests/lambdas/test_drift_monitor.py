@@ -245,7 +245,7 @@ def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path) -> None:
+def test_the_command_line_names_rows_that_it_cannot_check(model: Path, tmp_path: Path) -> None:
     pq.write_table(day_table(FIRST), tmp_path / "seen.parquet")
     seen = run(tmp_path / "seen.parquet", "--model", model, "-o", tmp_path / "out")
     assert (seen.returncode, "no whole day after the model's training" in seen.stderr) == (2, True), seen.stderr

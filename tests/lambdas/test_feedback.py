@@ -19,7 +19,7 @@ def make(tmp_path: Path) -> Any:
         yield lambda: World(aws, endpoint, tmp_path, "feedback")
 
 
-def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Callable[[], World]) -> None:
+def test_a_verdict_in_the_table_suppresses_the_repeat_and_not_a_new_alert(make: Callable[[], World]) -> None:
     """The first day's alert is called planned; three days later it happens again, and another bucket joins in."""
     world = make()
     dynamodb, table = world.aws.client("dynamodb"), world.resources.alerts_table
@@ -43,7 +43,7 @@ def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Call
 
 
 @pytest.mark.slow
-def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_goes_on(
+def test_a_leak_with_the_hourly_size_of_a_false_alert_is_notified_when_it_lasts_longer(
     make: Callable[[], World],
 ) -> None:
     """Ten hours are judged. Later the same bucket sends as much by the hour and does not stop."""

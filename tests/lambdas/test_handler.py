@@ -226,7 +226,7 @@ def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> Non
     assert [c["resource_id"] for c in alert["contributors"]] == ["media-prod", "media-thumbs"]
 
 
-def test_a_day_that_an_earlier_version_scored_stands_in_nobodys_way(make: Make) -> None:
+def test_a_day_that_an_earlier_version_scored_is_no_obstacle(make: Make) -> None:
     world = make()
     world.put([*hot_day(2, 18, 6), *hot_day(3, 0, 6)])
     world.invoke({"start": "2026-10-02T00:00Z", "end": "2026-10-02T19:00Z"})
@@ -248,7 +248,7 @@ def test_a_restated_hour_replaces_what_was_counted(make: Make) -> None:
     assert float(alert["usage_gb"]) == 8 * 80 + 180
 
 
-def test_a_raised_severity_is_told_again(make: Make) -> None:
+def test_a_raised_severity_is_notified_again(make: Make) -> None:
     world = make()
     world.put([*hot_day(2), *[row(f"03T{h:02d}", gb=900, expected=5) for h in range(6)]])
     world.invoke(
@@ -261,7 +261,7 @@ def test_a_raised_severity_is_told_again(make: Make) -> None:
     assert len(world.alerts()) == 1
 
 
-def test_the_gb_floor_speaks_where_the_bill_says_nothing(make: Make) -> None:
+def test_the_gb_floor_applies_without_billed_cost(make: Make) -> None:
     world = make()
     free = [row("02T16", gb=6.46, expected=0.0, price=0.0), row("02T17", gb=0.3, expected=0.0, price=0.0)]
     cheap = [row("02T16", gb=6.46, expected=0.0, price=0.09, resource_id="priced", region="us-east-1")]

@@ -125,7 +125,7 @@ def test_a_model_is_registered_with_all_that_one_should_know(world: World) -> No
     assert answer["Body"].read().decode().count("\n") == 4
 
 
-def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> None:
+def test_an_artifact_without_a_description_is_refused(world: World) -> None:
     (world.folder / "empty").mkdir()
     (world.folder / "empty" / "weights.bin").write_bytes(b"1")
     pack(world.folder / "empty", world.folder / "empty.tar.gz")
@@ -184,7 +184,7 @@ def alert(name: str, **other: str) -> dict[str, Any]:
     return {**record, "contributors": [row]}
 
 
-def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World) -> None:
+def test_training_in_aws_and_on_this_machine_exclude_the_same_hours(world: World) -> None:
     """Alerts that were called true or planned or nothing, a verdict whose alert is gone, and the calendar."""
     alerts = [alert(name) for name in ("false", "planned", "true", "unjudged")]
     alerts += [alert("repeat", suppressed_by="false"), alert("wave", suppressed_by="planned")]

@@ -81,7 +81,7 @@ def test_a_service_that_refuses_fails_the_task_with_its_words(aws: LocalAws) -> 
     assert "roleArn" in execution["cause"]
 
 
-def test_a_machine_waits_for_another_and_says_why_it_failed(aws: LocalAws) -> None:
+def test_a_machine_waits_for_another_and_reports_its_failure(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     choice = {"Variable": "$.works", "BooleanEquals": True, "Next": "Good"}
     inner = {

@@ -45,7 +45,7 @@ def _first_violation():
     ],
     ids=["writes without a condition", "no ledger", "later days are not decided again"],
 )
-def test_the_simulation_notices_what_is_broken(owner, name, broken) -> None:
+def test_the_simulation_finds_a_fault(owner, name, broken) -> None:
     with patch.object(owner, name, broken):
         assert _first_violation()
 

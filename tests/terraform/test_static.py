@@ -78,7 +78,7 @@ def test_the_tables_have_the_columns_of_the_files() -> None:
         assert f'"{name}"' in text, name
 
 
-def test_a_wildcard_resource_is_argued_where_it_stands() -> None:
+def test_a_wildcard_resource_has_a_reason_in_a_comment() -> None:
     for path in TERRAFORM.rglob("*.tf"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
@@ -109,7 +109,7 @@ def checkov(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_checkov_has_nothing_to_say(configuration: Path, checkov: Path) -> None:
+def test_checkov_finds_no_faults(configuration: Path, checkov: Path) -> None:
     command = [checkov, "-d", configuration, "--framework", "terraform", "--output", "json", "--skip-download"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)

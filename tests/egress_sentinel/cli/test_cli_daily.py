@@ -58,7 +58,7 @@ def test_the_incidents_of_the_demo_are_found(daily: Daily) -> None:
         assert alert["anomalous_hours"] % 24 == 0
 
 
-def test_nobody_reads_an_hour(daily: Daily) -> None:
+def test_the_output_names_no_hours(daily: Daily) -> None:
     page = (daily.folder / "report.html").read_text()
     page = re.sub(r"(?s)<(script|style).*?</\1>", "", page)
     for name, text in (

@@ -88,7 +88,7 @@ def test_the_request_is_the_state_machines(aws: LocalAws, request_of_job: Traini
     assert job["AlgorithmSpecification"]["TrainingImage"].endswith("/sagemaker-scikit-learn:1.9-0-cpu-py3")
 
 
-def test_a_job_that_fails_has_told_why_before(request_of_job: TrainingRequest) -> None:
+def test_a_failed_job_has_logged_the_reason(request_of_job: TrainingRequest) -> None:
     name = launch(replace(request_of_job, hyperparameters={"n_estimators": "none"}))
     lines: list[str] = []
     with pytest.raises(UserError, match=f"{name} ended as Failed: AlgorithmError: .*ExitCode 2"):

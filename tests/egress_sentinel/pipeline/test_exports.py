@@ -71,7 +71,7 @@ def test_a_key_with_an_empty_part_is_read(s3: FakeS3) -> None:
     assert contents("s3://bills/cur/") == contents("s3://bills/cur//report") == {"s3://bills/cur/report/a.csv": b"a"}
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(s3: FakeS3) -> None:
+def test_an_interrupted_download_resumes(s3: FakeS3) -> None:
     s3.cuts, s3.cut_at = 3, 700_000
     assert contents(f"{BILL}/a.parquet") == {f"{BILL}/a.parquet": KEYS["cur/a.parquet"]}
     assert s3.ranges == ["", "bytes=700000-", "bytes=1400000-", "bytes=2100000-"]

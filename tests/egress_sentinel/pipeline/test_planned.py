@@ -41,7 +41,7 @@ def write(folder: Path, text: str, name: str = "planned.toml") -> Path:
     return path
 
 
-def test_days_end_at_their_end_and_hours_where_they_say(tmp_path: Path) -> None:
+def test_days_end_at_midnight_and_hours_at_the_given_time(tmp_path: Path) -> None:
     events = read_planned(write(tmp_path, FILE))
     records = [event.record() for event in events]
     assert [(record["from"], record["to"]) for record in records] == [

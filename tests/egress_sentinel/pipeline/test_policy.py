@@ -66,7 +66,7 @@ def test_an_option_comes_before_the_file_and_an_override_before_both(tmp_path: P
         ("[[overrides]]\negress_class = 'vpn'\nmin_excess_gb = -1", "override 1: min_excess_gb is -1; a number"),
     ],
 )
-def test_a_bad_file_is_one_sentence_that_says_where(tmp_path: Path, text: str, message: str) -> None:
+def test_a_bad_file_is_one_sentence_with_the_place(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text)
     with pytest.raises(UserError) as refused:

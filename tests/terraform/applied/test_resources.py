@@ -80,7 +80,7 @@ def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) ->
         assert condition["ArnLike"]["aws:SourceArn"] == [f"arn:aws:logs:us-east-1:{account}:*" for account in accounts]
 
 
-def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
+def test_an_unknown_endpoint_is_an_error(stacks: dict[str, Stack]) -> None:
     runtime = stacks["serverless"].aws.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="Endpoint nobody of account 123456789012 not found"):
         runtime.invoke_endpoint(EndpointName="nobody", Body=b"0", ContentType="text/csv")
