@@ -46,7 +46,6 @@ SOURCES = (
     "tests/benchmarks",
     "tests/egress_sentinel",
     "tests/local_aws",
-    "tests/notebooks",
     "tests/support",
 )
 WORDS_OF_A_SENTENCE = 30

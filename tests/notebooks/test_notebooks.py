@@ -23,7 +23,7 @@ def test_there_are_notebooks() -> None:
 def test_a_notebook_is_kept_as_it_ran_with_small_pictures(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     outputs = [output for cell in cells for output in cell.outputs]
-    if path.stem in OF_EXTRAS:  # without the extra, the notebook cannot run
+    if path.stem in OF_EXTRAS:  # where the extra is missing nobody can run it again
         assert outputs == []
         return
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
