@@ -125,7 +125,7 @@ def _months_of(clock: Clock) -> Ints:
 
 
 def write_months(directory: Path, streams: list[Stream], lines: Lines, clock: Clock, payer: str) -> list[Path]:
-    """Write one parquet file for each billing month under `directory`/year=Y/month=M, and return them in order.
+    """Write one parquet file per billing month to `directory`/year=Y/month=M, and return them in order.
 
     The last month is open, so none of its lines has an invoice id yet.
     """
@@ -194,7 +194,7 @@ def _moments(values: NDArray[np.datetime64]) -> pa.Array:
 
 
 def _details(streams: list[Stream], codes: Ints) -> pa.Table:
-    """Return what hangs on stream and tier alone, all texts in dictionaries, one row for each code."""
+    """Return the columns that depend only on stream and tier, dictionary-encoded, one row per code."""
     rows = [_detail(streams[code // MAX_TIERS], int(code % MAX_TIERS)) for code in codes]
     return pa.table({name: pa.array([row[name] for row in rows], pa.string()).dictionary_encode() for name in rows[0]})
 
