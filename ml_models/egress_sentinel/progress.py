@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-# The unit of the progress bar of each step.
+# What a step with a progress bar takes one after the other.
 _UNITS = {"score": "day", "drift": "day", "replay": "delivery", "search": "forest", "batch": "file"}
 
 
