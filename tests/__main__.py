@@ -35,7 +35,7 @@ NOTHING_SELECTED = 5  # a part that has no test of the chosen lane
 
 def main(arguments: list[str]) -> int:
     stopped = threading.Event()
-    # Ctrl-C reaches the processes too, and they stop what they started. Unlike SIG_IGN, a handler is not inherited.
+    # Ctrl-C also reaches the child processes, which stop their own. Unlike SIG_IGN, a handler is not inherited.
     signal.signal(signal.SIGINT, lambda *_: stopped.set())
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(PROCESSES) as pool:
         counts = [Path(temporary, f"{number}.json") for number in range(len(PARTS))]
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(number: int, arguments: list[str], counts: Path) -> int:
-    """Run one part, without what other parts have, and print what it printed."""
+    """Run one part in isolation from the others, and print its output."""
     folders = PARTS[number]
     others = {folder for part in PARTS for folder in part} - set(folders)
     ignored = [f"--ignore={other}" for other in others if any(other.startswith(f"{folder}/") for folder in folders)]

@@ -1,4 +1,4 @@
-"""The end of each run says which tests it left out, and how to run them."""
+"""Prints at the end of each run how many tests were left out, and how to run them."""
 
 import json
 import os

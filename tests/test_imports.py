@@ -31,7 +31,7 @@ def cycles_in(imported: dict[str, set[str]]) -> list[list[str]]:
         try:
             TopologicalSorter(remaining).prepare()
         except CycleError as error:
-            # Each module of the list is imported by the next one; the first one stands again at the end.
+            # Each module of the list is imported by the next one. The first one is also the last one.
             found: list[str] = error.args[1]
             cycles.append(found[:-1])
             remaining[found[1]].discard(found[0])

@@ -42,6 +42,11 @@ SOURCES = (
     "ml_models/anomaly_detection",
     "ml_models/egress_sentinel",
     "ml_models/local_aws",
+    "tests/anomaly_detection",
+    "tests/benchmarks",
+    "tests/egress_sentinel",
+    "tests/local_aws",
+    "tests/support",
 )
 WORDS_OF_A_SENTENCE = 30
 

@@ -27,9 +27,8 @@ class EventError(ValueError):
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Run the event's `action` with the event's other fields as arguments.
 
-    A person or the state machine sends `{"action": "register", "artifact": "s3://..."}`. A state machine sends
-    `prepare` with `execution`, and `explain` with `step`, `error`, `cause`, `execution` and, unless it is retraining,
-    `what`.
+    `{"action": "register", "artifact": "s3://..."}` by a person or the state machine; `prepare` with `execution`, and
+    `explain` with `step`, `error`, `cause`, `execution` and, where it is not retraining, `what`, by a state machine.
 
     Returns
     -------

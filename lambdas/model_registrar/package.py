@@ -52,7 +52,7 @@ def read_artifact(path: Path) -> Artifact:
     Raises
     ------
     ArtifactError
-        The artifact has no manifest or no baseline.
+        It has no manifest or no baseline.
     """
     found: dict[str, Any] = {}
     try:
@@ -64,8 +64,8 @@ def read_artifact(path: Path) -> Artifact:
         return Artifact(found[MANIFEST], found[BASELINE])
     except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
         raise ArtifactError(
-            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); register an artifact of "
-            "anomaly_detection.training_script"
+            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); artifacts of "
+            "anomaly_detection.training_script are accepted"
         ) from error
 
 

@@ -95,7 +95,7 @@ class Registrar:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def register(self, artifact_url: str) -> dict[str, Any]:
-        """Register an artifact as a model package that waits for approval. A second registration changes nothing.
+        """Register an artifact as a model package that waits for approval; the same model twice is one package.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The progress of a long job, on stderr, so that stdout stays for results."""
+"""Shows the progress of a long job on stderr, so that stdout has only results."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _UNITS = {"score": "day", "drift": "day", "replay": "delivery", "search": "fores
 
 
 class Reporter:
-    """Prints one line for each finished step and, on a terminal, a live line for the step under way.
+    """Prints one line for each finished step and, on a terminal, a live line for the current step.
 
     Parameters
     ----------
     console : rich.console.Console
-        Where to print; the command line gives one on stderr.
+        The output. The command line uses stderr.
 
     Attributes
     ----------
     shown : callable
-        Turns each note into the printed text; by default it stays as it is.
+        Converts each note to the printed text. By default, notes are printed unchanged.
     """
 
     def __init__(self, console: Console) -> None:
@@ -41,7 +41,7 @@ class Reporter:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Step]:
-        """Run a named step; its line appears, with its seconds, once the step has succeeded."""
+        """Run a named step. Its line, with its duration, is printed when the step has succeeded."""
         started = time.monotonic()
         title = _harmless(title)
         with self.console.status(f"{title} ...") as status:
@@ -64,17 +64,17 @@ class Reporter:
                 progress.advance(task)
 
     def note(self, sentence: str) -> None:
-        """Print a sentence that the person should know, such as which lines were left out."""
+        """Print a sentence for the user, such as which lines were left out."""
         self.console.print(f"[yellow]note[/] {_harmless(self.shown(sentence))}", highlight=False)
 
 
 def _harmless(text: str) -> str:
-    """Return a text, which may come from a bill or a file's name, without markup and control characters."""
+    """Remove markup and control characters from a text, which may come from a bill or a file's name."""
     return escape("\n".join(map(printable, text.split("\n"))))
 
 
 class Step:
-    """One named step; set `result` to the text of the finished line, and call `update` to report progress."""
+    """One named step. Set `result` to the text of the finished line, and call `update` to report progress."""
 
     def __init__(self, title: str, update: Callable[[str], None]) -> None:
         self.title = title

@@ -1,4 +1,4 @@
-"""Resources that Terraform creates next to the service: a data export, a Slack channel, subscribers of a budget.
+"""Resources that Terraform creates around the service: a data export, a Slack channel, subscribers of a budget.
 
 Closes these gaps of moto 5.2: Data Exports and Chatbot are not implemented, and requests for a budget's subscribers or
 tags return 500.

@@ -1,10 +1,10 @@
-"""Request bodies by the thousand, and what an independent reader says about each.
+"""Thousands of request bodies, and the expected result of each from an independent reader.
 
     python -m tests.anomaly_detection.fuzz --bodies 50000 --seed 1
 
-The oracle reads CSV, JSON and .npy by its own small parsers and scores by scikit-learn. It says for each body which
-matrix it holds, or that it holds none. Wrong is an exception, a 2xx with other scores, rows or columns, a 2xx for a
-body that holds nothing, and a refusal of a body that holds a matrix.
+The oracle reads CSV, JSON and .npy with its own small parsers and scores with scikit-learn. For each body it returns
+the matrix, or None if the body is invalid. Faults are exceptions, a 2xx with other scores, rows or columns, a 2xx for
+an invalid body, and an error for a valid body.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def text_of(content: str | bytes) -> str | None:
 
 
 def oracle_json(content: str | bytes) -> np.ndarray | str | None:
-    """Say what a JSON body holds."""
+    """Return the expected result of a JSON body."""
     text = text_of(content)
     if text is None:
         return None
@@ -263,7 +263,7 @@ def oracle_json(content: str | bytes) -> np.ndarray | str | None:
 
 
 def oracle_lines(content: str | bytes) -> np.ndarray | str | None:
-    """Say what a body of JSON lines holds."""
+    """Return the expected result of a body of JSON lines."""
     text = text_of(content)
     if text is None:
         return None
@@ -311,7 +311,7 @@ def csv_cells(text: str) -> list[list[str]] | None:
 
 
 def oracle_csv(content: str | bytes) -> np.ndarray | str | None:
-    """Say what a CSV body holds."""
+    """Return the expected result of a CSV body."""
     text = text_of(content)
     rows = None if text is None else csv_cells(text)
     if not rows:
@@ -334,7 +334,7 @@ def oracle_csv(content: str | bytes) -> np.ndarray | str | None:
 
 
 def oracle_npy(content: bytes) -> np.ndarray | str | None:
-    """Say what an .npy body holds: what numpy itself reads, where that is plain numbers and nothing follows."""
+    """Return the expected result of an .npy body: numpy's, if it is an array of plain numbers and no bytes follow."""
     if not content.startswith(b"\x93NUMPY"):
         return None
     source = io.BytesIO(content)
@@ -594,7 +594,7 @@ def damaged(random_: random.Random, body: Body) -> Body:
 
 
 def expectation(body: Body) -> Any:
-    """Say what a body holds."""
+    """Return the expected result of a body."""
     media_type = (body.content_type or JSON).partition(";")[0].strip().lower()
     if media_type == PARQUET:
         if isinstance(body.content, bytes) and body.kind == PARQUET:

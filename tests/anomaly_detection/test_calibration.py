@@ -39,7 +39,7 @@ def test_a_model_that_has_seen_too_few_hours_gives_no_p_value(rows: int, is_know
     assert np.isfinite(found).all() == is_known
 
 
-def test_beyond_the_lowest_score_the_tail_goes_on() -> None:
+def test_the_tail_continues_beyond_the_lowest_score() -> None:
     training = np.random.default_rng(0).exponential(0.02, 50_000) * -1
     found = p_values({"calibration": calibration_of(training)}, np.array([-0.25, -0.30]))
     assert found[0] / np.exp(-0.25 / 0.02) == pytest.approx(1, abs=0.9)

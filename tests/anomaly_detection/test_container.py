@@ -1,4 +1,4 @@
-"""The source bundle, installed and run in an environment that holds only what the container 1.9-0 holds."""
+"""The source bundle, installed and run in an environment with only the packages of the container 1.9-0."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The gate: what a model is measured by on rows that it did not see, and what keeps it from serving."""
+"""The quality checks of a new model on held-out rows."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_a_good_model_passes_beside_itself() -> None:
     assert found["holdout_rows"] == 500
     assert found["share_flagged"] == float(np.mean(np.abs(holdout).max(axis=1) > 4))
     assert (found["injected"]["incidents"], found["injected"]["recall"]) == (200, 1.0)
-    # The incidents that models are ranked by are small: no model finds them all.
+    # The incidents of the ranking are small, so no model finds all of them.
     assert 0.5 < found["injected"]["auc"] < 0.98
     assert 0.5 < found["injected"]["average_precision"] < 0.98
     assert found["serving"]["flags_changed_share"] == 0.0
@@ -48,9 +48,9 @@ def test_a_good_model_passes_beside_itself() -> None:
 )
 def test_a_bad_model_is_told_why(score: object, reasons: list[str]) -> None:
     found = evaluate(matrix(2000), matrix(500, seed=1), score, distance)  # type: ignore[arg-type]
-    told = why_not(found, Limits())
+    reasons_found = why_not(found, Limits())
     for reason in reasons:
-        assert any(reason in sentence for sentence in told), told
+        assert any(reason in sentence for sentence in reasons_found), reasons_found
 
 
 def test_without_a_holdout_nothing_is_known() -> None:
@@ -144,7 +144,7 @@ def test_training_holds_out_the_last_hours_and_compares_with_what_serves(tmp_pat
     assert second["training"]["data_sha256"] == first["training"]["data_sha256"]  # type: ignore[index]
 
 
-def test_a_model_of_other_features_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_model_of_other_features_is_reported(tmp_path: Path) -> None:
     write_part(tmp_path / "old" / "train" / "a.parquet", matrix(300))
     train(tmp_path / "old", "--n_estimators", "10")
     table = pq.read_table(tmp_path / "old" / "train" / "a.parquet").replace_schema_metadata(None)

@@ -101,7 +101,9 @@ def test_what_input_fn_returns_is_what_predict_fn_takes(model: Model, frame: pd.
         (lambda rows: rows.assign(persistence=np.inf), "row 0 of persistence is inf: infinite"),
     ],
 )
-def test_a_frame_that_does_not_fit_is_said_so(model: Model, frame: pd.DataFrame, change: object, sentence: str) -> None:
+def test_a_frame_that_does_not_fit_is_an_error(
+    model: Model, frame: pd.DataFrame, change: object, sentence: str
+) -> None:
     with pytest.raises(RequestError, match=sentence):
         predict_fn(change(frame), model)
     with pytest.raises(ValueError, match=sentence):

@@ -1,4 +1,4 @@
-"""The four functions as the container calls them: equal to scikit-learn to the bit, and clear about what is wrong."""
+"""The four functions that the container calls: scores equal to scikit-learn's bit for bit, and clear errors."""
 
 import csv
 import io
@@ -289,7 +289,7 @@ def test_an_artifact_that_does_not_fit_is_refused(model_dir: Path, tmp_path: Pat
         model_fn(str(tmp_path))
 
 
-def test_the_answer_can_say_which_model_it_comes_from(model: Model, model_dir: Path) -> None:
+def test_the_response_can_name_its_model(model: Model, model_dir: Path) -> None:
     text, content_type = call(model, json.dumps(records(VALUES[:1])), None, "application/json;output=manifest")
     assert content_type == "application/json"
     assert json.loads(text) == json.loads((model_dir / "manifest.json").read_text())
@@ -316,7 +316,7 @@ def test_attributions_in_the_schemas_order_add_up(model: Model, model_dir: Path,
     assert [sum(row[name] for name in NAMES) for row in rows] == pytest.approx(expected.tolist(), abs=1e-9)
 
 
-def test_attributions_name_what_is_odd(model: Model) -> None:
+def test_attributions_name_the_unusual_feature(model: Model) -> None:
     odd = np.zeros((len(NAMES), len(NAMES)), np.float32)
     np.fill_diagonal(odd, 9)
     text, _ = call(model, csv_text(odd, NAMES), "text/csv", "text/csv;output=attributions")

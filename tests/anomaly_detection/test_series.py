@@ -60,7 +60,7 @@ def test_pieces_give_the_features_of_the_whole_to_the_bit(
     assert np.concatenate(pieces).tobytes() == whole.tobytes()
 
 
-def test_features_are_what_they_say() -> None:
+def test_features_match_their_descriptions() -> None:
     hours = np.arange(24 * 20)
     rng = np.random.default_rng(1)
     values = 10 + 5 * np.sin(hours / 24 * 2 * np.pi) + rng.normal(0, 0.1, len(hours))
@@ -83,7 +83,7 @@ def test_features_are_what_they_say() -> None:
 
 
 def test_a_week_that_repeats_is_as_usual() -> None:
-    """Quiet weekends are no residual once there was one, though the days before were not quiet."""
+    """After the first weekend with low values, weekends have no residual, although the days before are high."""
     hours = np.arange(24 * 7 * 4)
     rng = np.random.default_rng(1)
     values = np.where(hours // 24 % 7 < 5, 100.0, 20.0) + rng.normal(0, 1, len(hours))
@@ -142,7 +142,7 @@ def test_what_creeps_up_to_the_threshold_is_heard_there() -> None:
 
 
 def test_what_comes_later_changes_no_score() -> None:
-    """But for how many rows are for learning, which the caller says here."""
+    """The caller sets the number of learning rows, which would otherwise depend on the length."""
     seconds, values = incident_series()
     setting = SeriesSettings(n_estimators=20, learning_rows=144)
     whole = find_incidents(seconds, values, setting)

@@ -23,7 +23,7 @@ from tests.support.models import NAMES, matrix, named, run_training_script, writ
 pytestmark = pytest.mark.integration
 
 
-def test_the_artifact_says_what_it_was_made_of(model_dir: Path) -> None:
+def test_the_artifact_describes_its_training_data(model_dir: Path) -> None:
     manifest = json.loads((model_dir / "manifest.json").read_text())
     assert manifest["feature_names"] == NAMES
     assert manifest["training"]["rows"] == 2000
@@ -216,7 +216,7 @@ def test_exact_uses_every_row(long_channel: tuple[Path, np.ndarray], tmp_path: P
     assert joblib.load(tmp_path / "model" / "model.joblib").offset_ == theirs.offset_
 
 
-def test_a_long_training_says_how_far_it_is(
+def test_a_long_training_prints_its_progress(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("anomaly_detection.training.dataset.PROGRESS_SECONDS", 0.0)
@@ -360,7 +360,9 @@ def test_training_reads_csv_and_ranks_what_the_target_says(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("target", [[0] * 60, [None] * 60, ["yes"] * 60, None])
-def test_a_target_that_says_nothing_is_no_feature_and_no_metric(tmp_path: Path, target: list[object] | None) -> None:
+def test_a_target_without_both_labels_is_neither_feature_nor_metric(
+    tmp_path: Path, target: list[object] | None
+) -> None:
     labelled_csv(tmp_path / "train" / "a.csv", matrix(60), target)
     assert main(["--train", str(tmp_path / "train"), "--model-dir", str(tmp_path / "model")]) == 0
     manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())

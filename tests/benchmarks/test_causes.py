@@ -192,7 +192,7 @@ def test_two_unrelated_incidents_begin_at_once_in_one_place(crowd: Case) -> None
 
 @pytest.mark.slow
 def test_the_truth_of_a_crowd_is_in_its_lines(crowd: Case) -> None:
-    """While a fleet rises it carries as many times its usual as the truth says."""
+    """While a fleet rises, its traffic is the truth's multiple of the expected traffic."""
     lines = pd.concat([pd.read_parquet(file) for file in crowd.exports])
     lines["hour"] = (lines["line_item_usage_start_date"] - pd.Timestamp(crowd.start)) // pd.Timedelta(hours=1)
     fleet = next(incident for incident in crowd.incidents if incident.kind == "fleet")

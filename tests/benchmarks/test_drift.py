@@ -1,4 +1,4 @@
-"""The benchmark of drift on a small bill: what it says of quiet days, of a drift and of none."""
+"""The benchmark of drift on a small bill: its results for ordinary days, for drift and for no drift."""
 
 import json
 from pathlib import Path

@@ -64,7 +64,7 @@ def test_a_seed_gives_the_same_bytes_in_any_process(generated: Case, tmp_path: P
 
 
 def test_truth_is_what_was_put_into_the_lines(generated: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same seed without its incidents is a bill that is smaller by the GB that the truth tells."""
+    """Without its incidents, the bill of a seed is smaller by exactly the GB in the truth."""
     lines = pd.concat([pd.read_parquet(file) for file in generated.exports])
     monkeypatch.setattr(cases, "inject", _nothing)
     bare_case = generated_case(3, tmp_path)
@@ -149,7 +149,7 @@ def test_silence_scores_nothing() -> None:
         (_alert(400, "z"), "nothing"),
         (_alert(660, "s"), "split resource"),
         (_alert(305, "a"), "repeat"),
-        (_alert(299, "a"), "nothing"),  # told before it was there: not about it
+        (_alert(299, "a"), "nothing"),  # before the incident's start, so about something else
         (_alert(320 + 25, "a"), "nothing"),
         (replace(_alert(305, "a"), accounts=("2",)), "nothing"),
         (replace(_alert(305, "a"), regions=("us-east-1",)), "nothing"),
@@ -254,12 +254,12 @@ def test_verdicts_on_the_first_half_add_no_false_alert_and_lose_no_incident(smal
 @pytest.mark.slow
 def test_the_truth_answers_alerts(small: Case, cache: Path) -> None:
     records = ours.alert_records(small, cache)
-    said = {verdict["judged_alert_id"]: verdict["verdict"] for verdict in feedback.verdicts_of(small, records)}
+    verdicts = {verdict["judged_alert_id"]: verdict["verdict"] for verdict in feedback.verdicts_of(small, records)}
     resources = {resource for incident in small.incidents for resource in incident.resources}
     for record in records:
         if not resources & {row["resource_id"] for row in record["contributors"]}:
-            assert said[record["alert_id"]] in {"false", "planned"}
-    assert "true" in said.values()
+            assert verdicts[record["alert_id"]] in {"false", "planned"}
+    assert "true" in verdicts.values()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Bills in which ordinary causes come again: what is in them, and that a verdict quiets the repeat alone."""
+"""Bills with recurring ordinary causes: their content, and that a verdict suppresses only the repetition."""
 
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def test_incidents_are_on_the_resources_of_causes_and_apart_from_them(case: Case
         assert all(abs(event.start - incident.start) > recurring.APART_HOURS for event in events)
 
 
-def test_an_alert_that_outgrows_a_verdict_counts_from_when_it_is_told() -> None:
+def test_an_alert_that_outgrows_a_verdict_counts_from_its_notification() -> None:
     alert = Alert(("1",), ("r",), ("b",), ("u",), 10, 90, ((12, 1.0), (40, 5.0), (80, 9.0)))
     assert feedback._from(alert, 0) == alert
     assert feedback._from(alert, 36).detected == 40

@@ -1,4 +1,4 @@
-"""docs/invoking.md and docs/runbook.md: every block runs as it stands, and AWS would accept what curl signs."""
+"""docs/invoking.md and docs/runbook.md: every block runs unchanged, and AWS would accept curl's signatures."""
 
 import hashlib
 import hmac
@@ -98,7 +98,7 @@ def test_every_block_runs_in_order(aws: LocalAws, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: Path) -> None:
-    """What there is to look at is made here; that each command finds it is what the exit status says."""
+    """The test creates the resources; the exit status shows whether each command finds them."""
     required_program("aws")
     s3, logs = aws.client("s3"), aws.client("logs")
     for key in ("exports/a.parquet", "features/day=2026-01-01/a.parquet", "scored/day=2026-01-01/scores.parquet"):
@@ -108,7 +108,7 @@ def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: 
     for group in (f"/aws/sagemaker/Endpoints/{ENDPOINT}", f"/aws/lambda/{ENDPOINT}-detector"):
         logs.create_log_group(logGroupName=group)
         logs.create_log_stream(logGroupName=group, logStreamName="AllTraffic/1")
-        event = {"timestamp": int(time.time() * 1000), "message": "ERROR the container says why"}
+        event = {"timestamp": int(time.time() * 1000), "message": "ERROR the container's reason"}
         logs.put_log_events(logGroupName=group, logStreamName="AllTraffic/1", logEvents=[event])
     printed = run(
         script("runbook.md"),
@@ -118,7 +118,7 @@ def test_the_runbooks_commands_are_ones_that_aws_knows(aws: LocalAws, tmp_path: 
         ALERTS_TABLE="runbook-alerts",
         MODEL_ARTIFACT=f"s3://{BUCKET}/models/model.tar.gz",
     )
-    assert printed.count("the container says why") == 2
+    assert printed.count("the container's reason") == 2
     assert "InService" in printed
     assert '"features"' in printed
     assert json.loads((tmp_path / "alerts.json").read_text())["Items"] == []

@@ -1,4 +1,4 @@
-"""The pure parts of batch scoring: what is read or refused, and in which line, how a job is run, what is joined."""
+"""The pure parts of batch scoring: reading and rejecting files, planning jobs, joining scores."""
 
 import csv
 import math
@@ -43,7 +43,7 @@ def test_without_a_header_columns_go_by_position(tmp_path: Path) -> None:
     assert lines(tmp_path, "1,2\n3,4\n", AB) == "1,2\n3,4\n"
 
 
-def test_a_model_that_does_not_say_what_it_takes_gets_every_column(tmp_path: Path) -> None:
+def test_a_model_without_a_contract_gets_every_column(tmp_path: Path) -> None:
     assert lines(tmp_path, "p,q,r\n1,2,3\n", ANY) == "1,2,3\n"
 
 
@@ -71,7 +71,7 @@ def test_empty_lines_at_the_end_are_no_lines(tmp_path: Path) -> None:
         (b"a,b\n1,2\n\xff,2\n", "line 3 is not UTF-8"),
     ],
 )
-def test_what_cannot_be_scored_is_said_with_its_line(tmp_path: Path, text: str | bytes, reason: str) -> None:
+def test_a_line_that_cannot_be_scored_is_named(tmp_path: Path, text: str | bytes, reason: str) -> None:
     with pytest.raises(InputError, match=f"^{reason.replace('(', '[(]')}"):
         prepare(read_table(written(tmp_path, text)), AB, tmp_path)
 
@@ -140,7 +140,7 @@ cells = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters
 def test_every_line_gets_its_own_score(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, float, float]], part_bytes: int, header: bool
 ) -> None:
-    """Whatever stands in a line and however the lines are cut into parts; the score here is the sum of the line."""
+    """For any lines, and any split of the lines into parts. The score in this test is the sum of the line."""
     folder = tmp_path_factory.mktemp("rows")
     with (folder / "f.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

@@ -95,7 +95,7 @@ def test_the_command_line_names_the_line_that_was_wrong(model: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("arguments", [(), ("--model", "m.tar.gz", "--bucket", "b"), ("--model", "nowhere.tar.gz")])
-def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_the_command_line_names_the_accepted_files(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     path = write_csv(tmp_path / "f.csv", fraud_matrix(30))
     done = run(path, *arguments, "-o", tmp_path / "out")
     assert done.returncode == 2
@@ -103,7 +103,7 @@ def test_the_command_line_says_what_it_takes(tmp_path: Path, arguments: tuple[st
 
 
 class World:
-    """A bucket, a table, a topic and a model of its own, and the function."""
+    """A bucket, a table, a topic, a model, and the function."""
 
     def __init__(self, deployed: DeployedScorer) -> None:
         self.aws, self.resources = deployed.aws, deployed.resources

@@ -119,8 +119,8 @@ def test_drift_is_notified_once_on_its_second_day_and_in_process_alike(
         for name in ("statistics.json", "constraints.json", "constraint_violations.json", "measures.json"):
             assert (tmp_path / "out" / f"day={day}" / name).read_bytes() == read_bytes(resources, day, name)
     # The last day was judged twice.
-    told = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
-    assert (tmp_path / "out" / "messages.txt").read_text() == f"{told}\n"
+    published = "\n\n".join(messages).replace(f"s3://{resources.bucket}/drift/", "")
+    assert (tmp_path / "out" / "messages.txt").read_text() == f"{published}\n"
 
 
 def test_scores_of_another_model_are_not_held_against_this_one(
@@ -245,7 +245,7 @@ def test_the_command_line_judges_the_days_after_training(model: Path, tmp_path: 
 
 
 @pytest.mark.slow
-def test_the_command_line_says_what_it_cannot_judge(model: Path, tmp_path: Path) -> None:
+def test_the_command_line_names_rows_that_it_cannot_check(model: Path, tmp_path: Path) -> None:
     pq.write_table(day_table(FIRST), tmp_path / "seen.parquet")
     seen = run(tmp_path / "seen.parquet", "--model", model, "-o", tmp_path / "out")
     assert (seen.returncode, "no whole day after the model's training" in seen.stderr) == (2, True), seen.stderr

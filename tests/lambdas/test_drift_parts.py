@@ -178,7 +178,7 @@ def test_a_missing_column_and_a_text_count_at_once_and_chance_on_the_second_day(
     assert "against the reference's Wednesdays" in drifted(measures, measures)[0].described()
 
 
-def test_too_few_rows_and_an_older_artifact_say_nothing(reference: Reference) -> None:
+def test_too_few_rows_have_no_measures_and_an_older_artifact_is_an_error(reference: Reference) -> None:
     assert judged(reference, values(44, rows=60) + np.float32(5)) == set()
     manifest, baseline = trained(14)
     with pytest.raises(NoReferenceError, match="trained on 14 whole days"):

@@ -96,7 +96,7 @@ def test_a_bill_that_begins_at_another_hour_is_the_same_alert(make: Make, first_
     assert len(world.messages()) == 1
 
 
-def test_people_are_told_again_when_the_bill_is_worse(make: Make) -> None:
+def test_people_are_notified_again_when_the_bill_is_worse(make: Make) -> None:
     world = make()
     world.put(hot_day(is_estimated=True), name="a")
     world.invoke(DAY)
@@ -111,7 +111,7 @@ def test_people_are_told_again_when_the_bill_is_worse(make: Make) -> None:
     assert "raised from MEDIUM" in second
 
 
-def test_partly_billed_incidents_say_how_much_is_estimated(make: Make) -> None:
+def test_partly_billed_incidents_show_their_estimated_part(make: Make) -> None:
     world = make()
     rows = hot_day()
     for row in rows[6:]:

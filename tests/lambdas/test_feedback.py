@@ -19,7 +19,7 @@ def make(tmp_path: Path) -> Any:
         yield lambda: World(aws, endpoint, tmp_path, "feedback")
 
 
-def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Callable[[], World]) -> None:
+def test_a_verdict_in_the_table_suppresses_the_repeat_and_not_a_new_alert(make: Callable[[], World]) -> None:
     """The first day's alert is called planned; three days later it happens again, and another bucket joins in."""
     world = make()
     dynamodb, table = world.aws.client("dynamodb"), world.resources.alerts_table
@@ -34,16 +34,16 @@ def test_a_verdict_on_the_table_quiets_the_repeat_and_not_what_is_new(make: Call
     (first,) = score(2)["alerts"]
     put_in_table(dynamodb, table, [judge(alert_in_table(dynamodb, table, first), "planned", "the spring campaign")])
     assert len(world.messages()) == 1
-    (told,) = score(10)["alerts"]
+    (alert_id,) = score(10)["alerts"]
     (message,) = world.messages()
-    assert (told in message, "on other" in message) == (True, True)
+    assert (alert_id in message, "on other" in message) == (True, True)
     assert score(20)["alerts"] == []
     assert world.messages() == []
     assert [a["start_hour_utc"][:10] for a in world.alerts() if a.get("suppressed_by") == first] == ["2026-10-20"]
 
 
 @pytest.mark.slow
-def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_goes_on(
+def test_a_leak_with_the_hourly_size_of_a_false_alert_is_notified_when_it_lasts_longer(
     make: Callable[[], World],
 ) -> None:
     """Ten hours are judged. Later the same bucket sends as much by the hour and does not stop."""
@@ -59,8 +59,8 @@ def test_a_leak_as_large_by_the_hour_as_what_was_called_false_is_told_once_it_go
     (first,) = score(2)["alerts"]
     put_in_table(dynamodb, table, [judge(alert_in_table(dynamodb, table, first), "false")])
     assert len(world.messages()) == 1
-    told = []
+    notified = []
     for day in (14, 15, 16, 17):
         score(day)
-        told.append(len(world.messages()))
-    assert told == [0, 0, 1, 0]
+        notified.append(len(world.messages()))
+    assert notified == [0, 0, 1, 0]

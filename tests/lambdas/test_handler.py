@@ -140,9 +140,9 @@ def test_a_crash_between_storing_and_publishing_still_publishes_once(make: Make)
     assert (len(world.alerts()), len(world.messages())) == (1, 1)
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(60, 0), (-60, 1)])
+@pytest.mark.parametrize(("seconds", "notifications"), [(60, 0), (-60, 1)])
 def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
-    make: Make, seconds: int, told: int
+    make: Make, seconds: int, notifications: int
 ) -> None:
     world = make()
     world.put(hot_day())
@@ -157,7 +157,7 @@ def test_what_another_invocation_is_telling_is_left_to_it_while_it_may_live(
         ExpressionAttributeValues={":until": {"N": str(int(time.time()) + seconds)}, ":other": {"S": "other"}},
     )
     world.invoke(event("s3_object_created"))
-    assert len(world.messages()) == told
+    assert len(world.messages()) == notifications
 
 
 def test_of_those_who_read_the_same_version_one_may_tell(make: Make) -> None:
@@ -226,7 +226,7 @@ def test_hour_by_hour_day_by_day_and_all_at_once_are_the_same(make: Make) -> Non
     assert [c["resource_id"] for c in alert["contributors"]] == ["media-prod", "media-thumbs"]
 
 
-def test_a_day_that_an_earlier_version_scored_stands_in_nobodys_way(make: Make) -> None:
+def test_a_day_that_an_earlier_version_scored_is_no_obstacle(make: Make) -> None:
     world = make()
     world.put([*hot_day(2, 18, 6), *hot_day(3, 0, 6)])
     world.invoke({"start": "2026-10-02T00:00Z", "end": "2026-10-02T19:00Z"})
@@ -248,7 +248,7 @@ def test_a_restated_hour_replaces_what_was_counted(make: Make) -> None:
     assert float(alert["usage_gb"]) == 8 * 80 + 180
 
 
-def test_a_raised_severity_is_told_again(make: Make) -> None:
+def test_a_raised_severity_is_notified_again(make: Make) -> None:
     world = make()
     world.put([*hot_day(2), *[row(f"03T{h:02d}", gb=900, expected=5) for h in range(6)]])
     world.invoke(
@@ -261,7 +261,7 @@ def test_a_raised_severity_is_told_again(make: Make) -> None:
     assert len(world.alerts()) == 1
 
 
-def test_the_gb_floor_speaks_where_the_bill_says_nothing(make: Make) -> None:
+def test_the_gb_floor_applies_without_billed_cost(make: Make) -> None:
     world = make()
     free = [row("02T16", gb=6.46, expected=0.0, price=0.0), row("02T17", gb=0.3, expected=0.0, price=0.0)]
     cheap = [row("02T16", gb=6.46, expected=0.0, price=0.09, resource_id="priced", region="us-east-1")]

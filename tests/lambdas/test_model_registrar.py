@@ -31,7 +31,7 @@ IMAGE = "141502667606.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9
 
 
 class World:
-    """A registry with a bucket of its own, the function, and an endpoint of a made-up name that serves a model."""
+    """A registry with a separate bucket, the function, and an endpoint that serves a model."""
 
     def __init__(self, aws: LocalAws, function: LambdaProcess, folder: Path) -> None:
         self.aws, self.function, self.folder = aws, function, folder
@@ -125,7 +125,7 @@ def test_a_model_is_registered_with_all_that_one_should_know(world: World) -> No
     assert answer["Body"].read().decode().count("\n") == 4
 
 
-def test_an_artifact_that_says_nothing_of_itself_is_refused(world: World) -> None:
+def test_an_artifact_without_a_description_is_refused(world: World) -> None:
     (world.folder / "empty").mkdir()
     (world.folder / "empty" / "weights.bin").write_bytes(b"1")
     pack(world.folder / "empty", world.folder / "empty.tar.gz")
@@ -184,7 +184,7 @@ def alert(name: str, **other: str) -> dict[str, Any]:
     return {**record, "contributors": [row]}
 
 
-def test_training_is_told_to_leave_out_what_this_machine_leaves_out(world: World) -> None:
+def test_training_in_aws_and_on_this_machine_exclude_the_same_hours(world: World) -> None:
     """Alerts that were called true or planned or nothing, a verdict whose alert is gone, and the calendar."""
     alerts = [alert(name) for name in ("false", "planned", "true", "unjudged")]
     alerts += [alert("repeat", suppressed_by="false"), alert("wave", suppressed_by="planned")]
@@ -261,7 +261,7 @@ def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
         world.aws.client("dynamodb").put_item(
             TableName=f"{GROUP}-alerts", Item={n: TypeSerializer().serialize(v) for n, v in item.items()}
         )
-    # The script takes its job's name from the environment, so this is the job that it says it was.
+    # The script reads its job's name from the environment, so this is the name in the manifest.
     world.sagemaker.create_training_job(
         TrainingJobName="egress-2026-11-01",
         RoleArn="arn:aws:iam::123456789012:role/r",

@@ -19,7 +19,7 @@ def make(tmp_path: Path) -> Any:
         yield lambda: World(aws, endpoint, tmp_path, "planned", PLANNED_EVENTS_KEY="config/planned_events.json")
 
 
-def test_the_function_reads_the_calendar_and_says_what_it_keeps_quiet(make: Callable[[], World]) -> None:
+def test_the_function_reads_the_calendar_and_reports_suppressed_alerts(make: Callable[[], World]) -> None:
     """Nine hours of 75 GB are planned, and happen; on the second day as many again are more than was planned."""
     world = make()
     event = {"note": "the move", "from": "2026-10-02T00:00:00Z", "to": "2026-10-05T00:00:00Z", "max_gb": 700}

@@ -85,5 +85,5 @@ def test_a_fault_is_named(state: str, change: dict[str, Any], fault: str) -> Non
     assert any(fault in one for one in found), found
 
 
-def test_what_is_no_json_is_named() -> None:
+def test_a_text_that_is_not_json_is_named() -> None:
     assert check_definition("{")[0].startswith("the definition is not JSON")

@@ -159,7 +159,7 @@ def test_what_the_runtime_refuses(
     assert caught.value.error_type == error_type
 
 
-def test_after_its_process_ended_it_says_so_again(handler: Callable[..., LambdaProcess]) -> None:
+def test_after_its_process_ended_each_call_raises_the_error(handler: Callable[..., LambdaProcess]) -> None:
     with handler("some_handlers.leave") as process:
         for _ in range(2):
             with pytest.raises(LambdaError, match="ended with status 7"):

@@ -150,7 +150,7 @@ def aws() -> Iterator[LocalAws]:
 
 
 def unchecked(aws: LocalAws, service: str) -> Any:
-    """Return a client that sends what it is given."""
+    """Return a client that sends its parameters without validation."""
     return boto3.session.Session().client(
         service,  # type: ignore[call-overload]
         endpoint_url=aws.url,

@@ -66,8 +66,8 @@ def test_an_alarm_that_goes_off_starts_a_machine(aws: LocalAws) -> None:
     assert answer.status_code == 200, aws.log_tail()
     assert answer.json() == {"drift": "ALARM"}
     (execution,) = states.list_executions(stateMachineArn=arn)["executions"]
-    told = json.loads(ended(aws, execution["executionArn"])["input"])
-    assert told["detail"]["alarmName"] == "drift"
+    received = json.loads(ended(aws, execution["executionArn"])["input"])
+    assert received["detail"]["alarmName"] == "drift"
 
 
 def test_a_service_that_refuses_fails_the_task_with_its_words(aws: LocalAws) -> None:
@@ -81,7 +81,7 @@ def test_a_service_that_refuses_fails_the_task_with_its_words(aws: LocalAws) -> 
     assert "roleArn" in execution["cause"]
 
 
-def test_a_machine_waits_for_another_and_says_why_it_failed(aws: LocalAws) -> None:
+def test_a_machine_waits_for_another_and_reports_its_failure(aws: LocalAws) -> None:
     states = aws.client("stepfunctions")
     choice = {"Variable": "$.works", "BooleanEquals": True, "Next": "Good"}
     inner = {

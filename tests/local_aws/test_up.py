@@ -1,4 +1,4 @@
-"""`egress-sentinel local up`: what it prints, the override file, how it ends, and what it says without its extra."""
+"""`egress-sentinel local up`: its output, the override file, its end, and the error without its extra."""
 
 import contextlib
 import os
@@ -22,7 +22,7 @@ UP = [sys.executable, "-m", "egress_sentinel.cli", "local", "up", "--port", "0"]
 @contextlib.contextmanager
 def up(folder: Path, log: Path) -> Iterator[tuple["subprocess.Popen[str]", dict[str, str]]]:
     """Start it; give the process and the variables that it prints."""
-    # A test run in the background may have been told to ignore SIGHUP, and what it starts would ignore it too.
+    # A test run in the background may ignore SIGHUP, and its child processes would inherit that.
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     with (
         log.open("w") as stderr,
@@ -34,7 +34,7 @@ def up(folder: Path, log: Path) -> Iterator[tuple["subprocess.Popen[str]", dict[
             lines = [process.stdout.readline().strip() for _ in range(9)]
             yield process, dict(line.removeprefix("export ").split("=", 1) for line in lines)
         finally:
-            process.kill()  # else a server that goes on would be waited for without end
+            process.kill()  # otherwise the test would wait forever for a server that still runs
 
 
 def sns(variables: dict[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""A small AWS in this process, with AWS's semantics where they matter: what is atomic, conditional, late or consistent.
+"""A small AWS in process, with AWS's semantics of atomic, conditional, delayed and consistent operations.
 
 Every call goes through a network, which may delay it, lose its reply, refuse it or kill the caller.
 """
@@ -312,7 +312,7 @@ def _plain(item: Item) -> Item:
 
 
 class Sns:
-    """Keeps what was published."""
+    """Stores the published messages."""
 
     def __init__(self, network: Network, on_publish: Callable[[str], None] = lambda text: None) -> None:
         self._network = network

@@ -1,4 +1,4 @@
-"""What a world's bill says, and what of it is known when: hours arrive late, in part, and are restated.
+"""A world's bill and its deliveries: hours arrive late and in part, and are restated.
 
 Some bills have a fleet, whose instances rise together, and the rows of levels, which sum over resources and regions.
 """

@@ -21,7 +21,7 @@ _COMPARISONS = {
 
 
 def condition_of(expression: str | ConditionBase | None, request: Mapping[str, Any]) -> Callable[[Item | None], bool]:
-    """Return what says whether an item, or None for none, fulfils the condition of a request."""
+    """Return a function that checks whether an item, or None, meets the condition of a request."""
     if expression is None:
         return lambda item: True
     names = dict(request.get("ExpressionAttributeNames") or {})
@@ -82,7 +82,7 @@ class _Parser:
         found = self._conjunction()
         while self.tokens[:1] == ["OR"]:
             self.take("OR")
-            # Both sides are read, whatever the first one says.
+            # Both sides are evaluated, regardless of the first one's result.
             found = self._conjunction() or found
         return found
 

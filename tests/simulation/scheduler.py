@@ -1,7 +1,7 @@
 """One scheduler for everything that happens in a world, in virtual time and by a seed.
 
 Each invocation is a thread that holds the baton alone: it runs until its next AWS call, gives the baton back and is
-resumed when the scheduler's clock says so. Which thread runs when depends on the seed alone.
+resumed at the time of the scheduler's clock. The order of the threads depends only on the seed.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ class Faults:
 
 
 class Invocation:
-    """One attempt of a function, in a thread of its own that runs only when it is resumed."""
+    """One attempt of a function, in a separate thread that runs only when it is resumed."""
 
     def __init__(self, name: str, work: Callable[["Invocation"], Any], skew: float) -> None:
         self.name = name

@@ -61,7 +61,7 @@ class Stepping(Direct):
         return self.now
 
     def attempt(self, work: Callable[[], Any], fault_at: int = -1, fault: str = "") -> bool:
-        """Run a function, say whether it ended well; `names` are then the calls that it made."""
+        """Run a function and return whether it succeeded. `names` then has its calls."""
         self.names, self.fault_at, self.fault = [], fault_at, fault
         try:
             work()

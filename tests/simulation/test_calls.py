@@ -109,14 +109,14 @@ def test_lambdas_first_retry_does_what_a_stopped_invocation_did_not(expected: An
             detection.score(1)()
         assert detection.alerts() == expected, names[number]
     assert number > 12
-    # At least once: only when nobody knows whether a notification was sent, or that it was, is it sent again.
+    # At least once: a notification is sent again only if it is unknown whether it was sent.
     assert doubled <= {"sns.publish", "dynamodb.update_item"}
     assert fault in {"kill before", "refused"} or "sns.publish" in doubled or day == 1
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0), (0, 0)])
 def test_two_invocations_side_by_side_are_like_one_after_the_other(expected: Any, first: int, second: int) -> None:
-    """Each is stopped before each of its calls, while the other one makes the rest of its own."""
+    """Each one is stopped before each of its calls, while the other one makes its remaining calls."""
     runs = 0
     for one_calls in itertools.count():
         is_over = False

@@ -179,7 +179,7 @@ def test_drift_that_begins_is_published(artifact: bytes, fault: str) -> None:
         for file in files[:3] + files[4:]:
             assert world.read(file.replace(f"day={_DRIFTED}", "latest")) == world.read(file), name
         assert all("Drift on" in message for message in world.sns.messages)
-        doubled = {"sns.publish", "s3.put_object"}  # it is the last put that notes what was published
+        doubled = {"sns.publish", "s3.put_object"}  # only the last put records the publication
         assert 1 <= len(world.sns.messages) <= (2 if name in doubled else 1), name
 
     assert _at_each_call(artifact, fault, judge, is_published) >= 17

@@ -50,7 +50,7 @@ def _first_violation():
     ],
     ids=["writes without a condition", "no ledger", "later days are not decided again", "lists are not written"],
 )
-def test_the_simulation_notices_what_is_broken(owner, name, broken) -> None:
+def test_the_simulation_finds_a_fault(owner, name, broken) -> None:
     with patch.object(owner, name, broken):
         assert _first_violation()
 

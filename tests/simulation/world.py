@@ -222,7 +222,7 @@ class World:
             raise ViolationError(f"{done.name} failed although nothing went wrong with it: {done.error!r}")
 
     def _on_publish(self, text: str) -> None:
-        """Nobody is notified of an alert while another invocation that lives has notified of it."""
+        """An invocation does not notify of an alert while another running invocation has notified of it."""
         current = self.scheduler.current
         self.counts["messages"] += 1
         self._check_kept(_ADDRESS.findall(text))
@@ -280,7 +280,7 @@ class World:
         self._new.clear()
 
     def _check_state(self) -> None:
-        """What is stored is what one process finds that scores the days in order; people know all of it."""
+        """The stored alerts equal those of one process that scores the days in order, and all were notified."""
         expected = {_content(incident): incident for incident in self._in_order()}
         live = [stored for stored in self.stored() if stored.alert.get("state") != "withdrawn"]
         found = Counter(_content(stored.incident) for stored in live)
@@ -291,7 +291,7 @@ class World:
             self._check_list(stored)
             if _content(stored.incident) in expected:
                 if stored.alert["alert_id"] not in self._published:
-                    raise ViolationError(f"nobody was notified of {_text(stored.incident)}")
+                    raise ViolationError(f"there was no notification of {_text(stored.incident)}")
             elif KNOWS_WITHDRAWN:
                 raise ViolationError(f"stored, but not in the bill: {_text(stored.incident)}")
         counted = Counter(
@@ -311,7 +311,7 @@ class World:
         )
 
     def _check_rest(self) -> None:
-        """Now that all is well, doing it all again changes nothing and notifies nobody."""
+        """Without faults, a repetition of all events changes nothing and sends no notification."""
         before, messages = dict(self.table.items), len(self.sns.messages)
         window = {"start": iso_hour(FIRST), "end": iso_hour(self.bill.hours.stop)}
         self._deliver(window)

@@ -106,7 +106,7 @@ def run_machine(stack: Stack, output: str, asked: dict[str, Any]) -> dict[str, A
 
 
 def alert_on(stack: Stack, resource_id: str) -> dict[str, Any] | None:
-    """Return the alert on a resource, once somebody was told."""
+    """Return the alert on a resource after its notification."""
     items = stack.aws.client("dynamodb").scan(TableName=stack.outputs()["alerts_table"])["Items"]
     found = [item for item in items if item.get("resource_id", {}).get("S") == resource_id]
     assert len(found) <= 1
@@ -129,7 +129,7 @@ def ended(execution: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_messages(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
-    """Listen to the topic; what comes back takes what was sent since the last call, at first since this one."""
+    """Subscribe to the topic. Return a function that receives the messages since its last call, or since now."""
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
     queue = sqs.create_queue(QueueName="somebody-reads")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]

@@ -65,7 +65,7 @@ def privilege(action: str) -> dict[str, Any] | None:
 
 
 def takes(action: str, resource: str) -> bool:
-    """Say whether an action has a resource; those without any take `*` alone."""
+    """Return whether an action supports a resource. Actions without resources require `*`."""
     kinds = set((privilege(action) or {})["resource_types"]) - {""}
     if resource == "*":
         return not kinds
@@ -74,7 +74,7 @@ def takes(action: str, resource: str) -> bool:
 
 
 def _may_be(resource: str, template: str) -> bool:
-    """Say whether an ARN of a policy, which may end with `*`, stands for ARNs of a kind."""
+    """Return whether a policy's ARN, which may end with `*`, matches ARNs of a kind."""
     ends = [""]
     if resource.endswith("*"):
         pieces = re.split(r"\$\{\w+\}", template)

@@ -130,14 +130,14 @@ def hot_day(day: int = 2, first: int = 2, hours: int = 9, **other: Any) -> list[
 
 
 class World:
-    """A bucket, tables and a topic of its own in a local AWS, and the function's process."""
+    """A bucket, tables and a topic in a local AWS, and the function's process."""
 
     def __init__(self, aws: LocalAws, endpoint: FaultyEndpoint, folder: Path, prefix: str, **variables: str) -> None:
         self.aws = aws
         self.endpoint = endpoint
         self.resources = create_detector_resources(aws, prefix=prefix)
         self._folder = folder
-        # A rule of its own for each hour: that few hours need more dollars is tested where it is decided.
+        # The same rule for any number of hours: other tests check that few hours require more dollars.
         policy = {"LASTING_HOURS": "1", "MIN_EXCESS_PERCENT": "50"}
         self.environment = aws.environment() | self.resources.environment("sentinel") | policy | variables
         self.environment["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = endpoint.url
@@ -168,7 +168,7 @@ class World:
         return [{name: read(value) for name, value in item.items()} for item in alerts]
 
     def messages(self) -> list[str]:
-        """Take what was published since the last call."""
+        """Receive the messages since the last call."""
         return self.resources.messages()
 
     def scored(self, day: str) -> pa.Table:

@@ -19,13 +19,13 @@ FEATURES = ("ratio", "excess", "novelty")
 
 
 def day_table(day: date, seed: int | None = None) -> pa.Table:
-    """Return a quiet day: half of the rows are zero, and weekends have half of the excess."""
+    """Return a day without drift: half of the rows are zero, and weekends have half of the excess."""
     rng = np.random.default_rng(day.toordinal() if seed is None else seed)
     rows = SERIES * 24
-    telling = rng.random(rows) < 0.5
-    ratio = np.where(telling, np.abs(rng.normal(0, 0.3, rows)), 0)
-    excess = np.where(telling, rng.gamma(2.0, 1.0 if day.weekday() < 5 else 0.5, rows), 0)
-    novelty = np.where(telling & (rng.random(rows) < 0.1), rng.random(rows), 0)
+    nonzero = rng.random(rows) < 0.5
+    ratio = np.where(nonzero, np.abs(rng.normal(0, 0.3, rows)), 0)
+    excess = np.where(nonzero, rng.gamma(2.0, 1.0 if day.weekday() < 5 else 0.5, rows), 0)
+    novelty = np.where(nonzero & (rng.random(rows) < 0.1), rng.random(rows), 0)
     start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     series = np.arange(rows) % SERIES
     columns = {

@@ -1,6 +1,6 @@
 """Makes the VPC Flow Logs that a bill would have had: the same hours, the same bytes, on the wire.
 
-Reads the bill's own lines, not what they were made from, so that flow logs and bill agree by construction and whoever
+Reads the bill's lines, and not the data behind them, so that flow logs and bill agree by construction and whoever
 reads the logs has no other way to the bill's numbers than the records.
 """
 
@@ -79,7 +79,7 @@ def write_flow_logs(
     """Write the flow logs of the EC2 instances, NAT gateways and load balancers of a bill, hours [start, end).
 
     What an instance sent to the internet goes to three usual addresses, and, in the hours of an `exfiltration` label,
-    what is above its median goes to a new one. NAT gateways carry S3 traffic from an instance that has no line in the
+    traffic above its median goes to a new one. NAT gateways carry S3 traffic from an instance that has no line in the
     bill. Traffic between zones goes to a partner in the other zone. Instances send to the internet by a public address.
 
     Parameters

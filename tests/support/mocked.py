@@ -77,9 +77,9 @@ def resources() -> tuple[dict[str, Any], ...]:
         terraform(folder, "init", "-backend=false", "-input=false")
         command = ["terraform", "test", "-json", "-verbose", "-filter=tests/everything.tftest.hcl"]
         done = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
-    said = [json.loads(line) for line in done.stdout.splitlines()]
-    states = [line["test_state"]["root_module"] for line in said if line["type"] == "test_state"]
-    assert done.returncode == 0, [line["@message"] for line in said if line["@level"] == "error"]
+    output = [json.loads(line) for line in done.stdout.splitlines()]
+    states = [line["test_state"]["root_module"] for line in output if line["type"] == "test_state"]
+    assert done.returncode == 0, [line["@message"] for line in output if line["@level"] == "error"]
     return tuple(_of_module(states[0]))
 
 

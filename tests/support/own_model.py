@@ -34,7 +34,7 @@ def predict_fn(rows, model):
 
 
 def output_fn(scores, accept):
-    # Whatever is asked for, this is what it has.
+    # The response is the same for any Accept.
     rows = pd.DataFrame({"is_anomaly": (scores < 0).astype(int), "anomaly_score": scores})
     return rows.to_csv(index=False), "text/csv"
 """

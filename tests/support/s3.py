@@ -24,12 +24,12 @@ class FakeS3:
     get_error: tuple[int, str, str, dict[str, str]] | None = None
     # So often; later requests succeed.
     errors: int = 1_000
-    # What the listing says of an object's size, where it is not the truth.
+    # Wrong sizes of objects in the listing.
     sizes: dict[str, int] = field(default_factory=dict)
     # GetObject answers only so many bytes and hangs up, this many times.
     cut_at: int = 0
     cuts: int = 0
-    # GetObject sends half, says so, and then nothing more.
+    # GetObject sends half of the object, signals that, and then sends no more.
     stalls: bool = False
     stalled: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)

@@ -1,4 +1,4 @@
-"""An example of the Terraform configuration, applied to a local AWS of its own."""
+"""An example of the Terraform configuration, applied to a separate local AWS."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ class Stack:
         try:
             return terraform(self.folder, *arguments, env=environment() | self.aws.environment(), accept=accept)
         except AssertionError as error:
-            error.add_note(f"the local AWS of {self.name} said: {self.aws.log_tail()}")
+            error.add_note(f"the local AWS of {self.name}: {self.aws.log_tail()}")
             raise
 
     def apply(self, **changed: str) -> str:

@@ -65,8 +65,8 @@ def _providers() -> Path | str:
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return folder / ".terraform" / "providers"
-    said = re.sub(r"[\s│╷╵]+", " ", done.stderr).partition("Error: ")[2]
-    return said.partition(" To see which modules")[0].strip()
+    error = re.sub(r"[\s│╷╵]+", " ", done.stderr).partition("Error: ")[2]
+    return error.partition(" To see which modules")[0].strip()
 
 
 @cache
@@ -91,7 +91,7 @@ def _mirror_config() -> str:
 
 
 def terraform(folder: Path, *arguments: str, env: dict[str, str] | None = None, accept: tuple[int, ...] = (0,)) -> str:
-    """Run a command and return what it printed; anything else than an accepted status fails the test."""
+    """Run a command and return its output. Fail the test if its exit status is not accepted."""
     command = ["terraform", *arguments]
     done = subprocess.run(command, cwd=folder, env=env or environment(), capture_output=True, text=True, check=False)
     assert done.returncode in accept, f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
@@ -99,7 +99,7 @@ def terraform(folder: Path, *arguments: str, env: dict[str, str] | None = None, 
 
 
 def checkout(folder: Path) -> Path:
-    """Copy the configuration into a folder of its own, so that no test leaves a state behind; return terraform/."""
+    """Copy the configuration to a separate folder, so that no test leaves a state behind. Return terraform/."""
     ignore = shutil.ignore_patterns(".terraform", "*.tfstate*")
     return Path(shutil.copytree(TERRAFORM, folder / "terraform", ignore=ignore))
 

@@ -56,7 +56,7 @@ SERVERLESS = {"memory_mb": 2048, "max_concurrency": 5}
 
 
 class Endpoint:
-    """The module in a folder of its own."""
+    """The module in a separate folder."""
 
     def __init__(self, folder: Path, aws: LocalAws) -> None:
         self._folder = folder

@@ -99,7 +99,7 @@ def put(key: str, bucket: str = BUCKET) -> dict[str, Any]:
     return changed(changed(S3, "detail", "bucket", "name", to=bucket), "detail", "object", "key", to=key)
 
 
-# Of each rule with a pattern: what it matches, and what it does not.
+# For each rule with a pattern: events that match, and events that do not.
 EVENTS: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
     'module.detection.module.function[0].aws_cloudwatch_event_rule.this["features"]': (
         [put("features/day=2026-10-02/athena.parquet")],

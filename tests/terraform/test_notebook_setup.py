@@ -1,4 +1,4 @@
-"""The notebook instance's lifecycle script, run for real: only `sudo` and the repository's address are stand-ins."""
+"""Runs the notebook instance's lifecycle script. Only `sudo` and the repository's address are replaced."""
 
 import json
 import os
@@ -20,7 +20,7 @@ SUDO = '#!/bin/bash\ntest "$1 $2 $3" = "-u ec2-user -i" && shift 3 && exec "$@"\
 
 
 def run(folder: Path, repository: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script as the instance does at each start, in a home and with a Python of its own."""
+    """Run the script as the instance does at each start, with a separate home directory and Python."""
     home, programs = folder / "home", folder / "image" / "bin"
     (home / "SageMaker").mkdir(parents=True, exist_ok=True)
     if not programs.is_dir():
@@ -31,7 +31,7 @@ def run(folder: Path, repository: Path) -> subprocess.CompletedProcess[str]:
     script.write_text(TEMPLATE.read_text().replace("${repository_url}", ADDRESS))
     environment = os.environ | {
         "HOME": str(home),
-        "UV_SYSTEM_CERTS": "true",  # as pip does; a company's proxy signs with a certificate of its own
+        "UV_SYSTEM_CERTS": "true",  # as pip does, for proxies with a company's certificate
         "UV_NATIVE_TLS": "true",  # the same, as older ones call it
         "PATH": f"{programs}:/usr/local/bin:/usr/bin:/bin",
         "GIT_CONFIG_COUNT": "1",

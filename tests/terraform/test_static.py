@@ -1,4 +1,4 @@
-"""What can be said of the configuration without applying it."""
+"""Checks of the configuration without applying it."""
 
 import json
 import os
@@ -78,7 +78,7 @@ def test_the_tables_have_the_columns_of_the_files() -> None:
         assert f'"{name}"' in text, name
 
 
-def test_a_wildcard_resource_is_argued_where_it_stands() -> None:
+def test_a_wildcard_resource_has_a_reason_in_a_comment() -> None:
     for path in TERRAFORM.rglob("*.tf"):
         lines = path.read_text(encoding="utf-8").splitlines()
         for number, line in enumerate(lines):
@@ -98,7 +98,7 @@ def test_no_action_is_a_wildcard_outside_the_key_and_the_denials() -> None:
 
 @pytest.fixture(scope="module")
 def checkov(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Checkov in an environment of its own: it pins half of PyPI."""
+    """Checkov in a separate environment, since it pins many packages."""
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "egress-sentinel"
     folder = cache / f"{CHECKOV}-{sys.version_info.major}.{sys.version_info.minor}"
     if not (folder / "ready").exists():
@@ -109,7 +109,7 @@ def checkov(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_checkov_has_nothing_to_say(configuration: Path, checkov: Path) -> None:
+def test_checkov_finds_no_faults(configuration: Path, checkov: Path) -> None:
     command = [checkov, "-d", configuration, "--framework", "terraform", "--output", "json", "--skip-download"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     report = json.loads(done.stdout)

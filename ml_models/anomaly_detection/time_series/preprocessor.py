@@ -2,7 +2,7 @@
 
 Its artifact, written by `series_training`, is the series that the forest was trained on. Features depend on past rows,
 which come from this series and then from the request. Directly after the end of the training series, a request of one
-line is enough. Later, the request must contain the lines since then.
+line is enough. Later, the request must also contain a window of earlier lines, for the history that the series lacks.
 """
 
 from __future__ import annotations

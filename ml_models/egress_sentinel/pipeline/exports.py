@@ -1,4 +1,4 @@
-"""The billing exports that a command is given, as local files, wherever they are."""
+"""The billing exports of a command, as local files, also for exports in S3."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ SCHEME = "s3://"
 
 
 class Exports:
-    """Billing exports that can be read while `open_exports` is open.
+    """Billing exports that can be read within `open_exports`.
 
     Parameters
     ----------
     arguments : sequence of str
         Local files, globs and folders.
     s3 : S3Folder, optional
-        The folder with the objects of S3 that some of the arguments are in.
+        The folder of objects from S3, if an argument is in S3.
     """
 
     def __init__(self, arguments: Sequence[str], s3: S3Folder | None = None) -> None:
@@ -36,15 +36,15 @@ class Exports:
         self._s3 = s3
 
     def files(self) -> list[Path]:
-        """Return the files of the newest deliveries, as `find_exports` does; those in S3 are downloaded."""
+        """Return the files of the newest deliveries, as `find_exports` does. Files in S3 are downloaded."""
         found = find_exports(self._arguments)
         self.download(found)
         return found
 
     def deliveries(self) -> list[tuple[datetime, list[Path]]]:
-        """Return the dated deliveries, as `dated_deliveries` does; empty unless every argument is a folder.
+        """Return the dated deliveries, as `dated_deliveries` does. Empty unless every argument is a folder.
 
-        Before files in S3 are read, `download` them.
+        Call `download` before reading files from S3.
         """
         all_folders = all(Path(argument).is_dir() for argument in self._arguments)
         return dated_deliveries(self._arguments) if all_folders else []
@@ -61,22 +61,22 @@ class Exports:
 
 @contextmanager
 def open_exports(arguments: Sequence[str], reporter: Reporter) -> Iterator[Exports]:
-    """Open billing exports; files downloaded from S3 are deleted at the end of the block.
+    """Open billing exports. Files that were downloaded from S3 are deleted at the end of the block.
 
     Parameters
     ----------
     arguments : sequence of str
-        Local paths as `find_exports` takes them, and `s3://BUCKET/...` with a file, a folder or a glob.
+        Local paths in the forms of `find_exports`, and `s3://BUCKET/...` with a file, a folder or a glob.
     reporter : Reporter
         Shows the downloads, and `s3://` addresses in its notes.
 
     Raises
     ------
     UserError
-        S3 cannot be read, or the disk has no space for the files; also the block's own errors, with `s3://` addresses
-        instead of the paths of downloaded files.
+        S3 cannot be read, or the disk has no space for the files. Errors of the block are raised again with `s3://`
+        addresses instead of the paths of downloaded files.
     BadInputError
-        The block's own errors, likewise.
+        Errors of the block, also with `s3://` addresses.
     """
     if not any(argument.startswith(SCHEME) for argument in arguments):
         yield Exports(arguments)

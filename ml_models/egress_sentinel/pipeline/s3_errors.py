@@ -1,4 +1,4 @@
-"""Errors of boto3 when it cannot read from S3, as one sentence with the remedy."""
+"""Converts boto3's errors about S3 to one sentence with the fix."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _WHO = re.compile(r"User: (\S+) is not authorized to perform: (\S+)")
 
 @contextmanager
 def s3_errors_as_sentences(address: str) -> Iterator[None]:
-    """Raise what boto3 raises in the block as a UserError about this `s3://` address."""
+    """Convert boto3's errors in the block to a UserError about this `s3://` address."""
     try:
         yield
     except ClientError as error:
@@ -68,7 +68,7 @@ def _refusal(error: ClientError, address: str) -> str:
 
 
 def _denial(error: ClientError, address: str, bucket: str) -> str:
-    """Name the caller and the denied action; most answers of AWS have both, others only the operation."""
+    """Name the caller and the denied action. Most of AWS's errors have both, others only the operation."""
     found = _WHO.search(error.response.get("Error", {}).get("Message", ""))
     who = found[1] if found else "your credentials"
     action = found[2] if found else _ACTIONS.get(error.operation_name, error.operation_name)

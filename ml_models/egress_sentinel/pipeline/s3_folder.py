@@ -1,7 +1,8 @@
-"""A local folder with objects of S3: their manifests and, once they are needed, their contents.
+"""A local folder that mirrors objects in S3: manifests at once, other objects on demand.
 
-Every listed object is an empty file in the folder, under its bucket and key and with its time. Globs, the choice of the
-newest delivery and the times of files thus work as in a local folder, and only the files that count are downloaded.
+Every listed object is an empty file in the folder, with the bucket and key as its path, and with the object's time.
+Globs, the choice of the newest delivery and the times of files therefore work as in a local folder, and only the
+required files are downloaded.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 _CONNECTIONS = 8
 _CHUNK_BYTES = 1_000_000
-# How often the stream of one object may break off; the download resumes where it was.
+# Attempts per object. An interrupted download resumes at its last byte.
 _ATTEMPTS = 5
-# After so long without a byte it is asked for again; Ctrl-C waits no longer for a connection.
+# After this time without a byte, the object is requested again. Ctrl-C waits at most this long for a connection.
 _SILENCE_SECONDS = 15
 _SHOW_SECONDS = 0.2
 _MANIFEST = "Manifest.json"
@@ -52,7 +53,7 @@ class _Object:
 
 
 class S3Folder:
-    """Objects of S3 under a local folder, read with boto3's own credentials, region and endpoints.
+    """Objects of S3 in a local folder, read with boto3's default credentials, region and endpoints.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ class S3Folder:
         Parameters
         ----------
         address : str
-            `s3://BUCKET/KEY`, where KEY is an object's, a folder's or a glob.
+            `s3://BUCKET/KEY`, where KEY is an object, a folder or a glob.
 
         Returns
         -------
@@ -94,7 +95,7 @@ class S3Folder:
         Raises
         ------
         UserError
-            S3 refuses, or there is nothing.
+            S3 rejects the request, or there are no objects.
         """
         bucket, _, key = address.removeprefix("s3://").partition("/")
         if not bucket:
@@ -124,7 +125,7 @@ class S3Folder:
                     yield _Object(bucket, entry["Key"], entry["Size"], entry["ETag"], modified)
 
     def _place(self, entry: _Object) -> Path | None:
-        """Make an object's empty file; None for the objects that consoles make as folders."""
+        """Create the empty file of an object. None for an object that represents a folder."""
         if entry.key.endswith("/"):
             return None
         path = self._path(entry.bucket, entry.key)
@@ -140,18 +141,18 @@ class S3Folder:
         return path
 
     def _path(self, bucket: str, key: str) -> Path:
-        # A key may have empty parts (REPORT//DATES/...), which a path does not keep.
+        # A key may have empty parts (REPORT//DATES/...), which a path cannot have.
         if ".." in key.split("/"):
             raise UserError(f"s3://{bucket}/{key} has '..' in it, which is not read: give the objects' own keys")
         return self._folder.joinpath(bucket, *filter(None, key.split("/")))
 
     def download(self, paths: Iterable[Path]) -> None:
-        """Download the objects behind these paths, several at once; other paths are left alone.
+        """Download the objects of these paths in parallel. Other paths are ignored.
 
         Raises
         ------
         UserError
-            S3 refuses an object, or has replaced it since it was listed; or the disk has no space for all of them.
+            S3 rejects a request, an object was replaced since the listing, or the disk has no space.
         """
         wanted = {path for path in paths if path in self._objects} - self._downloaded
         if not wanted:
@@ -187,7 +188,7 @@ class S3Folder:
 
 
 class _Copies:
-    """Downloads of several objects at once, each into its file."""
+    """Downloads several objects in parallel, each to its file."""
 
     def __init__(self, s3: Any, objects: Mapping[Path, _Object]) -> None:
         self._s3 = s3
@@ -197,7 +198,7 @@ class _Copies:
         self._bytes_done = 0
 
     def run(self, step: Step) -> None:
-        """Download all of them; at the first error, and on Ctrl-C, the others stop."""
+        """Download all objects. The first error or Ctrl-C stops all downloads."""
         total = sum(entry.bytes for entry in self._objects.values())
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             waiting = {pool.submit(self._copy, path, entry) for path, entry in self._objects.items()}
@@ -231,7 +232,7 @@ class _Copies:
             ) from error
 
     def _stream(self, entry: _Object, file: BinaryIO) -> None:
-        """Append what the file lacks of an object, as long as it is the object that was listed."""
+        """Append the missing bytes of an object, if it is still the listed version."""
         start = file.tell()
         if start == entry.bytes:
             return
@@ -249,11 +250,11 @@ class _Copies:
 
 
 def _prefix(key: str) -> str:
-    """Return what all keys of an address begin with: for a folder its name with a slash, as a policy may demand it."""
+    """Return the common prefix of an address's keys. A folder's prefix ends with a slash, as policies may require."""
     wildcard = _WILDCARD.search(key)
     if wildcard:
         return key[: wildcard.start()]
-    # A name with a dot may be a file's.
+    # A name with a dot may be a file.
     is_folder = key.endswith("/") or not key or "." not in key.rpartition("/")[2]
     return f"{key.rstrip('/')}/" if key and is_folder and not key.endswith("/") else key
 

@@ -1,4 +1,4 @@
-"""A searched training: the training script once for each candidate, judged on the same held-out hours."""
+"""Hyperparameter search: trains each candidate and compares all of them on the same held-out hours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 HOLDOUT_SHARE = "0.2"
-# Values by hyperparameter, by the option of `train` that tries them.
+# For each option of `train`, the values to try by hyperparameter.
 GRIDS: dict[str, dict[str, tuple[str, ...]]] = {
     "quick": {"n_estimators": ("50", "100")},
     "standard": {"n_estimators": ("100", "200"), "max_samples": ("256", "1024")},
@@ -32,14 +32,14 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Sorts the best first: ranks small incidents above calm hours, flags few hours, has few trees."""
+        """The sort key, best first: ranking of small incidents, then few anomalous hours, then few trees."""
         evaluation = self.metrics["evaluation"]
         auc = evaluation["injected"]["auc"]
         trees = int(self.hyperparameters["n_estimators"])
         return -(auc if auc is not None else 0.0), evaluation["share_flagged"], trees
 
     def record(self) -> dict[str, Any]:
-        """Return a line of the metric table."""
+        """Return a row of the table of metrics."""
         evaluation = self.metrics["evaluation"]
         return self.hyperparameters | {
             "auc": evaluation["injected"]["auc"],
@@ -59,14 +59,14 @@ def search(
     grid: Mapping[str, tuple[str, ...]] = GRIDS["search"],
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> list[Candidate]:
-    """Train every combination of a grid and keep the best one's artifact.
+    """Train every combination of a grid and keep the artifact of the best one.
 
     Parameters
     ----------
     features, model_tar, until
-        As for `training.train`; the last fifth of the time range is held out of every training.
+        As for `training.train`. Every training holds out the last fifth of the time range.
     hyperparameters : mapping, optional
-        Those that are not searched.
+        Fixed hyperparameters.
     grid : mapping
         Name to values.
     track : callable

@@ -1,4 +1,4 @@
-"""Where training ends and scoring begins."""
+"""Splits the hours of a bill into training and scoring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRAINING_SHARE = 0.6
 
 @dataclass(frozen=True)
 class Split:
-    """Half-open time ranges: training [start, until), scoring [until, end), whole UTC hours."""
+    """Half-open ranges of whole UTC hours: training [start, until) and scoring [until, end)."""
 
     start: datetime
     until: datetime
@@ -22,19 +22,19 @@ class Split:
 
 
 def split(first_hour_utc: datetime, last_hour_utc: datetime, train_until: datetime | None = None) -> Split:
-    """Split the hours of an export into those to learn from and those to score.
+    """Split the hours of an export into training and scoring.
 
     Parameters
     ----------
     first_hour_utc, last_hour_utc : datetime
         The first and the last hour of the data, inclusive.
     train_until : datetime, optional
-        The first hour to score; by default 60 % of the time range, rounded down to a midnight, at least 14 days.
+        The first hour to score. By default 60 % of the time range, rounded down to midnight, but at least 14 days.
 
     Raises
     ------
     UserError
-        Too little history, or a `train_until` that leaves less than 14 days to learn from or nothing to score.
+        The history is too short, or `train_until` leaves less than 14 days for training or no hours to score.
     """
     end = last_hour_utc + timedelta(hours=1)
     until = train_until or _default_until(first_hour_utc, end)
@@ -59,12 +59,12 @@ def split(first_hour_utc: datetime, last_hour_utc: datetime, train_until: dateti
 
 
 def parse_hour(text: str, option: str) -> datetime:
-    """Read an hour such as 2026-10-16 or 2026-10-16T08:00Z; without a zone it is UTC.
+    """Parse an hour such as 2026-10-16 or 2026-10-16T08:00Z. Without a zone, it is UTC.
 
     Raises
     ------
     UserError
-        The text is no date, or no whole hour.
+        The text is not a time, or not a whole hour.
     """
     try:
         moment = datetime.fromisoformat(text)
@@ -77,24 +77,24 @@ def parse_hour(text: str, option: str) -> datetime:
 
 
 def check_midnight(moment: datetime, option: str) -> None:
-    """Check a time for a daily bill.
+    """Check that a time is midnight, as a daily bill requires.
 
     Raises
     ------
     UserError
-        It is within a day.
+        The time is within a day.
     """
     if moment.hour:
         raise UserError(f"{option} {moment:%Y-%m-%dT%H:%MZ} is within a day, and the bill is daily: write a date alone")
 
 
 def rows_text(rows: int, *, is_daily: bool) -> str:
-    """Return a number of feature rows in words: one row is an hour, and 24 are a day of a daily bill."""
+    """Describe a number of feature rows. One row is an hour; in a daily bill, 24 rows are a day."""
     return f"{rows // 24:,} days" if is_daily else f"{rows:,} hours"
 
 
 def series_text(series: int, levels: int) -> str:
-    """Return how many series there are, such as "80 series and 1 level"."""
+    """Describe a number of series, such as "80 series and 1 level"."""
     return f"{series:,} series" + (f" and {levels:,} level{'s' if levels > 1 else ''}" if levels else "")
 
 

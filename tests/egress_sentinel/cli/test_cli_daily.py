@@ -1,4 +1,4 @@
-"""The whole job on the demo's bill as a daily export: its incidents are found, and nobody reads an hour."""
+"""All steps on a daily export of the demo's bill: the incidents are found, and the output names no hours."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.support.daily_exports import daily_exports
 pytestmark = pytest.mark.integration
 
 HOUR = re.compile(r"\d\d:\d\d|\bhours?\b")
-# What the table, the page and the messages say of hours in any bill: hints, and names of columns.
+# Texts about hours that are correct in the output for any bill: hints, and names of columns.
 ANYWHERE = ("deployments in the hours before the start", "start_hour_utc", "end_hour_utc", "detected_hour_utc")
 
 
@@ -27,7 +27,7 @@ def sentinel(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 class Daily(NamedTuple):
-    """A run on a daily bill: its exports, its folder, what it printed, and the labels of the bill."""
+    """A run on a daily bill: its exports, its folder, its output, and the labels of the bill."""
 
     exports: Path
     folder: Path
@@ -58,7 +58,7 @@ def test_the_incidents_of_the_demo_are_found(daily: Daily) -> None:
         assert alert["anomalous_hours"] % 24 == 0
 
 
-def test_nobody_reads_an_hour(daily: Daily) -> None:
+def test_the_output_names_no_hours(daily: Daily) -> None:
     page = (daily.folder / "report.html").read_text()
     page = re.sub(r"(?s)<(script|style).*?</\1>", "", page)
     for name, text in (

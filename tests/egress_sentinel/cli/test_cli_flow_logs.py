@@ -1,4 +1,4 @@
-"""Flow logs on the command line: beside a bill, alone, and what is refused."""
+"""Flow logs on the command line: with a bill, without one, and invalid input."""
 
 import gzip
 import subprocess

@@ -145,9 +145,9 @@ def test_tables_notes_and_errors_show_addresses(aws: LocalAws, tmp_path: Path) -
         done(aws, "sources", address),
         done(aws, "features", address, "-o", tmp_path / "f.parquet", "--json"),
     ):
-        said = "".join((ended.stderr + ended.stdout).split())
-        assert f"{address}/{MONTH}/{execution(12)}" in said
-        assert "egress-sentinel-" not in said
+        output = "".join((ended.stderr + ended.stdout).split())
+        assert f"{address}/{MONTH}/{execution(12)}" in output
+        assert "egress-sentinel-" not in output
     broken = tmp_path / "broken"
     broken.mkdir()
     (broken / "broken.csv").write_text("a,b\n1,2\n")
@@ -251,7 +251,7 @@ def test_a_signal_during_a_download_leaves_nothing(number: signal.Signals, tmp_p
             assert list(folder.rglob("*.parquet"))
             process.send_signal(number)
             fake.ended.set()  # else it would wait for the connections' end
-            _, said = process.communicate(timeout=60)
+            _, stderr = process.communicate(timeout=60)
         assert process.returncode != 0
-        assert "Traceback" not in said
+        assert "Traceback" not in stderr
         assert list(tmp_path.iterdir()) == []

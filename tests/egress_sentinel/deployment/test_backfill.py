@@ -1,4 +1,4 @@
-"""The scores of a whole history beside the detector's own, which stay, and which the detector goes on from."""
+"""Backfilled scores of a history: the detector's own scores are kept, and the detector uses both."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,8 +40,8 @@ def test_days_are_filled_in_and_what_the_detector_scored_stays(world: World, tmp
     world.put(rows)
     world.invoke({"start": "2026-10-02T00:00:00Z", "end": "2026-10-02T12:00:00Z"})
     detectors = world.scored("2026-10-02")
-    alerts, told = world.alerts(), world.messages()
-    assert told
+    alerts, messages = world.alerts(), world.messages()
+    assert messages
 
     scored = history(tmp_path, list(reversed(rows)))
     done = add_to_bucket(world.aws.client("s3"), world.resources.bucket, scored)

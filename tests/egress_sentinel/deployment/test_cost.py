@@ -69,7 +69,7 @@ def test_a_metric_costs_the_hours_in_which_it_is_sent() -> None:
     assert metrics(resource("aws_lambda_function", function_name="egress-sentinel-registrar")) == metrics()
 
 
-def test_each_change_saves_what_it_says() -> None:
+def test_each_change_saves_the_stated_dollars() -> None:
     notebook = resource("aws_sagemaker_notebook_instance", instance_type="ml.t3.medium", volume_size=20)
     before = shown(REALTIME, notebook, resource("aws_cloudwatch_dashboard"))
     changes = cheapest_changes(read_deployment(before), Usage(), read_prices())
@@ -82,7 +82,7 @@ def test_each_change_saves_what_it_says() -> None:
     assert changes[2].saves_usd == pytest.approx(total(before) - total(one))
 
 
-def test_a_model_in_a_vpc_is_not_told_to_go_serverless() -> None:
+def test_serverless_is_not_suggested_for_a_model_in_a_vpc() -> None:
     model = resource("aws_sagemaker_model", vpc_config=[{"subnets": ["subnet-1"]}])
     changes = cheapest_changes(read_deployment(shown(REALTIME, model)), Usage(), read_prices())
     assert "serverless = {} and realtime = null" not in [change.what for change in changes]

@@ -1,4 +1,4 @@
-"""`egress-sentinel load`: what it reports is what the endpoint did."""
+"""`egress-sentinel load`: its report matches the endpoint's behaviour."""
 
 import json
 import subprocess

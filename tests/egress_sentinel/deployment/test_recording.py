@@ -97,7 +97,7 @@ def test_what_aws_wrote_stays(recorded: dict[str, Any]) -> None:
 
 
 def test_a_tag_keeps_no_word_even_where_aws_has_it(recorded: dict[str, Any]) -> None:
-    """`S` is a type of attribute, and here a letter of somebody's tag."""
+    """`S` is a type of attribute, and here also a letter of a user's tag."""
     (tags,) = answers(recorded, "dynamodb:ListTagsOfResource")
     assert re.fullmatch(r"name-\d+ name-\d+ name-\d+, name-\d+", tags["Tags"][0]["Value"])
 

@@ -12,7 +12,7 @@ from egress_sentinel.errors import UserError
 
 
 class Lambda:
-    """The deployed registrar, which accepts what is in its bucket."""
+    """The deployed registrar, which accepts artifacts in its bucket."""
 
     def __init__(self, objects: dict[tuple[str, str], bytes]) -> None:
         self.objects = objects

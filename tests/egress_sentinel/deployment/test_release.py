@@ -1,4 +1,4 @@
-"""The release archive: what is in it, and what stays out. tests/terraform/applied installs one."""
+"""The release archive: the files in it, and the files that are left out. tests/terraform/applied installs one."""
 
 import hashlib
 import tarfile

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 BUCKET = "training-bucket"
 ROLE = "arn:aws:iam::123456789012:role/training"
 
-# The SDK's own imports warn; what we do wrong raises.
+# The SDK's imports raise warnings. Our own warnings are errors.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
@@ -61,12 +61,12 @@ def test_a_job_trains_is_followed_and_brings_a_model(
     sender = "sagemaker.core.telemetry.telemetry_logging._send_telemetry_request"
     monkeypatch.setattr(sender, lambda *given: telemetry.append(given))
     name = launch(request_of_job)
-    told = list(follow(name, poll_seconds=0.2))
+    lines = list(follow(name, poll_seconds=0.2))
     assert not telemetry
-    assert "Completed" in told
+    assert "Completed" in lines
     result = result_of(name)
     recall = result.metrics["evaluation"]["injected"]["recall"]
-    assert {f"rows={result.metrics['rows']};", f"recall_injected={recall:.4f};"} <= set(told)
+    assert {f"rows={result.metrics['rows']};", f"recall_injected={recall:.4f};"} <= set(lines)
     assert result.seconds > 0
     assert result.artifact == f"s3://{BUCKET}/models/training/{name}/output/model.tar.gz"
     aws.client("s3").download_file(BUCKET, f"models/training/{name}/output/model.tar.gz", str(tmp_path / "m.tar.gz"))
@@ -88,9 +88,9 @@ def test_the_request_is_the_state_machines(aws: LocalAws, request_of_job: Traini
     assert job["AlgorithmSpecification"]["TrainingImage"].endswith("/sagemaker-scikit-learn:1.9-0-cpu-py3")
 
 
-def test_a_job_that_fails_has_told_why_before(request_of_job: TrainingRequest) -> None:
+def test_a_failed_job_has_logged_the_reason(request_of_job: TrainingRequest) -> None:
     name = launch(replace(request_of_job, hyperparameters={"n_estimators": "none"}))
-    told: list[str] = []
+    lines: list[str] = []
     with pytest.raises(UserError, match=f"{name} ended as Failed: AlgorithmError: .*ExitCode 2"):
-        told.extend(follow(name, poll_seconds=0.2))
-    assert any("n_estimators" in line for line in told)
+        lines.extend(follow(name, poll_seconds=0.2))
+    assert any("n_estimators" in line for line in lines)

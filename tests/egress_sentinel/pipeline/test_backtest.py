@@ -131,7 +131,7 @@ def test_alerts_come_with_the_delivery_that_has_their_hour(whole: tuple[Path, di
 
 @pytest.mark.slow
 def test_nothing_of_what_comes_later_is_seen(whole: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
-    """Up to a day the alerts are the same to the bit, whether the bill ends there, goes on, or is cut by --as-of."""
+    """The alerts until a day are equal bit for bit, whether the bill ends there, continues, or is cut by --as-of."""
     bill, result = whole
     today = f"{AS_OF:%Y-%m-%d}"
     as_of = backtest(tmp_path / "as_of", bill, "--as-of", today)
@@ -159,7 +159,7 @@ def feedback(path: Path, judged_at: str) -> Path:
 def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
     whole: tuple[Path, dict[str, Any]], tmp_path: Path
 ) -> None:
-    """Given before the delivery that brings the alert, it is quiet; given after it, nobody could have known."""
+    """A verdict before the alert's delivery suppresses the alert. A later verdict does not."""
     bill, result = whole
     before = backtest(
         tmp_path / "before", bill, "--feedback", str(feedback(tmp_path / "b.json", "2026-09-22T23:00:00Z"))
@@ -175,7 +175,7 @@ def test_a_verdict_counts_from_the_moment_at_which_it_was_given(
 
 @pytest.mark.slow
 def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path) -> None:
-    """Each execution has what was there then, and the first one that has the incident brings the alert."""
+    """Each execution has the lines of its time, and the first one with the incident raises the alert."""
     export = tmp_path / "bucket/export"
     moments = [datetime(2026, 9, day, 13, 5, tzinfo=UTC) for day in (16, 18, 19)]
     for moment in moments:
@@ -203,7 +203,7 @@ def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["--as-of", "2026-09-10"], "there is nothing to replay: the bill begins at 2026-09-01 00:00 UTC, 14 days"),
         (["--as-of", "soon"], "--as-of 'soon' is no time"),
@@ -211,10 +211,10 @@ def test_deliveries_of_create_new_exports_come_at_their_own_times(tmp_path: Path
     ],
 )
 def test_what_cannot_be_replayed_is_one_sentence(
-    whole: tuple[Path, dict[str, Any]], tmp_path: Path, arguments: list[str], says: str
+    whole: tuple[Path, dict[str, Any]], tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     command = [SENTINEL, "backtest", whole[0], "-o", tmp_path / "out", "--every-hours", "24", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert says in done.stderr.splitlines()[-1]
+    assert message in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out").exists()

@@ -71,7 +71,7 @@ def test_a_key_with_an_empty_part_is_read(s3: FakeS3) -> None:
     assert contents("s3://bills/cur/") == contents("s3://bills/cur//report") == {"s3://bills/cur/report/a.csv": b"a"}
 
 
-def test_a_download_that_breaks_off_goes_on_where_it_was(s3: FakeS3) -> None:
+def test_an_interrupted_download_resumes(s3: FakeS3) -> None:
     s3.cuts, s3.cut_at = 3, 700_000
     assert contents(f"{BILL}/a.parquet") == {f"{BILL}/a.parquet": KEYS["cur/a.parquet"]}
     assert s3.ranges == ["", "bytes=700000-", "bytes=1400000-", "bytes=2100000-"]
@@ -108,7 +108,7 @@ USER = "arn:aws:sts::111122223333:assumed-role/Finance/eve"
 
 
 @pytest.mark.parametrize(
-    ("which", "error", "says"),
+    ("which", "error", "message"),
     [
         (
             "list",
@@ -140,10 +140,10 @@ USER = "arn:aws:sts::111122223333:assumed-role/Finance/eve"
     ],
 )
 def test_what_s3_refuses_is_one_sentence(
-    s3: FakeS3, which: str, error: tuple[int, str, str, dict[str, str]], says: str
+    s3: FakeS3, which: str, error: tuple[int, str, str, dict[str, str]], message: str
 ) -> None:
     setattr(s3, f"{which}_error", error)
-    assert says in refused(BILL)
+    assert message in refused(BILL)
 
 
 def test_without_credentials(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_an_endpoint_that_is_none_or_does_not_answer(s3: FakeS3, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("address", "says"),
+    ("address", "message"),
     [
         ("s3://bills/other", "there is nothing under s3://bills/other: give the folder of an export"),
         ("s3://bills/cu", "there is nothing under s3://bills/cu: "),
@@ -189,8 +189,8 @@ def test_an_endpoint_that_is_none_or_does_not_answer(s3: FakeS3, monkeypatch: py
         ("s3://bills/cur/../x", "has '..' in it"),
     ],
 )
-def test_addresses_that_name_nothing(s3: FakeS3, address: str, says: str) -> None:
-    assert says in refused(address)
+def test_addresses_that_name_nothing(s3: FakeS3, address: str, message: str) -> None:
+    assert message in refused(address)
 
 
 def test_keys_that_no_folder_can_hold(s3: FakeS3) -> None:

@@ -64,14 +64,14 @@ def test_a_file_that_is_no_feedback_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("verdict", "left_out"), [("true", 10), ("planned", 10), ("false", 0)])
-def test_training_does_not_see_what_was_true_or_planned(tmp_path: Path, verdict: str, left_out: int) -> None:
+def test_training_excludes_true_and_planned_alerts(tmp_path: Path, verdict: str, left_out: int) -> None:
     features = with_keys(write_part(tmp_path / "features.parquet", matrix(240)))
     metrics = train(features, tmp_path / "without.tar.gz", feedback=[judge(ALERT, verdict)])
     assert (metrics["rows"], metrics["rows_left_out"]) == (240 - left_out, left_out)
 
 
 @pytest.mark.parametrize(("verdict", "left_out"), [("", 10), ("false", 0)])
-def test_training_does_not_see_what_nobody_has_judged(tmp_path: Path, verdict: str, left_out: int) -> None:
+def test_training_excludes_alerts_without_a_verdict(tmp_path: Path, verdict: str, left_out: int) -> None:
     features = with_keys(write_part(tmp_path / "features.parquet", matrix(240)))
     (tmp_path / "alerts.json").write_text(json.dumps([ALERT]))
     given = ["--alerts", "alerts.json", "--json", "-o", "model.tar.gz"]

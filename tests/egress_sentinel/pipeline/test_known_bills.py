@@ -1,6 +1,6 @@
 """The alerts on known bills are those of the commit before the structure changed (9d9d187): ids, hours, dollars.
 
-A change of the decision changes them on purpose; then write the file again and say in the commit what changed.
+A change of the decision changes them on purpose. Then write the file again and describe the change in the commit.
 """
 
 import json

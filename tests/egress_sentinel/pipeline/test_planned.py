@@ -41,7 +41,7 @@ def write(folder: Path, text: str, name: str = "planned.toml") -> Path:
     return path
 
 
-def test_days_end_at_their_end_and_hours_where_they_say(tmp_path: Path) -> None:
+def test_days_end_at_midnight_and_hours_at_the_given_time(tmp_path: Path) -> None:
     events = read_planned(write(tmp_path, FILE))
     records = [event.record() for event in events]
     assert [(record["from"], record["to"]) for record in records] == [
@@ -70,7 +70,7 @@ def test_training_does_not_see_the_planned_hours(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ('note = "media-prod moves"', "", "planned event 1 has no 'note'; it needs note, from, to, and"),
         ("max_gb = 500", "", "planned event 1 needs max_gb or max_usd"),
@@ -89,10 +89,10 @@ def test_training_does_not_see_the_planned_hours(tmp_path: Path) -> None:
         ("from =", "from", "planned.toml is not TOML"),
     ],
 )
-def test_a_bad_entry_is_named(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_a_bad_entry_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(UserError) as refused:
         read_planned(write(tmp_path, FILE.replace(old, new, 1)))
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

@@ -48,7 +48,7 @@ def test_an_option_comes_before_the_file_and_an_override_before_both(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("min_excess_usd = ", "policy.toml is not TOML: "),
         ("min_usd = 5", "policy.toml: has 'min_usd'; accepted are min_excess_usd, "),
@@ -66,12 +66,12 @@ def test_an_option_comes_before_the_file_and_an_override_before_both(tmp_path: P
         ("[[overrides]]\negress_class = 'vpn'\nmin_excess_gb = -1", "override 1: min_excess_gb is -1; a number"),
     ],
 )
-def test_a_bad_file_is_one_sentence_that_says_where(tmp_path: Path, text: str, says: str) -> None:
+def test_a_bad_file_is_one_sentence_with_the_place(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(text)
     with pytest.raises(UserError) as refused:
         read_policy(path, {})
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

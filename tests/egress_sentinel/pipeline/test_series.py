@@ -43,8 +43,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["egress-sentinel", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        said = capsys.readouterr()
-        return ended.value.code or 0, said.out, said.err
+        output = capsys.readouterr()
+        return ended.value.code or 0, output.out, output.err
 
     return run
 
@@ -87,7 +87,7 @@ def test_a_table_a_page_and_a_file_without_header_in_any_order(sensor: Path, run
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("timestamp,value\n2026-01-01,1\nyesterday,2\n", "data row 2 of FILE has the timestamp 'yesterday'"),
         ("timestamp,value\n2026-01-01,1\n2026-01-02,high\n", "data row 2 of FILE has the value 'high'"),
@@ -97,12 +97,12 @@ def test_a_table_a_page_and_a_file_without_header_in_any_order(sensor: Path, run
         ("timestamp,value\n2026-01-01,1\n", "the series has 1 rows"),
     ],
 )
-def test_bad_input_is_one_sentence(text: str, said: str, run: Run, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence(text: str, message: str, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
     status, _, err = run("series", path)
     assert status == 2
-    assert said.replace("FILE", str(path)) in err
+    assert message.replace("FILE", str(path)) in err
     assert "Traceback" not in err
 
 
@@ -206,7 +206,7 @@ def test_accept_goes_to_the_forest(runtime: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("2026-01-22 00:00:00,high", "data row 1 of the body has the value 'high'"),
         ("2026-01-22 00:00:00,1\n2026-01-22 01:00:00,", "data row 2 of the body has no value"),
@@ -216,11 +216,11 @@ def test_accept_goes_to_the_forest(runtime: Any) -> None:
         ("1,2,3", "the body has no column timestamp"),
     ],
 )
-def test_bad_lines_are_the_clients_error_and_name_the_container(runtime: Any, body: str, said: str) -> None:
+def test_bad_lines_are_the_clients_error_and_name_the_container(runtime: Any, body: str, message: str) -> None:
     with pytest.raises(runtime.exceptions.ModelError) as raised:
         ask(runtime, body)
     assert raised.value.response["OriginalStatusCode"] == 400
-    assert said in json.loads(raised.value.response["OriginalMessage"])["error"]["message"]
+    assert message in json.loads(raised.value.response["OriginalMessage"])["error"]["message"]
     assert "from container-1 with message" in str(raised.value)
 
 

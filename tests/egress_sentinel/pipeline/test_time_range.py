@@ -26,7 +26,7 @@ def test_two_months_are_cut_at_a_midnight() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "until", "said"),
+    ("days", "until", "message"),
     [
         (1, None, "the export covers 1.0 days (2026-09-01 to 2026-09-01); at least 15 are needed"),
         (14.9, None, "14.9 days"),
@@ -34,10 +34,10 @@ def test_two_months_are_cut_at_a_midnight() -> None:
         (60, START + timedelta(days=60), "leaves nothing to score: the data ends at 2026-10-31T00:00Z"),
     ],
 )
-def test_too_little_is_said(days: float, until: datetime | None, said: str) -> None:
+def test_too_little_data_is_an_error(days: float, until: datetime | None, message: str) -> None:
     with pytest.raises(UserError) as refused:
         split(START, START + timedelta(days=days, hours=-1), until)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -365,7 +365,7 @@ def test_a_model_that_cannot_be_served_is_one_sentence_and_status_2(make: Any, s
     assert not (tmp_path / "escaped").exists()
 
 
-def test_the_context_manager_says_why_it_could_not_start(tmp_path: Path) -> None:
+def test_the_context_manager_raises_the_reason_for_a_failed_start(tmp_path: Path) -> None:
     with (
         pytest.raises(LocalEndpointError, match=r"^cannot read the model .*absent\.tar\.gz: .*No such file"),
         LocalEndpoint(tmp_path / "absent.tar.gz"),
@@ -373,7 +373,7 @@ def test_the_context_manager_says_why_it_could_not_start(tmp_path: Path) -> None
         pass
 
 
-def test_what_the_process_says_when_it_dies_otherwise_or_takes_too_long(tmp_path: Path) -> None:
+def test_the_error_when_the_process_dies_or_takes_too_long(tmp_path: Path) -> None:
     dies = write_model(tmp_path / "dies", "import os\nprint('out of luck', flush=True)\nos._exit(9)\n")
     with pytest.raises(LocalEndpointError, match=r"(?s)ended with status 9: .*out of luck"), LocalEndpoint(dies):
         pass

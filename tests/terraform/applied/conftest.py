@@ -18,7 +18,7 @@ from tests.support.stack import Stack, applied, package
 from tests.support.terraform import EXAMPLES, require_terraform
 
 HERE = Path(__file__).parent
-# What was called is held against what is allowed once the others have called it; then all is destroyed.
+# The test of permissions compares the calls of all other tests with the policies. Then the stacks are destroyed.
 AT_THE_END = ("test_permissions.py", "test_destroy.py")
 
 

@@ -98,6 +98,6 @@ def test_alarms_ring_for_what_matters(stacks: dict[str, Stack], features: tuple[
     assert states["egress-sentinel-no-data"] == "OK"
     assert states["egress-sentinel-endpoint-5xx"] == "OK"
     idle = alarms(stacks["complete"])  # to whose detector no test gives features
-    # Before the first row nothing is missing yet, so nobody is notified.
+    # Before the first row, no data is missing, so there is no notification.
     assert idle["egress-sentinel-no-data"] == "INSUFFICIENT_DATA"
     assert idle["egress-sentinel-errors"] == "OK"

@@ -69,6 +69,6 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
     alert = wait_for(lambda: alert_on(stack, label["resource_id"]), 120)
     excess = float(alert["cost_usd"]["N"]) - float(alert["expected_cost_usd"]["N"])
     assert excess == pytest.approx(label["excess_usd"], rel=0.05)
-    told = [text for text in (message["Message"] for message in messages()) if label["resource_id"] in text]
-    assert len(told) == 1
-    assert any(feature.description in told[0] for feature in FEATURES), told[0]
+    sent = [text for text in (message["Message"] for message in messages()) if label["resource_id"] in text]
+    assert len(sent) == 1
+    assert any(feature.description in sent[0] for feature in FEATURES), sent[0]

@@ -62,7 +62,7 @@ def destroy_by_script(stack: Stack, answer: str = "", **asked: str) -> subproces
     return subprocess.run(command, env=env, input=answer, capture_output=True, text=True, check=False)
 
 
-def test_the_script_says_what_it_would_delete_and_asks(stacks: dict[str, Stack]) -> None:
+def test_the_script_lists_the_data_to_delete_and_asks(stacks: dict[str, Stack]) -> None:
     stack = stacks["serverless"]
     done = destroy_by_script(stack, answer="no\n")
     assert done.returncode == 1

@@ -73,5 +73,5 @@ def test_a_day_unlike_those_of_training_is_notified_and_starts_retraining(
     alarms = requests.get(f"{stack.aws.url}/local/alarms", timeout=60).json()
     assert (alarms["egress-sentinel-drift"], alarms["egress-sentinel-drift-dead-letters"]) == ("ALARM", "OK")
     (started,) = wait_for(lambda: executions() - before)
-    # What it trains on is another test's; it must not outlive its stack.
+    # Another test checks the training itself. It must end before its stack.
     wait_for(lambda: ended(states.describe_execution(executionArn=started)), seconds=180)

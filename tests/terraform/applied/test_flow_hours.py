@@ -28,7 +28,7 @@ from tests.support.stack import Stack
 
 
 def put_network(stack: Stack, answer: Path) -> Path:
-    """Put what EC2 says of other accounts' gateways beside the machine's own answer, and return it as a file."""
+    """Put EC2's description of another account's gateway next to the machine's file, and return it as a file."""
     listed = [each for each in json.loads(answer.read_text())["NetworkInterfaces"] if each["Description"]]
     names = {
         "interface_ids": "NetworkInterfaceId",
@@ -41,16 +41,16 @@ def put_network(stack: Stack, answer: Path) -> Path:
     s3, bucket = stack.aws.client("s3"), stack.outputs()["bucket"]
     s3.put_object(Bucket=bucket, Key="network/other-accounts.json", Body=json.dumps(lists).encode())
     (own,) = s3.list_objects_v2(Bucket=bucket, Prefix="network/123456789012-us-east-1-")["Contents"]
-    said = json.loads(s3.get_object(Bucket=bucket, Key=own["Key"])["Body"].read())
-    assert said.keys() == lists.keys()
-    assert said["descriptions"] == ["Interface for NAT Gateway nat-0123456789abcdef0"]
+    described = json.loads(s3.get_object(Bucket=bucket, Key=own["Key"])["Body"].read())
+    assert described.keys() == lists.keys()
+    assert described["descriptions"] == ["Interface for NAT Gateway nat-0123456789abcdef0"]
     path = answer.with_name("listed.json")
     path.write_text(json.dumps({"NetworkInterfaces": listed}))
     return path
 
 
 def is_of_the_stack(path: Path) -> bool:
-    """Say whether the table `flow_logs` covers the file's account and region."""
+    """Return whether the table `flow_logs` has a partition for the file's account and region."""
     place = path.as_posix()
     return "aws-region=us-east-1/" in place and "aws-account-id=777788889999/" in place
 

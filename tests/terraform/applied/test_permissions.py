@@ -1,4 +1,4 @@
-"""Each role against what was called with it in the tests of the other files, so these come after them."""
+"""Compares each role with its calls in the tests of the other files, so these tests run last."""
 
 import json
 from fnmatch import fnmatchcase
@@ -134,7 +134,7 @@ BY_AWS_ITSELF = {"ecr", "logs", "kms", "sqs", "xray"}
 OF_PACKAGES = {"sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:DescribeModelPackage", "iam:PassRole"}
 
 
-# The output that names each function, an example that lets it do what it can, and what it calls after a fault or in
+# The output that names each function, an example that uses all its features, and its calls after a fault or in
 # another example alone.
 FUNCTIONS = [
     ("detector_function_name", "serverless", {"dynamodb:GetItem"}),
@@ -148,7 +148,7 @@ FUNCTIONS = [
 
 
 @pytest.mark.parametrize(("function", "example", "unseen"), FUNCTIONS)
-def test_a_function_may_do_what_it_does_and_nothing_else(
+def test_a_function_has_exactly_the_permissions_of_its_calls(
     stacks: dict[str, Stack], function: str, example: str, unseen: set[str], have_all_been_used: bool
 ) -> None:
     stack = stacks[example]
@@ -157,7 +157,7 @@ def test_a_function_may_do_what_it_does_and_nothing_else(
     compare([stack], role, f"function-{name}", unseen, both_ways=have_all_been_used)
 
 
-# What Step Functions does by itself: it hears of the end of what it started by a rule of its own, tags it, stops it.
+# Actions of Step Functions itself: it creates a rule for the end of the started job, and tags and stops the job.
 BY_STEP_FUNCTIONS = {"events:DescribeRule", "events:PutRule", "events:PutTargets", "states:StopExecution"}
 
 
@@ -175,7 +175,7 @@ BY_ATHENA |= {"s3:ListMultipartUploadParts"}
 
 
 @pytest.mark.parametrize("machine", ["features", "retraining", "flow-hours"])
-def test_a_state_machine_may_do_what_it_does_and_nothing_else(
+def test_a_state_machine_has_exactly_the_permissions_of_its_calls(
     stacks: dict[str, Stack], machine: str, have_all_been_used: bool
 ) -> None:
     """Retraining writes other files of features than a delivery does, with the same role."""
@@ -193,7 +193,7 @@ BY_SAGEMAKER = {"cloudwatch:PutMetricData"}
 @pytest.mark.parametrize(
     ("example", "role"), [("complete", "retraining-job"), ("serverless", "endpoint"), ("batch", "large-files")]
 )
-def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
+def test_sagemaker_roles_have_exactly_the_permissions_of_their_calls(
     stacks: dict[str, Stack], example: str, role: str, have_all_been_used: bool
 ) -> None:
     """A training job; a model, which an endpoint and transform jobs serve; and a job of AWS Batch."""
@@ -202,7 +202,7 @@ def test_what_sagemaker_runs_may_do_what_it_does_and_nothing_else(
 
 
 def compare(stacks: list[Stack], role: str, access_key: str, unseen: set[str], *, both_ways: bool) -> None:
-    """Hold what was called against what a role allows, and what it allows against what was called."""
+    """Compare a role's calls with its policy in both directions."""
     recorded = [single for stack in stacks for request in requests_of(stack) for single in one_by_one(request)]
     calls = {called(r, "123456789012") for r in recorded if r["access_key"] == access_key}
     of_role = statements(stacks[0], role)

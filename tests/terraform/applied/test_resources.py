@@ -19,7 +19,7 @@ def test_a_second_plan_is_empty(stacks: dict[str, Stack]) -> None:
 def test_the_endpoint_serves_what_was_asked_for(stacks: dict[str, Stack]) -> None:
     for name, done in together(serving(stacks), Stack.verify).items():
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
-        # What a model that is not ours answers, nobody here can tell from another's answer.
+        # The output of a custom model does not identify the model.
         ours = set() if name == "bring_your_own_model" else {"files of the model that answers"}
         checked = {check["what"] for check in json.loads(done.stdout)}
         assert {"endpoint configuration", "image", "artifact's sha256"} | ours <= checked
@@ -80,7 +80,7 @@ def test_flow_logs_are_switched_on_as_they_are_read(stacks: dict[str, Stack]) ->
         assert condition["ArnLike"]["aws:SourceArn"] == [f"arn:aws:logs:us-east-1:{account}:*" for account in accounts]
 
 
-def test_an_endpoint_that_nobody_made_is_an_error(stacks: dict[str, Stack]) -> None:
+def test_an_unknown_endpoint_is_an_error(stacks: dict[str, Stack]) -> None:
     runtime = stacks["serverless"].aws.client("sagemaker-runtime")
     with pytest.raises(runtime.exceptions.ClientError, match="Endpoint nobody of account 123456789012 not found"):
         runtime.invoke_endpoint(EndpointName="nobody", Body=b"0", ContentType="text/csv")

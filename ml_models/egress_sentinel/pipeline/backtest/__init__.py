@@ -1,4 +1,4 @@
-"""The alerts and savings of a bill's past: its history replayed delivery by delivery."""
+"""Backtest: replays the history of a bill delivery by delivery, and returns its alerts and possible savings."""
 
 from egress_sentinel.pipeline.backtest.deliveries import Delivery, Timing
 from egress_sentinel.pipeline.backtest.job import run_backtest

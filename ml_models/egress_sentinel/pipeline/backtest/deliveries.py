@@ -1,4 +1,4 @@
-"""When a bill's hours arrive: by the executions' own times, or by a usual lag. Pure."""
+"""The arrival times of a bill's hours: the times of the export's executions, or a fixed lag. Pure."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DEFAULT_REACT_HOURS = 4
 
 @dataclass(frozen=True)
 class Timing:
-    """How a replay goes.
+    """The settings of a replay.
 
     Attributes
     ----------
     lag_hours : int
-        How old usage is when the bill has all of it.
+        The age of usage at which the bill is complete.
     every_hours : int, optional
-        Hours between deliveries; where deliveries have times, None takes each of them.
+        Hours between deliveries. None uses each delivery if deliveries have times.
     retrain_days : int
         Days between trainings.
     react_hours : int
@@ -40,7 +40,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A bill that arrives: it holds the hours before `visible_until`; `files` if the delivery has files."""
+    """A delivery of the bill. It has the hours before `visible_until`, and `files` if it is dated."""
 
     arrived: datetime
     visible_until: datetime | None = None
@@ -48,10 +48,10 @@ class Delivery:
 
 
 def usual_deliveries(first_hour: datetime, end: datetime, as_of: datetime, timing: Timing) -> list[Delivery]:
-    """Return the deliveries until `as_of` of a bill whose hours are [first_hour, end), with the usual lag.
+    """Return the deliveries until `as_of` of a bill with the hours [first_hour, end), with a fixed lag.
 
-    Deliveries come at multiples of `every_hours` since midnight of the first day; the last one is the first to have all
-    hours.
+    Deliveries arrive at multiples of `every_hours` after midnight of the first day. The last one is the first one that
+    has all hours.
     """
     every = timedelta(hours=timing.every_hours or DEFAULT_EVERY_HOURS)
     lag = timedelta(hours=timing.lag_hours)
@@ -70,7 +70,7 @@ def usual_deliveries(first_hour: datetime, end: datetime, as_of: datetime, timin
 def thinned(
     dated: Sequence[tuple[datetime, list[Path]]], as_of: datetime | None, every_hours: int | None
 ) -> list[Delivery]:
-    """Return dated deliveries until `as_of`, the last one of each `every_hours` where that is given."""
+    """Return dated deliveries until `as_of`. With `every_hours`, return the last delivery of each such period."""
     kept: dict[object, Delivery] = {}
     for moment, files in dated:
         if as_of is None or moment <= as_of:

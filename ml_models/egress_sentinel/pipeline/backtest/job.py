@@ -1,4 +1,4 @@
-"""The whole backtest of a bill: features, deliveries, replay, savings, report."""
+"""Runs the backtest of a bill: features, deliveries, replay, savings, report."""
 
 from __future__ import annotations
 
@@ -54,38 +54,38 @@ def run_backtest(
     planned: Sequence[PlannedEvent] = (),
     feedback: Sequence[Mapping[str, Any]] = (),
 ) -> Backtest:
-    """Replay a bill as it would have arrived.
+    """Replay a bill in the order of its arrival.
 
     Parameters
     ----------
     exports : sequence of Path
-        Billing export files as they are today; with `dated`, they are not read.
+        The current billing export files. Ignored if `dated` is given.
     output_dir : Path
-        An existing directory, which gets `backtest.json`, `report.html`, `alerts.json`, `messages.txt`, `scored/`,
+        An existing directory for `backtest.json`, `report.html`, `alerts.json`, `messages.txt`, `scored/`,
         `processed_features.parquet` and the last `model.tar.gz`.
     reporter : Reporter
         Reports the progress.
     dated : sequence of (datetime, list of Path)
-        Deliveries with times, as `dated_deliveries` lists them: each is built and scored as it came.
+        Deliveries with times, as `dated_deliveries` lists them. Each one is processed in its original state.
     as_of : datetime, optional
-        The hour that is taken for now: nothing that arrived later is seen. By default the bill has arrived as a whole.
+        The end of the replay. Later deliveries are ignored. By default, all deliveries are used.
     start : datetime, optional
-        When the service would have been switched on; by default as soon as there are 14 days to learn from.
+        The start of the service. By default, as soon as there are 14 days to learn from.
     timing : Timing, optional
-        Lag, deliveries, trainings, time to react.
+        Lag, deliveries, trainings and reaction time.
     hyperparameters : mapping, optional
-        For the training script.
+        Hyperparameters of the training script.
     policy : Policy, optional
-        For the detector.
+        Policy of the detector.
     planned : sequence of PlannedEvent
         Expected transfers.
     feedback : sequence of mapping
-        Verdicts on alerts, which count from the moment at which they were given.
+        Verdicts on alerts. Each one counts from its time.
 
     Raises
     ------
     BadInputError, UserError
-        Whatever a step refuses, each with one sentence.
+        A step rejects its input. The message is one sentence.
     """
     timing = timing or Timing()
     features = output_dir / FEATURES_FILE
@@ -148,7 +148,7 @@ def _usual(summary: FeaturesSummary, as_of: datetime | None, timing: Timing) -> 
 
 
 def _by_day(delivery: Delivery) -> Delivery:
-    """Leave the day that is not over out: the rows of its first hours show all of it."""
+    """Leave out the last day if it is not complete, since in a daily bill its rows show the whole day."""
     until = delivery.visible_until
     return delivery if until is None else replace(delivery, visible_until=until.replace(hour=0))
 
@@ -156,7 +156,7 @@ def _by_day(delivery: Delivery) -> Delivery:
 def _from(
     deliveries: Sequence[Delivery], summary: FeaturesSummary, start: datetime | None, timing: Timing
 ) -> list[Delivery]:
-    """Return the deliveries from the first one on that can be learned from: one to learn from, others to score."""
+    """Return the deliveries, starting with the first one that is long enough for training."""
     enough = summary.start_hour_utc + timedelta(days=MIN_TRAINING_DAYS)
     first = max(start, enough) if start else enough
     lag = timedelta(hours=timing.lag_hours)
@@ -226,7 +226,7 @@ def _alert(alert: Alert, found: Replayed, timing: Timing) -> dict[str, Any]:
 
 
 def _course(found: Replayed, alerts: Sequence[Mapping[str, Any]], timing: Timing) -> list[tuple[str, float, float]]:
-    """Return hour, dollars above expected so far, and those that would remain if each alert had been acted on."""
+    """Return hour, cumulative dollars above expected, and those that remain if each alert is acted on."""
     steps: dict[datetime, tuple[float, float]] = {}
     for alert in alerts:
         acted = datetime.fromisoformat(alert["alerted_at_utc"]) + timedelta(hours=timing.react_hours)

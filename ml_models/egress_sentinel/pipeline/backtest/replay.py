@@ -1,4 +1,4 @@
-"""Deliveries one after the other through the detector; nothing of what comes later is seen."""
+"""Passes deliveries to the detector one after another. The detector never sees later data."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Replayed:
-    """What a replay found.
+    """The results of a replay.
 
-    `raised` has, by alert id, when the alert came and its record then; `alerts` are all of them as they are in the end,
-    the suppressed ones too; `excess_usd` is by alert id and hour; `trainings` have times and ranges.
+    `raised` maps alert ids to the time and the first record of the alert. `alerts` are the final records of all alerts,
+    including suppressed ones. `excess_usd` is by alert id and hour. `trainings` have times and ranges.
     """
 
     alerts: list[Alert] = field(default_factory=list)
@@ -53,24 +53,23 @@ def replay(
 ) -> Replayed:
     """Train on the arrived hours, score new ones, and train again every `retrain_days`.
 
-    A delivery is scored by the model that was there when it came. Training leaves out the hours of the alerts that have
-    come, unless a verdict had called them false by then.
+    A delivery is scored with the model of its time. Training leaves out the hours of earlier alerts, unless an earlier
+    verdict called them false.
 
     Parameters
     ----------
     arrivals : iterable of Arrived
-        By time. The first one is trained on, and hours after it are scored.
+        In time order. The first delivery is used for training, and later hours are scored.
     output_dir : Path
-        Gets `alerts.json`, `messages.txt`, `scored/` and `model.tar.gz` (the last one).
+        The folder for `alerts.json`, `messages.txt`, `scored/` and the last `model.tar.gz`.
     retrain_days : int
-        Days from one training to the next.
+        Days between trainings.
     hyperparameters : mapping
-        For the training script.
+        Hyperparameters of the training script.
     policy : Policy
     planned : sequence of PlannedEvent
     feedback : sequence of mapping
-        Records as `egress-sentinel feedback` writes them; each counts from the first delivery at or after the moment at
-        which it was given.
+        Records of `egress-sentinel feedback`. Each one counts from the first delivery at or after its time.
     """
     found = Replayed()
     run = LocalRun(policy, planned)
@@ -106,7 +105,7 @@ def replay(
 
 
 def _take(run: LocalRun, scorer: Scorer, arrived: Arrived, start: datetime, found: Replayed) -> None:
-    """Score a delivery's new hours, and those that it restates, and keep the alerts that come for the first time."""
+    """Score the new and the restated hours of a delivery, and record new alerts."""
     first = start - timedelta(hours=arrived.restated_hours)
     rows = arrived.rows(first)
     if rows.num_rows == 0:

@@ -1,4 +1,4 @@
-"""What a backtest returns."""
+"""The result of a backtest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Backtest:
-    """What would have been: alerts in the order in which they would have come, totals, and under which assumptions."""
+    """The alerts in the order of their times, totals, and assumptions of a backtest."""
 
     as_of: datetime
     replayed_from: datetime
@@ -26,7 +26,7 @@ class Backtest:
     course: list[tuple[str, float, float]]
 
     def record(self) -> dict[str, Any]:
-        """Return what `--json` prints; times are ISO 8601, UTC."""
+        """Return the output of `--json`. Times are ISO 8601 in UTC."""
         return {
             "as_of_utc": f"{self.as_of:%Y-%m-%dT%H:%M:%SZ}",
             "replayed_from_utc": f"{self.replayed_from:%Y-%m-%dT%H:%M:%SZ}",

@@ -1,4 +1,4 @@
-"""What an alert that came at a certain moment could have saved. Pure."""
+"""Computes the savings that an alert at a given time allows. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Savings:
-    """An incident's dollars above expected: all, those before the alert, those after a reaction."""
+    """An incident's dollars above expected: in total, before the alert, and after the reaction time."""
 
     excess_usd: float
     excess_before_alert_usd: float
@@ -20,16 +20,16 @@ class Savings:
 
 
 def savings(excess_usd_by_hour: Mapping[datetime, float], alerted_at: datetime, react_hours: int) -> Savings:
-    """Divide an incident's excess by the moment of its alert.
+    """Split an incident's excess at the time of its alert.
 
     Parameters
     ----------
     excess_usd_by_hour : mapping of datetime to float
-        Dollars above expected in each unusual hour of the incident, by the hour's start.
+        Dollars above expected in each anomalous hour of the incident, by the hour's start.
     alerted_at : datetime
-        When the alert came. An hour that it falls into counts as before it.
+        The time of the alert. The hour that contains it counts as before the alert.
     react_hours : int
-        Hours from the alert until the incident is ended: what starts then or later is avoidable.
+        Hours from the alert until the incident is ended. Hours that start at that time or later are avoidable.
     """
     acted_at = alerted_at + timedelta(hours=react_hours)
     before = sum(usd for hour, usd in excess_usd_by_hour.items() if hour < alerted_at)
