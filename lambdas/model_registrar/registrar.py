@@ -135,7 +135,7 @@ class Registrar:
                 return self._register_other(path, artifact_url, image, content_types or [])
         if image or content_types:
             raise ArtifactError(
-                "the artifact's manifest.json says how it is served; leave out --image and --content-type"
+                "the artifact has a manifest.json, which has its content types; leave out --image and --content-type"
             )
         prefix = folder_of(artifact, self._settings)
         for name, body in documents_of(artifact).items():

@@ -66,8 +66,8 @@ def register(
 ) -> None:
     """Register an artifact, wherever it was trained, as a model that waits for approval, as retraining does.
 
-    An artifact of another training script has no manifest.json: --content-type says what it accepts. Its program is the
-    one under code/ that defines model_fn, unless the image serves it without one.
+    An artifact of another training script has no manifest.json and requires --content-type. The program under code/
+    that defines model_fn serves it, unless the image requires none.
     """
     from egress_sentinel.deployment.registry import register as register_model
 

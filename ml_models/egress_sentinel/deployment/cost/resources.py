@@ -49,7 +49,7 @@ FREE = {
     "aws_lambda_permission": _SETTING,
     "aws_route_table": _SETTING,
     "aws_route_table_association": _SETTING,
-    "aws_s3_bucket": "its objects and requests have lines of their own",
+    "aws_s3_bucket": "its objects and requests are in other lines",
     "aws_s3_bucket_notification": _SETTING,
     "aws_s3_bucket_ownership_controls": _SETTING,
     "aws_s3_bucket_policy": _SETTING,
