@@ -27,8 +27,9 @@ class EventError(ValueError):
 def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Run the event's `action` with the event's other fields as arguments.
 
-    `{"action": "register", "artifact": "s3://..."}` by a person or the state machine; `prepare` with `execution`, and
-    `explain` with `step`, `error`, `cause`, `execution` and, where it is not retraining, `what`, by a state machine.
+    `{"action": "register", "artifact": "s3://..."}` by a person or the state machine, with `image` and `content_types`
+    for an artifact of another training script; `prepare` with `execution`, and `explain` with `step`, `error`, `cause`,
+    `execution` and, where it is not retraining, `what`, by a state machine.
 
     Returns
     -------
@@ -46,7 +47,7 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     if action == "prepare":
         result = registrar().prepare(event["execution"])
     elif action == "register":
-        result = registrar().register(event["artifact"])
+        result = registrar().register(event["artifact"], event.get("image", ""), event.get("content_types"))
     elif action == "explain":
         what = event.get("what", "Retraining")
         result = registrar().explain(what, event["step"], event["error"], event["cause"], event["execution"])

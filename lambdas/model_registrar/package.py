@@ -24,7 +24,11 @@ MAX_DESCRIPTION = 1024
 
 
 class ArtifactError(ValueError):
-    """The artifact does not describe its model."""
+    """The artifact does not describe its model, or cannot be served."""
+
+
+class NoManifestError(ArtifactError):
+    """The artifact has no manifest: another training script wrote it."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,10 @@ def read_artifact(path: Path) -> Artifact:
 
     Raises
     ------
+    NoManifestError
+        It has no manifest.
     ArtifactError
-        It has no manifest or no baseline.
+        It cannot be read, or has no baseline.
     """
     found: dict[str, Any] = {}
     try:
@@ -61,12 +67,13 @@ def read_artifact(path: Path) -> Artifact:
                 name = member.name.removeprefix("./")
                 if name in {MANIFEST, BASELINE} and (file := tar.extractfile(member)):
                     found[name] = json.loads(file.read())
-        return Artifact(found[MANIFEST], found[BASELINE])
-    except (tarfile.TarError, OSError, EOFError, ValueError, KeyError) as error:
-        raise ArtifactError(
-            f"the artifact has no readable {MANIFEST} and {BASELINE} ({error}); artifacts of "
-            "anomaly_detection.training_script are accepted"
-        ) from error
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        raise ArtifactError(f"the artifact cannot be read: {error}; a model.tar.gz is accepted") from error
+    if MANIFEST not in found:
+        raise NoManifestError(f"the artifact has no {MANIFEST}")
+    if BASELINE not in found:
+        raise ArtifactError(f"the artifact has a {MANIFEST} and no {BASELINE}; train it again")
+    return Artifact(found[MANIFEST], found[BASELINE])
 
 
 def _metadata_of(artifact: Artifact) -> dict[str, str]:
@@ -94,7 +101,7 @@ def _metadata_of(artifact: Artifact) -> dict[str, str]:
         # One property per reason, since all reasons together may be too long for one value.
         **{f"blocked_by_{number}": reason for number, reason in enumerate(artifact.blocked_by, 1)},
     }
-    return {name: _encoded(_text(value)) for name, value in values.items() if value not in (None, "")}
+    return {name: encoded(_text(value)) for name, value in values.items() if value not in (None, "")}
 
 
 def request_of(artifact: Artifact, artifact_url: str, settings: Settings) -> dict[str, Any]:
@@ -186,7 +193,7 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _encoded(text: str) -> str:
+def encoded(text: str) -> str:
     """Encode a metadata value. A value that is too long is cut before the first character that does not fit."""
     encoded = ""
     for character in text:

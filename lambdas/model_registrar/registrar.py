@@ -13,7 +13,16 @@ from botocore.exceptions import ClientError
 from egress_alerts.exclusions import EXCLUSION_FIELDS, as_text, build_exclusions
 from egress_alerts.planned import read_calendar
 from model_registrar.failure import job_name, reason_of
-from model_registrar.package import description_of, documents_of, folder_of, read_artifact, request_of
+from model_registrar.other_artifact import PROGRAM, description_of_other, read_other_artifact, request_of_other
+from model_registrar.package import (
+    ArtifactError,
+    NoManifestError,
+    description_of,
+    documents_of,
+    folder_of,
+    read_artifact,
+    request_of,
+)
 
 if TYPE_CHECKING:
     from model_registrar.settings import Settings
@@ -94,8 +103,17 @@ class Registrar:
                 return items
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def register(self, artifact_url: str) -> dict[str, Any]:
+    def register(self, artifact_url: str, image: str = "", content_types: list[str] | None = None) -> dict[str, Any]:
         """Register an artifact as a model package that waits for approval; the same model twice is one package.
+
+        Parameters
+        ----------
+        artifact_url : str
+            The S3 address of a model.tar.gz.
+        image : str
+            The image that serves it; empty for the deployment's.
+        content_types : list of str, optional
+            Of an artifact of another training script: the request types that it accepts.
 
         Returns
         -------
@@ -111,7 +129,14 @@ class Registrar:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.tar.gz"
             self._s3.download_file(address.netloc, address.path.lstrip("/"), str(path))
-            artifact = read_artifact(path)
+            try:
+                artifact = read_artifact(path)
+            except NoManifestError:
+                return self._register_other(path, artifact_url, image, content_types or [])
+        if image or content_types:
+            raise ArtifactError(
+                "the artifact has a manifest.json, which has its content types; leave out --image and --content-type"
+            )
         prefix = folder_of(artifact, self._settings)
         for name, body in documents_of(artifact).items():
             self._s3.put_object(Bucket=self._settings.bucket, Key=prefix + name, Body=body)
@@ -121,6 +146,17 @@ class Registrar:
             "model_id": artifact.model_id,
             "blocked_by": artifact.blocked_by,
             "description": description_of(artifact),
+        }
+
+    def _register_other(self, path: Path, artifact_url: str, image: str, content_types: list[str]) -> dict[str, Any]:
+        default = self._settings.environment.get(PROGRAM, "")
+        other = read_other_artifact(path, image=image, content_types=content_types, default_program=default)
+        created = self._sagemaker.create_model_package(**request_of_other(other, artifact_url, self._settings))
+        return {
+            "model_package_arn": created["ModelPackageArn"],
+            "model_id": other.model_id,
+            "blocked_by": other.blocked_by,
+            "description": description_of_other(other),
         }
 
     def explain(self, what: str, step: str, error: str, cause: str, execution: str) -> dict[str, str]:

@@ -44,9 +44,7 @@ class FeatureStore:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:feature-group/{name}"
         kept = {key: value for key, value in given.items() if key != "Tags"}
         state = {"FeatureGroupArn": arn, "CreationTime": time.time(), "FeatureGroupStatus": "Created"}
-        self._groups[name] = {**kept, **state}
-        if "OnlineStoreConfig" in kept:
-            kept["OnlineStoreConfig"].setdefault("StorageType", "Standard")
+        self._groups[name] = {"ThroughputConfig": {"ThroughputMode": "OnDemand"}, **kept, **state}
         if "OfflineStoreConfig" in kept:
             storage = kept["OfflineStoreConfig"]["S3StorageConfig"]
             path = f"{ACCOUNT_ID}/sagemaker/{REGION}/offline-store/{name}-{int(time.time())}/data"
@@ -57,6 +55,14 @@ class FeatureStore:
 
     def _DescribeFeatureGroup(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {**self._group(given["FeatureGroupName"]), "NextToken": ""}
+
+    def _UpdateFeatureGroup(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802
+        group = self._group(given["FeatureGroupName"])
+        if "OnlineStoreConfig" in given:
+            group["OnlineStoreConfig"] = {**group["OnlineStoreConfig"], **given["OnlineStoreConfig"]}
+        group |= {key: given[key] for key in ("ThroughputConfig",) if key in given}
+        group |= {"LastModifiedTime": time.time(), "LastUpdateStatus": {"Status": "Successful"}}
+        return {"FeatureGroupArn": group["FeatureGroupArn"]}
 
     def _DeleteFeatureGroup(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         name = self._group(given["FeatureGroupName"])["FeatureGroupName"]

@@ -1,9 +1,11 @@
 """The detector writes the latest features of each series to Feature Store, as AWS would keep them."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 import pytest
@@ -94,6 +96,47 @@ def test_a_restated_hour_replaces_the_same_hour_and_a_late_writer_does_not(make:
         store.ingest(rows, hour("02T23").timestamp() + minutes * 60)
         kept.append(features_of(world, MEDIA)["usage_gb"])
     assert kept == ["5.0", "7.0", "7.0", "7.0"]
+
+
+class Throttling:
+    """A store that throttles the first calls."""
+
+    def __init__(self, times: int) -> None:
+        self.statuses: list[int] = []
+        store = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_PUT(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                status = 429 if len(store.statuses) < times else 200
+                store.statuses.append(status)
+                self.send_response(status)
+                self.send_header("Content-Length", "2")
+                self.send_header("x-amzn-ErrorType", "ThrottlingException" if status == 429 else "")
+                self.end_headers()
+                self.wfile.write(b"{}")
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_a_write_that_is_throttled_is_retried(make: Make) -> None:
+    world = make()
+    world.put(hot_day())
+    with Throttling(times=3) as store:
+        world.invoke(day(2), AWS_ENDPOINT_URL_SAGEMAKER_FEATURESTORE_RUNTIME=store.url)
+    assert store.statuses == [429, 429, 429, 200]
 
 
 def test_people_are_notified_where_the_store_refuses(make: Make) -> None:

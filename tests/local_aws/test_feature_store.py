@@ -122,6 +122,9 @@ def test_a_record_is_gone_when_it_has_expired_and_with_its_group(aws: LocalAws) 
     put(aws, "brief", key="new", at="2999-01-01T00:00:00Z")
     assert get(aws, "old", "brief") is None
     assert get(aws, "new", "brief") is not None
+    longer: Any = {"TtlDuration": {"Unit": "Weeks", "Value": 99_999}}
+    aws.client("sagemaker").update_feature_group(FeatureGroupName="brief", OnlineStoreConfig=longer)
+    assert get(aws, "old", "brief") is not None
     aws.client("sagemaker").delete_feature_group(FeatureGroupName="brief")
     with pytest.raises(ClientError, match="does not exist"):
         aws.client("sagemaker").describe_feature_group(FeatureGroupName="brief")

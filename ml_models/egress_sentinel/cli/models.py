@@ -53,14 +53,27 @@ def register(
     artifact: Annotated[
         str, typer.Argument(metavar="ARTIFACT", help="A model.tar.gz on this machine, or s3://BUCKET/KEY/model.tar.gz.")
     ],
+    image: Annotated[
+        str,
+        typer.Option(help="The image in ECR that serves it. Default: the deployment's. Without a manifest.json only."),
+    ] = "",
+    content_type: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="A type that it accepts, such as text/csv; may be repeated. As --image."),
+    ] = None,
     group: Group = None,
     terraform_dir: TerraformDir = None,
 ) -> None:
-    """Register an artifact, wherever it was trained, as a model that waits for approval, as retraining does."""
+    """Register an artifact, wherever it was trained, as a model that waits for approval, as retraining does.
+
+    An artifact of another training script has no manifest.json and requires --content-type. The program under code/
+    that defines model_fn serves it, unless the image requires none.
+    """
     from egress_sentinel.deployment.registry import register as register_model
 
     deployment = _Deployment(group, terraform_dir)
-    result = register_model(deployment.client("lambda"), deployment.client("s3"), deployment.registrar, artifact)
+    clients = deployment.client("lambda"), deployment.client("s3")
+    result = register_model(*clients, deployment.registrar, artifact, image=image, content_types=content_type or ())
     say(result["description"])
     print(result["model_package_arn"])
 

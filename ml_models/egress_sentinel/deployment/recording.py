@@ -183,6 +183,8 @@ def _sagemaker(ask: _Recorder, outputs: dict[str, Any]) -> None:
         group = outputs["model_package_group"]
         ask("sagemaker", "DescribeModelPackageGroup", ModelPackageGroupName=group)
         ask("sagemaker", "ListModelPackages", ModelPackageGroupName=group)
+    if group := outputs.get("feature_group"):
+        ask("sagemaker", "DescribeFeatureGroup", FeatureGroupName=group)
 
 
 def _endpoint(ask: _Recorder, name: str) -> None:

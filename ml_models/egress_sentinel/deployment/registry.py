@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 APPROVED, PENDING, REJECTED = "Approved", "PendingManualApproval", "Rejected"
 
@@ -188,7 +188,9 @@ class Registry:
         return self.package(package.version)
 
 
-def register(function: Any, s3: Any, function_name: str, artifact: str) -> dict[str, Any]:
+def register(
+    function: Any, s3: Any, function_name: str, artifact: str, *, image: str = "", content_types: Sequence[str] = ()
+) -> dict[str, Any]:
     """Let the deployed registrar register an artifact, wherever it was trained.
 
     Parameters
@@ -199,6 +201,10 @@ def register(function: Any, s3: Any, function_name: str, artifact: str) -> dict[
     artifact : str
         Such as s3://BUCKET/models/training/JOB/output/model.tar.gz, or a file on this machine, which is copied to the
         deployment's bucket first.
+    image : str
+        The image that serves an artifact of another training script; empty for the deployment's.
+    content_types : sequence of str
+        The request types that such an artifact accepts.
 
     Returns
     -------
@@ -212,7 +218,11 @@ def register(function: Any, s3: Any, function_name: str, artifact: str) -> dict[
     """
     with _reading(f"the function {function_name}"):
         artifact_url = artifact if artifact.startswith("s3://") else _uploaded(function, s3, function_name, artifact)
-        payload = json.dumps({"action": "register", "artifact": artifact_url})
+        given = {"image": image, "content_types": list(content_types)}
+        asked = {"action": "register", "artifact": artifact_url} | {
+            name: value for name, value in given.items() if value
+        }
+        payload = json.dumps(asked)
         answer = function.invoke(FunctionName=function_name, Payload=payload)
         result: dict[str, Any] = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:

@@ -14,9 +14,11 @@ from typing import Any
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from egress_features import FEATURES
 from egress_sentinel.deployment.backfill import model_id_of
 from egress_sentinel.pipeline.training import train
 from tests.support.applied import wait_for
+from tests.support.own_model import own_model
 from tests.support.stack import Stack
 from tests.support.terraform import ROOT, environment
 
@@ -121,6 +123,36 @@ def test_train_register_approve_batch(
     del stack.variables["model_package_arn"]
     stack.apply()
     assert run(stack, "models", "delete", "1").returncode == 0
+
+
+def test_an_artifact_of_another_training_script_is_registered_approved_and_scores(
+    stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Its archive has a program and no manifest: the program is found, the content type is given, a person approves."""
+    stack = stacks["batch"]
+    artifact = own_model(features[0], tmp_path / "own.tar.gz")
+    refused = run(stack, "models", "register", str(artifact))
+    assert refused.returncode == 2
+    assert "has no manifest.json of anomaly_detection.training_script; to register it as it is, give" in refused.stderr
+    registered = run(stack, "models", "register", str(artifact), "--content-type", "text/csv")
+    assert registered.returncode == 0, registered.stderr
+    assert "serve.py serves it" in registered.stderr
+    arn = registered.stdout.strip()
+    version = arn.rpartition("/")[2]
+    refused = run(stack, "models", "approve", version)
+    assert "it was not evaluated: another program trained it" in refused.stderr
+    assert run(stack, "models", "approve", version, "--force", "--note", "a test").returncode == 0
+
+    table = pq.read_table(features[0], columns=[feature.name for feature in FEATURES]).slice(0, 100)
+    pa_csv.write_csv(table.replace_schema_metadata(None), tmp_path / "rows.csv")
+    where = ("--bucket", stack.outputs()["bucket"], "--model-package", arn, "-o", str(tmp_path / "out"))
+    done = run(stack, "batch", str(tmp_path / "rows.csv"), *where)
+    assert done.returncode == 0, done.stderr
+    with Path(done.stdout.strip()).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 100
+    assert all((float(row["anomaly_score"]) < 0) == (row["is_anomaly"] == "1") for row in rows)
+    assert run(stack, "models", "delete", version).returncode == 0
 
 
 def test_the_sample_is_dropped_and_its_result_is_shown(stacks: dict[str, Stack]) -> None:

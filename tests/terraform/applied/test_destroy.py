@@ -36,6 +36,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "models": client("sagemaker").list_models()["Models"],
         "configurations": client("sagemaker").list_endpoint_configs()["EndpointConfigs"],
         "endpoints": client("sagemaker").list_endpoints()["Endpoints"],
+        "feature groups": client("sagemaker").list_feature_groups()["FeatureGroupSummaries"],
         "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
         "budgets": client("budgets").describe_budgets(AccountId="123456789012")["Budgets"],
         "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],

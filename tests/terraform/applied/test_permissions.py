@@ -25,6 +25,7 @@ ACTIONS = {
 RESOURCES = {
     "DescribeEndpoint": ("EndpointName", "endpoint"),
     "DescribeEndpointConfig": ("EndpointConfigName", "endpoint-config"),
+    "DescribeFeatureGroup": ("FeatureGroupName", "feature-group"),
     "DescribeModel": ("ModelName", "model"),
     "CreateTransformJob": ("TransformJobName", "transform-job"),
     "CreateTrainingJob": ("TrainingJobName", "training-job"),
@@ -62,7 +63,9 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
         field, kind = RESOURCES[request["action"]]
         return f"sagemaker:{request['action']}", f"arn:aws:sagemaker:{region}:{kind}/{body[field]}"
     if service == "sagemaker":
-        return "sagemaker:InvokeEndpoint", f"arn:aws:sagemaker:{region}:endpoint/{path.split('/')[1]}"
+        kind, name = path.split("/")[:2]
+        action, kind = {"FeatureGroup": ("PutRecord", "feature-group")}.get(kind, ("InvokeEndpoint", "endpoint"))
+        return f"sagemaker:{action}", f"arn:aws:sagemaker:{region}:{kind}/{name}"
     if service == "dynamodb" and request["action"] == "BatchGetItem":
         (table,) = body["RequestItems"]
         return "dynamodb:BatchGetItem", f"arn:aws:dynamodb:{region}:table/{table}"
@@ -138,6 +141,7 @@ OF_PACKAGES = {"sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:Desc
 # another example alone.
 FUNCTIONS = [
     ("detector_function_name", "serverless", {"dynamodb:GetItem"}),
+    ("detector_function_name", "complete", {"dynamodb:GetItem"}),
     ("batch_function_name", "serverless", {"s3:ListBucket", *OF_PACKAGES}),
     # A job is submitted with the right on its definition, too.
     ("batch_function_name", "batch", {"s3:ListBucket", "iam:PassRole", "batch:SubmitJob"}),

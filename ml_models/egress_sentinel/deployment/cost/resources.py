@@ -23,7 +23,7 @@ PRICED = {
     "aws_vpc_endpoint": "VPC interface endpoints",
 }
 
-_IN_ANOTHER = "AWS bills what it does in another line"
+_IN_ANOTHER = "its use is in another line"
 _SETTING = "AWS bills no settings"
 FREE = {
     "aws_appautoscaling_policy": "instances beyond the smallest number are not foreseen",
@@ -36,7 +36,7 @@ FREE = {
     "aws_chatbot_slack_channel_configuration": "the chat integration is free",
     "aws_cloudwatch_event_rule": "events of AWS services and schedules are free",
     "aws_cloudwatch_event_target": _SETTING,
-    "aws_cloudwatch_log_group": "the logs line has what functions write; an endpoint writes little",
+    "aws_cloudwatch_log_group": "the line of logs covers them",
     "aws_default_security_group": _SETTING,
     "aws_ecr_lifecycle_policy": _SETTING,
     "aws_glue_catalog_database": "the first million objects of the catalog are free",
@@ -49,7 +49,7 @@ FREE = {
     "aws_lambda_permission": _SETTING,
     "aws_route_table": _SETTING,
     "aws_route_table_association": _SETTING,
-    "aws_s3_bucket": "the lines of S3 have what is stored and written",
+    "aws_s3_bucket": "its objects and requests are in other lines",
     "aws_s3_bucket_notification": _SETTING,
     "aws_s3_bucket_ownership_controls": _SETTING,
     "aws_s3_bucket_policy": _SETTING,
