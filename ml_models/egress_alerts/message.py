@@ -93,12 +93,17 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str]) -> str:
     )
 
 
+def transfer_text(egress_class: str) -> str:
+    """Return a kind of data transfer in words, such as "to the internet"."""
+    return _WHERE_TO.get(egress_class, "out")
+
+
 def render_alert(alert: Alert, change: str = "") -> str:
     """Return the lines about one alert."""
     changed = f" ({change})" if change else ""
     lines = [
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
-        f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
+        f"{transfer_text(alert['egress_class'])}",
         _what(alert),
         _labelled("Contributors", _who(alert)),
         *(_labelled("" if i else "Why", reason) for i, reason in enumerate(alert["reasons"])),

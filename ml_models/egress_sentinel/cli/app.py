@@ -13,6 +13,7 @@ from egress_sentinel.cli.backtest import backtest
 from egress_sentinel.cli.batch import batch
 from egress_sentinel.cli.cost import cost
 from egress_sentinel.cli.demo import demo
+from egress_sentinel.cli.digest import digest
 from egress_sentinel.cli.drift import drift
 from egress_sentinel.cli.features import features, flow_hours
 from egress_sentinel.cli.load import load
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 _ANALYZE, _DEPLOY, _DEVELOP = "Analyze a bill", "Deploy and operate", "Develop and inspect"
 _COMMANDS = {
-    _ANALYZE: (run, demo, report, feedback, planned, backtest, sources),
+    _ANALYZE: (run, demo, report, digest, feedback, planned, backtest, sources),
     _DEPLOY: (verify, cost, drift, batch, load),
     _DEVELOP: (features, train, score, serve, importance, flow_hours, series, series_train),
 }
