@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -51,6 +52,11 @@ for _panel, _members in _COMMANDS.items():
         app.command(rich_help_panel=_panel)(_command)
 app.add_typer(models, rich_help_panel=_DEPLOY)
 app.add_typer(local, rich_help_panel=_DEVELOP)
+for _group in (app, models, local):
+    for _info in _group.registered_commands:
+        # Rich keeps the line breaks of a docstring, which are not those of the terminal.
+        _paragraphs = (inspect.getdoc(_info.callback) or "").split("\n\n")
+        _info.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in _paragraphs)
 
 
 def _print_version(is_asked: bool) -> None:
