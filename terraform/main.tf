@@ -179,6 +179,7 @@ module "detection" {
   kms_key_arn         = module.storage.kms_key_arn
   log_retention_days  = var.log_retention_days
   schedule_expression = var.schedule_expression
+  digest              = var.digest
   alert_policy        = var.alert_policy
   planned_events      = var.planned_events
   subscriptions       = var.subscriptions

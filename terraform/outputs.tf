@@ -53,6 +53,11 @@ output "detector_function_name" {
   value       = module.detection.function_name
 }
 
+output "digest_function_name" {
+  description = "The Lambda function that publishes the weekly digest; null without digest."
+  value       = module.detection.digest_function_name
+}
+
 output "batch_function_name" {
   description = "The Lambda function that scores files dropped under batch/input/ in the bucket."
   value       = module.batch.function_name

@@ -165,9 +165,9 @@ variable "endpoint" {
     condition = var.endpoint != null || alltrue([
       var.realtime == null, var.data_capture == null, var.data_export == null, var.monthly_budget_usd == null,
       var.retraining == null, var.drift == null, var.notebook == null, var.flow_logs == null,
-      var.feature_store == null,
+      var.feature_store == null, var.digest == null,
     ])
-    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook, flow_logs and feature_store require an endpoint."
+    error_message = "endpoint = null deploys storage, registry and batch alone; realtime, data_capture, data_export, monthly_budget_usd, retraining, drift, notebook, flow_logs, feature_store and digest require an endpoint."
   }
 }
 
@@ -465,6 +465,19 @@ variable "schedule_expression" {
   validation {
     condition     = can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", var.schedule_expression))
     error_message = "schedule_expression is rate(1 hour), rate(2 hours) or a cron(...) of six fields with ? for the day of the month or of the week."
+  }
+}
+
+variable "digest" {
+  description = "A weekly digest to the alerts topic: new, ongoing and ended incidents, their owners, missing verdicts, and costs by kind of data transfer and account against the week before. When it is published; it covers the last whole week, Monday to Sunday (UTC), and a week is published once. Null for none."
+  type = object({
+    schedule_expression = optional(string, "cron(0 8 ? * TUE *)")
+  })
+  default = null
+
+  validation {
+    condition     = var.digest == null || can(regex("^(rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\\)|cron\\([^ ()]+ [^ ()]+ ([^ ()?]+ [^ ()]+ \\?|\\? [^ ()]+ [^ ()?]+) [^ ()]+\\))$", try(var.digest.schedule_expression, "")))
+    error_message = "digest.schedule_expression is rate(7 days) or a cron(...) of six fields with ? for the day of the month or of the week, such as cron(0 8 ? * TUE *)."
   }
 }
 

@@ -110,7 +110,7 @@ def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
     changed = f" ({change})" if change else ""
     lines = [
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
-        f"{_WHERE_TO.get(alert['egress_class'], 'out')}",
+        f"{class_text(alert['egress_class'])}",
         _what(alert),
         *_owner(alert),
         _labelled("Contributors", _who(alert, bucket)),

@@ -705,13 +705,14 @@ run "refuses_a_wait_of_two_hours" {
 
 run "refuses_schedules_that_eventbridge_refuses" {
   command         = plan
-  expect_failures = [var.schedule_expression, var.drift, var.flow_logs, var.retraining]
+  expect_failures = [var.schedule_expression, var.drift, var.flow_logs, var.retraining, var.digest]
 
   variables {
     schedule_expression = "rate(1 hours)"
     drift               = { schedule_expression = "cron(0 6 * * * *)" }
     flow_logs           = { vpc_ids = ["vpc-0a1b2c3d"], schedule_expression = "rate(2 hour)" }
     retraining          = { schedule_expression = "cron(0 5 ? * MON)" }
+    digest              = { schedule_expression = "cron(0 8 * * TUE *)" }
   }
 }
 
@@ -723,10 +724,11 @@ run "accepts_schedules_of_all_kinds" {
     drift               = { schedule_expression = "cron(0 6 * * ? *)" }
     flow_logs           = { vpc_ids = ["vpc-0a1b2c3d"], schedule_expression = "rate(1 hour)" }
     retraining          = { schedule_expression = "at(2026-12-31T05:00:00)" }
+    digest              = { schedule_expression = "rate(7 days)" }
   }
 
   assert {
-    condition     = output.endpoint_name == "egress-sentinel"
+    condition     = output.endpoint_name == "egress-sentinel" && output.digest_function_name == "egress-sentinel-digest"
     error_message = "Schedules that EventBridge accepts must be accepted."
   }
 }

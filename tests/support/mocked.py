@@ -43,6 +43,7 @@ run "everything" {
     retraining                 = { start_alarm_names = ["errors"] }
     drift                      = {}
     feature_store              = { offline = true }
+    digest                     = {}
     notebook                   = { repository_url = "https://example.com/egress-sentinel.git" }
     tags                       = { Team = "finops" }
     role_path                  = "/finops/"

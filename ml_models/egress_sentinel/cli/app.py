@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from egress_sentinel.cli.backtest import backtest
 from egress_sentinel.cli.batch import batch
 from egress_sentinel.cli.cost import cost
 from egress_sentinel.cli.demo import demo
+from egress_sentinel.cli.digest import digest
 from egress_sentinel.cli.drift import drift
 from egress_sentinel.cli.features import features, flow_hours, get_features
 from egress_sentinel.cli.load import load
@@ -58,7 +60,7 @@ app = typer.Typer(
 
 _ANALYZE, _DEPLOY, _DEVELOP = "Analyze a bill", "Deploy and operate", "Develop and inspect"
 _COMMANDS = {
-    _ANALYZE: (run, demo, report, feedback, planned, owners, backtest, sources),
+    _ANALYZE: (run, demo, report, digest, feedback, planned, owners, backtest, sources),
     _DEPLOY: (verify, cost, drift, batch, load),
     _DEVELOP: (features, train, score, serve, importance, flow_hours, series, series_train),
 }
@@ -68,6 +70,11 @@ for _panel, _members in _COMMANDS.items():
 app.command(" ".join(_GET_FEATURES), rich_help_panel=_DEPLOY)(get_features)
 app.add_typer(models, rich_help_panel=_DEPLOY)
 app.add_typer(local, rich_help_panel=_DEVELOP)
+for _group in (app, models, local):
+    for _info in _group.registered_commands:
+        # Rich keeps the line breaks of a docstring, which are not those of the terminal.
+        _paragraphs = (inspect.getdoc(_info.callback) or "").split("\n\n")
+        _info.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in _paragraphs)
 
 
 def _print_version(is_asked: bool) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _PIPED_WIDTH = 160
+# On narrower terminals a table that does not fit is printed as blocks.
+_TABLE_WIDTH = 120
 
 
 def _console(*, stderr: bool = False) -> Console:
@@ -47,12 +51,14 @@ def print_json(value: Any) -> None:
 
 
 def print_line(sentence: str) -> None:
-    """Print a sentence that belongs to a result, wrapped like its table."""
-    _console().print(_harmless(sentence), markup=False)
+    """Print sentences that belong to a result, a line each; one that is too long hangs below its start."""
+    console = _console()
+    for line in _harmless(sentence).split("\n"):
+        console.print("\n".join(_wrapped(line, console.width)), markup=False, soft_wrap=True)
 
 
 def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str | Text]], **options: Any) -> None:
-    """Print a table on stdout.
+    """Print a table on stdout, or a block for each row where the terminal is too narrow for the table.
 
     Parameters
     ----------
@@ -63,10 +69,46 @@ def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str | T
     **options : Any
         Of `rich.table.Table`.
     """
+    console = _console()
     table = Table(*columns, **options)
-    for row in rows:
-        table.add_row(*map(_cell, row))
-    _console().print(table)
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    if console.width < min(_TABLE_WIDTH, _least_width(table, cells)):
+        headers = [str(column.header) for column in table.columns]
+        blocks = ["\n".join(_block(headers, row)) for row in cells]
+        print_line("\n\n".join(str(text) for text in (table.title, *blocks, table.caption) if text))
+        return
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _least_width(table: Table, rows: Sequence[Sequence[Text]]) -> int:
+    """Return the width below which a table breaks words, or hides what must not wrap."""
+    widths = []
+    for number, column in enumerate(table.columns):
+        texts = [str(column.header), *(row[number].plain for row in rows)]
+        parts = (part for text in texts for part in (text.split("\n") if column.no_wrap else text.split()))
+        widths.append(column.min_width or max(map(cell_len, parts), default=0))
+    # Each column has a border and a space on both sides.
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _block(headers: Sequence[str], row: Sequence[Text]) -> list[str]:
+    """Return a row as lines; a header of two lines has a cell of two lines, or one for both."""
+    lines: list[str] = []
+    for header, cell in zip(headers, row, strict=True):
+        names, values = header.split("\n"), cell.plain.split("\n")
+        if len(names) != len(values):
+            names, values = [" ".join(names)], [", ".join(values)]
+        lines += [f"{name}: {value}" if name else value for name, value in zip(names, values, strict=True)]
+    first, *others = lines
+    return [first, *(f"  {line}" for line in others)]
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    indent = line[: len(line) - len(line.lstrip(" "))]
+    hanging = f"{indent}  " if indent or line.startswith("- ") else ""
+    return textwrap.wrap(line, width, subsequent_indent=hanging, break_on_hyphens=False, drop_whitespace=True) or [""]
 
 
 def _cell(cell: str | Text) -> Text:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from egress_sentinel.pipeline.feature_days import day_rows, days_of
 from egress_sentinel.pipeline.s3_errors import s3_errors_as_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-_HOUR = "hour_utc"
 _HASH = "sha256"  # in the object's metadata
 
 
@@ -54,7 +51,7 @@ def upload_days(
     UserError
         S3 refuses. The days before are uploaded.
     """
-    days, unchanged = _days(features), 0
+    days, unchanged = days_of(features), 0
     for day in track("upload", days):
         body = _day_file(features, day)
         key = f"features/day={day}/features.parquet"
@@ -67,20 +64,9 @@ def upload_days(
     return Uploaded(f"s3://{bucket}/features/", len(days), unchanged)
 
 
-def _days(features: Path) -> list[str]:
-    """Return the UTC days of a file's rows, in order."""
-    with pq.ParquetFile(features) as file:
-        batches = (
-            pc.unique(pc.cast(batch[_HOUR], pa.timestamp("us", "UTC"))) for batch in file.iter_batches(columns=[_HOUR])
-        )
-        return sorted({f"{hour:%Y-%m-%d}" for hours in batches for hour in hours.to_pylist()})
-
-
 def _day_file(features: Path, day: str) -> bytes:
-    start = datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC)
-    of_day = [(_HOUR, ">=", start), (_HOUR, "<", start + timedelta(days=1))]
     body = io.BytesIO()
-    pq.write_table(pq.read_table(features, filters=of_day, partitioning=None), body, compression="zstd")
+    pq.write_table(day_rows(features, day), body, compression="zstd")
     return body.getvalue()
 
 

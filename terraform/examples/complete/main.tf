@@ -3,7 +3,7 @@ provider "aws" {
 }
 
 # All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC,
-# a new model every week, drift, and Feature Store.
+# a new model every week, drift, Feature Store, and a weekly digest.
 module "egress_sentinel" {
   source = "../../"
 
@@ -14,6 +14,7 @@ module "egress_sentinel" {
   data_export        = { name = "egress-sentinel" }
   subscriptions      = { emails = var.emails, slack = var.slack }
   monthly_budget_usd = 100
+  digest             = {}
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
   planned_events = [{
     note         = "media-prod moves to eu-central-1"

@@ -8,7 +8,8 @@ locals {
   partition  = data.aws_partition.current.partition
   name       = "${var.name}-detector"
   # Without an endpoint nothing scores hours: there are no alerts and no calendar.
-  detects = var.endpoint_name == null ? 0 : 1
+  detects       = var.endpoint_name == null ? 0 : 1
+  digest_prefix = "digests/"
 }
 
 # pyarrow and numpy as a layer: with them in the function's zip, each change of a line would upload 47 MB.

@@ -3,6 +3,11 @@ output "function_name" {
   value       = one(module.function[*].name)
 }
 
+output "digest_function_name" {
+  description = "Name of the digest's Lambda function."
+  value       = one(module.digest[*].name)
+}
+
 output "alerts_table" {
   description = "Name of the alerts table."
   value       = one(aws_dynamodb_table.alerts[*].name)

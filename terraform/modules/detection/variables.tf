@@ -73,6 +73,11 @@ variable "schedule_expression" {
   type        = string
 }
 
+variable "digest" {
+  description = "When the weekly digest is published; null for none."
+  type        = object({ schedule_expression = string })
+}
+
 variable "alert_policy" {
   description = "When anomalous hours become an alert."
   type = object({

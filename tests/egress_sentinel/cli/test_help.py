@@ -1,6 +1,7 @@
 """The help: its numbers are the code's, and asking for it imports nothing heavy."""
 
 import inspect
+import itertools
 import os
 import re
 import subprocess
@@ -143,3 +144,15 @@ def test_one_module_makes_consoles_and_tables() -> None:
         path.name for path in folder.glob("*.py") if " Console(" in (text := path.read_text()) or " Table(" in text
     ]
     assert makers == ["output.py"]
+
+
+@pytest.mark.parametrize("path", [path for path, command in COMMANDS.items() if command.help], ids=" ".join)
+def test_a_help_fills_the_lines_of_a_narrow_terminal(path: tuple[str, ...]) -> None:
+    """A paragraph breaks where the terminal ends, and not where the line of a docstring does."""
+    done = CliRunner().invoke(app, [*path, "-h"], env={"COLUMNS": "80", "TERM": "dumb"})
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = [line.strip() for line in itertools.takewhile(lambda line: "╭" not in line, lines)]
+    for line, following in itertools.pairwise(text):
+        if line and following and not line.startswith("Usage:"):
+            assert len(f"{line} {following.split()[0]}") > 78, line

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.table import Column
 
 from egress_sentinel.cli.alerts_table import print_alerts
-from egress_sentinel.cli.output import print_line, print_table, say
+from egress_sentinel.cli.output import print_line, print_table, right, say
 from egress_sentinel.progress import Reporter
 from tests.support.alerts import alert_record
 
@@ -47,6 +48,38 @@ def test_progress_shows_file_names_as_they_are() -> None:
     assert list(reporter.track("batch", [HOSTILE])) == [HOSTILE]
     assert target.getvalue().count("[/x] [red]a[/red]") == 2
     assert is_harmless(target.getvalue())
+
+
+@pytest.mark.parametrize("columns", [40, 80, 119, 120, 200])
+def test_a_table_that_does_not_fit_is_blocks_that_lack_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr("egress_sentinel.cli.output._PIPED_WIDTH", columns)
+    arn = "arn:aws:ec2:eu-west-1:1"
+    headers = ["", Column("from\nto (UTC)", no_wrap=True), "resource", *(right(f"number {n}") for n in range(4))]
+    rows = [
+        ["same", "2026-10-17 02:00\n2026-10-17 07:00", f"{arn}{n}", *(f"{n},000.{k}" for k in range(4))] for n in (1, 2)
+    ]
+    print_table(headers, rows, title="A title")
+    print_table(["small"], [["x"]])
+    shown = capsys.readouterr().out
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= columns
+    assert "A title" in shown
+    assert all(text in shown for row in rows for cell in row for text in cell.split("\n"))
+    assert ("  to (UTC): 2026-10-17 07:00" in lines) == (columns < 119)
+    assert ("  number 3: 2,000.3" in lines) == (columns < 119)
+    assert ("┃" in shown.partition("small")[0].rpartition("┏")[0]) == (columns >= 119)
+    # What fits is a table at any width.
+    assert "│ x     │" in lines
+
+
+def test_a_long_line_hangs_below_its_start(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egress_sentinel.cli.output._PIPED_WIDTH", 20)
+    print_line("one two three four five\n- six seven eight nine ten\n  a: eleven twelve thirteen")
+    assert capsys.readouterr().out.splitlines() == [
+        "one two three four", "five", "- six seven eight", "  nine ten", "  a: eleven twelve", "    thirteen",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("columns", [60, 80, 119, 120, 200])
