@@ -94,6 +94,7 @@ class ReportData:
         names = pq.read_schema(features).names
         has_days = "is_daily" in names
         self._complete = "is_complete" if "is_complete" in names else "TRUE"
+        self._has_names = "account_name" in names
         self._is_daily = has_days and bool(self._row("SELECT COUNT(*) FILTER (WHERE is_daily), 0 FROM features")[0])
         schema = json.loads(metadata.get(b"egress_sentinel.schema", b'{"features": []}'))
         text = "daily_description" if self._is_daily else "description"
@@ -155,6 +156,15 @@ class ReportData:
             Cost(*key, usd=usd * scale, week_usd=week, before_usd=before) for key, (usd, week, before) in sums.items()
         ]
         return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
+
+    def account_names(self) -> dict[str, str]:
+        """Return what the bill calls its accounts, by their ids."""
+        if not self._has_names:
+            return {}
+        rows = self._connection.execute(
+            "SELECT account_id, MAX(account_name) FROM features WHERE account_name <> '' GROUP BY account_id"
+        ).fetchall()
+        return dict(rows)
 
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return the alert's leading series around it: hour or day, usage, expected band and, if known, the score.

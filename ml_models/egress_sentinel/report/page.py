@@ -85,14 +85,16 @@ def write_report(
     ordered = worst_first([dict(alert) for alert in alerts])
     figures: dict[str, Any] = {}
     with ReportData(features, scored) as data:
-        totals, costs = data.totals(), data.costs()
+        totals, costs, named = data.totals(), data.costs(), data.account_names()
         cards = [_card(alert, data if place < MAX_CHARTS else None, figures) for place, alert in enumerate(ordered)]
         charts = {f"totals {name}": f for name, f in totals_figures(totals, ordered, labels or (), scored_from).items()}
     figures |= charts
     if backtest is not None:
         figures["backtest"] = course_figure(backtest)
     egress_usd = sum(map(sum, totals.cost_usd.values()))
-    names, now = {alert["account_id"]: _account(alert) for alert in ordered}, datetime.now(UTC)
+    names = {alert["account_id"]: alert["account_name"] for alert in ordered if alert.get("account_name")} | named
+    accounts = {account_id: f"{name} ({account_id})" for account_id, name in names.items()}
+    now = datetime.now(UTC)
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
@@ -108,8 +110,8 @@ def write_report(
             charts=list(charts),
             month=_month(costs),
             changes=_changes(costs) if costs.has_week_before else [],
-            accounts=names,
-            costs=_script_json(_cost_table(costs, names)),
+            accounts=accounts,
+            costs=_script_json(_cost_table(costs, accounts)),
             has_labels=bool(labels),
             suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
@@ -231,7 +233,7 @@ def _changes(costs: Costs) -> list[tuple[Cost, float]]:
     return [change for change in changes[:_MAX_CHANGES] if abs(change[1]) >= _LEAST_CHANGE_USD]
 
 
-def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
+def _cost_table(costs: Costs, accounts: Mapping[str, str]) -> dict[str, Any]:
     """Return what the table of costs is made of: a list of values for each resource, texts by their number."""
     texts: dict[str, int] = {}
 
@@ -240,7 +242,7 @@ def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
 
     rows = [
         [
-            number(names.get(row.account_id, row.account_id)),
+            number(accounts.get(row.account_id, row.account_id)),
             number(row.region),
             number(class_text(row.egress_class)),
             number(row.resource),
