@@ -175,15 +175,15 @@ class ReportData:
         start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
         end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
-        columns = "MAX(is_anomaly), MIN(anomaly_score)" if self._has_scores else "NULL, NULL"
+        score = "MIN(anomaly_score)" if self._has_scores else "NULL"
         rows = self._connection.execute(
             f"SELECT {self._time}, SUM(features.usage_gb), SUM(features.expected_usage_gb), "
             "SUM(features.expected_spread_gb), "
-            f"{columns} FROM features {joined if self._has_scores else ''} "
+            f"{score} FROM features {joined if self._has_scores else ''} "
             f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? GROUP BY {self._time} ORDER BY {self._time}",
             [*(alert[name] for name in SERIES_KEYS), start, end],
         ).fetchall()
-        hours, usage, expected, spread, flags, scores = zip(*rows, strict=True) if rows else ((),) * 6
+        hours, usage, expected, spread, scores = zip(*rows, strict=True) if rows else ((),) * 5
         began = _text(datetime.fromisoformat(alert["start_hour_utc"]))
         held = _held(spread, sum(_text(hour) < began for hour in hours))
         return {
@@ -192,7 +192,6 @@ class ReportData:
             "low_gb": [round(max(e - 3 * s, 0), 4) for e, s in zip(expected, held, strict=True)],
             "high_gb": [round(e + 3 * s, 4) for e, s in zip(expected, held, strict=True)],
             "expected_gb": [round(value, 4) for value in expected],
-            "anomalous": [bool(flag) for flag in flags],
             "scores": list(scores) if self._has_scores else [],
         }
 

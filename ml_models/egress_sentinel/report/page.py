@@ -141,7 +141,7 @@ def _card(alert: dict[str, Any], data: ReportData | None, figures: dict[str, Any
         "resource": _resource(alert),
         "excess_usd": alert["cost_usd"] - alert["expected_cost_usd"],
         "account": _account(alert),
-        "cause": alert.get("likely_cause") or "unknown cause",
+        "cause": alert.get("likely_cause") or "unknown",
         "rank": SEVERITIES.index(alert["severity"]),
         "tags": alert.get("tags") or {},
         "changes": alert.get("changes") or [],
