@@ -92,9 +92,8 @@ def write_report(
     if backtest is not None:
         figures["backtest"] = course_figure(backtest)
     egress_usd = sum(map(sum, totals.cost_usd.values()))
-    names = {alert["account_id"]: alert["account_name"] for alert in ordered if alert.get("account_name")} | named
-    accounts = {account_id: f"{name} ({account_id})" for account_id, name in names.items()}
-    now = datetime.now(UTC)
+    named = {alert["account_id"]: alert["account_name"] for alert in ordered if alert.get("account_name")} | named
+    accounts = {account_id: f"{name} ({account_id})" for account_id, name in named.items()}
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
@@ -115,12 +114,7 @@ def write_report(
             has_labels=bool(labels),
             suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
-            made={
-                "Made": f"{now:%Y-%m-%d}" if totals.is_daily else f"{now:%Y-%m-%d %H:%M} UTC",
-                "Version": f"egress-sentinel {version('egress-sentinel')}",
-                "Model": ", ".join(sorted({alert["model_id"] for alert in ordered if alert.get("model_id")})),
-                **(made_from or {}),
-            },
+            made=_made(ordered, is_daily=totals.is_daily) | dict(made_from or {}),
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source
         ),
@@ -254,6 +248,15 @@ def _cost_table(costs: Costs, accounts: Mapping[str, str]) -> dict[str, Any]:
         "texts": list(texts),
         "rows": rows,
         "hasWeekBefore": costs.has_week_before,
+    }
+
+
+def _made(alerts: Sequence[Mapping[str, Any]], *, is_daily: bool) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "Made": f"{now:%Y-%m-%d}" if is_daily else f"{now:%Y-%m-%d %H:%M} UTC",
+        "Version": f"egress-sentinel {version('egress-sentinel')}",
+        "Model": ", ".join(sorted({alert["model_id"] for alert in alerts if alert.get("model_id")})),
     }
 
 
