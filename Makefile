@@ -122,7 +122,7 @@ sample: $(VENV)/.installed-local ## drops the sample CSV into the bucket of what
 
 .PHONY: pictures
 pictures: $(VENV)/.installed-test ## docs/images: the README's pictures of the report and of an alert, from a run of the demo
-	@$(BIN)/python -m tests.support.pictures docs/images
+	@$(BIN)/python -m tests.support.docs_images docs/images
 
 .PHONY: bench
 bench: $(VENV)/.installed ## the demo's incidents against a tutorial's Isolation Forest, over several seeds

@@ -54,6 +54,11 @@ _WHERE_TO = {
 }
 
 
+def class_text(egress_class: str) -> str:
+    """Return the way that an egress class takes, such as "to the internet"."""
+    return _WHERE_TO.get(egress_class, egress_class)
+
+
 def render_subject(alerts: Sequence[Alert]) -> str:
     """Return one line of at most 100 ASCII characters about the worst alert and the number of the others."""
     alerts = printable(list(alerts))
@@ -121,11 +126,6 @@ def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
-
-
-def class_text(egress_class: str) -> str:
-    """Return the way that an egress class takes, such as "to the internet"."""
-    return _WHERE_TO.get(egress_class, egress_class)
 
 
 def _fix(alert: Alert) -> str:

@@ -131,20 +131,17 @@ def run_job(
             scored_from=times.until,
             suppressed=result.suppressed,
             bill_usd=summary.bill_usd,
-            made_from={
-                "Files": _files_text(exports),
-                "Learned from": learned,
-                "Policy": _policy_text(policy or Policy()),
-            },
+            made_from=describe_inputs(exports, policy or Policy()) | {"Learned from": learned},
         )
         step.result = REPORT_FILE
     return JobResult(result.alerts, times)
 
 
-def _files_text(exports: Sequence[Path]) -> str:
+def describe_inputs(exports: Sequence[Path], policy: Policy) -> dict[str, str]:
+    """Return the files and the policy behind a report, by label, for a person."""
     names = [f"{path.parent.name}/{path.name}" for path in exports[:_MAX_FILES]]
     more = [f"{len(exports) - _MAX_FILES} more"] if len(exports) > _MAX_FILES else []
-    return ", ".join([*names, *more]) or "flow logs"
+    return {"Files": ", ".join([*names, *more]) or "flow logs", "Policy": _policy_text(policy)}
 
 
 def _policy_text(policy: Policy) -> str:

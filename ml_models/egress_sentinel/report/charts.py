@@ -62,11 +62,11 @@ def totals_figures(
 
 
 def series_figures(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Draw one series with its expected band, the incident's anomalous hours marked, the score below, by name."""
+    """Draw one series with its expected range, the incident's excess marked, the score below: figures by name."""
     start, end = (alert[name][:16].replace("T", " ") for name in ("start_hour_utc", "end_hour_utc"))
     marked = [
-        usage if start <= hour <= end and (is_anomalous or not series["scores"]) else 0.0
-        for hour, usage, is_anomalous in zip(series["hours"], series["usage_gb"], series["anomalous"], strict=True)
+        max(usage - expected, 0.0) if start <= hour <= end else 0.0
+        for hour, usage, expected in zip(series["hours"], series["usage_gb"], series["expected_gb"], strict=True)
     ]
     sums = {name: series[name] for name in ("low_gb", "high_gb", "expected_gb", "usage_gb")} | {"marked": marked}
     is_daily = alert.get("granularity") == "day"
@@ -90,13 +90,13 @@ def _series_figure(
             "x": [hours[number] for number in marked],
             "y": [sums["usage_gb"][number] for number in marked],
             "mode": "markers",
-            "name": f"anomalous {period}",
+            "name": "incident, above expected",
             "marker": {"color": ALERT_COLOUR, "size": 6},
         },
     ]
     layout = figure_layout(f"GB {_a(period)}", height=300)
     if series["scores"] and len(hours) == len(series["hours"]):
-        data.append(_line(series["scores"], "anomaly score, anomalous below 0", COLOURS[2], yaxis="y2"))
+        data.append(_line(series["scores"], "anomaly score, lower is more unusual", COLOURS[2], yaxis="y2"))
         layout["yaxis"]["domain"] = [0.36, 1]
         layout["yaxis2"] = {"domain": [0, 0.26], "title": {"text": "score"}, "zeroline": True, "zerolinewidth": 2}
         layout["xaxis"]["anchor"] = "y2"

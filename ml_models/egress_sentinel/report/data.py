@@ -94,6 +94,7 @@ class ReportData:
         names = pq.read_schema(features).names
         has_days = "is_daily" in names
         self._complete = "is_complete" if "is_complete" in names else "TRUE"
+        self._has_names = "account_name" in names
         self._is_daily = has_days and bool(self._row("SELECT COUNT(*) FILTER (WHERE is_daily), 0 FROM features")[0])
         schema = json.loads(metadata.get(b"egress_sentinel.schema", b'{"features": []}'))
         text = "daily_description" if self._is_daily else "description"
@@ -156,6 +157,15 @@ class ReportData:
         ]
         return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
 
+    def account_names(self) -> dict[str, str]:
+        """Return what the bill calls its accounts, by their ids."""
+        if not self._has_names:
+            return {}
+        rows = self._connection.execute(
+            "SELECT account_id, MAX(account_name) FROM features WHERE account_name <> '' GROUP BY account_id"
+        ).fetchall()
+        return dict(rows)
+
     def series(self, alert: Mapping[str, Any]) -> dict[str, list[Any]]:
         """Return the alert's leading series around it: hour or day, usage, expected band and, if known, the score.
 
@@ -165,15 +175,15 @@ class ReportData:
         start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
         end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
-        columns = "MAX(is_anomaly), MIN(anomaly_score)" if self._has_scores else "NULL, NULL"
+        score = "MIN(anomaly_score)" if self._has_scores else "NULL"
         rows = self._connection.execute(
             f"SELECT {self._time}, SUM(features.usage_gb), SUM(features.expected_usage_gb), "
             "SUM(features.expected_spread_gb), "
-            f"{columns} FROM features {joined if self._has_scores else ''} "
+            f"{score} FROM features {joined if self._has_scores else ''} "
             f"WHERE {self._where()} AND hour_utc BETWEEN ? AND ? GROUP BY {self._time} ORDER BY {self._time}",
             [*(alert[name] for name in SERIES_KEYS), start, end],
         ).fetchall()
-        hours, usage, expected, spread, flags, scores = zip(*rows, strict=True) if rows else ((),) * 6
+        hours, usage, expected, spread, scores = zip(*rows, strict=True) if rows else ((),) * 5
         began = _text(datetime.fromisoformat(alert["start_hour_utc"]))
         held = _held(spread, sum(_text(hour) < began for hour in hours))
         return {
@@ -182,7 +192,6 @@ class ReportData:
             "low_gb": [round(max(e - 3 * s, 0), 4) for e, s in zip(expected, held, strict=True)],
             "high_gb": [round(e + 3 * s, 4) for e, s in zip(expected, held, strict=True)],
             "expected_gb": [round(value, 4) for value in expected],
-            "anomalous": [bool(flag) for flag in flags],
             "scores": list(scores) if self._has_scores else [],
         }
 

@@ -85,14 +85,15 @@ def write_report(
     ordered = worst_first([dict(alert) for alert in alerts])
     figures: dict[str, Any] = {}
     with ReportData(features, scored) as data:
-        totals, costs = data.totals(), data.costs()
+        totals, costs, named = data.totals(), data.costs(), data.account_names()
         cards = [_card(alert, data if place < MAX_CHARTS else None, figures) for place, alert in enumerate(ordered)]
         charts = {f"totals {name}": f for name, f in totals_figures(totals, ordered, labels or (), scored_from).items()}
     figures |= charts
     if backtest is not None:
         figures["backtest"] = course_figure(backtest)
     egress_usd = sum(map(sum, totals.cost_usd.values()))
-    names, now = {alert["account_id"]: _account(alert) for alert in ordered}, datetime.now(UTC)
+    named = {alert["account_id"]: alert["account_name"] for alert in ordered if alert.get("account_name")} | named
+    accounts = {account_id: f"{name} ({account_id})" for account_id, name in named.items()}
     page = _environment().get_template("report.html.j2")
     write_text(
         output,
@@ -108,17 +109,12 @@ def write_report(
             charts=list(charts),
             month=_month(costs),
             changes=_changes(costs) if costs.has_week_before else [],
-            accounts=names,
-            costs=_script_json(_cost_table(costs, names)),
+            accounts=accounts,
+            costs=_script_json(_cost_table(costs, accounts)),
             has_labels=bool(labels),
             suppressed=[suppressed_line(alert) for alert in suppressed],
             scored_from=scored_from,
-            made={
-                "Made": f"{now:%Y-%m-%d}" if totals.is_daily else f"{now:%Y-%m-%d %H:%M} UTC",
-                "Version": f"egress-sentinel {version('egress-sentinel')}",
-                "Model": ", ".join(sorted({alert["model_id"] for alert in ordered if alert.get("model_id")})),
-                **(made_from or {}),
-            },
+            made=_made(ordered, is_daily=totals.is_daily) | dict(made_from or {}),
             figures=_script_json(figures),
             plotly=Markup(_plotly()),  # noqa: S704 - the library's own source
         ),
@@ -139,7 +135,7 @@ def _card(alert: dict[str, Any], data: ReportData | None, figures: dict[str, Any
         "resource": _resource(alert),
         "excess_usd": alert["cost_usd"] - alert["expected_cost_usd"],
         "account": _account(alert),
-        "cause": alert.get("likely_cause") or "unknown cause",
+        "cause": alert.get("likely_cause") or "unknown",
         "rank": SEVERITIES.index(alert["severity"]),
         "tags": alert.get("tags") or {},
         "changes": alert.get("changes") or [],
@@ -231,7 +227,7 @@ def _changes(costs: Costs) -> list[tuple[Cost, float]]:
     return [change for change in changes[:_MAX_CHANGES] if abs(change[1]) >= _LEAST_CHANGE_USD]
 
 
-def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
+def _cost_table(costs: Costs, accounts: Mapping[str, str]) -> dict[str, Any]:
     """Return what the table of costs is made of: a list of values for each resource, texts by their number."""
     texts: dict[str, int] = {}
 
@@ -240,7 +236,7 @@ def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
 
     rows = [
         [
-            number(names.get(row.account_id, row.account_id)),
+            number(accounts.get(row.account_id, row.account_id)),
             number(row.region),
             number(class_text(row.egress_class)),
             number(row.resource),
@@ -252,6 +248,15 @@ def _cost_table(costs: Costs, names: Mapping[str, str]) -> dict[str, Any]:
         "texts": list(texts),
         "rows": rows,
         "hasWeekBefore": costs.has_week_before,
+    }
+
+
+def _made(alerts: Sequence[Mapping[str, Any]], *, is_daily: bool) -> dict[str, str]:
+    now = datetime.now(UTC)
+    return {
+        "Made": f"{now:%Y-%m-%d}" if is_daily else f"{now:%Y-%m-%d %H:%M} UTC",
+        "Version": f"egress-sentinel {version('egress-sentinel')}",
+        "Model": ", ".join(sorted({alert["model_id"] for alert in alerts if alert.get("model_id")})),
     }
 
 

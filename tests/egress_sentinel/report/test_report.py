@@ -307,6 +307,7 @@ def test_costs_lead_from_the_account_to_the_resource(crowd: Path, browser: webdr
     seen(browser, "#all-costs")[0].send_keys(Keys.ENTER)
     assert len(texts(browser, "#cost-table tbody tr")) == 75
     whole = dollars(browser.find_element(By.ID, "path").text.split(": ")[1].removesuffix(" a month"))
+    assert whole == dollars(texts(browser, ".tiles dd")[0])
     months = [dollars(text) for text in texts(browser, "#cost-table tbody td:nth-child(2)")]
     assert sum(months) == pytest.approx(whole, rel=1e-2)
     assert months == sorted(months, reverse=True)

@@ -1,10 +1,14 @@
 """What the report adds up."""
 
+import json
+import re
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from egress_features import build_features
+from egress_sentinel.report import write_report
 from egress_sentinel.report.data import ReportData
 from tests.support.bill import line, write_parquet
 
@@ -43,3 +47,17 @@ def test_costs_are_of_whole_weeks_and_a_short_bill_is_scaled_to_a_month(tmp_path
     assert (row.account_id, row.egress_class, row.resource) == ("011122223333", "internet", "media-prod")
     assert row.usd == pytest.approx((216 + 168 * 3) * 30 / 16)
     assert (row.week_usd, row.before_usd) == (pytest.approx(168 * 3), pytest.approx(168))
+
+
+def test_accounts_have_the_names_of_the_bill(tmp_path: Path) -> None:
+    lines = [line(h, 1.0, usage_account_id=account) for h in range(240) for account in ("011122223333", "044455556666")]
+    path = tmp_path / "features.parquet"
+    build_features([write_parquet(tmp_path / "bill.parquet", lines)], path)
+    table = pq.read_table(path)
+    names = ["prod-media" if each == "011122223333" else "" for each in table["account_id"].to_pylist()]
+    table = table.select([name for name in table.column_names if name != "account_name"])
+    pq.write_table(table.append_column("account_name", [names]), path)
+    write_report([], path, tmp_path / "report.html")
+    found = re.search(r'id="cost-data">(.*?)</script>', (tmp_path / "report.html").read_text())
+    assert found is not None
+    assert {"prod-media (011122223333)", "044455556666"} <= set(json.loads(found[1])["texts"])

@@ -22,7 +22,7 @@ from egress_sentinel.pipeline.backtest.features import as_seen, built, cuts
 from egress_sentinel.pipeline.backtest.replay import Replayed, replay
 from egress_sentinel.pipeline.backtest.result import Backtest
 from egress_sentinel.pipeline.backtest.savings import savings
-from egress_sentinel.pipeline.job import FEATURES_FILE, REPORT_FILE
+from egress_sentinel.pipeline.job import FEATURES_FILE, REPORT_FILE, describe_inputs
 from egress_sentinel.pipeline.time_range import MIN_TRAINING_DAYS, rows_text, series_text
 from egress_sentinel.report import write_report
 
@@ -134,6 +134,7 @@ def run_backtest(
             title="Egress Sentinel: backtest",
             suppressed=result.suppressed,
             backtest=result,
+            made_from=describe_inputs(files, policy or Policy()),
         )
         step.result = REPORT_FILE
     return result

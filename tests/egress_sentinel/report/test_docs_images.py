@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.pictures import make_pictures
+from tests.support.docs_images import make_pictures
 
 IMAGES = Path(__file__).parents[3] / "docs" / "images"
 PNG = b"\x89PNG\r\n\x1a\n"
