@@ -179,6 +179,7 @@ module "detection" {
   schedule_expression = var.schedule_expression
   alert_policy        = var.alert_policy
   planned_events      = var.planned_events
+  reads_cloudtrail    = var.cloudtrail != null
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
 }

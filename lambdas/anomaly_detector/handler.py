@@ -76,4 +76,11 @@ def runner() -> Runner:
         boto3.resource("dynamodb").Table(settings.alerts_table),
         Endpoint(runtime, settings.endpoint_name, settings.max_body_bytes),
         Topic(boto3.client("sns"), settings.topic_arn),
+        cloudtrail=_cloudtrail if settings.reads_cloudtrail else None,
     )
+
+
+@cache
+def _cloudtrail(region: str) -> Any:
+    retries = Config(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=10)
+    return boto3.client("cloudtrail", region_name=region, config=retries)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from anomaly_detector.alert_store import AlertStore
+from anomaly_detector.change_log import LONGEST_SECONDS, ChangeLog
 from anomaly_detector.endpoint import RefusedError
 from anomaly_detector.errors import AlertSizeError, ConflictError
 from anomaly_detector.feature_rows import FeatureError, feature_descriptions, read_features
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from anomaly_detector.scored_rows import Stored
     from anomaly_detector.settings import Settings
     from anomaly_detector.topic import Topic
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
 
 _ATTEMPTS = 50
@@ -53,6 +55,8 @@ class Runner:
     topic : Topic
     clock, sleep : callable
         As in `time`.
+    cloudtrail : callable, optional
+        Returns the CloudTrail client of a region; None where changes are not looked up.
     """
 
     settings: Settings
@@ -62,6 +66,7 @@ class Runner:
     topic: Topic
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
+    cloudtrail: Callable[[str], Any] | None = None
 
     def run(self, window: Window, owner: str, deadline: float) -> Outcome:
         """Score a window and notify people of what is new. A second run changes nothing.
@@ -85,7 +90,7 @@ class Runner:
         settings = self.settings
         store = AlertStore(self.table, owner, deadline, self.clock)
         rows = ScoredRows(self.s3, settings.bucket, settings.scored_prefix)
-        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic)
+        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic, self._find_changes(deadline))
         features, scored = self._until_alone(lambda: self._score(window, detector, rows))
         outcome = Outcome()
         if scored:
@@ -98,6 +103,14 @@ class Runner:
         if features.faults:
             raise FeatureError(_faults_text(features.faults))
         return replace(outcome, rows_scored=scored)
+
+    def _find_changes(self, deadline: float) -> FindChanges | None:
+        """Return what looks up the changes before an incident: in half of the invocation's time, at most."""
+        if self.cloudtrail is None:
+            return None
+        now = self.clock()
+        until = now + min(LONGEST_SECONDS, (deadline - now) / 2)
+        return ChangeLog(self.cloudtrail, self.settings.account_id, until, self.clock, self.sleep).find
 
     def _score(self, window: Window, detector: Detector, rows: ScoredRows) -> tuple[Features, int]:
         """Score the window's features, write the rows, and return how many there are."""

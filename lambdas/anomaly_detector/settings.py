@@ -31,7 +31,13 @@ class Settings:
     topic_arn: str
     max_body_bytes: int
     planned_events_key: str
+    reads_cloudtrail: bool
     policy: Policy
+
+    @property
+    def account_id(self) -> str:
+        """The account that the function runs in: that of its topic."""
+        return self.topic_arn.split(":")[4]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -51,6 +57,7 @@ class Settings:
             topic_arn=_required(environment, "TOPIC_ARN"),
             max_body_bytes=int(_number(environment, "MAX_BODY_BYTES", 3_500_000, least=10_000)),
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
+            reads_cloudtrail=_boolean(environment, "READS_CLOUDTRAIL"),
             policy=_policy(environment),
         )
 
@@ -60,6 +67,13 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"the environment variable {name} is not set")
     return value
+
+
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "false")
+    if text not in _BOOLEANS:
+        raise SettingsError(f"{name} is {text!r}; true and false are accepted")
+    return _BOOLEANS[text]
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float = 0) -> float:

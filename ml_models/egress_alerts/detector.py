@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence, Set
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.hours import Hour
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
@@ -130,16 +131,25 @@ class Detector:
     scored_rows : ScoredRows
     store : AlertStore
     notifier : Notifier
+    find_changes : callable, optional
+        Returns `changes` and `changes_note` of an alert. It is called once for each alert that people are notified of.
     """
 
     def __init__(
-        self, policy: Policy, scorer: Scorer, scored_rows: ScoredRows, store: AlertStore, notifier: Notifier
+        self,
+        policy: Policy,
+        scorer: Scorer,
+        scored_rows: ScoredRows,
+        store: AlertStore,
+        notifier: Notifier,
+        find_changes: FindChanges | None = None,
     ) -> None:
         self._policy = policy
         self._scorer = scorer
         self._scored_rows = scored_rows
         self._store = store
         self._notifier = notifier
+        self._find_changes = find_changes
 
     def run(
         self,
@@ -192,6 +202,7 @@ class Detector:
         changed += [each for each in less if each.incident.members]
         self._build_alerts(changed, scored, descriptions, clock)
         self._suppress(changed, active, window, calendar)
+        self._add_changes(changed)
         closed = self._closed(active, changed, less, clock)
         is_new = {each.incident.alert_id: each.version == 0 for each in [*changed, *closed]}
         failures = self._put([*changed, *closed])
@@ -267,7 +278,10 @@ class Detector:
             incident = stored.incident
             state = state_of(incident, self._policy, clock.data_until(incident))
             usual = expected[incident.detected // 24 * 24]
-            stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
+            alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual)
+            # Unbuilt, an alert has no more than its changes, which are looked up once.
+            alert.update(stored.alert)
+            stored.alert = alert
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
         """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
@@ -316,6 +330,13 @@ class Detector:
             planned, overrun = match_planned_event(stored.incident, earlier, calendar, self._policy)
             stored.alert["suppressed_by"] = suppressed_by(stored.alert, verdicts) or planned
             stored.alert["reasons"] += [overrun] if overrun else []
+
+    def _add_changes(self, changed: list[StoredAlert]) -> None:
+        """Look once for the changes before an incident, the most urgent ones first; the alert keeps them."""
+        for alert in sorted((stored.alert for stored in changed), key=_urgency):
+            is_known = bool(alert["changes"] or alert["changes_note"])
+            if self._find_changes and not is_known and not alert["suppressed_by"]:
+                alert["changes"], alert["changes_note"] = self._find_changes(alert)
 
     def _closed(
         self, active: list[StoredAlert], changed: list[StoredAlert], less: list[StoredAlert], clock: _Clock
@@ -453,6 +474,7 @@ def _with_incident(known: StoredAlert | None, incident: Incident) -> StoredAlert
     unbuilt: Any = {}
     if known is None:
         return StoredAlert(incident, unbuilt)
+    unbuilt = {name: known.alert[name] for name in ("changes", "changes_note")}
     is_same_worst = bool(incident.members) and worst_hour(incident) == worst_hour(known.incident)
     return replace(known, incident=incident, alert=unbuilt, model_reason=known.model_reason if is_same_worst else "")
 

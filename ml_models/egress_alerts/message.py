@@ -105,6 +105,7 @@ def render_alert(alert: Alert, change: str = "") -> str:
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
         _labelled("Next step", alert["next_step"]),
         *([_labelled("Fix", _fix(alert))] if alert["remedy_page"] else []),
+        *(_labelled("" if i else "Changed", text) for i, text in enumerate(_changed(alert))),
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
@@ -112,6 +113,16 @@ def render_alert(alert: Alert, change: str = "") -> str:
 
 def _fix(alert: Alert) -> str:
     return f"{alert['saving']} See {alert['remedy_page']}".strip()
+
+
+def _changed(alert: Alert) -> list[str]:
+    """Return the lines about the changes before an incident; none where nothing was looked up."""
+    lines = []
+    for each in alert["changes"]:
+        what = f"{each['event_name']} on {each['resource']}" if each["resource"] else each["event_name"]
+        who, when = _short(each["actor"].rpartition(":")[2]), each["time_utc"][:16].replace("T", " ")
+        lines.append(f"{what} by {who} at {when} UTC ({each['reason']})")
+    return [*lines, *filter(None, [alert["changes_note"]])]
 
 
 def _labelled(label: str, text: str) -> str:

@@ -33,6 +33,7 @@ run "everything" {
     monthly_budget_usd         = 20
     retraining                 = { start_alarm_names = ["errors"] }
     drift                      = {}
+    cloudtrail                 = {}
     notebook                   = { repository_url = "https://example.com/egress-sentinel.git" }
     tags                       = { Team = "finops" }
     role_path                  = "/finops/"

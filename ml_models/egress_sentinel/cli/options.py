@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
     from egress_features import FlowLogs
 
@@ -116,6 +117,16 @@ PlannedFile = Annotated[
     ),
 ]
 
+CloudTrailLogs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cloudtrail",
+        metavar="PATH",
+        help="Log files of CloudTrail (.json or .json.gz), or folders of them. Each alert names up to three changes "
+        "that may have caused it. Repeatable.",
+    ),
+]
+
 FlowLogPaths = Annotated[
     list[str] | None,
     typer.Option(
@@ -204,6 +215,13 @@ def planned_of(path: Path | None) -> list[PlannedEvent]:
     from egress_sentinel.pipeline.planned import read_planned
 
     return read_planned(path) if path else []
+
+
+def changes_of(paths: list[Path] | None) -> FindChanges | None:
+    """Return what looks for changes in log files of CloudTrail; None where no file is given."""
+    from egress_sentinel.pipeline.cloudtrail import changes_in
+
+    return changes_in(paths) if paths else None
 
 
 def flow_logs_of(

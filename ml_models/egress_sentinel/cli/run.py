@@ -25,6 +25,7 @@ def run(
     flow_log_format: options.FlowLogFormat = None,
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
+    cloudtrail: options.CloudTrailLogs = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Analyze a bill: build features, train a model, score each hour, and write alerts and a report."""
@@ -36,6 +37,7 @@ def run(
     seen = options.flow_logs_of(exports, flow_logs, network, prices, bill_complete_until, flow_log_format)
     rules = options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent)
     verdicts, calendar = options.feedback_of(feedback), options.planned_of(planned)
+    find_changes = options.changes_of(cloudtrail)
     progress = reporter()
     with replaced_directory(output_dir) as directory, open_exports(exports or [], progress) as found:
         result = run_job(
@@ -48,6 +50,7 @@ def run(
             policy=rules,
             feedback=verdicts,
             planned=calendar,
+            find_changes=find_changes,
         )
     print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

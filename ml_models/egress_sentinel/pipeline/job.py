@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.policy import Policy
     from egress_features import FlowLogs
@@ -48,6 +49,7 @@ def run_job(
     labels: Sequence[Mapping[str, Any]] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
+    find_changes: FindChanges | None = None,
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -74,6 +76,8 @@ def run_job(
         Verdicts on earlier alerts: training leaves their hours out, and repeats are suppressed.
     planned : sequence of PlannedEvent
         Expected transfers: training leaves their hours out, and incidents that keep to the plan are suppressed.
+    find_changes : callable, optional
+        Looks for the changes before an incident.
 
     Raises
     ------
@@ -109,6 +113,7 @@ def run_job(
             policy=policy,
             feedback=feedback,
             planned=planned,
+            find_changes=find_changes,
             track=reporter.track,
         )
         step.result = result.in_words()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.detector import Outcome
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
@@ -64,6 +65,7 @@ def score(
     policy: Policy | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
+    find_changes: FindChanges | None = None,
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
@@ -91,6 +93,8 @@ def score(
         Verdicts on earlier alerts, as `egress-sentinel feedback` writes them.
     planned : sequence of PlannedEvent
         Expected transfers: incidents that keep to the plan are suppressed.
+    find_changes : callable, optional
+        Looks for the changes before an incident.
     track : callable
         Wraps the days, to show progress.
 
@@ -104,7 +108,7 @@ def score(
     for moment, option in ((start, "--start"), (end, "--end")):
         if is_daily and moment is not None:
             check_midnight(moment, option)
-    run = LocalRun(policy or Policy(), planned)
+    run = LocalRun(policy or Policy(), planned, find_changes)
     run.alerts.give(feedback)
     scorer = _scorer(model_tar, endpoint_url, endpoint_name)
     descriptions = feature_descriptions(table) or {}
@@ -135,6 +139,7 @@ class LocalRun:
 
     policy: Policy
     planned: Sequence[PlannedEvent] = ()
+    find_changes: FindChanges | None = None
     rows: RowsInMemory = field(default_factory=RowsInMemory)
     alerts: AlertsInMemory = field(default_factory=AlertsInMemory)
     outbox: Outbox = field(default_factory=Outbox)
@@ -146,7 +151,7 @@ class LocalRun:
 
     def detector(self, scorer: Scorer) -> Detector:
         """Return the detector that keeps its results here."""
-        return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox)
+        return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox, self.find_changes)
 
     def records(self) -> list[Alert]:
         """Return all alerts so far, suppressed ones too, worst first."""
