@@ -182,6 +182,7 @@ module "detection" {
   digest              = var.digest
   alert_policy        = var.alert_policy
   planned_events      = var.planned_events
+  reads_cloudtrail    = var.cloudtrail != null
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
   feature_group       = one(module.feature_store[*].group)

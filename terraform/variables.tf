@@ -435,6 +435,12 @@ variable "planned_events" {
   }
 }
 
+variable "cloudtrail" {
+  description = "Looks up the write events of CloudTrail in this account before each new incident, and names up to three likely changes in its alert: an empty object to switch it on (no trail is needed; the last 90 days are read in the incident's region); null for none."
+  type        = object({})
+  default     = null
+}
+
 variable "subscriptions" {
   description = "Who is notified: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
   type = object({

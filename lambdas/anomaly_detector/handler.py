@@ -78,6 +78,7 @@ def runner() -> Runner:
         Endpoint(runtime, settings.endpoint_name, settings.max_body_bytes),
         Topic(boto3.client("sns"), settings.topic_arn),
         feature_store=_feature_store(),
+        cloudtrail=_cloudtrail if settings.reads_cloudtrail else None,
     )
 
 
@@ -87,3 +88,9 @@ def _feature_store() -> FeatureStore | None:
     config = Config(retries={"mode": "standard", "total_max_attempts": 8}, max_pool_connections=CALLS_AT_ONCE)
     runtime = boto3.client("sagemaker-featurestore-runtime", config=config)
     return FeatureStore(boto3.client("sagemaker"), runtime, settings.feature_group)
+
+
+@cache
+def _cloudtrail(region: str) -> Any:
+    retries = Config(retries={"total_max_attempts": 3, "mode": "standard"}, connect_timeout=5, read_timeout=10)
+    return boto3.client("cloudtrail", region_name=region, config=retries)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from anomaly_detector.alert_store import AlertStore
+from anomaly_detector.change_log import LONGEST_SECONDS, ChangeLog
 from anomaly_detector.endpoint import RefusedError
 from anomaly_detector.errors import AlertSizeError, ConflictError
 from anomaly_detector.feature_rows import FeatureError, feature_descriptions, read_features
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from anomaly_detector.scored_rows import Stored
     from anomaly_detector.settings import Settings
     from anomaly_detector.topic import Topic
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.routing import OwnerRule
 
@@ -58,6 +60,8 @@ class Runner:
         As in `time`.
     feature_store : FeatureStore, optional
         Gets the latest features of each series.
+    cloudtrail : callable, optional
+        Returns the CloudTrail client of a region; None where changes are not looked up.
     """
 
     settings: Settings
@@ -68,6 +72,7 @@ class Runner:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     feature_store: FeatureStore | None = None
+    cloudtrail: Callable[[str], Any] | None = None
 
     def run(self, window: Window, owner: str, deadline: float) -> Outcome:
         """Score a window and notify people of what is new. A second run changes nothing.
@@ -99,7 +104,8 @@ class Runner:
             prefix=settings.alerts_prefix,
         )
         rows = ScoredRows(self.s3, settings.bucket, settings.scored_prefix)
-        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic, self._owners())
+        find_changes = self._find_changes(deadline)
+        detector = Detector(settings.policy, self.endpoint, rows, store, self.topic, self._owners(), find_changes)
         started = self.clock()
         features, scored = self._until_alone(lambda: self._score(window, detector, rows))
         outcome = Outcome()
@@ -115,6 +121,14 @@ class Runner:
         if features.faults:
             raise FeatureError(_faults_text(features.faults))
         return replace(outcome, rows_scored=scored)
+
+    def _find_changes(self, deadline: float) -> FindChanges | None:
+        """Return what looks up the changes before an incident: in half of the invocation's time, at most."""
+        if self.cloudtrail is None:
+            return None
+        now = self.clock()
+        until = now + min(LONGEST_SECONDS, (deadline - now) / 2)
+        return ChangeLog(self.cloudtrail, self.settings.account_id, until, self.clock, self.sleep).find
 
     def _score(self, window: Window, detector: Detector, rows: ScoredRows) -> tuple[Features, int]:
         """Score the window's features, write the rows, and return how many there are."""

@@ -34,7 +34,13 @@ class Settings:
     planned_events_key: str
     feature_group: str
     owners_key: str
+    reads_cloudtrail: bool
     policy: Policy
+
+    @property
+    def account_id(self) -> str:
+        """The account that the function runs in: that of its topic."""
+        return self.topic_arn.split(":")[4]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -57,6 +63,7 @@ class Settings:
             planned_events_key=environment.get("PLANNED_EVENTS_KEY", ""),
             feature_group=environment.get("FEATURE_GROUP", ""),
             owners_key=environment.get("OWNERS_KEY", ""),
+            reads_cloudtrail=_boolean(environment, "READS_CLOUDTRAIL"),
             policy=_policy(environment),
         )
 
@@ -66,6 +73,13 @@ def _required(environment: Mapping[str, str], name: str) -> str:
     if not value:
         raise SettingsError(f"the environment variable {name} is not set")
     return value
+
+
+def _boolean(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "false")
+    if text not in _BOOLEANS:
+        raise SettingsError(f"{name} is {text!r}; true and false are accepted")
+    return _BOOLEANS[text]
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float = 0) -> float:

@@ -15,6 +15,7 @@ from typing import (
     is_typeddict,
 )
 
+from egress_alerts.changes import Change  # noqa: TC001 - the schema reads it
 from egress_alerts.lifecycle import (
     State,
     current_usd_per_day,
@@ -55,17 +56,6 @@ class Contributor(TypedDict):
     excess_gb: Annotated[float, "GB (10^9 bytes) above expected"]
     day_excess_gb: Annotated[float, "GB above expected in the 24 hours with the most"]
     share: Annotated[float, "Share of the incident's excess dollars, or of its GB where it costs nothing (0 to 1)"]
-
-
-class Change(TypedDict):
-    """One write event of CloudTrail."""
-
-    time_utc: Annotated[str, "When it happened, such as 2026-10-17T01:52:11Z"]
-    event_name: Annotated[str, "The API call, such as DeleteVpcEndpoints"]
-    actor: Annotated[str, "Who called it: the ARN of a user or role session"]
-    resource: Annotated[str, "The changed resource; empty when the event names none"]
-    event_id: Annotated[str, "CloudTrail's id of the event"]
-    reason: Annotated[str, "Why it is named"]
 
 
 class Alert(TypedDict):

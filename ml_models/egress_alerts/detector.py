@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence, Set
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.hours import Hour
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
@@ -149,6 +150,8 @@ class Detector:
     notifier : Notifier
     owners : sequence of OwnerRule
         Who owns an alert, besides tags.
+    find_changes : callable, optional
+        Returns `changes` and `changes_note` of an alert. It is called once for each alert that people are notified of.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class Detector:
         store: AlertStore,
         notifier: Notifier,
         owners: Sequence[OwnerRule] = (),
+        find_changes: FindChanges | None = None,
     ) -> None:
         self._policy = policy
         self._scorer = scorer
@@ -166,6 +170,7 @@ class Detector:
         self._store = store
         self._notifier = notifier
         self._owners = owners
+        self._find_changes = find_changes
 
     def run(
         self,
@@ -218,6 +223,7 @@ class Detector:
         changed += [each for each in less if each.incident.members]
         self._build_alerts(changed, scored, descriptions, clock)
         self._suppress(changed, active, window, calendar)
+        self._add_changes(changed)
         closed = self._closed(active, changed, less, clock)
         is_new = {each.incident.alert_id: each.version == 0 for each in [*changed, *closed]}
         failures = self._put([*changed, *closed])
@@ -295,12 +301,13 @@ class Detector:
             state = state_of(incident, self._policy, clock.data_until(incident))
             usual = expected[incident.detected // 24 * 24]
             labels = self._labels(incident, by_day)
-            stored.alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual, labels)
-            if stored.alert["contributor_count"] > MAX_CONTRIBUTORS:
-                key = self._store.keep_list(incident.alert_id, contributors_of(incident))
-                stored.alert["details_key"] = key
-            owner = find_owner(stored.alert, self._owners)
-            stored.alert["owner"], stored.alert["owner_source"] = owner.team, owner.source
+            alert = build_alert(incident, self._policy, stored.model_reason, identity, state, usual, labels)
+            # Unbuilt, an alert has no more than its changes, which are looked up once.
+            alert.update(stored.alert)
+            stored.alert = alert
+            if alert["contributor_count"] > MAX_CONTRIBUTORS:
+                alert["details_key"] = self._store.keep_list(incident.alert_id, contributors_of(incident))
+            alert["owner"], _, alert["owner_source"] = find_owner(alert, self._owners)
 
     def _labels(self, incident: Incident, by_day: dict[int, pa.Table]) -> Labels:
         """Return what people know the leading series by, from all rows of its largest hour."""
@@ -358,6 +365,13 @@ class Detector:
             planned, overrun = match_planned_event(stored.incident, earlier, calendar, self._policy)
             stored.alert["suppressed_by"] = suppressed_by(stored.alert, verdicts) or planned
             stored.alert["reasons"] += [overrun] if overrun else []
+
+    def _add_changes(self, changed: list[StoredAlert]) -> None:
+        """Look once for the changes before an incident, the most urgent ones first; the alert keeps them."""
+        for alert in sorted((stored.alert for stored in changed), key=_urgency):
+            is_known = bool(alert["changes"] or alert["changes_note"])
+            if self._find_changes and not is_known and not alert["suppressed_by"]:
+                alert["changes"], alert["changes_note"] = self._find_changes(alert)
 
     def _closed(
         self, active: list[StoredAlert], changed: list[StoredAlert], less: list[StoredAlert], clock: _Clock
@@ -515,6 +529,7 @@ def _with_incident(known: StoredAlert | None, incident: Incident) -> StoredAlert
     unbuilt: Any = {}
     if known is None:
         return StoredAlert(incident, unbuilt)
+    unbuilt = {name: known.alert[name] for name in ("changes", "changes_note")}
     is_same_worst = bool(incident.members) and worst_hour(incident) == worst_hour(known.incident)
     return replace(known, incident=incident, alert=unbuilt, model_reason=known.model_reason if is_same_worst else "")
 

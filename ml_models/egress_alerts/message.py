@@ -114,8 +114,7 @@ def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
     """Return the lines about one alert; `bucket` has the list of all its contributors."""
     changed = f" ({change})" if change else ""
     lines = [
-        f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} "
-        f"{class_text(alert['egress_class'])}",
+        f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} {class_text(alert['egress_class'])}",
         _what(alert),
         *_owner(alert),
         _labelled("Contributors", _who(alert, bucket)),
@@ -123,6 +122,7 @@ def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
         _labelled("Likely cause", alert["likely_cause"] or "unknown"),
         _labelled("Next step", alert["next_step"]),
         *([_labelled("Fix", _fix(alert))] if alert["remedy_page"] else []),
+        *(_labelled("" if i else "Changed", text) for i, text in enumerate(_changed(alert))),
         _labelled("Alert", f"{alert['alert_id']}, {_detected(alert)}"),
     ]
     return "\n".join(lines)
@@ -134,6 +134,16 @@ def _fix(alert: Alert) -> str:
 
 def _owner(alert: Alert) -> list[str]:
     return [_labelled("Owner", f"{alert['owner']} ({alert['owner_source']})")] if alert["owner"] else []
+
+
+def _changed(alert: Alert) -> list[str]:
+    """Return the lines about the changes before an incident; none where nothing was looked up."""
+    lines = []
+    for each in alert["changes"]:
+        what = f"{each['event_name']} on {each['resource']}" if each["resource"] else each["event_name"]
+        who, when = _short(each["actor"].rpartition(":")[2]), each["time_utc"][:16].replace("T", " ")
+        lines.append(f"{what} by {who} at {when} UTC ({each['reason']})")
+    return [*lines, *filter(None, [alert["changes_note"]])]
 
 
 def _labelled(label: str, text: str) -> str:

@@ -527,6 +527,28 @@ run "refuses_two_floors_for_the_same" {
   }
 }
 
+run "reads_no_cloudtrail_by_default" {
+  command = plan
+
+  assert {
+    condition     = module.detection.environment.READS_CLOUDTRAIL == "false"
+    error_message = "CloudTrail is read although nobody asked for it."
+  }
+}
+
+run "reads_cloudtrail_when_asked" {
+  command = plan
+
+  variables {
+    cloudtrail = {}
+  }
+
+  assert {
+    condition     = module.detection.environment.READS_CLOUDTRAIL == "true"
+    error_message = "The function does not read CloudTrail."
+  }
+}
+
 run "hands_planned_events_to_the_function" {
   command = plan
 

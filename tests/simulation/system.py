@@ -1,6 +1,7 @@
 """The detector's function between the fakes: what runs is its own code, from the event on."""
 
 import io
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -51,11 +52,20 @@ for module in (feature_rows, scored_rows):
 class System:
     """The detector's function in a world."""
 
-    def __init__(self, scheduler: Scheduler, settings: Settings, s3: S3, table: Table, sns: Sns) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        settings: Settings,
+        s3: S3,
+        table: Table,
+        sns: Sns,
+        cloudtrail: Callable[[str], Any] | None = None,
+    ) -> None:
         self._scheduler = scheduler
         endpoint = Endpoint(Runtime(scheduler), settings.endpoint_name, settings.max_body_bytes, scheduler.wait)
         topic = Topic(sns, settings.topic_arn)
-        self._runner = Runner(settings, s3, table, endpoint, topic, scheduler.skewed_clock, scheduler.wait)
+        clocks = scheduler.skewed_clock, scheduler.wait
+        self._runner = Runner(settings, s3, table, endpoint, topic, *clocks, cloudtrail=cloudtrail)
 
     def invoke(self, event: dict[str, Any], request_id: str) -> None:
         """Run the function once, as its handler does."""

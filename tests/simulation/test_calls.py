@@ -15,6 +15,7 @@ from tests.simulation.aws import S3, Sns, Table
 from tests.simulation.bill import EXPECTED_GB, FIRST, feature_file
 from tests.simulation.stepping import FAULTS, Stepping
 from tests.simulation.system import BUCKET, System, settings_of
+from tests.support.cloudtrail import CloudTrail, record
 
 _SERIES = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "media-prod")
 _FLEET = tuple(_SERIES._replace(service="AmazonEC2", resource_id=f"i-{number}") for number in range(7))
@@ -292,3 +293,52 @@ def test_a_storm_names_the_list_of_all_its_alerts_which_is_written_before(fault:
         assert sorted(map(str, records)) == sorted(str(one.alert) for one in detection.stored())
         assert len(records) == 21
         assert len(detection.sns.messages) == (2 if number == publish and fault in _MAY_HAVE_PUBLISHED else 1)
+
+
+class Lookups(Detection):
+    """The function with CloudTrail, which has one change and takes the faults of the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        policy = {"LASTING_HOURS": "1", "TOPIC_ARN": "arn:aws:sns:eu-west-1:111122223333:topic"}
+        self._system = System(self.network, settings_of(policy), self.s3, self.table, self.sns, lambda _region: self)
+        at = f"{iso_hour(_HOT[0] - 1)[:13]}:40:00Z"
+        self._trail = CloudTrail(record("PutBucketPolicy", at, names="media-prod"))
+
+    def lookup_events(self, **request: Any) -> dict[str, Any]:
+        return self.network.call("cloudtrail.lookup_events", lambda: self._trail.lookup_events(**request))
+
+    def changes(self) -> list[tuple[list[str], str]]:
+        store = AlertStore(self.table)
+        store.reread()
+        found = store.since({_SERIES[:2]}, 0)
+        return [([c["event_name"] for c in one.alert["changes"]], one.alert["changes_note"]) for one in found]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_stopped_invocation_and_its_retry_name_the_same_change(fault: str) -> None:
+    """A look-up that fails leaves a note, and people are notified at once; nothing is looked up a second time."""
+    for number in itertools.count():
+        detection = Lookups()
+        ended_well = detection.network.attempt(detection.score(0), number, fault)
+        names = detection.network.names
+        if len(names) <= number:
+            assert ended_well
+            assert names.count("cloudtrail.lookup_events") == 3
+            break
+        is_lookup = names[number] == "cloudtrail.lookup_events"
+        if fault in {"refused", "reset", "lost reply"} and is_lookup:
+            assert ended_well, names[number]
+        if not ended_well:
+            detection.score(0)()
+        asked = len([name for name in names if name == "cloudtrail.lookup_events"])
+        detection.score(1)()
+        (found,) = detection.changes()
+        if is_lookup and fault in {"refused", "reset"}:
+            code = "ThrottlingException" if fault == "refused" else "ConnectionClosedError"
+            assert found == ([], f"CloudTrail was not read: the look-up failed ({code})")
+        else:
+            assert found == (["PutBucketPolicy"], "")
+            assert "PutBucketPolicy on media-prod" in detection.sns.messages[0]
+        assert len([name for name in names if name == "cloudtrail.lookup_events"]) == asked
+        assert detection.alerts()[0][3]

@@ -135,13 +135,16 @@ class Detection:
     store: ClaimedAlerts = field(default_factory=ClaimedAlerts)
     outbox: FaultyOutbox = field(default_factory=FaultyOutbox)
     owners: Sequence[OwnerRule] = ()
+    find_changes: Any = None
 
     def run(self, rows: Sequence[Row], start: int, end: int, calendar: Sequence[PlannedEvent] = ()) -> Outcome:
         """Run the detector on the rows of the hours [start, end), counted from FIRST."""
         window = Window(FIRST + start, FIRST + end)
         inside = [r for r in rows if start <= (r["hour_utc"].timestamp() // 3600 - FIRST) < end]
         features = table(inside or [row(start, gb=1.0)])
-        detector = Detector(self.policy, self.scorer, self.rows, self.store, self.outbox, self.owners)
+        detector = Detector(
+            self.policy, self.scorer, self.rows, self.store, self.outbox, self.owners, self.find_changes
+        )
         return detector.run(window, features, {"ratio": "the rise over the usual GB"}, calendar)
 
     @property

@@ -44,6 +44,7 @@ run "everything" {
     drift                      = {}
     feature_store              = { offline = true }
     digest                     = {}
+    cloudtrail                 = {}
     notebook                   = { repository_url = "https://example.com/egress-sentinel.git" }
     tags                       = { Team = "finops" }
     role_path                  = "/finops/"

@@ -137,7 +137,7 @@ def _lines(kind: str) -> list[str]:
 
 def _members(kind: str, path: str) -> list[str]:
     lines = []
-    for part in _split(kind[kind.index("({") + 2 : kind.rindex("})")]):
+    for part in filter(None, _split(kind[kind.index("({") + 2 : kind.rindex("})")])):
         name, _, given = part.partition(" = ")
         inner, default = given, "required"
         if given.startswith("optional("):

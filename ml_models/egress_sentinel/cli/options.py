@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.routing import OwnerRule
     from egress_features import FlowLogs
@@ -128,6 +129,16 @@ OwnersFile = Annotated[
     ),
 ]
 
+CloudTrailLogs = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--cloudtrail",
+        metavar="PATH",
+        help="Log files of CloudTrail (.json or .json.gz), or folders of them. Each alert names up to three changes "
+        "that may have caused it. Repeatable.",
+    ),
+]
+
 FlowLogPaths = Annotated[
     list[str] | None,
     typer.Option(
@@ -230,6 +241,13 @@ def owners_of(path: Path | None) -> list[OwnerRule]:
     from egress_sentinel.pipeline.owners import read_owners
 
     return read_owners(path) if path else []
+
+
+def changes_of(paths: list[Path] | None) -> FindChanges | None:
+    """Return what looks for changes in log files of CloudTrail; None where no file is given."""
+    from egress_sentinel.pipeline.cloudtrail import changes_in
+
+    return changes_in(paths) if paths else None
 
 
 def flow_logs_of(

@@ -26,6 +26,7 @@ def run(
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
     owners: options.OwnersFile = None,
+    cloudtrail: options.CloudTrailLogs = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Analyze a bill: build features, train a model, score each hour, and write alerts and a report."""
@@ -38,6 +39,7 @@ def run(
     rules = options.policy_of(policy, min_excess_usd, min_excess_gb, min_excess_percent)
     verdicts, calendar = options.feedback_of(feedback), options.planned_of(planned)
     teams = options.owners_of(owners)
+    find_changes = options.changes_of(cloudtrail)
     progress = reporter()
     with replaced_directory(output_dir) as directory, open_exports(exports or [], progress) as found:
         result = run_job(
@@ -51,6 +53,7 @@ def run(
             feedback=verdicts,
             planned=calendar,
             owners=teams,
+            find_changes=find_changes,
         )
     print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

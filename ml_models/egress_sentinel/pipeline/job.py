@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.planned import PlannedEvent
     from egress_alerts.routing import OwnerRule
     from egress_features import FlowLogs
@@ -51,6 +52,7 @@ def run_job(
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
     owners: Sequence[OwnerRule] = (),
+    find_changes: FindChanges | None = None,
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -79,6 +81,8 @@ def run_job(
         Expected transfers: training leaves their hours out, and incidents that keep to the plan are suppressed.
     owners : sequence of OwnerRule
         Who owns an alert, besides tags.
+    find_changes : callable, optional
+        Looks for the changes before an incident.
 
     Raises
     ------
@@ -116,6 +120,7 @@ def run_job(
             feedback=feedback,
             planned=planned,
             owners=owners,
+            find_changes=find_changes,
             track=reporter.track,
         )
         step.result = result.in_words()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from egress_alerts.alert import Alert
+    from egress_alerts.changes import FindChanges
     from egress_alerts.detector import Outcome
     from egress_alerts.model import Scorer
     from egress_alerts.planned import PlannedEvent
@@ -66,6 +67,7 @@ def score(
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
     owners: Sequence[OwnerRule] = (),
+    find_changes: FindChanges | None = None,
     track: Callable[[str, list[str]], Iterable[str]] = lambda _title, items: items,
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
@@ -95,6 +97,8 @@ def score(
         Expected transfers: incidents that keep to the plan are suppressed.
     owners : sequence of OwnerRule
         Who owns an alert, besides tags.
+    find_changes : callable, optional
+        Looks for the changes before an incident.
     track : callable
         Wraps the days, to show progress.
 
@@ -108,7 +112,7 @@ def score(
     for moment, option in ((start, "--start"), (end, "--end")):
         if is_daily and moment is not None:
             check_midnight(moment, option)
-    run = LocalRun(policy or Policy(), planned, owners)
+    run = LocalRun(policy or Policy(), planned, owners, find_changes)
     run.alerts.give(feedback)
     scorer = _scorer(model_tar, endpoint_url, endpoint_name)
     descriptions = feature_descriptions(table) or {}
@@ -140,6 +144,7 @@ class LocalRun:
     policy: Policy
     planned: Sequence[PlannedEvent] = ()
     owners: Sequence[OwnerRule] = ()
+    find_changes: FindChanges | None = None
     rows: RowsInMemory = field(default_factory=RowsInMemory)
     alerts: AlertsInMemory = field(default_factory=AlertsInMemory)
     outbox: Outbox = field(default_factory=Outbox)
@@ -151,7 +156,7 @@ class LocalRun:
 
     def detector(self, scorer: Scorer) -> Detector:
         """Return the detector that keeps its results here."""
-        return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox, self.owners)
+        return Detector(self.policy, scorer, self.rows, self.alerts, self.outbox, self.owners, self.find_changes)
 
     def records(self) -> list[Alert]:
         """Return all alerts so far, suppressed ones too, worst first."""

@@ -3,7 +3,7 @@ provider "aws" {
 }
 
 # All that is off by default: an export of the bill, a Slack channel, a budget for the service's own cost, a model in a VPC,
-# a new model every week, drift, Feature Store, and a weekly digest.
+# a new model every week, drift, Feature Store, a weekly digest, and the changes before an incident.
 module "egress_sentinel" {
   source = "../../"
 
@@ -11,6 +11,7 @@ module "egress_sentinel" {
   realtime   = { instance_type = "ml.c6i.large", deployment = { type = "linear", step_percent = 25 } }
   network    = var.network
 
+  cloudtrail         = {}
   data_export        = { name = "egress-sentinel" }
   subscriptions      = { emails = var.emails, slack = var.slack }
   monthly_budget_usd = 100

@@ -10,6 +10,8 @@ locals {
   # Without an endpoint nothing scores hours: there are no alerts and no calendar.
   detects       = var.endpoint_name == null ? 0 : 1
   digest_prefix = "digests/"
+  # LookupEvents supports no resources and no condition on them: the statement is on "*". It reads this account alone.
+  reading_cloudtrail = { for name in var.reads_cloudtrail ? ["ReadCloudTrail"] : [] : name => { actions = ["cloudtrail:LookupEvents"], resources = ["*"] } }
 }
 
 # pyarrow and numpy as a layer: with them in the function's zip, each change of a line would upload 47 MB.
@@ -79,12 +81,13 @@ module "function" {
     SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
     PLANNED_EVENTS_KEY           = aws_s3_object.planned_events[0].key
+    READS_CLOUDTRAIL             = var.reads_cloudtrail
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
   }, { for group in var.feature_group[*] : "FEATURE_GROUP" => group.name })
 
   policy = {
     name = "detect"
-    statements = merge({
+    statements = merge(local.reading_cloudtrail, {
       # Without it S3 answers 403, not 404, for a day that has not been scored yet.
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }

@@ -124,6 +124,11 @@ variable "planned_events" {
   }))
 }
 
+variable "reads_cloudtrail" {
+  description = "Whether the function looks up the write events of CloudTrail before an incident."
+  type        = bool
+}
+
 variable "subscriptions" {
   description = "Who is notified."
   type = object({
