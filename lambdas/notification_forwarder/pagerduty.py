@@ -1,7 +1,7 @@
 """PagerDuty's Events API v2: an open incident triggers, an ended or withdrawn one resolves.
 
-The alert id is the `dedup_key`, so that an event that is sent again changes nothing. Nothing is acknowledged: the person on
-call decides that.
+The alert id is the `dedup_key`, so that an event that is sent again changes nothing. Nothing is acknowledged: the
+person on call decides that.
 """
 
 from __future__ import annotations

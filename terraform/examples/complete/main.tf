@@ -12,7 +12,8 @@ module "egress_sentinel" {
   network    = var.network
 
   data_export        = { name = "egress-sentinel" }
-  subscriptions      = { emails = var.emails, slack = var.slack }
+  subscriptions      = { emails = var.emails, slack = var.slack, pagerduty = var.pagerduty }
+  owners             = var.owners
   monthly_budget_usd = 100
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
   planned_events = [{

@@ -39,6 +39,15 @@ resource "aws_s3_object" "planned_events" {
   content      = jsonencode([for event in var.planned_events : { for name, value in event : name => value if value != null }])
 }
 
+resource "aws_s3_object" "owners" {
+  count = local.detects
+
+  bucket       = var.bucket
+  key          = "config/owners.json"
+  content_type = "application/json"
+  content      = jsonencode([for rule in var.owners : { for name, value in rule : name => value if value != null }])
+}
+
 module "function" {
   source = "../function"
   count  = local.detects
@@ -77,6 +86,7 @@ module "function" {
     SEVERITY_USD_PER_DAY         = join(",", var.alert_policy.severity_usd_per_day)
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
     PLANNED_EVENTS_KEY           = aws_s3_object.planned_events[0].key
+    OWNERS_KEY                   = aws_s3_object.owners[0].key
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
   }
 
@@ -87,6 +97,7 @@ module "function" {
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
       ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
+      ReadOwners        = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.owners[0].key}"] }
       WriteScoredHours  = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.scored_prefix}*"] }
       Score             = { actions = ["sagemaker:InvokeEndpoint"], resources = [var.endpoint_arn] }
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
