@@ -170,7 +170,7 @@ def send_notifications_to_functions(invoke_later: Callable[[str, Any], None]) ->
         sns = {"Type": "Notification", "MessageId": str(uuid.uuid4()), "Subject": subject, "Message": message}
         invoke_later(function_name, {"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": sns}]})
 
-    LambdaBackend.send_sns_message = send_sns_message  # type: ignore[method-assign]
+    LambdaBackend.send_sns_message = send_sns_message  # type: ignore[assignment,method-assign]
 
 
 def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
