@@ -40,7 +40,7 @@ run "everything" {
       filtered = [{
         protocol             = "sqs"
         endpoint             = "arn:aws:sqs:eu-west-1:111122223333:media"
-        filter_policy        = "{\"team\": [{\"exists\": false}]}"
+        filter_policy        = jsonencode({ team = [{ exists = false }] })
         raw_message_delivery = true
       }]
       pagerduty = { oncall = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:pagerduty-a1b2c3" } }
@@ -48,7 +48,7 @@ run "everything" {
         tickets = {
           secret_arn         = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tickets-a1b2c3"
           secret_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/33333333-2222-3333-4444-555555555555"
-          filter_policy      = "{\"severity\": [\"critical\"]}"
+          filter_policy      = jsonencode({ severity = ["critical"] })
         }
       }
     }
