@@ -166,6 +166,7 @@ module "detection" {
   tags                = local.tags
   roles               = local.roles
   function_zip        = "${local.build}/anomaly_detector.zip"
+  forwarder_zip       = "${local.build}/notification_forwarder.zip"
   layer_zip           = "${local.build}/pyarrow_layer.zip"
   memory_mb           = var.detector_memory_mb
   bucket              = module.storage.bucket
@@ -183,6 +184,7 @@ module "detection" {
   alert_policy        = var.alert_policy
   planned_events      = var.planned_events
   reads_cloudtrail    = var.cloudtrail != null
+  owners              = var.owners
   subscriptions       = var.subscriptions
   deletion_protection = !var.force_destroy
   feature_group       = one(module.feature_store[*].group)

@@ -48,6 +48,16 @@ output "topic_arn" {
   value       = module.detection.topic_arn
 }
 
+output "chat_topic_arn" {
+  description = "SNS topic of Amazon Q Developer in chat applications; null without a chat."
+  value       = module.detection.chat_topic_arn
+}
+
+output "forwarder_function_names" {
+  description = "The Lambda functions that forward notifications, by destination."
+  value       = module.detection.forwarder_function_names
+}
+
 output "detector_function_name" {
   description = "The Lambda function that scores new hours; null without an endpoint."
   value       = module.detection.function_name

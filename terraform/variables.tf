@@ -441,12 +441,77 @@ variable "cloudtrail" {
   default     = null
 }
 
+variable "owners" {
+  description = "Rules that give an alert its owner, as `egress-sentinel owners FILE --json` prints them. The first rule that matches decides. A rule has a team, optionally a channel, and the conditions tags (by key), accounts (ids or names), regions, egress_classes and resources, with the wildcards * and ?. Without a rule that matches, a tag owner or team is the owner."
+  type = list(object({
+    team           = string
+    channel        = optional(string)
+    tags           = optional(map(string))
+    accounts       = optional(list(string))
+    regions        = optional(list(string))
+    egress_classes = optional(list(string))
+    resources      = optional(list(string))
+  }))
+  default  = []
+  nullable = false
+
+  validation {
+    condition     = alltrue([for rule in var.owners : can(regex("^[^[:cntrl:]]{1,100}$", rule.team)) && can(regex("^[^[:cntrl:]]{0,100}$", coalesce(rule.channel, " ")))])
+    error_message = "Each of owners has a team, and may have a channel, of at most 100 characters on one line."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in slice(var.owners, 0, max(length(var.owners) - 1, 0)) :
+      anytrue([for condition in [rule.tags, rule.accounts, rule.regions, rule.egress_classes, rule.resources] : condition != null])
+    ])
+    error_message = "A rule of owners without a condition matches every alert, so it is the last one."
+  }
+
+  validation {
+    condition = alltrue([
+      for rule in var.owners : alltrue([
+        for patterns in [rule.accounts, rule.regions, rule.egress_classes, rule.resources] :
+        patterns == null ? true : length(patterns) > 0 && !contains(patterns, "")
+      ]) && !contains(values(coalesce(rule.tags, {})), "")
+    ])
+    error_message = "Each list of owners has at least one text, and no text is empty. Leave out a condition that is not needed."
+  }
+
+  validation {
+    condition     = alltrue([for account in flatten([for rule in var.owners : coalesce(rule.accounts, [])]) : !can(regex("^[0-9]+$", account)) || length(account) == 12])
+    error_message = "An account id of owners is 12 digits."
+  }
+
+  validation {
+    condition = alltrue([
+      for class in flatten([for rule in var.owners : coalesce(rule.egress_classes, [])]) :
+      contains([
+        "internet", "inter_region", "inter_az", "cloudfront", "cloudfront_origin", "direct_connect", "vpn", "nat_gateway", "transit_gateway",
+        "vpc_endpoint", "vpc_lattice", "classic_load_balancer", "global_accelerator", "s3_acceleration", "s3_replication_time_control",
+        "s3_mrap", "unclassified_transfer",
+      ], class)
+    ])
+    error_message = "egress_classes of owners are those of alert_policy.overrides."
+  }
+}
+
 variable "subscriptions" {
-  description = "Who is notified: e-mail addresses, HTTPS addresses, and a Slack channel (which shows alarms, not the alerts' texts)."
+  description = "Who is notified. emails and https_urls get every alert and alarm, as do a Slack and a Microsoft Teams channel of Amazon Q Developer in chat applications. Each of filtered is a subscription with a protocol, an endpoint and a filter_policy (JSON over the attributes severity, state, account, region, class, kind, team and channel). Each of pagerduty and webhooks, by name, has the ARN of a secret in Secrets Manager and optionally a filter_policy."
   type = object({
     emails     = optional(list(string), [])
     https_urls = optional(list(string), [])
     slack      = optional(object({ team_id = string, channel_id = string }))
+    teams      = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+    filtered = optional(list(object({
+      protocol              = string
+      endpoint              = string
+      filter_policy         = optional(string)
+      raw_message_delivery  = optional(bool)
+      subscription_role_arn = optional(string)
+    })), [])
+    pagerduty = optional(map(object({ secret_arn = string, secret_kms_key_arn = optional(string), filter_policy = optional(string) })), {})
+    webhooks  = optional(map(object({ secret_arn = string, secret_kms_key_arn = optional(string), filter_policy = optional(string) })), {})
   })
   default  = {}
   nullable = false
@@ -459,6 +524,79 @@ variable "subscriptions" {
   validation {
     condition     = alltrue([for url in var.subscriptions.https_urls : startswith(url, "https://")])
     error_message = "subscriptions.https_urls start with https://."
+  }
+
+  validation {
+    condition = alltrue([
+      for each in var.subscriptions.filtered : can(regex({
+        email    = "^[^@ ]+@[^@ ]+\\.[^@ ]+$"
+        https    = "^https://"
+        sqs      = "^arn:[^:]+:sqs:"
+        lambda   = "^arn:[^:]+:lambda:"
+        firehose = "^arn:[^:]+:firehose:"
+        sms      = "^\\+[0-9]{5,15}$"
+      }[each.protocol], each.endpoint))
+    ])
+    error_message = "Each of subscriptions.filtered has the protocol email, https, sqs, lambda, firehose or sms, and an endpoint of that protocol."
+  }
+
+  validation {
+    condition     = alltrue([for each in var.subscriptions.filtered : !coalesce(each.raw_message_delivery, false) || contains(["https", "sqs", "firehose"], each.protocol)])
+    error_message = "raw_message_delivery of subscriptions.filtered is for https, sqs and firehose alone."
+  }
+
+  validation {
+    condition     = alltrue([for each in var.subscriptions.filtered : (each.subscription_role_arn != null) == (each.protocol == "firehose")])
+    error_message = "A firehose of subscriptions.filtered, and nothing else, has a subscription_role_arn."
+  }
+
+  validation {
+    condition     = length(distinct([for each in var.subscriptions.filtered : [each.protocol, each.endpoint]])) == length(var.subscriptions.filtered)
+    error_message = "Each endpoint of subscriptions.filtered is named once; one filter_policy may list several values."
+  }
+
+  # SNS: at most five attributes and 150 combinations of values; `severity` is added where it is missing.
+  validation {
+    condition = alltrue([
+      for policy in compact(concat(
+        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
+      )) :
+      try(
+        length(setsubtract(keys(jsondecode(policy)), ["severity", "state", "account", "region", "class", "kind", "team", "channel"])) == 0 &&
+        length(setunion(keys(jsondecode(policy)), ["severity"])) <= 5 &&
+        alltrue([for values in values(jsondecode(policy)) : length([for value in values : value]) > 0 && startswith(jsonencode(values), "[")]),
+        false
+      )
+    ])
+    error_message = "A filter_policy of subscriptions is jsonencode of lists, each by one of severity, state, account, region, class, kind, team and channel: at most five with severity, such as jsonencode({ team = [\"team-media\"] })."
+  }
+
+  validation {
+    condition = alltrue([
+      for policy in compact(concat(
+        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
+      )) :
+      try(
+        alltrue([for severity in jsondecode(policy).severity : can(tostring(severity)) ? contains(["low", "medium", "high", "critical"], severity) : true]),
+        true
+      )
+    ])
+    error_message = "The severity of a filter_policy is low, medium, high or critical."
+  }
+
+  validation {
+    condition = alltrue([
+      for name in concat(keys(var.subscriptions.pagerduty), keys(var.subscriptions.webhooks)) : can(regex("^[a-z0-9-]{1,14}$", name)) && name != "chat"
+    ]) && length(setintersection(keys(var.subscriptions.pagerduty), keys(var.subscriptions.webhooks))) == 0
+    error_message = "The names of subscriptions.pagerduty and webhooks are 1 to 14 lower-case letters, digits and hyphens, differ from each other, and are not chat."
+  }
+
+  validation {
+    condition = alltrue([
+      for each in concat(values(var.subscriptions.pagerduty), values(var.subscriptions.webhooks)) :
+      can(regex("^arn:[^:]+:secretsmanager:", each.secret_arn)) && can(regex("^arn:[^:]+:kms:[^:]+:[0-9]+:key/", coalesce(each.secret_kms_key_arn, "arn:x:kms:x:0:key/")))
+    ])
+    error_message = "secret_arn of subscriptions is the ARN of a secret in Secrets Manager, and secret_kms_key_arn that of a key."
   }
 }
 

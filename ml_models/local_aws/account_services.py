@@ -1,4 +1,4 @@
-"""Resources that Terraform creates around the service: a data export, a Slack channel, subscribers of a budget.
+"""Resources that Terraform creates around the service: a data export, chat channels, subscribers of a budget.
 
 Closes these gaps of moto 5.2: Data Exports and Chatbot are not implemented, and requests for a budget's subscribers or
 tags return 500.
@@ -65,6 +65,10 @@ class AccountServices:
                 "/create-slack-channel-configuration": self._create_channel,
                 "/describe-slack-channel-configurations": self._describe_channels,
                 "/delete-slack-channel-configuration": self._delete_channel,
+                "/create-ms-teams-channel-configuration": self._create_teams_channel,
+                "/get-ms-teams-channel-configuration": self._get_teams_channel,
+                "/list-ms-teams-channel-configurations": self._list_teams_channels,
+                "/delete-ms-teams-channel-configuration": self._delete_channel,
                 "/list-tags-for-resource": lambda given: {"Tags": self._tags.get(given["ResourceARN"], [])},
             }.get(request.path)
         return {
@@ -107,22 +111,32 @@ class AccountServices:
         raise _NotFoundError(f"{given['BudgetName']} has no such notification")
 
     def _create_channel(self, given: dict[str, Any]) -> dict[str, Any]:
-        name = given["ConfigurationName"]
-        arn = f"arn:aws:chatbot::{ACCOUNT_ID}:chat-configuration/slack-channel/{name}"
-        self._channels[arn] = {
-            "SlackTeamName": "a team",
-            "SlackChannelName": "a channel",
-            "State": "ENABLED",
-            **given,
-            "ChatConfigurationArn": arn,
-        }
+        names = {"SlackTeamName": "a team", "SlackChannelName": "a channel"}
+        return self._keep_channel("slack-channel", names | given)
+
+    def _create_teams_channel(self, given: dict[str, Any]) -> dict[str, Any]:
+        return self._keep_channel("microsoft-teams-channel", {"TeamName": "a team", "ChannelName": "a channel"} | given)
+
+    def _keep_channel(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+        arn = f"arn:aws:chatbot::{ACCOUNT_ID}:chat-configuration/{kind}/{given['ConfigurationName']}"
+        self._channels[arn] = {"State": "ENABLED", **given, "ChatConfigurationArn": arn}
         self._tags[arn] = given.get("Tags", [])
         return {"ChannelConfiguration": self._channels[arn]}
 
     def _describe_channels(self, given: dict[str, Any]) -> dict[str, Any]:
         wanted = given.get("ChatConfigurationArn")
-        found = [channel for arn, channel in self._channels.items() if wanted in (None, arn)]
+        found = [
+            channel for arn, channel in self._channels.items() if wanted in (None, arn) and "SlackTeamId" in channel
+        ]
         return {"SlackChannelConfigurations": found}
+
+    def _get_teams_channel(self, given: dict[str, Any]) -> dict[str, Any]:
+        return {"ChannelConfiguration": _found(self._channels, given["ChatConfigurationArn"])}
+
+    def _list_teams_channels(self, given: dict[str, Any]) -> dict[str, Any]:
+        wanted = given.get("TeamId")
+        found = [channel for channel in self._channels.values() if "TenantId" in channel]
+        return {"TeamChannelConfigurations": [channel for channel in found if wanted in (None, channel["TeamId"])]}
 
     def _delete_channel(self, given: dict[str, Any]) -> dict[str, Any]:
         _found(self._channels, given["ChatConfigurationArn"])

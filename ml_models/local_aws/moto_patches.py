@@ -162,6 +162,17 @@ def report_notifications(report: Callable[[str, str, str], None]) -> None:
     Topic.publish = publish_and_report  # type: ignore[method-assign]
 
 
+def send_notifications_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
+    """Run a function that subscribes to a topic in the background, each message with an id of its own."""
+    from moto.awslambda.models import LambdaBackend
+
+    def send_sns_message(_self: Any, function_name: str, message: str, subject: str | None = None, **_: Any) -> None:
+        sns = {"Type": "Notification", "MessageId": str(uuid.uuid4()), "Subject": subject, "Message": message}
+        invoke_later(function_name, {"Records": [{"EventVersion": "1.0", "EventSource": "aws:sns", "Sns": sns}]})
+
+    LambdaBackend.send_sns_message = send_sns_message  # type: ignore[assignment,method-assign]
+
+
 def send_events_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
     """Send events to functions and state machines, each with a new id. Rules with a schedule match no event."""
     from moto.events.models import Rule

@@ -50,6 +50,7 @@ class Server:
         self.scaling_tags = moto_patches.ScalingTags()
         self.account_services = AccountServices()
         moto_patches.send_events_to_functions(self.functions.invoke_later)
+        moto_patches.send_notifications_to_functions(self.functions.invoke_later)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         """Answer one request."""

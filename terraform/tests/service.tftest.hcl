@@ -589,6 +589,158 @@ run "refuses_plain_http" {
   }
 }
 
+run "routes_alerts_to_people_and_programs" {
+  variables {
+    owners = [
+      { team = "team-media", channel = "#media", tags = { owner = "media*" } },
+      { team = "finops" },
+    ]
+    subscriptions = {
+      teams = { tenant_id = "11111111-2222-3333-4444-555555555555", team_id = "11111111-2222-3333-4444-555555555555", channel_id = "19%3Aabc%40thread.tacv2" }
+      filtered = [
+        { protocol = "email", endpoint = "media@example.com", filter_policy = jsonencode({ team = ["team-media"], severity = ["high", "critical"] }) },
+        { protocol = "sqs", endpoint = "arn:aws:sqs:eu-west-1:111122223333:alerts", raw_message_delivery = true },
+      ]
+      pagerduty = { oncall = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:pagerduty-a1b2c3" } }
+      webhooks  = { tickets = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tickets-a1b2c3", filter_policy = jsonencode({ team = [{ exists = false }] }) } }
+    }
+  }
+
+  assert {
+    condition     = jsonencode(output.forwarder_function_names) == jsonencode({ chat = "egress-sentinel-to-chat", oncall = "egress-sentinel-to-oncall", tickets = "egress-sentinel-to-tickets" })
+    error_message = "Each destination has its function."
+  }
+}
+
+run "refuses_a_filter_by_what_no_alert_has" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "email", endpoint = "media@example.com", filter_policy = jsonencode({ owner = ["team-media"] }) }] }
+  }
+}
+
+run "refuses_a_filter_that_is_no_list" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "email", endpoint = "media@example.com", filter_policy = jsonencode({ team = "team-media" }) }] }
+  }
+}
+
+run "refuses_a_filter_that_is_no_json" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "email", endpoint = "media@example.com", filter_policy = "team-media" }] }
+  }
+}
+
+run "refuses_a_filter_with_more_attributes_than_sns_takes" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "email", endpoint = "media@example.com", filter_policy = jsonencode({ team = ["a"], state = ["open"], region = ["b"], class = ["c"], kind = ["d"] }) }] }
+  }
+}
+
+run "refuses_a_severity_that_there_is_not" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { webhooks = { tickets = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:t", filter_policy = jsonencode({ severity = ["severe"] }) } } }
+  }
+}
+
+run "refuses_an_endpoint_of_another_protocol" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "sqs", endpoint = "media@example.com" }] }
+  }
+}
+
+run "refuses_raw_delivery_to_people" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { filtered = [{ protocol = "email", endpoint = "media@example.com", raw_message_delivery = true }] }
+  }
+}
+
+run "refuses_a_routing_key_in_place_of_its_secret" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { pagerduty = { oncall = { secret_arn = "0123456789abcdef0123456789abcdef" } } }
+  }
+}
+
+run "refuses_two_destinations_of_one_name" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = {
+      pagerduty = { oncall = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:a" } }
+      webhooks  = { oncall = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:b" } }
+    }
+  }
+}
+
+run "refuses_an_owner_rule_that_hides_later_ones" {
+  command         = plan
+  expect_failures = [var.owners]
+
+  variables {
+    owners = [{ team = "finops" }, { team = "team-media", regions = ["eu-*"] }]
+  }
+}
+
+run "refuses_an_owner_rule_without_a_team" {
+  command         = plan
+  expect_failures = [var.owners]
+
+  variables {
+    owners = [{ team = "", regions = ["eu-*"] }]
+  }
+}
+
+run "refuses_an_owner_rule_with_an_empty_list" {
+  command         = plan
+  expect_failures = [var.owners]
+
+  variables {
+    owners = [{ team = "finops", regions = [] }]
+  }
+}
+
+run "refuses_an_owner_rule_of_an_unknown_class" {
+  command         = plan
+  expect_failures = [var.owners]
+
+  variables {
+    owners = [{ team = "finops", egress_classes = ["wan"] }]
+  }
+}
+
+run "refuses_an_owner_rule_of_a_short_account_id" {
+  command         = plan
+  expect_failures = [var.owners]
+
+  variables {
+    owners = [{ team = "finops", accounts = ["1234"] }]
+  }
+}
+
 run "refuses_a_name_that_aws_would" {
   command         = plan
   expect_failures = [var.name]

@@ -3,9 +3,7 @@
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -17,41 +15,13 @@ from notification_forwarder.pagerduty import build_events
 from notification_forwarder.settings import Settings, SettingsError
 from tests.support.alerts import alert_record
 from tests.support.notifications import KEY, MESSAGE_ID, PAGE, ROUTE, example_alert, example_body, page_text
-
-
-class Receiver:
-    """An HTTP server that keeps requests and answers with `status`."""
-
-    def __init__(self) -> None:
-        self.requests: list[tuple[str, dict[str, str], bytes]] = []
-        self.status = 202
-        kept = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                kept.requests.append((self.path, dict(self.headers), body))
-                self.send_response(kept.status)
-                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-                self.end_headers()
-                self.wfile.write(b'{"message": "so it is"}')
-
-            def log_message(self, *_: Any) -> None:
-                """Print nothing."""
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/hook/t0ken"
+from tests.support.receiver import Receiver, receive
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    found = Receiver()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
-    yield found
-    found.server.shutdown()
-    found.server.server_close()
-    thread.join()
+    with receive() as found:
+        yield found
 
 
 class Secrets:

@@ -32,13 +32,22 @@ _MAY_HAVE_PUBLISHED = {"kill after", "lost reply", "reset"}
 class Detection:
     """A bucket with two days of features, a table, a topic, and the function."""
 
-    def __init__(self, hot: range = _HOT, series: tuple[Series, ...] = (_SERIES,)) -> None:
+    def __init__(
+        self,
+        hot: range = _HOT,
+        series: tuple[Series, ...] = (_SERIES,),
+        owners: list[dict[str, Any]] | None = None,
+    ) -> None:
         self._series = series
         self.network = Stepping()
         self.s3 = S3(self.network)
         self.table = Table(self.network, "alert_id", ("account_region", "end_hour_utc"))
         self.sns = Sns(self.network)
-        self._system = System(self.network, settings_of({"LASTING_HOURS": "1"}), self.s3, self.table, self.sns)
+        variables = {"LASTING_HOURS": "1"}
+        if owners is not None:
+            variables["OWNERS_KEY"] = "config/owners.json"
+            self.s3.store(BUCKET, variables["OWNERS_KEY"], json.dumps(owners).encode())
+        self._system = System(self.network, settings_of(variables), self.s3, self.table, self.sns)
         for day in range(2):
             self.put(day, hot)
 
@@ -70,6 +79,16 @@ class Detection:
         messages = "\n".join(self.sns.messages)
         names = ("start_hour_utc", "end_hour_utc", "cost_usd")
         return [(*(one.alert[name] for name in names), one.incident.alert_id in messages) for one in found]  # type: ignore[misc]
+
+
+def _two_routes() -> Detection:
+    """Return a day with an incident of a team and one of nobody, in regions of their own."""
+    detection = Detection(owners=[{"team": "team-media", "regions": ["eu-west-1"]}])
+    series = (_SERIES, _SERIES._replace(region="us-east-1"))
+    hours = range(FIRST, FIRST + 24)
+    rows = tuple((hour, one, 80.0 if hour in _HOT else EXPECTED_GB) for one in series for hour in hours)
+    detection.s3.store(BUCKET, f"features/day={_DAYS[0]}/features.parquet", feature_file(rows))
+    return detection
 
 
 def _in_order(detection: Detection) -> Any:
@@ -113,6 +132,30 @@ def test_lambdas_first_retry_does_what_a_stopped_invocation_did_not(expected: An
     # At least once: a notification is sent again only if it is unknown whether it was sent.
     assert doubled <= {"sns.publish", "dynamodb.update_item"}
     assert fault in {"kill before", "refused"} or "sns.publish" in doubled or day == 1
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_route_is_notified_and_one_that_fails_does_not_repeat_the_other(fault: str) -> None:
+    doubled = set()
+    for number in itertools.count():
+        detection = _two_routes()
+        ended_well = detection.network.attempt(detection.score(0), number, fault)
+        names = detection.network.names
+        if not ended_well:
+            detection.score(0)()
+        texts = detection.sns.messages
+        by_route = [sum(f"{region}, AmazonS3" in text for text in texts) for region in ("eu-west-1", "us-east-1")]
+        assert sum(by_route) == len(texts), "a notification has one route"
+        assert min(by_route) == 1, (number, by_route)
+        assert len(texts) <= 3, (number, by_route)
+        if len(names) <= number:
+            assert ended_well
+            break
+        if len(texts) > 2:
+            doubled.add(names[number])
+    assert names.count("sns.publish") == 2
+    assert doubled <= {"sns.publish", "dynamodb.update_item"}
+    assert fault != "refused" or "sns.publish" not in doubled
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1), (1, 0), (0, 0)])

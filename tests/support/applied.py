@@ -128,12 +128,12 @@ def ended(execution: dict[str, Any]) -> dict[str, Any] | None:
     return execution if execution["status"] != "RUNNING" else None
 
 
-def read_messages(stack: Stack) -> Callable[[], list[dict[str, Any]]]:
-    """Subscribe to the topic. Return a function that receives the messages since its last call, or since now."""
+def read_messages(stack: Stack, topic: str = "topic_arn") -> Callable[[], list[dict[str, Any]]]:
+    """Subscribe to a topic. Return a function that receives the messages since its last call, or since now."""
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
-    queue = sqs.create_queue(QueueName="somebody-reads")["QueueUrl"]
+    queue = sqs.create_queue(QueueName=f"somebody-reads-{topic}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=stack.outputs()["topic_arn"], Protocol="sqs", Endpoint=arn)
+    sns.subscribe(TopicArn=stack.outputs()[topic], Protocol="sqs", Endpoint=arn)
 
     def take() -> list[dict[str, Any]]:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])

@@ -11,15 +11,8 @@ from egress_features.engines.athena import main as render_for_athena
 from egress_features.flow_logs.athena import main as render_flow_logs_for_athena
 from tests.support.terraform import TERRAFORM, checkout, environment, terraform
 
-ZIPS = (
-    "anomaly_detector",
-    "batch_scorer",
-    "drift_monitor",
-    "image_source",
-    "model_registrar",
-    "notification_forwarder",
-    "pyarrow_layer",
-)
+FUNCTIONS = ("anomaly_detector", "batch_scorer", "drift_monitor", "model_registrar", "notification_forwarder")
+ZIPS = (*FUNCTIONS, "image_source", "pyarrow_layer")
 ARNS = {
     "aws_athena_workgroup": "athena:eu-west-1:111122223333:workgroup/egress-sentinel",
     "aws_sagemaker_feature_group": "sagemaker:eu-west-1:111122223333:feature-group/egress-sentinel",
@@ -37,7 +30,29 @@ run "everything" {
       image_uri = "999988887777.dkr.ecr.eu-west-1.amazonaws.com/jobs:1"
     }
     data_capture               = { sampling_percentage = 20 }
-    subscriptions              = { slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" } }
+    owners                     = [{ team = "team-media", tags = { owner = "media*" } }]
+    subscriptions = {
+      slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" }
+      teams = {
+        tenant_id  = "11111111-2222-3333-4444-555555555555"
+        team_id    = "11111111-2222-3333-4444-555555555555"
+        channel_id = "19%3Aabc%40thread.tacv2"
+      }
+      filtered = [{
+        protocol             = "sqs"
+        endpoint             = "arn:aws:sqs:eu-west-1:111122223333:media"
+        filter_policy        = jsonencode({ team = [{ exists = false }] })
+        raw_message_delivery = true
+      }]
+      pagerduty = { oncall = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:pagerduty-a1b2c3" } }
+      webhooks = {
+        tickets = {
+          secret_arn         = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:tickets-a1b2c3"
+          secret_kms_key_arn = "arn:aws:kms:eu-west-1:111122223333:key/33333333-2222-3333-4444-555555555555"
+          filter_policy      = jsonencode({ severity = ["critical"] })
+        }
+      }
+    }
     data_export                = { name = "egress" }
     monthly_budget_usd         = 20
     retraining                 = { start_alarm_names = ["errors"] }

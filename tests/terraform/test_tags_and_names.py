@@ -13,6 +13,7 @@ WITHOUT_TAGS = {"aws_s3_object"}
 NAMED_IN_THE_ACCOUNT = {
     "aws_budgets_budget": "name",
     "aws_chatbot_slack_channel_configuration": "configuration_name",
+    "aws_chatbot_teams_channel_configuration": "configuration_name",
     "aws_cloudwatch_dashboard": "dashboard_name",
     "aws_iam_role": "name",
     "aws_s3_bucket": "bucket",
@@ -44,7 +45,7 @@ def test_the_budget_counts_what_has_the_tag() -> None:
 
 def test_roles_have_the_path_and_the_boundary() -> None:
     roles = of_type("aws_iam_role").values()
-    assert len(roles) == 18
+    assert len(roles) == 21
     assert {role["path"] for role in roles} == {"/finops/"}
     assert {role["permissions_boundary"] for role in roles} == {"arn:aws:iam::111122223333:policy/bounds"}
 

@@ -13,7 +13,8 @@ module "egress_sentinel" {
 
   cloudtrail         = {}
   data_export        = { name = "egress-sentinel" }
-  subscriptions      = { emails = var.emails, slack = var.slack }
+  subscriptions      = { emails = var.emails, slack = var.slack, pagerduty = var.pagerduty }
+  owners             = var.owners
   monthly_budget_usd = 100
   digest             = {}
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }

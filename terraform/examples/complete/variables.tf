@@ -42,3 +42,15 @@ variable "force_destroy" {
   type        = bool
   default     = false
 }
+
+variable "pagerduty" {
+  description = "PagerDuty integrations that are notified, by name: the ARN of the secret with the routing key."
+  type        = map(object({ secret_arn = string, filter_policy = optional(string) }))
+  default     = {}
+}
+
+variable "owners" {
+  description = "Rules that give an alert its owner, as egress-sentinel owners prints them."
+  type        = any
+  default     = []
+}

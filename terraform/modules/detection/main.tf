@@ -42,6 +42,15 @@ resource "aws_s3_object" "planned_events" {
   content      = jsonencode([for event in var.planned_events : { for name, value in event : name => value if value != null }])
 }
 
+resource "aws_s3_object" "owners" {
+  count = local.detects
+
+  bucket       = var.bucket
+  key          = "config/owners.json"
+  content_type = "application/json"
+  content      = jsonencode([for rule in var.owners : { for name, value in rule : name => value if value != null }])
+}
+
 module "function" {
   source = "../function"
   count  = local.detects
@@ -82,6 +91,7 @@ module "function" {
     POLICY_OVERRIDES             = jsonencode([for o in var.alert_policy.overrides : { for k, v in o : k => v if v != null }])
     PLANNED_EVENTS_KEY           = aws_s3_object.planned_events[0].key
     READS_CLOUDTRAIL             = var.reads_cloudtrail
+    OWNERS_KEY                   = aws_s3_object.owners[0].key
     POWERTOOLS_METRICS_NAMESPACE = "EgressSentinel"
   }, { for group in var.feature_group[*] : "FEATURE_GROUP" => group.name })
 
@@ -92,6 +102,7 @@ module "function" {
       ListBucket        = { actions = ["s3:ListBucket"], resources = [var.bucket_arn] }
       ReadHours         = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${var.features_prefix}*", "${var.bucket_arn}/${var.scored_prefix}*"] }
       ReadPlannedEvents = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.planned_events[0].key}"] }
+      ReadOwners        = { actions = ["s3:GetObject"], resources = ["${var.bucket_arn}/${aws_s3_object.owners[0].key}"] }
       WriteScoredHours  = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.scored_prefix}*"] }
       WriteAlertLists   = { actions = ["s3:PutObject"], resources = ["${var.bucket_arn}/${var.alerts_prefix}*"] }
       Score             = { actions = ["sagemaker:InvokeEndpoint"], resources = [var.endpoint_arn] }

@@ -28,6 +28,16 @@ output "topic_arn" {
   value       = aws_sns_topic.this.arn
 }
 
+output "chat_topic_arn" {
+  description = "ARN of the chat's topic; null without a chat."
+  value       = one(aws_sns_topic.chat[*].arn)
+}
+
+output "forwarder_function_names" {
+  description = "The functions that forward notifications, by destination."
+  value       = { for name, forwarder in module.forwarder : name => forwarder.function_name }
+}
+
 output "dead_letter_queue" {
   description = "Name of the dead-letter queue."
   value       = one(module.function[*].dead_letter_queue)

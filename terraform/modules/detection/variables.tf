@@ -8,6 +8,11 @@ variable "function_zip" {
   type        = string
 }
 
+variable "forwarder_zip" {
+  description = "Zip of the function that forwards notifications, on this machine."
+  type        = string
+}
+
 variable "layer_zip" {
   description = "The layer's zip (pyarrow, numpy) on this machine."
   type        = string
@@ -129,12 +134,35 @@ variable "reads_cloudtrail" {
   type        = bool
 }
 
+variable "owners" {
+  description = "Rules by which an alert gets its owner."
+  type = list(object({
+    team           = string
+    channel        = optional(string)
+    tags           = optional(map(string))
+    accounts       = optional(list(string))
+    regions        = optional(list(string))
+    egress_classes = optional(list(string))
+    resources      = optional(list(string))
+  }))
+}
+
 variable "subscriptions" {
   description = "Who is notified."
   type = object({
     emails     = list(string)
     https_urls = list(string)
     slack      = optional(object({ team_id = string, channel_id = string }))
+    teams      = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+    filtered = list(object({
+      protocol              = string
+      endpoint              = string
+      filter_policy         = optional(string)
+      raw_message_delivery  = optional(bool)
+      subscription_role_arn = optional(string)
+    }))
+    pagerduty = map(object({ secret_arn = string, secret_kms_key_arn = optional(string), filter_policy = optional(string) }))
+    webhooks  = map(object({ secret_arn = string, secret_kms_key_arn = optional(string), filter_policy = optional(string) }))
   })
 }
 

@@ -87,6 +87,8 @@ def stacks(
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
             "emails": '["someone@example.com"]',
             "slack": '{team_id="T012345678A",channel_id="C012345678A"}',
+            "pagerduty": pagerduty,
+            "owners": '[{team="team-media",tags={owner="media*"}},{team="finops"}]',
         },
     }
     with ExitStack() as stack:
@@ -97,6 +99,12 @@ def stacks(
         with ThreadPoolExecutor(len(EXAMPLES)) as pool:
             found = dict(zip(EXAMPLES, pool.map(enter, EXAMPLES), strict=True))
         yield found
+
+
+def pagerduty(aws: LocalAws) -> str:
+    """Make the secret of an integration, and return what Terraform needs of it."""
+    arn = aws.client("secretsmanager").create_secret(Name="pagerduty", SecretString="{}")["ARN"]
+    return json.dumps({"oncall": {"secret_arn": arn, "filter_policy": json.dumps({"severity": ["high", "critical"]})}})
 
 
 def default_vpc(aws: LocalAws) -> str:
