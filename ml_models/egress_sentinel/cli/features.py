@@ -26,10 +26,12 @@ def features(
     engine: Annotated[
         Engine, typer.Option(help="The query engine: DuckDB, or Spark (requires the extra spark, and Java 17).")
     ] = "duckdb",
+    tag: options.Tags = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Build features from billing exports: one row per series and hour, with measures and expected values."""
     from egress_features import build_features, open_engine
+    from egress_features.sources.labels import WANTED_TAGS
     from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.time_range import rows_text, series_text
 
@@ -38,7 +40,7 @@ def features(
     with open_exports(exports or [], progress) as found:
         files = found.files()
         with progress.step("features") as step, open_engine(engine) as runner:
-            summary = build_features(files, output, engine=runner, flow_logs=seen)
+            summary = build_features(files, output, engine=runner, flow_logs=seen, tags=tag or WANTED_TAGS)
             rows = rows_text(summary.rows, is_daily=summary.is_daily)
             step.result = f"{rows} of {series_text(summary.series, summary.levels)} in {output}"
         for note in summary.notes:

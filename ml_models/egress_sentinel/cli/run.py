@@ -25,6 +25,7 @@ def run(
     flow_log_format: options.FlowLogFormat = None,
     feedback: options.FeedbackFile = None,
     planned: options.PlannedFile = None,
+    tag: options.Tags = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Analyze a bill: build features, train a model, score each hour, and write alerts and a report."""
@@ -48,6 +49,7 @@ def run(
             policy=rules,
             feedback=verdicts,
             planned=calendar,
+            tags=tag,
         )
     print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from egress_features import build_features
+from egress_features.sources.labels import WANTED_TAGS
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
 from egress_sentinel.pipeline.time_range import Split, check_midnight, rows_text, series_text, split
@@ -48,6 +49,7 @@ def run_job(
     labels: Sequence[Mapping[str, Any]] | None = None,
     feedback: Sequence[Mapping[str, Any]] = (),
     planned: Sequence[PlannedEvent] = (),
+    tags: Sequence[str] | None = None,
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -74,6 +76,8 @@ def run_job(
         Verdicts on earlier alerts: training leaves their hours out, and repeats are suppressed.
     planned : sequence of PlannedEvent
         Expected transfers: training leaves their hours out, and incidents that keep to the plan are suppressed.
+    tags : sequence of str, optional
+        Names of the resource tags that alerts show.
 
     Raises
     ------
@@ -82,7 +86,7 @@ def run_job(
     """
     features = output_dir / FEATURES_FILE
     with reporter.step("features") as step:
-        summary = build_features(exports, features, flow_logs=flow_logs)
+        summary = build_features(exports, features, flow_logs=flow_logs, tags=tags or WANTED_TAGS)
         step.result = (
             f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
             f"are {rows_text(summary.rows, is_daily=summary.is_daily)} of {series_text(summary.series, summary.levels)}"
