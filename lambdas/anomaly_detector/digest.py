@@ -99,7 +99,7 @@ class DigestPublisher:
         if not self._claim(key, record | {"status": _PUBLISHING}):
             return False
         try:
-            self.topic.publish(record["subject"], record["text"])
+            self.topic.publish_text(record["subject"], record["text"])
         except ClientError:
             # SNS answered that it did not take the message.
             self.s3.delete_object(Bucket=self.bucket, Key=key)

@@ -32,6 +32,10 @@ class Topic:
             MessageAttributes={name: _attribute(value) for name, value in notification.attributes.items()},
         )
 
+    def publish_text(self, subject: str, text: str) -> None:
+        """Publish a text without attributes, as alarms are: a subscription that filters alerts does not get it."""
+        self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=text)
+
 
 def _attribute(value: list[str] | str) -> dict[str, str]:
     if isinstance(value, str):

@@ -126,7 +126,8 @@ class Alert(TypedDict):
     account_name: Annotated[str, "Name of the account; empty when the bill has none, and for a sum over accounts"]
     tags: Annotated[
         dict[str, str],
-        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those of all its resources",
+        "Tags and cost categories (cost_category:NAME) of the leading series; of a sum, those that all resources share "
+        "that rose",
     ]
     model_id: Annotated[str, "First 16 hexadecimal digits of the model's hash; empty when the endpoint has no manifest"]
 

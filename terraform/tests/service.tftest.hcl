@@ -308,6 +308,15 @@ run "refuses_more_days_than_athena_writes" {
   }
 }
 
+run "refuses_names_that_no_tag_has" {
+  command         = plan
+  expect_failures = [var.features_pipeline]
+
+  variables {
+    features_pipeline = { alert_tags = ["owner", "team' OR '1"] }
+  }
+}
+
 run "refuses_retraining_without_a_holdout" {
   command         = plan
   expect_failures = [var.retraining]

@@ -42,6 +42,19 @@ def test_a_new_incident_is_stored_and_notified() -> None:
     assert not world.store.claimed
 
 
+def test_an_alert_has_the_name_and_the_tags_of_its_rows_also_when_an_hour_of_another_day_is_the_largest() -> None:
+    tagged = {"account_name": "prod-media", "tags": '{"owner":"ann"}'}
+    world = Detection()
+    world.run([each | tagged for each in DAY], 0, 24)
+    assert (world.alert["account_name"], world.alert["tags"]) == ("prod-media", {"owner": "ann"})
+    assert (
+        "so far, about $121.50 a day at the current rate   prod-media (111122223333), eu-west-1"
+        in world.outbox.messages[0]
+    )
+    world.run(hot(24, 3, 60.0, resource_id="media"), 24, 27)
+    assert (world.alert["anomalous_hours"], world.alert["tags"]) == (12, {"owner": "ann"})
+
+
 def test_the_model_gets_features_alone_and_rows_are_kept_with_their_scores() -> None:
     world = Detection()
     world.run(DAY, 0, 24)

@@ -135,6 +135,16 @@ def record(**fields: Any) -> Alert:
     return alert_record(**{"likely_cause": "", "reasons": ["why", "and why"], "severity": "low"} | fields)
 
 
+def test_an_account_is_named_where_its_name_is_known() -> None:
+    named = record(account_name="prod-media\n\x1b[2J")
+    lines = render_message([named], {}).splitlines()
+    assert "   prod-media\ufffd\ufffd[2J (111122223333), eu-west-1, AmazonS3 to the internet" in lines[0]
+    assert " in prod-media??[2J (111122223333) eu-west-1 internet" in render_subject([named])
+    storm = render_message([record(account_name="prod-media")] * 21, {}).splitlines()
+    assert storm[1].startswith("By account  prod-media (111122223333): 21")
+    assert "  prod-media (111122223333)  eu-west-1  " in storm[-1]
+
+
 def test_the_subject_counts_the_other_alerts_and_is_ascii() -> None:
     subject = "MEDIUM egress: $162 a day in 111122223333 eu-west-1 internet"
     worst = record(severity="medium", current_usd_per_day=161.6)

@@ -22,6 +22,7 @@ from egress_alerts.rows import (
     feature_descriptions,
     feature_names,
     in_hours,
+    labels_of,
     replace_hours,
     sort_rows,
     spread_of,
@@ -287,3 +288,47 @@ def test_cloudfront_is_seen_in_the_rows_of_the_account_alone() -> None:
     assert background([*OLD, row(3, 1.0, egress_class="cloudfront")]).uses_cloudfront
     other = row(3, 1.0, egress_class="cloudfront", account_id="210012345678")
     assert not background([*OLD, other]).uses_cloudfront
+
+
+def labelled(**labels: Any) -> pa.Table:
+    """Two resources that rise, one that does not, and one in another account; `labels` replace the tags of them."""
+    tags = {
+        "a": '{"owner":"ann","team":"tv"}',
+        "b": '{"owner":"bob","team":"tv"}',
+        "calm": "{}",
+        "far": '{"team":"tv"}',
+    }
+    tags |= labels
+    rows = [
+        row(0, 5.0 if name == "calm" else 80.0, resource_id=name, tags=text, account_name="prod")
+        | ({"account_id": "999999999999", "account_name": "other"} if name == "far" else {})
+        for name, text in tags.items()
+    ]
+    return table(rows)
+
+
+A = Series("111122223333", "eu-west-1", "AmazonS3", "internet", "a")
+
+
+def test_the_labels_of_a_resource_are_those_of_its_row() -> None:
+    assert labels_of(labelled(), FIRST, A) == ("prod", (("owner", "ann"), ("team", "tv")))
+    assert labels_of(labelled(), FIRST + 1, A) == ("", ())
+    for text in ("", "{cut off", "[1]", '{"owner": 1}'):
+        assert labels_of(labelled(a=text), FIRST, A) == ("prod", ()), text
+    assert labels_of(labelled(a='{"owner":"a\nb"}'), FIRST, A).tags == (("owner", "a\nb"),)
+
+
+def test_a_level_has_the_labels_that_the_resources_that_rose_share() -> None:
+    resources, regions, accounts = A.levels
+    assert labels_of(labelled(), FIRST, resources) == ("prod", (("team", "tv"),))
+    assert labels_of(labelled(), FIRST, regions) == ("prod", (("team", "tv"),))
+    assert labels_of(labelled(), FIRST, accounts) == ("", (("team", "tv"),))
+    assert labels_of(labelled(b=""), FIRST, resources) == ("prod", ())
+
+
+def test_rows_of_earlier_versions_have_no_labels() -> None:
+    assert labels_of(labelled().drop_columns(["tags", "account_name"]), FIRST, A) == ("", ())
+    assert labels_of(pa.table({}), FIRST, A) == ("", ())
+    older = labelled().drop_columns(["tags", "account_name"])
+    joined = pa.concat_tables([in_hours(labelled(), FIRST + 1, FIRST + 2), older], promote_options="default")
+    assert labels_of(joined, FIRST, A) == ("", ())

@@ -55,6 +55,19 @@ def test_every_trigger_gives_one_priced_alert_and_one_message(make: Make, name: 
     assert scored["anomaly_score"].tolist() == (0.5 - 0.5 * scored["ratio"]).tolist()
 
 
+def test_an_alert_has_the_labels_of_its_rows_beside_rows_of_earlier_versions(make: Make) -> None:
+    world = make()
+    world.put(hot_day(1, first=30))
+    world.invoke({"start": "2026-10-01T00:00:00Z", "end": "2026-10-02T00:00:00Z"})
+    world.put(hot_day(account_name="prod-media", tags='{"cost_category:Team":"tv","owner":"ann"}'))
+    world.invoke(event("by_hand"))
+    (alert,) = world.alerts()
+    assert (alert["account_name"], alert["tags"]) == ("prod-media", {"cost_category:Team": "tv", "owner": "ann"})
+    (message,) = world.messages()
+    assert "prod-media (111122223333), eu-west-1" in message
+    assert set(world.scored("2026-10-02")["account_name"].to_pylist()) == {"prod-media"}
+
+
 def test_a_duplicate_event_changes_nothing(make: Make) -> None:
     world = make()
     world.put(hot_day())

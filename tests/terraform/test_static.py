@@ -71,10 +71,10 @@ def test_only_examples_configure_the_provider() -> None:
 
 
 def test_the_tables_have_the_columns_of_the_files() -> None:
-    from egress_features.schema import FEATURES, KEYS, MEASURES
+    from egress_features.schema import FEATURES, KEYS, LABELS, MEASURES
 
     text = (TERRAFORM / "modules" / "features" / "main.tf").read_text(encoding="utf-8")
-    for name in (*KEYS, *MEASURES, *(feature.name for feature in FEATURES)):
+    for name in (*KEYS, *MEASURES, *LABELS, *(feature.name for feature in FEATURES)):
         assert f'"{name}"' in text, name
 
 

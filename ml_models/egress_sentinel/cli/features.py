@@ -33,6 +33,7 @@ def features(
     ] = "duckdb",
     bucket: options.Bucket = None,
     terraform_dir: options.TerraformDir = None,
+    tag: options.Tags = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Build features from billing exports: one row per series and hour, with measures and expected values.
@@ -41,6 +42,7 @@ def features(
     arrives, and notifies of its incidents. Days that are there already with the same content are left alone.
     """
     from egress_features import build_features, open_engine
+    from egress_features.sources.labels import WANTED_TAGS
     from egress_sentinel.pipeline.exports import open_exports
     from egress_sentinel.pipeline.time_range import rows_text, series_text
 
@@ -51,7 +53,7 @@ def features(
     with open_exports(exports or [], progress) as found:
         files = found.files()
         with progress.step("features") as step, open_engine(engine) as runner:
-            summary = build_features(files, output, engine=runner, flow_logs=seen)
+            summary = build_features(files, output, engine=runner, flow_logs=seen, tags=tag or WANTED_TAGS)
             rows = rows_text(summary.rows, is_daily=summary.is_daily)
             step.result = f"{rows} of {series_text(summary.series, summary.levels)} in {output}"
         for note in summary.notes:

@@ -149,6 +149,15 @@ FlowLogPaths = Annotated[
         "the bill. Repeatable.",
     ),
 ]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="NAME",
+        help="A resource tag that alerts show, in any case and with any separators. Repeatable; replaces the default "
+        "list (docs/your-bill.md). Cost categories are always shown.",
+    ),
+]
 Network = Annotated[
     list[Path] | None,
     typer.Option(

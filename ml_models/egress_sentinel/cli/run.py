@@ -27,6 +27,7 @@ def run(
     planned: options.PlannedFile = None,
     owners: options.OwnersFile = None,
     cloudtrail: options.CloudTrailLogs = None,
+    tag: options.Tags = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Analyze a bill: build features, train a model, score each hour, and write alerts and a report."""
@@ -54,6 +55,7 @@ def run(
             planned=calendar,
             owners=teams,
             find_changes=find_changes,
+            tags=tag,
         )
     print_alerts(result.alerts, as_json=as_json, file=output_dir / "alerts.json")
     say(f"report: {output_dir / REPORT_FILE}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from egress_alerts.policy import Policy
 from egress_features import build_features
+from egress_features.sources.labels import WANTED_TAGS
 from egress_sentinel.pipeline.alerts import suppressed_line
 from egress_sentinel.pipeline.scoring import score
 from egress_sentinel.pipeline.time_range import Split, check_midnight, rows_text, series_text, split
@@ -53,6 +54,7 @@ def run_job(
     planned: Sequence[PlannedEvent] = (),
     owners: Sequence[OwnerRule] = (),
     find_changes: FindChanges | None = None,
+    tags: Sequence[str] | None = None,
 ) -> JobResult:
     """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
 
@@ -83,6 +85,8 @@ def run_job(
         Who owns an alert, besides tags.
     find_changes : callable, optional
         Looks for the changes before an incident.
+    tags : sequence of str, optional
+        Names of the resource tags that alerts show.
 
     Raises
     ------
@@ -91,7 +95,7 @@ def run_job(
     """
     features = output_dir / FEATURES_FILE
     with reporter.step("features") as step:
-        summary = build_features(exports, features, flow_logs=flow_logs)
+        summary = build_features(exports, features, flow_logs=flow_logs, tags=tags or WANTED_TAGS)
         step.result = (
             f"{summary.input_lines:,} lines, {summary.egress_lines:,} of them egress, "
             f"are {rows_text(summary.rows, is_daily=summary.is_daily)} of {series_text(summary.series, summary.levels)}"
