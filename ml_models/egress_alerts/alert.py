@@ -483,14 +483,14 @@ def _how_often(p_value: float | None, unit: str) -> str:
     one_in = 1 / max(p_value, 1e-6)
     figures = 10 ** max(len(str(int(one_in))) - 2, 0)
     least = "at most " if p_value < 1e-6 else ""
-    return f"{least}one in {int(one_in / figures) * figures:,} {unit}s above expected looks this unusual to the model"
+    return f"{least}1 in {int(one_in / figures) * figures:,} {unit}s above expected looks as unusual to the model"
 
 
 def _compared(usage_gb: float, expected_gb: float, unit: str) -> str:
     if expected_gb < 0.02 * usage_gb:
         return f"normally {_gb_text(expected_gb)}"
     same = "the same weekdays of earlier weeks" if unit == "day" else "the same hours of earlier days and weeks"
-    return f"{usage_gb / expected_gb:,.1f} times what {same} carried"
+    return f"{usage_gb / expected_gb:,.1f} times {same}"
 
 
 def _gb_text(gb: float) -> str:

@@ -225,8 +225,8 @@ def _what(alert: Alert) -> str:
     verb = "processed" if alert["egress_class"] in _FEES else "sent"
     resource, has = resource_text(alert), "have" if alert["resource_id"] == SUMMED else "has"
     return (
-        f"{resource} {has} {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} {_when(alert)}; "
-        f"{alert['expected_usage_gb']:,.1f} GB for ${alert['expected_cost_usd']:,.2f} were expected"
+        f"{resource} {has} {verb} {alert['usage_gb']:,.1f} GB for ${alert['cost_usd']:,.2f} {_when(alert)}. "
+        f"Expected: {alert['expected_usage_gb']:,.1f} GB for ${alert['expected_cost_usd']:,.2f}."
     )
 
 

@@ -17,6 +17,15 @@ MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
 _WORTH_NAMING = 0.05  # share of what speaks for an anomaly
 _LOGARITHM = "_log"  # how the names of logarithms of ratios end
+# Our features as the alert says them (a test compares the names with `egress_features.schema`). Those of other models
+# have their description and value.
+_FACTORS = {
+    "excess_3d_log": "the last three days are {times} times as far above expected as any three days in five weeks",
+    "steady_18h_log": "the last 18 hours stay {times} times as far above expected as any 18 hours in five weeks",
+    "repeated_3d_log": "each of the last three days is {times} times as far above expected as any three in five weeks",
+    "beyond_habit_log": "{times} times the largest excess of its own past five weeks",
+    "persistence": "{share} of the last 24 hours are at least 30 % above expected",
+}
 
 
 class ScorerError(RuntimeError):
@@ -90,14 +99,19 @@ def _sentence(row: Mapping[str, float], credited: np.ndarray, descriptions: Mapp
     parts_by_name = _credits(row, credited)
     whole = sum(parts_by_name.values())
     best = [name for name in sorted(parts_by_name, key=lambda name: -parts_by_name[name])[:_NAMED_FEATURES] if whole]
-    parts = [
-        f"{descriptions.get(name, name)}: {_value_text(name, row[name])} ({parts_by_name[name] / whole:.0%})"
-        for name in best
-        if parts_by_name[name] >= _WORTH_NAMING * whole
-    ]
-    if not parts:
+    named = [name for name in best if parts_by_name[name] >= _WORTH_NAMING * whole]
+    if not named:
         return "no single feature explains the score: many contribute a little"
-    return f"unusual to the model, most by {', and by '.join(parts)}"
+    parts = [f"{_factor(name, row[name], descriptions)} ({parts_by_name[name] / whole:.0%})" for name in named]
+    if len(parts) == 1:
+        return f"main factor for the model: {parts[0]}"
+    return f"main factors for the model: {'; '.join(parts)}"
+
+
+def _factor(name: str, value: float, descriptions: Mapping[str, str]) -> str:
+    if name in _FACTORS:
+        return _FACTORS[name].format(times=f"{math.exp(value):,.1f}", share=f"{value:.0%}")
+    return f"{descriptions.get(name, name)}: {_value_text(name, value)}"
 
 
 def _credits(row: Mapping[str, float], credited: np.ndarray) -> dict[str, float]:

@@ -218,16 +218,16 @@ def test_a_contributor_is_described_by_its_largest_hour() -> None:
 @pytest.mark.parametrize(
     ("hours", "usual"),
     [
-        ([hour(0)], "3.0 times what the same hours of earlier days and weeks carried; elevated for one hour"),
+        ([hour(0)], "3.0 times the same hours of earlier days and weeks; elevated for one hour"),
         (
             [hour(0), hour(1)],
-            "3.0 times what the same hours of earlier days and weeks carried; elevated for 2 consecutive hours",
+            "3.0 times the same hours of earlier days and weeks; elevated for 2 consecutive hours",
         ),
         (
             [hour(0), hour(2)],
-            "3.0 times what the same hours of earlier days and weeks carried; elevated in 2 of 3 hours",
+            "3.0 times the same hours of earlier days and weeks; elevated in 2 of 3 hours",
         ),
-        ([hour(0, 250.0)], "50.0 times what the same hours of earlier days and weeks carried; elevated for one hour"),
+        ([hour(0, 250.0)], "50.0 times the same hours of earlier days and weeks; elevated for one hour"),
         ([hour(0, 250.01)], "normally 5 GB; elevated for one hour"),
         ([hour(0, 800.0, expected_usage_gb=9.13), hour(1)], "normally 14 GB; elevated for 2 consecutive hours"),
         ([hour(0, 800.0, expected_usage_gb=0.3456)], "normally 0.35 GB; elevated for one hour"),
@@ -242,17 +242,17 @@ def test_the_first_reason_compares_with_what_is_expected(hours: list[Hour], usua
 @pytest.mark.parametrize(
     ("p_value", "says"),
     [
-        (0.05, "one in 20 hours"),
-        (1 / 12_345, "one in 12,000 hours"),
-        (1 / 129, "one in 120 hours"),
-        (0.4, "one in 2 hours"),
-        (1e-6, "one in 1,000,000 hours"),
-        (1e-9, "at most one in 1,000,000 hours"),
+        (0.05, "1 in 20 hours"),
+        (1 / 12_345, "1 in 12,000 hours"),
+        (1 / 129, "1 in 120 hours"),
+        (0.4, "1 in 2 hours"),
+        (1e-6, "1 in 1,000,000 hours"),
+        (1e-9, "at most 1 in 1,000,000 hours"),
     ],
 )
 def test_a_reason_says_how_rare_the_worst_hour_is(p_value: float, says: str) -> None:
     (_, _, rarity) = build(hour(0, p_value=p_value))["reasons"]
-    assert rarity == f"{says} above expected looks this unusual to the model"
+    assert rarity == f"{says} above expected looks as unusual to the model"
 
 
 FREE = "billed at $0 so far: a free tier, or not priced yet"

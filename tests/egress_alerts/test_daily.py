@@ -38,9 +38,7 @@ def test_an_incident_is_of_whole_days() -> None:
     assert alert["anomalous_hours"] == 72
     assert alert["cost_usd"] == pytest.approx(3 * 24 * HOT * 0.09)
     assert alert["excess_cost_usd_per_day"] == pytest.approx(24 * 9 * 0.09)
-    assert alert["reasons"][0].endswith(
-        "times what the same weekdays of earlier weeks carried; elevated on 3 of 4 days"
-    )
+    assert alert["reasons"][0].endswith("times the same weekdays of earlier weeks; elevated on 3 of 4 days")
 
 
 @pytest.mark.parametrize("edges", [range(0, DAYS * 24 + 1, 24), [0, 72, 120, DAYS * 24], [0, 95, 103, DAYS * 24]])
@@ -79,7 +77,7 @@ def test_series_of_one_day_are_one_alert_and_the_largest_leads() -> None:
 
 @pytest.mark.parametrize(
     ("hot", "when"),
-    [({3}, f" on {day(3)};"), ({3, 4}, f" from {day(3)} to {day(4)} (2 days);")],
+    [({3}, f" on {day(3)}."), ({3, 4}, f" from {day(3)} to {day(4)} (2 days).")],
 )
 def test_a_message_says_days_and_no_hour(hot: set[int], when: str) -> None:
     world = Detection()

@@ -32,7 +32,7 @@ def test_a_new_incident_is_stored_and_notified() -> None:
     assert (alert["resource_id"], alert["severity"], alert["suppressed_by"]) == ("media", "medium", "")
     assert (alert["model_id"], alert["p_value"]) == ("0123456789abcdef", None)
     assert alert["reasons"][1] == (
-        "unusual to the model, most by the rise over the usual GB: 16 (75%), and by hour_of_day: 2 (25%)"
+        "main factors for the model: the rise over the usual GB: 16 (75%); hour_of_day: 2 (25%)"
     )
     assert len(alert["reasons"]) == 2
     assert stored.version == 1
@@ -115,7 +115,7 @@ def test_each_alert_of_a_window_has_the_model_s_reason_though_its_worst_hour_cam
     for hour in range(3):
         world.run(rows, hour, hour + 1)
     assert len(world.alerts) == 2
-    assert all("unusual to the model" in " ".join(alert["reasons"]) for alert in world.alerts)
+    assert all("for the model" in " ".join(alert["reasons"]) for alert in world.alerts)
 
 
 def test_a_second_run_changes_nothing() -> None:

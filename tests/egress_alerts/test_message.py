@@ -14,12 +14,12 @@ from tests.support.alerts import alert_record
 TEXT = [
     "HIGH   open, $577.53 so far, about $1,155.06 a day at the current rate   account 210012345678, eu-west-1, "
     "AmazonS3 to the internet",
-    "media-prod has sent 6,786.0 GB for $610.74 on 2026-10-02 02:00-11:00 UTC (9 h); 369.0 GB for $33.21 were expected",
+    "media-prod has sent 6,786.0 GB for $610.74 on 2026-10-02 02:00-11:00 UTC (9 h). Expected: 369.0 GB for $33.21.",
     "Contributors  93% GetObject EU-DataTransfer-Out-Bytes on media-prod, 7% GetObject EU-DataTransfer-Out-Bytes on "
     "media-thumbs",
-    "Why           18.4 times what the same hours of earlier days and weeks carried; elevated for 9 consecutive hours",
-    "              unusual to the model, most by the last 3 hours: 4.1 times (71%)",
-    "              one in 12,000 hours above expected looks this unusual to the model",
+    "Why           18.4 times the same hours of earlier days and weeks; elevated for 9 consecutive hours",
+    "              main factor for the model: the last 3 hours: 4.1 times (71%)",
+    "              1 in 12,000 hours above expected looks as unusual to the model",
     "              signs of the likely cause: a bucket sends to the internet directly; it climbed to its level "
     "over 2 hours; it has stayed up for 12 hours",
     "Likely cause  a hot-linked object",
@@ -45,7 +45,7 @@ def test_the_text_of_an_alert() -> None:
     incident = Incident("0123456789abcdef", 497_474)
     incident.add([*hot("media-prod", 700.0, 40.0), *hot("media-thumbs", 54.0, 1.0)])
     incident.background = Background(497_474, (0.0, 100.0, 250.0, 400.0))
-    alert = build_alert(incident, Policy(), "unusual to the model, most by the last 3 hours: 4.1 times (71%)")
+    alert = build_alert(incident, Policy(), "main factor for the model: the last 3 hours: 4.1 times (71%)")
     assert render_message([alert], {}).splitlines() == TEXT
     assert render_subject([alert]) == "HIGH egress: $1,155 a day in 210012345678 eu-west-1 internet"
 
@@ -117,7 +117,7 @@ def test_an_alert_says_how_many_contributors_it_leaves_out_and_where_they_are(bu
 
 def test_a_digest_names_the_list_of_all_its_records() -> None:
     rows = [record(alert_id=f"{number:016x}") for number in range(21)]
-    assert render_message(rows, {}, "data", "alerts/digests/ff.json").splitlines()[3:5] == [
+    assert render_message(rows, {}, "data", "s3://data/alerts/digests/ff.json").splitlines()[3:5] == [
         "All records  s3://data/alerts/digests/ff.json",
         "",
     ]
@@ -173,9 +173,9 @@ def test_the_lines_of_an_alert_without_a_resource_an_operation_and_a_likely_caus
     alert = record(resource_id="", egress_class="new_class", cost_usd=0.0, expected_cost_usd=0.0)
     alert["contributors"] = [{**alert["contributors"][0], "operation": "", "resource_id": ""}]
     assert render_alert(alert).splitlines() == [
-        "LOW   open, $0 so far   account 111122223333, eu-west-1, AmazonS3 out",
-        "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 on 2026-10-02 02:00-12:00 UTC (10 h); 50.0 GB "
-        "for $0.00 were expected",
+        "LOW   open, $0 so far   account 111122223333, eu-west-1, AmazonS3 new_class",
+        "AmazonS3 (no resource in the bill) has sent 125.0 GB for $0.00 on 2026-10-02 02:00-12:00 UTC (10 h). "
+        "Expected: 50.0 GB for $0.00.",
         "Contributors  100% Out-Bytes on AmazonS3",
         "Why           why",
         "              and why",

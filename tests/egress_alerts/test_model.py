@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from egress_alerts.model import model_id, model_reasons, p_values
+from egress_features.schema import FEATURES, Feature
 
 CALIBRATION = {"anomaly_score": [-0.2, 0.0, 0.2], "p_value": [0.001, 0.1, 1.0], "tail_scale": 0.05}
 
@@ -58,16 +59,16 @@ class Explainer:
 
 
 ROW = {"a": 1.0, "b": 2.0, "c": 3.0}
-BY = "unusual to the model, most by"
+ONE, TWO = "main factor for the model:", "main factors for the model:"
 
 
 @pytest.mark.parametrize(
     ("c", "a", "b", "says"),
     [
-        (0.0, 3.0, 1.0, f"{BY} the rise: 1 (75%), and by b: 2 (25%)"),
-        (9.0, 3.0, 8.0, f"{BY} c: 3 (45%), and by b: 2 (40%)"),
-        (-5.0, 96.0, 4.0, f"{BY} the rise: 1 (96%)"),
-        (-5.0, 95.0, 5.0, f"{BY} the rise: 1 (95%), and by b: 2 (5%)"),
+        (0.0, 3.0, 1.0, f"{TWO} the rise: 1 (75%); b: 2 (25%)"),
+        (9.0, 3.0, 8.0, f"{TWO} c: 3 (45%); b: 2 (40%)"),
+        (-5.0, 96.0, 4.0, f"{ONE} the rise: 1 (96%)"),
+        (-5.0, 95.0, 5.0, f"{TWO} the rise: 1 (95%); b: 2 (5%)"),
         (-1.0, 0.0, -2.0, "no single feature explains the score: many contribute a little"),
     ],
 )
@@ -88,7 +89,7 @@ def test_logarithms_are_told_as_times_and_a_repeated_value_once() -> None:
             return np.array([-0.25]), by_name
 
     row = {"x_log": math.log(2), "y_log": math.log(4), "largest_log": math.log(4), "zero": 0.0}
-    assert model_reasons(Repeating(), [row], {}) == [f"{BY} y_log: 4.0 times (70%), and by zero: 0 (20%)"]
+    assert model_reasons(Repeating(), [row], {}) == [f"{TWO} y_log: 4.0 times (70%); zero: 0 (20%)"]
 
 
 def test_the_model_is_asked_once_for_all_rows() -> None:
@@ -104,3 +105,15 @@ def test_a_model_without_attributions_gives_no_reasons_and_no_row_no_question() 
     assert len(explainer.asked) == 1
     assert model_reasons(explainer, [], {}) == []
     assert len(explainer.asked) == 1
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_each_of_our_features_is_a_sentence(feature: Feature) -> None:
+    class One(Explainer):
+        def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+            return np.array([-0.25]), {feature.name: np.array([1.0])}
+
+    (reason,) = model_reasons(One(), [{feature.name: 0.75}], {})
+    assert reason.startswith(f"{ONE} ")
+    assert feature.name not in reason
+    assert ("75%" if feature.unit == "share of hours" else "2.1 times") in reason
