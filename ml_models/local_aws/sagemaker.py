@@ -231,13 +231,14 @@ class SageMaker:
             containers.append(Container(artifact, resolved.get("Environment", {}), name))
         return containers
 
-    def _artifact(self, model: str) -> tuple[str, str]:
-        """Return the artifact's address and the role of a model with one container."""
+    def _artifact(self, model: str) -> tuple[str, str, dict[str, str]]:
+        """Return the artifact's address, the role and the environment of a model with one container."""
         described = self._get("Model", model)
         if "PrimaryContainer" not in described:
             raise ApiError(f"The local AWS cannot run a transform job of {model!r}, which is an inference pipeline.")
-        url = str(self._resolved(described["PrimaryContainer"]).get("ModelDataUrl", ""))
-        return url, str(described["ExecutionRoleArn"])
+        container = self._resolved(described["PrimaryContainer"])
+        url, role = str(container.get("ModelDataUrl", "")), str(described["ExecutionRoleArn"])
+        return url, role, container.get("Environment", {})
 
     def _resolved(self, container: dict[str, Any]) -> dict[str, Any]:
         """Return a container, from the model itself or from its model package."""

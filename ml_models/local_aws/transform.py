@@ -40,20 +40,19 @@ class TransformJobs:
     Parameters
     ----------
     artifact : callable
-        Returns the artifact's S3 address and the role of a model by name, or raises ApiError.
+        Returns the artifact's S3 address, the role and the environment of a model by name, or raises ApiError.
     """
 
-    def __init__(self, artifact: Callable[[str], tuple[str, str]]) -> None:
+    def __init__(self, artifact: Callable[[str], tuple[str, str, dict[str, str]]]) -> None:
         self._artifact = artifact
         self.jobs = JobTable("TransformJob", "transform-job", "SageMaker Transform Job State Change")
 
     def _CreateTransformJob(self, given: dict[str, Any]) -> dict[str, str]:  # noqa: N802 - the API's name
         _check(given)
-        url, role = self._artifact(given["ModelName"])
+        url, role, environment = self._artifact(given["ModelName"])
         created = self.jobs.create(given)
-        threading.Thread(
-            target=self._run, args=(given["TransformJobName"], url, key_of_role(role)), daemon=True
-        ).start()
+        arguments = (given["TransformJobName"], url, key_of_role(role), environment | given.get("Environment", {}))
+        threading.Thread(target=self._run, args=arguments, daemon=True).start()
         return created
 
     def _DescribeTransformJob(self, given: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
@@ -66,7 +65,7 @@ class TransformJobs:
     def _ListTransformJobs(self, _: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         return {"TransformJobSummaries": self.jobs.summaries()}
 
-    def _run(self, name: str, url: str, credential: str) -> None:
+    def _run(self, name: str, url: str, credential: str, environment: dict[str, str]) -> None:
         job = self.jobs.get(name)
         self.jobs.times(name, TransformStartTime=time.time())
         try:
@@ -74,7 +73,7 @@ class TransformJobs:
             with tempfile.TemporaryDirectory() as folder:
                 artifact = Path(folder) / "model.tar.gz"
                 download(url, artifact, credential)
-                with LocalEndpoint(artifact) as endpoint:
+                with LocalEndpoint(artifact, environment=environment) as endpoint:
                     _transform(job, keys, endpoint.url, client("s3", credential))
         except (TransformError, UserError) as error:
             self.jobs.change(name, "Failed", str(error))

@@ -143,7 +143,12 @@ OF_PACKAGES = {"sagemaker:CreateModel", "sagemaker:DeleteModel", "sagemaker:Desc
 # another example alone.
 FUNCTIONS = [
     ("detector_function_name", "serverless", {"dynamodb:GetItem"}),
-    ("detector_function_name", "complete", {"dynamodb:GetItem"}),
+    # Its alerts are those of a day at most; "serverless" shows that each right on them is used.
+    (
+        "detector_function_name",
+        "complete",
+        {"sns:Publish", *(f"dynamodb:{what}Item" for what in ("Get", "BatchGet", "Put"))},
+    ),
     ("batch_function_name", "serverless", {"s3:ListBucket", *OF_PACKAGES}),
     # A job is submitted with the right on its definition, too.
     ("batch_function_name", "batch", {"s3:ListBucket", "iam:PassRole", "batch:SubmitJob"}),
