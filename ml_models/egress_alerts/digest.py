@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from egress_alerts.alert import Alert
 
-WEEK_HOURS = 7 * 24
+_WEEK_HOURS = 7 * 24
 # 1970-01-01, the first hour of all, was a Thursday.
 _FIRST_MONDAY = 4 * 24
 _WIDTH = 80
@@ -36,7 +36,7 @@ _MAX_INCIDENTS, _MAX_ROWS = 10, 10
 _LABEL, _NUMBER = 35, 14
 
 
-class DigestIncident(TypedDict):
+class _Incident(TypedDict):
     """An incident of the week."""
 
     alert_id: Annotated[str, "Id of the alert"]
@@ -50,7 +50,7 @@ class DigestIncident(TypedDict):
     verdict: Annotated[str, "true, false or planned; empty when there is none"]
 
 
-class DigestRow(TypedDict):
+class _Row(TypedDict):
     """The cost of an account or of a kind of data transfer, in two weeks."""
 
     name: Annotated[str, "Account, or kind of data transfer in words"]
@@ -67,13 +67,13 @@ class Digest(TypedDict):
     cost_usd_before: Annotated[float, "Dollars of the week before"]
     days: Annotated[int, "Days of the week that have data"]
     days_before: Annotated[int, "Days of the week before that have data"]
-    new: Annotated[list[DigestIncident], "Incidents detected in the week, worst first"]
-    ongoing: Annotated[list[DigestIncident], "Incidents detected earlier that have not ended in it, worst first"]
-    ended: Annotated[list[DigestIncident], "Incidents detected earlier that ended in it, worst first"]
+    new: Annotated[list[_Incident], "Incidents detected in the week, worst first"]
+    ongoing: Annotated[list[_Incident], "Incidents detected earlier that have not ended in it, worst first"]
+    ended: Annotated[list[_Incident], "Incidents detected earlier that ended in it, worst first"]
     suppressed: Annotated[int, "Incidents of the week that a verdict or a planned event suppresses"]
     withdrawn: Annotated[int, "Incidents of the week that a restated bill no longer shows"]
-    by_class: Annotated[list[DigestRow], "Costs by kind of data transfer, highest first"]
-    by_account: Annotated[list[DigestRow], "Costs by account, highest first"]
+    by_class: Annotated[list[_Row], "Costs by kind of data transfer, highest first"]
+    by_account: Annotated[list[_Row], "Costs by account, highest first"]
 
 
 @dataclass
@@ -97,18 +97,18 @@ class Spend:
 
 def week_of(hour: int) -> Window:
     """Return the week that an hour is in."""
-    start = hour - (hour - _FIRST_MONDAY) % WEEK_HOURS
-    return Window(start, start + WEEK_HOURS)
+    start = hour - (hour - _FIRST_MONDAY) % _WEEK_HOURS
+    return Window(start, start + _WEEK_HOURS)
 
 
 def last_whole_week(until: int) -> Window:
     """Return the last week that is over by an hour, the first whose data are missing."""
-    return week_of(until - WEEK_HOURS)
+    return week_of(until - _WEEK_HOURS)
 
 
 def week_before(week: Window) -> Window:
     """Return the week before a week."""
-    return Window(week.start - WEEK_HOURS, week.start)
+    return Window(week.start - _WEEK_HOURS, week.start)
 
 
 def build_digest(
@@ -162,7 +162,7 @@ def _list_of(alert: Alert, week: Window) -> str:
     return "ended" if alert["state"] == "ended" and parse_hour(alert["end_hour_utc"]) < week.end else "ongoing"
 
 
-def _incident(alert: Alert, verdicts: Mapping[str, str]) -> DigestIncident:
+def _incident(alert: Alert, verdicts: Mapping[str, str]) -> _Incident:
     region = "all regions" if alert["region"] == SUMMED else alert["region"]
     return {
         "alert_id": alert["alert_id"],
@@ -187,12 +187,12 @@ def _field(alert: Any, name: str) -> str:
     return str(alert.get(name, ""))
 
 
-def _trend(spend: Spend, before: Spend, name_of: Callable[[str, str], str]) -> list[DigestRow]:
+def _trend(spend: Spend, before: Spend, name_of: Callable[[str, str], str]) -> list[_Row]:
     sums: dict[str, list[float]] = {}
     for number, each in enumerate((spend, before)):
         for key, usd in each.usd.items():
             sums.setdefault(printable(name_of(*key)), [0.0, 0.0])[number] += usd
-    rows: list[DigestRow] = [
+    rows: list[_Row] = [
         {"name": name, "cost_usd": round(usd, 6), "cost_usd_before": round(earlier, 6)}
         for name, (usd, earlier) in sums.items()
         if round(usd, 2) or round(earlier, 2)
@@ -220,11 +220,11 @@ def render_digest(digest: Digest) -> str:
     return "\n\n".join("\n".join(lines) for lines in sections)
 
 
-def _lists(digest: Digest) -> list[tuple[str, list[DigestIncident]]]:
+def _lists(digest: Digest) -> list[tuple[str, list[_Incident]]]:
     return [("new", digest["new"]), ("ongoing", digest["ongoing"]), ("ended", digest["ended"])]
 
 
-def _all(digest: Digest) -> list[DigestIncident]:
+def _all(digest: Digest) -> list[_Incident]:
     return [incident for _, found in _lists(digest) for incident in found]
 
 
@@ -262,7 +262,7 @@ def _change(cost: float, before: float) -> str:
     return f"{percent:+,} %" if percent else "0 %"
 
 
-def _incidents(name: str, found: Sequence[DigestIncident]) -> list[str]:
+def _incidents(name: str, found: Sequence[_Incident]) -> list[str]:
     lines = [name.capitalize()]
     for incident in found[:_MAX_INCIDENTS]:
         lines += _incident_lines(incident)
@@ -273,7 +273,7 @@ def _incidents(name: str, found: Sequence[DigestIncident]) -> list[str]:
     return lines
 
 
-def _incident_lines(incident: DigestIncident) -> list[str]:
+def _incident_lines(incident: _Incident) -> list[str]:
     verdict = f"verdict: {incident['verdict']}" if incident["verdict"] else "no verdict"
     return [
         f"  {incident['severity'].upper():<8}  ${incident['excess_usd']:,.2f}  {incident['state']}  "
@@ -281,7 +281,7 @@ def _incident_lines(incident: DigestIncident) -> list[str]:
         *_wrapped(incident["place"], 12),
         *_wrapped(_short(incident["resource"], _WIDTH - 12), 12),
         *_wrapped(f"likely cause: {incident['likely_cause'] or 'unknown'}", 12),
-        *_wrapped(f"owner: {incident['owner'] or 'unknown'}", 12),
+        *(_wrapped(f"owner: {incident['owner']}", 12) if incident["owner"] else []),
     ]
 
 
@@ -314,7 +314,7 @@ def _without_verdict(digest: Digest) -> list[list[str]]:
     return [[*_wrapped(f"{_count(len(missing))} {has} no verdict. Record one with:"), command]]
 
 
-def _table(title: str, rows: Sequence[DigestRow]) -> list[list[str]]:
+def _table(title: str, rows: Sequence[_Row]) -> list[list[str]]:
     if not rows:
         return []
     shown, rest = list(rows[:_MAX_ROWS]), rows[_MAX_ROWS:]
@@ -324,7 +324,7 @@ def _table(title: str, rows: Sequence[DigestRow]) -> list[list[str]]:
     return [[_cells(title, "week", "week before", "change", indent=0), *(_row(row) for row in shown)]]
 
 
-def _row(row: DigestRow) -> str:
+def _row(row: _Row) -> str:
     cost, before = row["cost_usd"], row["cost_usd_before"]
     return _cells(row["name"], f"${cost:,.2f}", f"${before:,.2f}", _change(cost, before))
 

@@ -40,7 +40,6 @@ New
             arn:aws:ec2:eu-west-1:111122223333:natgateway/nat-0123456789abcdef0
             likely cause: a new replication, backup or copy to another region,
             which began in the night and has not ended since
-            owner: unknown
 
 Ongoing
   MEDIUM    $90.00  open  0000000000000003  no verdict
@@ -54,7 +53,6 @@ Ended
             111122223333, eu-west-1, to the internet
             media-prod
             likely cause: unknown
-            owner: unknown
 
 Owners
   team-media                            2 incidents       $700.25

@@ -153,7 +153,7 @@ FUNCTIONS = [
     # A job is submitted with the right on its definition, too.
     ("batch_function_name", "batch", {"s3:ListBucket", "iam:PassRole", "batch:SubmitJob"}),
     ("drift_function_name", "complete", {"s3:ListBucket", "sagemaker:DescribeModelPackage"}),
-    ("digest_function_name", "complete", {"dynamodb:BatchGetItem", "s3:DeleteObject"}),
+    ("digest_function_name", "complete", {"dynamodb:BatchGetItem", "s3:DeleteObject", "s3:ListBucket"}),
     # Making a package needs its own ARN too, which there is only afterwards.
     ("registrar_function_name", "complete", {"sagemaker:CreateModelPackage"}),
     ("forwarder_function_names.oncall", "complete", set()),
