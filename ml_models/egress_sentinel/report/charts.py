@@ -38,9 +38,12 @@ def totals_figures(
         shapes.append(_vertical_line(f"{scored_from:%Y-%m-%d %H:%M}"))
     classes = sorted(totals.cost_usd, key=lambda name: -sum(totals.cost_usd[name]))
     kept = classes if len(classes) <= len(COLOURS) else classes[: len(COLOURS) - 1]
+    units = {"USD": totals.cost_usd, "GB": totals.egress_gb}
+    if not any(map(any, totals.cost_usd.values())):  # a free tier
+        del units["USD"]
     figures = {}
     for period in _periods(totals.hours, is_daily=totals.is_daily):
-        for unit, values in (("USD", totals.cost_usd), ("GB", totals.egress_gb)):
+        for unit, values in units.items():
             stacks = {class_text(name): values[name] for name in kept}
             if len(classes) > len(kept):
                 others = [values[name] for name in classes if name not in kept]
