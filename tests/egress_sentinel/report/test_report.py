@@ -32,6 +32,13 @@ CHANGE = {
     "event_id": "1",
     "reason": "it changed the bucket eight minutes before",
 }
+BEYOND_THE_MARGIN = """
+const body = document.body, edge = body.getBoundingClientRect().right - parseFloat(getComputedStyle(body).paddingRight);
+const isWide = (each) => each.getBoundingClientRect().right > edge + 1
+  || (each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1);
+return [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && isWide(each)
+  && !each.closest(".scroll, .chart, input, select")).map((each) => each.outerHTML.slice(0, 200));
+"""
 # Text whose contrast with the nearest background behind it is below 4.5, by the formula of WCAG 2.2.
 LOW_CONTRAST = """
 const part = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
@@ -334,6 +341,7 @@ def test_text_can_be_read_and_fits(page: str, crowd: Path, browser: webdriver.Ch
         browser.execute_script("document.querySelectorAll('.alert').forEach((alert) => { alert.open = true; })")
         assert browser.execute_script(LOW_CONTRAST) == []
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.execute_script(BEYOND_THE_MARGIN) == []
     assert dark == (
         browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
     )
