@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
 ALERT_COLOUR = "#D55E00"
 BAND = "rgba(0,114,178,0.22)"
-# Longer charts are by day, and the last days alone by hour.
+# Longer charts are by day, and by hour no longer than a month.
 HOURLY_DAYS, LAST_HOURS = 14, 31 * 24
 
 
@@ -36,28 +36,22 @@ def totals_figures(
     shapes = [_label_band(label) for label in labels]
     if scored_from is not None:
         shapes.append(_vertical_line(f"{scored_from:%Y-%m-%d %H:%M}"))
+    units = {"USD": totals.cost_usd, "GB": totals.egress_gb}
+    if not any(map(any, totals.cost_usd.values())):  # a free tier
+        del units["USD"]
     classes = sorted(totals.cost_usd, key=lambda name: -sum(totals.cost_usd[name]))
-    kept = classes if len(classes) <= len(COLOURS) else classes[: len(COLOURS) - 1]
     figures = {}
     for period in _periods(totals.hours, is_daily=totals.is_daily):
-        for unit, values in (("USD", totals.cost_usd), ("GB", totals.egress_gb)):
-            stacks = {class_text(name): values[name] for name in kept}
-            if len(classes) > len(kept):
-                others = [values[name] for name in classes if name not in kept]
-                stacks["other classes"] = [sum(row) for row in zip(*others, strict=True)]
-            hours, sums = _in_periods(totals.hours, stacks, period)
+        for unit, values in units.items():
+            hours, sums = _in_periods(totals.hours, _stacks(values, classes), period)
             if period == "hour":
                 hours, sums = hours[-LAST_HOURS:], {name: row[-LAST_HOURS:] for name, row in sums.items()}
-            figure = figure_layout(f"{unit} {_a(period)}", height=360)
-            figure |= {
-                "shapes": shapes,
-                "barmode": "stack",
-                "bargap": 0.15,
-                "yaxis2": {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True},
-            }
-            figure["xaxis"]["range"] = [hours[0], hours[-1]] if period == "hour" else _with_margin(hours)
+            layout = figure_layout(f"{unit} {_a(period)}", height=360)
+            layout |= {"shapes": shapes, "barmode": "stack", "bargap": 0.15}
+            layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
+            layout["xaxis"]["range"] = [hours[0], hours[-1]] if period == "hour" else _with_margin(hours)
             data = [*_stacked(sums, unit, is_bar=period == "day"), _alert_marks(alerts)]
-            figures[f"{unit} by {period}"] = {"x": hours, "data": data, "layout": figure}
+            figures[f"{unit} by {period}"] = {"x": hours, "data": data, "layout": layout}
     return figures
 
 
@@ -73,6 +67,7 @@ def series_figures(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) ->
     return {
         f"GB by {period}": _series_figure(series, *_in_periods(series["hours"], sums, period), period)
         for period in _periods(series["hours"], is_daily=is_daily)
+        if period == "day" or len(series["hours"]) <= LAST_HOURS
     }
 
 
@@ -124,6 +119,17 @@ def _in_periods(
         for hour, value in zip(hours, row, strict=True):
             sums[name][hour[:10]] += value
     return days, {name: [round(value, 4) for value in row.values()] for name, row in sums.items()}
+
+
+def _stacks(values: Mapping[str, list[float]], classes: Sequence[str]) -> dict[str, list[float]]:
+    """Return the values of the first classes by their texts, and the sum of the others."""
+    kept = classes if len(classes) <= len(COLOURS) else classes[: len(COLOURS) - 1]
+    stacks = {class_text(name): values[name] for name in kept}
+    if len(classes) > len(kept):
+        stacks["other classes"] = [
+            sum(row) for row in zip(*(values[name] for name in classes[len(kept) :]), strict=True)
+        ]
+    return stacks
 
 
 def _with_margin(days: list[str]) -> list[str]:

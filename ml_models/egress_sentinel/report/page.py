@@ -206,7 +206,9 @@ def _tiles(
     if saving:
         tiles.append(("Fixing it saves", f"{_usd(saving)} a month", "at the current rate"))
     if bill_usd > 0:
-        tiles.append(("Share of the bill", f"{egress_usd / bill_usd:.1%}", f"{_usd(egress_usd)} of {_usd(bill_usd)}"))
+        share = egress_usd / bill_usd
+        text = "less than 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+        tiles.append(("Share of the bill", text, f"{_usd(egress_usd)} of {_usd(bill_usd)}"))
     return tiles if alerts else [tile for tile in tiles if tile[0] not in ("Above expected", "Ongoing now")]
 
 

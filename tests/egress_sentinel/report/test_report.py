@@ -32,6 +32,13 @@ CHANGE = {
     "event_id": "1",
     "reason": "it changed the bucket eight minutes before",
 }
+BEYOND_THE_MARGIN = """
+const body = document.body, edge = body.getBoundingClientRect().right - parseFloat(getComputedStyle(body).paddingRight);
+const isWide = (each) => each.getBoundingClientRect().right > edge + 1
+  || (each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1);
+return [...document.querySelectorAll("body *")].filter((each) => each.checkVisibility() && isWide(each)
+  && !each.closest(".scroll, .chart, input, select")).map((each) => each.outerHTML.slice(0, 200));
+"""
 # Text whose contrast with the nearest background behind it is below 4.5, by the formula of WCAG 2.2.
 LOW_CONTRAST = """
 const part = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
@@ -83,6 +90,8 @@ def page(world: World, folder: Path) -> str:
         "saving_usd_per_month": 900.0,
         "remedy_page": "docs/remedies.md#hot-links",
         "changes": [CHANGE],
+        "contributor_count": 40,
+        "details_key": "details/1.json",
     }
     write_report(
         alerts,
@@ -207,6 +216,7 @@ def test_an_alert_shows_whose_it_is_what_changed_and_what_fixes_it(page: str, br
     assert "cost_category:unit = streaming" in alert.text
     assert "At most $900 a month: 10 TB x $0.09 per GB" in alert.text
     assert "docs/remedies.md#hot-links" in alert.text
+    assert "38 more series are listed in details/1.json" in alert.text
     assert "2026-10-19 01:52 UTC: PutBucketPolicy by arn:aws:iam::210000000001:user/ann on media-00" in alert.text
     assert "the excess of the last three days against that of any three days before: " in alert.text
     assert not [name for name in FEATURES if name in browser.find_element(By.TAG_NAME, "body").text]
@@ -334,6 +344,7 @@ def test_text_can_be_read_and_fits(page: str, crowd: Path, browser: webdriver.Ch
         browser.execute_script("document.querySelectorAll('.alert').forEach((alert) => { alert.open = true; })")
         assert browser.execute_script(LOW_CONTRAST) == []
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.execute_script(BEYOND_THE_MARGIN) == []
     assert dark == (
         browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
     )
@@ -373,6 +384,26 @@ def test_charts_of_very_many_alerts_are_those_of_the_worst(world: World, folder:
     figures = figures_of(folder / "many.html")
     assert len({name.partition(" ")[0] for name in figures} - {"totals"}) == MAX_CHARTS
     assert (folder / "many.html").read_text().count('<details class="alert"') == 300
+
+
+def test_a_class_more_than_there_are_colours_is_among_the_others(tmp_path: Path) -> None:
+    world = make_world(days=10)
+    place = world.features.column_names.index("egress_class")
+    names = [[f"class-{row['resource_id'][-2:]}" for row in world.features.select(["resource_id"]).to_pylist()]]
+    pq.write_table(world.features.set_column(place, "egress_class", names), tmp_path / "features.parquet")
+    write_report([], tmp_path / "features.parquet", tmp_path / "report.html")
+    traces = figures_of(tmp_path / "report.html")["totals USD by hour"]["data"]
+    assert [trace["name"] for trace in traces][6:] == ["other classes", "start of an alert"]
+    drawn = sum(sum(trace["y"]) for trace in traces[:7])
+    assert drawn == pytest.approx(sum(world.features["cost_usd"].to_pylist()), rel=1e-3)
+
+
+def test_a_long_incident_is_by_day(world: World, folder: Path) -> None:
+    long = world.alerts[0] | {"start_hour_utc": "2026-09-08T00:00:00Z", "end_hour_utc": "2026-10-20T00:00:00Z"}
+    write_report([long], folder / "features.parquet", folder / "long.html")
+    mine = {name: f for name, f in figures_of(folder / "long.html").items() if not name.startswith("totals")}
+    assert list(mine) == [f"{long['alert_id']} GB by day"]
+    assert len(mine[f"{long['alert_id']} GB by day"]["x"]) > 40
 
 
 def test_the_band_does_not_widen_with_the_incident(world: World, folder: Path) -> None:

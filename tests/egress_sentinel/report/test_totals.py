@@ -61,3 +61,22 @@ def test_accounts_have_the_names_of_the_bill(tmp_path: Path) -> None:
     found = re.search(r'id="cost-data">(.*?)</script>', (tmp_path / "report.html").read_text())
     assert found is not None
     assert {"prod-media (011122223333)", "044455556666"} <= set(json.loads(found[1])["texts"])
+
+
+def test_a_bill_of_no_dollars_is_drawn_in_gb(tmp_path: Path) -> None:
+    path = tmp_path / "features.parquet"
+    build_features([write_parquet(tmp_path / "bill.parquet", [line(h, 1.0, 0.0) for h in range(240)])], path)
+    write_report([], path, tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert 'data-figure="totals GB by hour" role="img"' in text
+    assert "totals USD" not in text
+
+
+def test_a_bill_with_next_to_no_egress_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "features.parquet"
+    lines = [line(h, 0.001, 0.01 if h == 0 else 0.0) for h in range(240)]
+    build_features([write_parquet(tmp_path / "bill.parquet", lines)], path)
+    for bill_usd, sentence in ((7570.0, True), (0.5, False), (0.0, False)):
+        write_report([], path, tmp_path / "report.html", bill_usd=bill_usd)
+        text = (tmp_path / "report.html").read_text()
+        assert ("This bill's egress is $0.01 of $7,570." in text.replace("&#39;", "'")) == sentence
