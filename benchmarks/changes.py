@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEVELOPMENT_SEEDS, REPORTED_SEEDS = range(1, 6), range(101, 111)
-HISTORIES, EVENTS = 40, 10_000
+HISTORIES, EVENTS = 20, 10_000
 BEFORE_HOURS, AFTER_HOURS = 6.0, 1.0
 # Hours over which a history is spread, half of the rest before and half after the seven.
 SPANS = {"over a day": 24.0, "within the seven hours": 7.0}
@@ -216,7 +216,7 @@ class History:
             return {"bucketName": resource or f"bucket-{self._id()}", "Host": "s3.eu-west-1.amazonaws.com"}, None
         if "Distribution" in call or "Invalidation" in call:
             return {"id": resource.rpartition("/")[2] or f"E{self._id()}"}, None
-        if "Instance" in call and not call.startswith("UpdateInstance"):
+        if call in _ON_INSTANCES:
             return {"instancesSet": {"items": [{"instanceId": resource or f"i-{self._id()}"}]}}, None
         if "Route" in call:
             gateway = resource.rpartition("/")[2] or f"nat-{self._id()}"
@@ -235,6 +235,7 @@ class History:
         return f"{self._rng.getrandbits(62):017x}"
 
 
+_ON_INSTANCES = {"StartInstances", "StopInstances", "TerminateInstances", "ModifyInstanceAttribute"}
 _ORDINARY_AND_FIRST = (*ORDINARY, *(call.removeprefix("+") for kind in KINDS.values() for call in list(kind.calls)[:1]))
 
 

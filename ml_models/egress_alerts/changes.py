@@ -11,7 +11,8 @@ day. They have the incident's account and region, or are of a global service. Ea
 - **Actor**: a person or a deployment, and not an AWS service that acts by itself.
 - **Rarity**: the same actor does not make the same call all the time.
 
-The three events with the most points are named, if they have enough of them. An actor's repeated calls count as one.
+The three events with the most points are named, if they have enough of them. If the first one has too few, none is
+named. An actor's repeated calls count as one.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ NOTHING_FITS = "no write event in CloudTrail fits"
 _BEFORE, _AFTER, _AFTER_OF_DAY = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 _RESOURCE, _RESOURCE_ALONE, _OTHER_RESOURCE, _CAUSE, _CLASS, _CLASS_ALONE = 4, 2, -3, 4, 2, 3
 _ACTOR, _SERVICE, _RARE, _ROUTINE = 1, -3, 1, -2
-_LEAST_POINTS = 8
+# Points that the first change needs, and those after it.
+_LEAST_POINTS, _LEAST_POINTS_OF_OTHERS = 7, 6
 # Points by the hours before the start, and by how much longer the traffic of some causes takes to grow.
 _NEARNESS = ((0.5, 3), (1.0, 2), (2.0, 1))
 _TIMES_LONGER = {"log_loop": 3.0, "hot_link": 2.0, "fleet": 2.0}
@@ -146,7 +148,7 @@ _BY_CAUSE = {
 _COMPUTE = f"{_INSTANCES} {_SCALING} {_DEPLOYMENT} {_STACKS}"
 _BY_CLASS = {
     "internet": _calls(_BUCKET, _CDN, _DNS, _COMPUTE, _LOGGING, _FUNCTIONS, _ACCESS, _OPENING),
-    "nat_gateway": _calls(_NETWORK, _COMPUTE, _JOBS, _FUNCTIONS, _LOGGING),
+    "nat_gateway": _calls(_NETWORK, _COMPUTE, _JOBS, _FUNCTIONS, _LOGGING, "PutImage"),
     "inter_az": _calls(_BALANCING, _COMPUTE, _JOBS),
     "inter_region": _calls(_COPY, _COMPUTE, _JOBS),
     "cloudfront": _calls(_CDN, _DNS, _BUCKET),
@@ -206,9 +208,11 @@ def rank_changes(alert: Alert, events: Iterable[Event]) -> list[Change]:
     ranking = _Ranking(alert)
     scored = [ranking.score(event, calls[event.name, event.actor]) for event in near if ranking.is_candidate(event)]
     likely = sorted(
-        (each for each in scored if each.points >= _LEAST_POINTS),
+        (each for each in scored if each.points >= _LEAST_POINTS_OF_OTHERS),
         key=lambda each: (-each.points, max(ranking.hours_before(each.event), 0.0), each.event.event_id),
     )
+    if not likely or likely[0].points < _LEAST_POINTS:
+        return []
     best: dict[tuple[str, str], Change] = {}
     for each in likely:
         best.setdefault((each.event.name, each.event.actor), _change(each.event, each.reason))

@@ -1,14 +1,19 @@
 """The function's look-up in CloudTrail: its pages, its pace, its bounds, and what it may not read."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from anomaly_detector import change_log
 from anomaly_detector.change_log import ChangeLog
 from egress_alerts.alert import Alert
+from local_aws import LocalAws
 from tests.support.alerts import alert_record
 from tests.support.cloudtrail import CloudTrail, record
+from tests.support.detector import FaultyEndpoint, hot_day
+from tests.support.detector import World as Function
 
 CAUSE = record("PutBucketPolicy", "2026-10-02T01:48:11Z", names="media-prod")
 NOISE = [record("PutBucketTagging", f"2026-10-02T02:{n // 60:02d}:{n % 60:02d}Z", names=f"b-{n}") for n in range(120)]
@@ -74,13 +79,14 @@ def test_a_look_up_ends_in_time_and_the_alert_has_a_note() -> None:
         (ReadTimeoutError(endpoint_url="https://cloudtrail"), "ReadTimeoutError"),
     ],
 )  # fmt: skip
-def test_a_look_up_that_fails_is_noted_logged_and_counted(
-    fault: Exception, name: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_look_up_that_fails_is_noted_and_counted(fault: Exception, name: str) -> None:
+    change_log.metrics.clear_metrics()
     world = World(eu_west_1=CloudTrail(fault=fault))
     assert world.find() == ([], f"CloudTrail was not read: the look-up failed ({name})")
     assert world.find()[1].endswith(f"({name})")
     assert len(world.clients["eu-west-1"].requests) == 1
+    assert change_log.metrics.metric_set["ChangeLookupsFailed"]["Value"] == [1]
+    change_log.metrics.clear_metrics()
 
 
 def test_what_else_goes_wrong_is_an_error() -> None:
@@ -100,3 +106,21 @@ def test_what_cannot_be_read_is_not_asked_for(fields: dict[str, str], reason: st
     world = World()
     assert world.find(**fields) == ([], f"CloudTrail was not read: {reason}")
     assert not any(client.requests for client in world.clients.values())
+
+
+@pytest.mark.integration
+def test_the_function_notifies_where_cloudtrail_does_not_answer(tmp_path: Path) -> None:
+    """The local AWS has no LookupEvents: it refuses, and the function goes on with a note."""
+    with LocalAws() as aws, FaultyEndpoint() as endpoint:
+        world = Function(aws, endpoint, tmp_path, "changes", READS_CLOUDTRAIL="true")
+        account = world.resources.topic_arn.split(":")[4]
+        world.put(hot_day(account_id=account))
+        (result,) = world.invoke({"start": "2026-10-02T00:00Z", "end": "2026-10-03T00:00Z"})
+        (message,) = world.messages()
+        (stored,) = world.alerts()
+    assert len(result["alerts"]) == 1
+    assert stored["changes_note"].startswith("CloudTrail was not read: the look-up failed (")
+    assert f"Changed       {stored['changes_note']}" in message
+    log = (tmp_path / "log").read_text(encoding="utf-8")
+    assert "ChangeLookupsFailed" in log
+    assert "lookup failed" in log
