@@ -12,7 +12,7 @@ module "egress_sentinel" {
   network    = var.network
 
   data_export        = { name = "egress-sentinel" }
-  subscriptions      = { emails = var.emails, slack = var.slack, pagerduty = var.pagerduty }
+  subscriptions      = { emails = var.emails, slack = var.slack, teams = var.teams, pagerduty = var.pagerduty }
   owners             = var.owners
   monthly_budget_usd = 100
   alert_policy       = { min_excess_usd = 10, severity_usd_per_day = [100, 1000, 10000] }
