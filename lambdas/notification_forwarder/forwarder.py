@@ -117,9 +117,8 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
     headers = {"Content-Type": "application/json", "User-Agent": "egress-sentinel"} | headers
     try:
         with urllib3.PoolManager() as pool:
-            answer = pool.request(
-                "POST", url, body=body, headers=headers, timeout=_TIMEOUT, retries=False, redirect=False
-            )
+            # Without retries urllib3 follows no redirect either.
+            answer = pool.request("POST", url, body=body, headers=headers, timeout=_TIMEOUT, retries=False)
     except urllib3.exceptions.HTTPError as error:
         raise DeliveryError(f"{host} gave no answer: {type(error).__name__}") from None
     if not 200 <= answer.status < 300:

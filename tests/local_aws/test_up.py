@@ -66,11 +66,12 @@ def test_each_notification_is_printed_when_it_is_published(tmp_path: Path) -> No
         entries = [{"Id": str(n), "Message": f"of a batch {n}"} for n in range(2)]
         client.publish_batch(TopicArn=arn, PublishBatchRequestEntries=entries)
         message = '{"default": "for everyone", "sqs": "for queues"}'
+        client.publish(TopicArn=arn, Message='{"default": "{}", "email": "for people"}', MessageStructure="json")
         client.publish(TopicArn=arn, Message=message, MessageStructure="json")
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     printed = (tmp_path / "log").read_text()
-    for text in ("of a batch 0", "of a batch 1", "for everyone"):
+    for text in ("of a batch 0", "of a batch 1", "for everyone", "for people"):
         assert f"published to alerts:\n{text}\n" in printed
 
 

@@ -43,6 +43,12 @@ variable "force_destroy" {
   default     = false
 }
 
+variable "teams" {
+  description = "Microsoft Teams channel of Amazon Q Developer in chat applications, if any."
+  type        = object({ tenant_id = string, team_id = string, channel_id = string })
+  default     = null
+}
+
 variable "pagerduty" {
   description = "PagerDuty integrations that are notified, by name: the ARN of the secret with the routing key."
   type        = map(object({ secret_arn = string, filter_policy = optional(string) }))

@@ -21,6 +21,14 @@ HERE = Path(__file__).parent
 # The test of permissions compares the calls of all other tests with the policies. Then the stacks are destroyed.
 AT_THE_END = ("test_permissions.py", "test_destroy.py")
 
+TEAMS = json.dumps(
+    {
+        "tenant_id": "11111111-2222-3333-4444-555555555555",
+        "team_id": "11111111-2222-3333-4444-555555555556",
+        "channel_id": "19%3Aabc%40thread.tacv2",
+    }
+)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -87,6 +95,7 @@ def stacks(
             "network": '{subnet_ids=["subnet-12345678"],security_group_ids=["sg-12345678"]}',
             "emails": '["someone@example.com"]',
             "slack": '{team_id="T012345678A",channel_id="C012345678A"}',
+            "teams": TEAMS,
             "pagerduty": pagerduty,
             "owners": '[{team="team-media",tags={owner="media*"}},{team="finops"}]',
         },

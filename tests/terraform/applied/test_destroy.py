@@ -40,6 +40,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "notebooks": client("sagemaker").list_notebook_instances()["NotebookInstances"],
         "budgets": client("budgets").describe_budgets(AccountId="123456789012")["Budgets"],
         "slack channels": client("chatbot").describe_slack_channel_configurations()["SlackChannelConfigurations"],
+        "teams channels": client("chatbot").list_microsoft_teams_channel_configurations()["TeamChannelConfigurations"],
         "databases": client("glue").get_databases()["DatabaseList"],
         "workgroups": [w for w in client("athena").list_work_groups()["WorkGroups"] if w["Name"] != "primary"],
         "job queues": client("batch").describe_job_queues()["jobQueues"],
