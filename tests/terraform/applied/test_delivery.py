@@ -72,3 +72,7 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
     told = [text for text in (message["Message"] for message in messages()) if label["resource_id"] in text]
     assert len(told) == 1
     assert any(feature.description in told[0] for feature in FEATURES), told[0]
+    # Its account and its tags came through Athena.
+    assert alert["account_name"]["S"]
+    assert f"{alert['account_name']['S']} ({alert['account_id']['S']}), " in told[0]
+    assert set(alert["tags"]["M"]) == {"owner", "team"}
