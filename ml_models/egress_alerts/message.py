@@ -215,8 +215,8 @@ def _money(alert: Alert) -> str:
 
 
 def _place(alert: Alert) -> str:
-    is_id = not alert["account_name"] and alert["account_id"] != SUMMED
-    account = f"{'account ' if is_id else ''}{account_text(alert)}"
+    account = account_text(alert)
+    account = f"account {account}" if account == alert["account_id"] else account
     services = [] if alert["service"] == SUMMED else [alert["service"]]
     return ", ".join([account, _in_words(alert["region"], "regions"), *services])
 

@@ -21,7 +21,7 @@ def printable(value: T) -> T:
     if isinstance(value, str):
         found = _UNPRINTABLE.sub("\ufffd", value)
     elif isinstance(value, dict):
-        found = {name: printable(item) for name, item in value.items()}
+        found = {printable(name): printable(item) for name, item in value.items()}
     elif isinstance(value, list):
         found = [printable(item) for item in value]
     return cast("T", found)

@@ -319,14 +319,17 @@ def test_athena_gives_the_same_labels(tagged: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_spark_reads_the_same_labels(tagged: Path, tmp_path: Path) -> None:
+def test_spark_reads_the_same_labels(tmp_path: Path) -> None:
     required_module("pyspark")
     required_program("java")
     columns = {"resourceTags/user:Owner": "é", "costCategory/Team": "tv"}
-    csv = write_csv(tmp_path / "a.csv", [row | columns for row in steady(240)])
     texts = [json.dumps({"owner": "json"}), "{broken"]
-    rows = [line(hour, 1.0, resource_id=f"j{hour % 2}") | {"resource_tags": texts[hour % 2]} for hour in range(240)]
-    files = [csv, write_parquet(tmp_path / "json.parquet", rows), tagged]
+    rows = [line(hour, 1.0, resource_id=f"j{hour % 2}") | {"resource_tags": texts[hour % 2]} for hour in range(24)]
+    files = [
+        write_csv(tmp_path / "a.csv", [row | columns for row in steady(24)]),
+        write_parquet(tmp_path / "json.parquet", rows),
+        cur_2_0(tmp_path / "map.parquet", [("user_owner", "ann")], [("Team", "tv")]),
+    ]
     with open_engine("spark") as spark:
         for file in files:
             assert labels([file], spark) == labels([file]), file.name

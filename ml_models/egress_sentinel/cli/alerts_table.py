@@ -61,7 +61,7 @@ def _print_table(alerts: Sequence[Mapping[str, Any]]) -> None:
     columns: list[str | Column] = [
         "severity\nstate",
         Column("from (UTC)\nto\nlength", no_wrap=True),
-        Column("account_id\nregion", overflow="fold"),
+        Column("account_id\nregion", overflow="fold", min_width=14),
         Column("egress_class\nresource_id", overflow="fold", min_width=18),
         right("cost_usd\nexpected", no_wrap=True),
         right("egress_gb\nexpected", no_wrap=True),

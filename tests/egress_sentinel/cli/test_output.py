@@ -12,7 +12,7 @@ from egress_sentinel.cli.output import print_line, print_table, right, say
 from egress_sentinel.progress import Reporter
 from tests.support.alerts import alert_record
 
-FIELDS = ("account_id", "region", "egress_class", "resource_id")
+FIELDS = ("account_id", "account_name", "region", "egress_class", "resource_id")
 HOSTILE = "[/x] [red]a[/red] \x1b[2J\x07\x9b1m \u202e[link=x]"
 
 
@@ -100,6 +100,19 @@ def test_alerts_fit_the_terminal_and_name_their_id_and_the_next_command(
     assert shown.err.split("next: ")[1].startswith(
         f"egress-sentinel feedback {alerts[0]['alert_id']} true|false|planned --alerts out/alerts.json"
     )
+
+
+@pytest.mark.parametrize("columns", [80, 120, 200])
+def test_an_alert_shows_the_name_of_its_account_and_its_tags(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr("egress_sentinel.cli.output._PIPED_WIDTH", columns)
+    alert = alert_record(account_name="prod-media", tags={"owner": "ann\n", "te\x1bam": "tv"}, region="ap-northeast-2")
+    print_alerts([alert], as_json=False, file=Path("alerts.json"))
+    shown = capsys.readouterr().out
+    for text in ("prod-media", "111122223333", "ap-northeast-2", "owner=ann\ufffd,", "te\ufffdam=tv"):
+        assert text in shown, text
+    assert max(map(len, shown.splitlines())) <= columns
 
 
 def test_progress_counts_days() -> None:

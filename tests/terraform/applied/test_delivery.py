@@ -71,4 +71,8 @@ def test_a_delivery_of_the_bill_becomes_an_alert(stacks: dict[str, Stack], tmp_p
     assert excess == pytest.approx(label["excess_usd"], rel=0.05)
     sent = [text for text in (message["Message"] for message in messages()) if label["resource_id"] in text]
     assert len(sent) == 1
-    assert any(feature.description in sent[0] for feature in FEATURES), sent[0]
+    assert "main factor" in sent[0]
+    # Its account and its tags came through Athena.
+    assert alert["account_name"]["S"]
+    assert f"{alert['account_name']['S']} ({alert['account_id']['S']}), " in sent[0]
+    assert set(alert["tags"]["M"]) == {"owner", "team"}
