@@ -46,6 +46,10 @@ class Hour(NamedTuple):
         """The hour at which it is decided on: the last one of its day where the bill is daily."""
         return self.hour - self.hour % 24 + 23 if self.is_daily else self.hour
 
+    def joined_at(self, hour: int) -> Hour:
+        """Return it as part of an incident since a later hour: `_replace`, at a third of its time."""
+        return self._make((*self[:-2], hour, self.is_quiet))
+
     @property
     def excess_usd(self) -> float:
         """Dollars above expected."""

@@ -1,5 +1,6 @@
 """Incidents do not depend on how the hours arrive."""
 
+import gc
 import hashlib
 import itertools
 
@@ -466,3 +467,21 @@ def test_the_id_is_that_of_the_series_and_its_first_hour() -> None:
     (incident,) = find_incidents(POLICY, [], [], [HOUR])
     text = "\x1f".join(["1", "a", "AmazonEC2", "internet", "r", "10"])
     assert incident.alert_id == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_garbage_collection_is_as_before_also_after_an_error(is_on: bool) -> None:
+    was_on = gc.isenabled()
+    seen = []
+
+    def fail(_: Hour) -> Hour:
+        seen.append(gc.isenabled())
+        raise OSError("the rows end here")
+
+    try:
+        (gc.enable if is_on else gc.disable)()
+        with pytest.raises(OSError, match="the rows end here"):
+            find_incidents(Policy(), [], [], map(fail, [HOUR]))
+        assert (seen, gc.isenabled()) == ([False], is_on)
+    finally:
+        (gc.enable if was_on else gc.disable)()
