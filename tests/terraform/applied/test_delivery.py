@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from egress_features import FEATURES, build_features
+from egress_features import build_features
 from tests.support.applied import (
     alert_on,
     assert_same_hours,
