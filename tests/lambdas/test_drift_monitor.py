@@ -28,7 +28,7 @@ from tests.support.drift import (
     drift_model,
     monitor_environment,
 )
-from tests.support.figures import figure_of
+from tests.support.pictures import figure_of
 from tests.support.in_process import run_in_process
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from egress_sentinel.pipeline.search import search
-from tests.support.figures import figure_of
+from tests.support.pictures import figure_of
 from tests.support.models import NAMES, write_hours
 
 pytestmark = pytest.mark.integration
