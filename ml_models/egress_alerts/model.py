@@ -102,7 +102,11 @@ def _sentence(row: Mapping[str, float], credited: np.ndarray, descriptions: Mapp
     named = [name for name in best if parts_by_name[name] >= _WORTH_NAMING * whole]
     if not named:
         return "no single feature explains the score: many contribute a little"
-    parts = [f"{_factor(name, row[name], descriptions)} ({parts_by_name[name] / whole:.0%})" for name in named]
+    shares = [f"{parts_by_name[name] / whole:.0%}" for name in named]
+    parts = [
+        f"{_factor(name, row[name], descriptions)}{'' if share == '100%' else f' ({share})'}"
+        for name, share in zip(named, shares, strict=True)
+    ]
     if len(parts) == 1:
         return f"main factor for the model: {parts[0]}"
     return f"main factors for the model: {'; '.join(parts)}"
