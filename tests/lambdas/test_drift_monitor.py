@@ -28,8 +28,8 @@ from tests.support.drift import (
     drift_model,
     monitor_environment,
 )
-from tests.support.pictures import figure_of
 from tests.support.in_process import run_in_process
+from tests.support.pictures import figure_of
 
 pytestmark = pytest.mark.integration
 

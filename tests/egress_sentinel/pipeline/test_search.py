@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from egress_sentinel.pipeline.search import search
-from tests.support.pictures import figure_of
 from tests.support.models import NAMES, write_hours
+from tests.support.pictures import figure_of
 
 pytestmark = pytest.mark.integration
 
