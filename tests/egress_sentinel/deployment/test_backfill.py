@@ -68,5 +68,5 @@ def test_what_has_no_hours_or_another_number_of_lines_is_refused(tmp_path: Path)
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "other.parquet")
     with pytest.raises(UserError, match="no column hour_utc"):
         scored_history(tmp_path / "other.parquet", tmp_path / "result.csv", "")
-    with pytest.raises(UserError, match="is no parquet file"):
+    with pytest.raises(UserError, match="is not a parquet file"):
         scored_history(tmp_path / "result.csv", tmp_path / "result.csv", "")

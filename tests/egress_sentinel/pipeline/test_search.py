@@ -95,5 +95,5 @@ def test_rows_of_other_columns_are_refused(model: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1.0]}), tmp_path / "a.parquet")
     done = run("importance", model, tmp_path / "a.parquet", "-o", tmp_path / "i.html")
     assert done.returncode == 2
-    assert f"has no column {NAMES[0]}, which the model takes" in done.stderr
+    assert f"has no column {NAMES[0]}, which the model requires" in done.stderr
     assert not (tmp_path / "i.html").exists()

@@ -19,7 +19,7 @@ from tests.support.applied import (
 from tests.support.stack import Stack
 
 
-def test_a_day_unlike_those_of_training_is_notified_and_starts_retraining(
+def test_a_day_unlike_those_of_training_is_told_and_starts_retraining(
     stacks: dict[str, Stack], features: tuple[Path, list[dict[str, Any]]]
 ) -> None:
     """The drift monitor on rows as the detector writes them, three days of which carry a feature that is off by one."""
