@@ -16,9 +16,8 @@ from egress_alerts.changes import GLOBAL_SOURCES, changes_span, find_changes, no
 from egress_alerts.series import SUMMED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from egress_alerts.alert import Alert
     from egress_alerts.changes import Change, Event
 
 logger = Logger(child=True)
@@ -63,13 +62,13 @@ class ChangeLog:
         # Decisions are made anew while others write: what was found stays the same.
         self._found: dict[str, tuple[list[Change], str]] = {}
 
-    def find(self, alert: Alert) -> tuple[list[Change], str]:
+    def find(self, alert: Mapping[str, Any]) -> tuple[list[Change], str]:
         """Return up to three changes before an incident, and why there are no more where something limits them."""
         if alert["alert_id"] not in self._found:
             self._found[alert["alert_id"]] = self._find(alert)
         return self._found[alert["alert_id"]]
 
-    def _find(self, alert: Alert) -> tuple[list[Change], str]:
+    def _find(self, alert: Mapping[str, Any]) -> tuple[list[Change], str]:
         if alert["account_id"] != self._account_id:
             return not_read("the incident is in another account")
         if alert["region"] == SUMMED:
@@ -81,7 +80,7 @@ class ChangeLog:
             metrics.add_metric("ChangeLookupsFailed", MetricUnit.Count, 1)
             return not_read(f"the look-up failed ({_name(error)})")
 
-    def _look_up(self, alert: Alert) -> tuple[list[Change], str]:
+    def _look_up(self, alert: Mapping[str, Any]) -> tuple[list[Change], str]:
         queries = [(alert["region"], _WRITES)]
         if alert["region"] != _GLOBAL_REGION and not alert["region"].startswith(("cn-", "us-gov-")):
             queries = [*((_GLOBAL_REGION, ("EventSource", source)) for source in GLOBAL_SOURCES), *queries]
@@ -92,7 +91,7 @@ class ChangeLog:
         limit = "" if self._may_ask() else "not all events were read: the time for it was used up"
         return find_changes(alert, events, limit)
 
-    def _read(self, region: str, attribute: tuple[str, str], alert: Alert) -> Iterator[list[Event]]:
+    def _read(self, region: str, attribute: tuple[str, str], alert: Mapping[str, Any]) -> Iterator[list[Event]]:
         """Yield pages of events, the newest first, until the time is used up."""
         first, last = changes_span(alert)
         key, value = attribute

@@ -26,7 +26,6 @@ from egress_alerts.series import SUMMED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from egress_alerts.alert import Alert
 
 MAX_CHANGES = 3
 NOTHING_FITS = "no write event in CloudTrail fits"
@@ -74,7 +73,7 @@ class Event(NamedTuple):
 
 
 # Returns an alert's `changes` and `changes_note`.
-FindChanges: TypeAlias = "Callable[[Alert], tuple[list[Change], str]]"
+FindChanges: TypeAlias = "Callable[[Mapping[str, Any]], tuple[list[Change], str]]"
 
 _NETWORK = (
     "CreateNatGateway DeleteNatGateway CreateRoute ReplaceRoute DeleteRoute AssociateRouteTable "
@@ -183,7 +182,7 @@ def read_event(record: Mapping[str, Any]) -> Event | None:
     )
 
 
-def changes_span(alert: Alert) -> tuple[datetime, datetime]:
+def changes_span(alert: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """Return the first moment whose events count, and the last."""
     start = datetime.fromisoformat(alert["start_hour_utc"])
     return start - _BEFORE, start + (_AFTER_OF_DAY if alert["granularity"] == "day" else _AFTER)
@@ -194,13 +193,13 @@ def not_read(reason: str) -> tuple[list[Change], str]:
     return [], f"CloudTrail was not read: {reason}"
 
 
-def find_changes(alert: Alert, events: Iterable[Event], limit: str = "") -> tuple[list[Change], str]:
+def find_changes(alert: Mapping[str, Any], events: Iterable[Event], limit: str = "") -> tuple[list[Change], str]:
     """Return an alert's `changes` and `changes_note`; `limit` is why not all events are there."""
     changes = rank_changes(alert, events)
     return changes, "; ".join(text for text in ("" if changes else NOTHING_FITS, limit) if text)
 
 
-def rank_changes(alert: Alert, events: Iterable[Event]) -> list[Change]:
+def rank_changes(alert: Mapping[str, Any], events: Iterable[Event]) -> list[Change]:
     """Return up to three changes that may have caused an incident, the likeliest first; none if none is likely."""
     first, last = changes_span(alert)
     near = [event for event in events if first <= event.time <= last and _is_of_the_place(alert, event)]
@@ -228,7 +227,7 @@ class _Scored(NamedTuple):
 class _Ranking:
     """Points of events for one alert."""
 
-    def __init__(self, alert: Alert) -> None:
+    def __init__(self, alert: Mapping[str, Any]) -> None:
         self._start = datetime.fromisoformat(alert["start_hour_utc"])
         self._is_daily = alert["granularity"] == "day"
         self._of_cause = _BY_CAUSE.get(alert["incident_class"], frozenset())
@@ -302,7 +301,7 @@ def _change(event: Event, reason: str) -> Change:
     }
 
 
-def _is_of_the_place(alert: Alert, event: Event) -> bool:
+def _is_of_the_place(alert: Mapping[str, Any], event: Event) -> bool:
     if event.account_id != alert["account_id"]:
         return False
     return alert["region"] in (event.region, SUMMED) or event.source in GLOBAL_SOURCES

@@ -13,12 +13,12 @@ List prices of the alternatives are those of us-east-1 on 30 November 2026:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egress_alerts.series import parse_hour
 
 if TYPE_CHECKING:
-    from egress_alerts.alert import Alert
+    from collections.abc import Mapping
 
 _PAGE = "docs/remedies.md"
 _DAYS = 30
@@ -64,7 +64,7 @@ _FIXES = {
 }
 
 
-def remedy_of(alert: Alert) -> dict[str, str | float]:
+def remedy_of(alert: Mapping[str, Any]) -> dict[str, str | float]:
     """Return an alert's `remedy_page`, `saving` and `saving_usd_per_month` by its cause, state and amounts."""
     fix = _FIXES.get(alert["incident_class"])
     if fix is None or alert["state"] == "withdrawn" or fix.service not in ("", alert["service"]):
@@ -92,7 +92,7 @@ def _remedy(page: str = "", saving: str = "", usd_per_month: float = 0.0) -> dic
     return {"remedy_page": page, "saving": saving, "saving_usd_per_month": usd_per_month}
 
 
-def _excess(alert: Alert) -> tuple[float, float]:
+def _excess(alert: Mapping[str, Any]) -> tuple[float, float]:
     """Return the dollars above expected of the leading class, and the price of a GB of them."""
     rows = [row for row in alert["contributors"] if row["egress_class"] == alert["egress_class"]]
     usd, gb = sum(row["excess_usd"] for row in rows), sum(row["excess_gb"] for row in rows)
