@@ -48,7 +48,7 @@ class Hour(NamedTuple):
 
     def joined_at(self, hour: int) -> Hour:
         """Return it as part of an incident since a later hour: `_replace`, at a third of its time."""
-        return self._make((*self[:-2], hour, self.is_quiet))
+        return type(self)._make((*self[:-2], hour, self.is_quiet))
 
     @property
     def excess_usd(self) -> float:
