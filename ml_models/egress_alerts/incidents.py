@@ -658,11 +658,10 @@ def _has_same_bytes(hours: list[Hour], growing: _Growing) -> bool:
 
 
 def _from_the_first_that_matters(hours: list[Hour]) -> list[Hour]:
-    usd, gb = sum(row.excess_usd for row in hours), sum(row.excess_gb for row in hours)
     is_free = all(row.cost_usd == 0 for row in hours)
-    least = _MATTERS * (gb if is_free else usd) / len(hours)
-    first = next(i for i, row in enumerate(hours) if (row.excess_gb if is_free else row.excess_usd) >= least)
-    return hours[first:]
+    excess = [row.excess_gb if is_free else row.excess_usd for row in hours]
+    least = _MATTERS * sum(excess) / len(excess)
+    return hours[next(place for place, each in enumerate(excess) if each >= least) :]
 
 
 def _less(row: Hour, excess_gb: float, excess_usd: float) -> Hour:
