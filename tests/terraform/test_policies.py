@@ -57,11 +57,11 @@ def test_resource_policies_have_actions_and_conditions_that_aws_knows() -> None:
     assert found == {OF_AWS}
 
 
-def test_the_detector_looks_up_cloudtrail_and_nothing_else_on_every_resource() -> None:
-    """LookupEvents supports no resources."""
+def test_the_detector_looks_up_cloudtrail_on_every_resource_and_traces_alone() -> None:
+    """LookupEvents and X-Ray support no resources."""
     (of_detector,) = [of_role for role, of_role in statements("aws_iam_role_policy").items() if "detection" in role]
-    on_all = [s["Action"] for s in of_detector if "*" in as_list(s["Resource"])]
-    assert [as_list(actions) for actions in on_all] == [["cloudtrail:LookupEvents"]]
+    on_all = {action for s in of_detector if "*" in as_list(s["Resource"]) for action in as_list(s["Action"])}
+    assert on_all == {"cloudtrail:LookupEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 
 
 def test_jobs_in_the_vpc_pull_an_image_of_another_account() -> None:

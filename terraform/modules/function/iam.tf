@@ -15,8 +15,8 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  # checkov:skip=CKV_AWS_290:the reason for the one statement on "*" is beside it
-  # checkov:skip=CKV_AWS_355:the reason for the one statement on "*" is beside it
+  # checkov:skip=CKV_AWS_290:the reason for each statement on "*" is beside it
+  # checkov:skip=CKV_AWS_355:the reason for each statement on "*" is beside it
   name = var.policy.name
   role = aws_iam_role.this.id
 

@@ -105,8 +105,8 @@ variable "policy" {
   }
 
   validation {
-    condition     = !contains(flatten(values(var.policy.statements)[*].resources), "*")
-    error_message = "policy.statements must name their resources; * alone is not accepted."
+    condition     = alltrue([for s in values(var.policy.statements) : !contains(s.resources, "*") || join(",", s.actions) == "cloudtrail:LookupEvents"])
+    error_message = "policy.statements must name their resources; * alone is accepted for cloudtrail:LookupEvents only, which supports no resources."
   }
 }
 
