@@ -23,7 +23,7 @@ _FACTORS = {
     "excess_3d_log": "the last three days are {times} times as far above expected as any three days in five weeks",
     "steady_18h_log": "the last 18 hours stay {times} times as far above expected as any 18 hours in five weeks",
     "repeated_3d_log": "each of the last three days is {times} times as far above expected as any three in five weeks",
-    "beyond_habit_log": "{times} times the largest excess of its own past five weeks",
+    "beyond_habit_log": "{times} times its largest excess in five weeks",
     "persistence": "{share} of the last 24 hours are at least 30 % above expected",
 }
 

@@ -163,7 +163,7 @@ def report_notifications(report: Callable[[str, str, str], None]) -> None:
 
 
 def send_notifications_to_functions(invoke_later: Callable[[str, Any], None]) -> None:
-    """Run a function that subscribes to a topic in the background, each message with an id of its own."""
+    """Run a function that subscribes to a topic in the background, each message with a new id."""
     from moto.awslambda.models import LambdaBackend
 
     def send_sns_message(_self: Any, function_name: str, message: str, subject: str | None = None, **_: Any) -> None:

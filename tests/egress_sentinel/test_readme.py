@@ -77,7 +77,7 @@ def in_terminal(command: list[str], folder: Path, variables: dict[str, str]) -> 
 
 def _read_all(terminal: int, parts: list[bytes]) -> None:
     with os.fdopen(terminal, "rb", buffering=0) as file:
-        # At its end Linux says EIO.
+        # Linux raises EIO at the end.
         try:
             while part := file.read(65536):
                 parts.append(part)

@@ -38,7 +38,7 @@ _GET_FEATURES = ("features", "get")
 
 
 class _Commands(TyperGroup):
-    """The commands; `features get` is one of its own, because `features` takes any number of exports."""
+    """The commands; `features get` is a separate command, because `features` takes any number of exports."""
 
     # Typer has click under either of two names, by its release.
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:

@@ -36,7 +36,7 @@ EMPTY_COLUMNS = (
     "product_location", "product_location_type", "product_operation", "reservation_reservation_a_r_n",
     "resource_tags_user_name",
 )  # fmt: skip
-# Team and owner of the resources of an account; nobody has tagged those of the others.
+# Team and owner of the resources of an account. Resources of the other accounts have no tags.
 TAGS = {
     "prod-media": ("media", "media-oncall@example.com"),
     "data-platform": ("data", "data-oncall@example.com"),

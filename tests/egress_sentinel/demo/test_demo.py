@@ -92,7 +92,7 @@ def test_columns_are_those_of_a_real_export(bill: DemoBill) -> None:
     for file in bill.files:
         schema = pq.read_schema(file)
         types = {field.name: str(field.type) for field in schema}
-        # Each company has tags of its own, and this one has joined the names of its accounts.
+        # Tags differ by company, and the demo adds the names of the accounts.
         own = {name for name in types if name.startswith("resource_tags_user_")} | {"line_item_usage_account_name"}
         assert {types.pop(name) for name in own} == {"string"}
         assert types.items() <= real.items()

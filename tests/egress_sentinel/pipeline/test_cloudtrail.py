@@ -1,4 +1,4 @@
-"""Log files of CloudTrail on one machine: folders of a trail, gzipped or not, and what is none."""
+"""Log files of CloudTrail on one machine: folders of a trail, gzipped or not, and other files."""
 
 import gzip
 import json
