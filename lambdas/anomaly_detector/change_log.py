@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
-from botocore import exceptions
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from egress_alerts.changes import GLOBAL_SOURCES, changes_span, find_changes, not_read, read_event
 from egress_alerts.series import SUMMED
@@ -73,9 +72,11 @@ class ChangeLog:
             return not_read("the incident is in another account")
         if alert["region"] == SUMMED:
             return not_read("the incident spans several regions")
+        if not self._may_ask():
+            return not_read("the time for it was used up")
         try:
             return self._look_up(alert)
-        except (ClientError, exceptions.ConnectionError, exceptions.HTTPClientError) as error:
+        except (BotoCoreError, ClientError) as error:
             logger.warning("lookup failed", extra={"alert_id": alert["alert_id"], "error": str(error)})
             metrics.add_metric("ChangeLookupsFailed", MetricUnit.Count, 1)
             return not_read(f"the look-up failed ({_name(error)})")

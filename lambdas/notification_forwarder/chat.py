@@ -46,7 +46,9 @@ def _message(summary: dict[str, Any], alert: dict[str, Any], message_id: str) ->
             "threadId": alert["alert_id"],
             "summary": summary["title"],
             "eventType": f"egress-incident-{alert['state']}",
-            "relatedResources": [row["resource_id"] for row in alert["contributors"] if row["resource_id"]],
+            "relatedResources": [
+                name for row in alert["contributors"] if (name := row["resource_id"]) not in ("", "*")
+            ],
             "additionalContext": {
                 name: alert[name]
                 for name in ("alert_id", "severity", "state", "account_id", "region", "egress_class", "owner")

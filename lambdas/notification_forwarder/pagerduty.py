@@ -1,4 +1,6 @@
-"""PagerDuty's Events API v2: an open incident triggers, an ended or withdrawn one resolves.
+"""PagerDuty's Events API v2: an alert triggers, and resolves when it is notified of as ended or withdrawn.
+
+An incident that is over before the bill shows it triggers as well: its first notification must reach a person.
 
 The alert id is the `dedup_key`, so that a repeated event changes nothing. Nothing is acknowledged: the person on call
 decides that.
@@ -34,14 +36,14 @@ _DETAILS = (
 def build_events(body: dict[str, Any], routing_key: str) -> list[dict[str, Any]]:
     """Return the events of a notification, worst first.
 
-    Of more than 20 alerts the worst 20 trigger an incident each; all that are no longer open resolve.
+    Of more than 20 alerts the worst 20 trigger an incident each; all whose change is that they are over resolve.
     """
     records = {alert["alert_id"]: alert for _, alert in described(body)}
     more = len(body["summaries"]) - len(records)
     events = []
     for summary in body["summaries"]:
         event = {"routing_key": routing_key, "dedup_key": summary["alert_id"]}
-        if summary["state"] != "open":
+        if summary["state"] != "open" and summary["change"].endswith(summary["state"]):
             events.append(event | {"event_action": "resolve"})
         elif summary["alert_id"] in records:
             payload = _payload(summary, records[summary["alert_id"]], more)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
-MAX_CHANGES = 3
-NOTHING_FITS = "no write event in CloudTrail fits"
+_MAX_CHANGES = 3
+_NOTHING_FITS = "no write event in CloudTrail fits"
 _BEFORE, _AFTER, _AFTER_OF_DAY = timedelta(hours=6), timedelta(hours=1), timedelta(hours=24)
 _RESOURCE, _RESOURCE_ALONE, _OTHER_RESOURCE, _CAUSE, _CLASS, _CLASS_ALONE = 4, 2, -3, 4, 2, 3
 _ACTOR, _SERVICE, _RARE, _ROUTINE = 1, -3, 1, -2
@@ -196,7 +196,7 @@ def not_read(reason: str) -> tuple[list[Change], str]:
 def find_changes(alert: Mapping[str, Any], events: Iterable[Event], limit: str = "") -> tuple[list[Change], str]:
     """Return an alert's `changes` and `changes_note`; `limit` is why not all events are there."""
     changes = rank_changes(alert, events)
-    return changes, "; ".join(text for text in ("" if changes else NOTHING_FITS, limit) if text)
+    return changes, "; ".join(text for text in ("" if changes else _NOTHING_FITS, limit) if text)
 
 
 def rank_changes(alert: Mapping[str, Any], events: Iterable[Event]) -> list[Change]:
@@ -215,7 +215,7 @@ def rank_changes(alert: Mapping[str, Any], events: Iterable[Event]) -> list[Chan
     best: dict[tuple[str, str], Change] = {}
     for each in likely:
         best.setdefault((each.event.name, each.event.actor), _change(each.event, each.reason))
-    return list(best.values())[:MAX_CHANGES]
+    return list(best.values())[:_MAX_CHANGES]
 
 
 class _Scored(NamedTuple):

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from egress_alerts.alert import resource_text, worst_first
+from egress_alerts.alert import account_text, resource_text, worst_first
 from egress_alerts.message import MAX_SUBJECT, class_text
 from egress_alerts.printable import printable
 from egress_alerts.rows import without_levels
@@ -133,7 +133,7 @@ def build_digest(
     for alert in worst_first(alert for alert in counted if not alert["suppressed_by"]):
         lists[_list_of(alert, week)].append(alert)
     incidents = {name: [_incident(alert, verdicts) for alert in found] for name, found in lists.items()}
-    names = {alert["account_id"]: _account(alert) for alert in counted if _field(alert, "account_name")}
+    names = {alert["account_id"]: account_text(alert) for alert in counted if alert["account_name"]}
     return {
         "week": day_of(week.start),
         "last_day": day_of(week.end - 1),
@@ -168,23 +168,13 @@ def _incident(alert: Alert, verdicts: Mapping[str, str]) -> _Incident:
         "alert_id": alert["alert_id"],
         "severity": alert["severity"],
         "state": alert["state"],
-        "place": f"{_account(alert)}, {region}, {class_text(alert['egress_class'])}",
+        "place": f"{account_text(alert)}, {region}, {class_text(alert['egress_class'])}",
         "resource": resource_text(alert),
         "excess_usd": round(alert["cost_usd"] - alert["expected_cost_usd"], 6),
-        "owner": _field(alert, "owner"),
+        "owner": alert["owner"],
         "likely_cause": alert["likely_cause"],
         "verdict": verdicts.get(alert["alert_id"], ""),
     }
-
-
-def _account(alert: Alert) -> str:
-    name = _field(alert, "account_name")
-    account = "all accounts" if alert["account_id"] == SUMMED else alert["account_id"]
-    return f"{name} ({account})" if name else account
-
-
-def _field(alert: Any, name: str) -> str:
-    return str(alert.get(name, ""))
 
 
 def _trend(spend: Spend, before: Spend, name_of: Callable[[str, str], str]) -> list[_Row]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from egress_alerts.policy import PolicyError, check_scope
+from egress_alerts.printable import printable
 from egress_alerts.series import wildcard
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def find_owner(alert: Alert, rules: Iterable[OwnerRule]) -> Owner:
         source = rule.match(alert)
         if source is not None:
             return Owner(rule.team, rule.channel, source)
-    tags = _tags(alert)
-    return next((Owner(tags[name], "", f"tag {name}") for name in _OWNER_TAGS if tags.get(name)), Owner())
+    # The team is an attribute of the message, which SNS takes only if it is not empty.
+    teams = {name: printable(_tags(alert).get(name, "")).strip() for name in _OWNER_TAGS}
+    return next((Owner(team, "", f"tag {name}") for name, team in teams.items() if team), Owner())
 
 
 def read_owners(text: str) -> list[OwnerRule]:

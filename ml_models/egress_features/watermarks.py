@@ -68,7 +68,7 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
 
 
 def late_services(engine: Engine, complete: Mapping[str, datetime]) -> list[str]:
-    """Say which services' lines end before the bill does."""
+    """Return a note about the services whose lines end before the bill does."""
     last = max(
         (row[0].replace(tzinfo=UTC) for row in engine.rows("SELECT last_hour FROM data_hours") if row[0]), default=None
     )
@@ -77,7 +77,8 @@ def late_services(engine: Engine, complete: Mapping[str, datetime]) -> list[str]
     late = [f"{service} {until.format(hour)}" for service, hour in complete.items() if last and hour < last]
     if not late:
         return []
-    return [f"lines are complete for {', '.join(late)} UTC; what is silent after that is left out, not taken as zero"]
+    later = "days" if is_daily else "hours"
+    return [f"billing data is complete for {', '.join(late)} UTC; later {later} without lines are missing, not zero"]
 
 
 def utc_day(hour: datetime) -> datetime:

@@ -46,6 +46,11 @@ def test_without_a_rule_that_matches_a_tag_is_the_owner() -> None:
     assert owner([], tags={"owner": ""}) == Owner()
 
 
+def test_a_tag_that_sns_takes_as_no_attribute_is_no_team() -> None:
+    assert owner([], tags={"owner": " ", "team": "media"}) == ("media", "", "tag team")
+    assert owner([], tags={"owner": "me\x00dia\n"}).team == "me\ufffddia\ufffd"
+
+
 def test_brackets_of_a_resource_id_are_no_wildcards() -> None:
     rules = [{"team": "a", "resources": ["job[1]"]}]
     assert owner(rules, resource_id="job[1]").team == "a"

@@ -18,6 +18,7 @@ from anomaly_detector.window import EventError
 from egress_alerts.series import day_of
 from egress_sentinel.cli.app import app
 from egress_sentinel.deployment import verify
+from egress_sentinel.errors import UserError
 from local_aws import LocalAws
 from local_aws.lambda_runner import LambdaProcess
 from tests.simulation.aws import S3, Sns, Table
@@ -170,6 +171,31 @@ def test_an_event_names_a_week(event: dict[str, str], monday: str) -> None:
 def test_an_event_without_a_week_is_refused(event: dict[str, str]) -> None:
     with pytest.raises(EventError, match="names no week"):
         week_of_event(event)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "sentence"),
+    [
+        ({"alerts_table": None}, "this deployment has no endpoint"),
+        ({"alerts_table": "egress-sentinel-alerts"}, "no AWS region is configured"),
+        ({"alerts_table": "egress-sentinel-alerts", "region": "eu-west-1"}, "cannot read the alerts table"),
+    ],
+)
+def test_a_deployment_that_cannot_be_read_is_a_sentence(
+    outputs: dict[str, str | None], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(
+        {name: {"value": value} for name, value in ({"endpoint_name": "x", "bucket": "b"} | outputs).items()}
+    )
+    monkeypatch.setattr(verify, "terraform_outputs", lambda _: text)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+    result = CliRunner().invoke(app, ["digest", "--terraform-dir", "."])
+    assert isinstance(result.exception, UserError)
+    assert sentence in str(result.exception)
 
 
 @pytest.mark.slow

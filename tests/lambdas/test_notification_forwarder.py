@@ -51,9 +51,9 @@ def forwarder(destination: str, secret: Any = None, sns: Any = None, sleep: Any 
     return Forwarder(Settings.from_environment(variables), Secrets(secret), sns, lambda: 1_790_913_600.5, sleep)
 
 
-def message_of(number: int, **fields: Any) -> str:
+def message_of(number: int, change: str = "", **fields: Any) -> str:
     alerts = [alert_record(f"{place:016x}", **fields) for place in range(number)]
-    return json.dumps(build_notification(alerts, {}, ROUTE).body)
+    return json.dumps(build_notification(alerts, {alert["alert_id"]: change for alert in alerts}, ROUTE).body)
 
 
 def test_the_examples_of_the_documentation_are_what_each_channel_gets() -> None:
@@ -63,12 +63,22 @@ def test_the_examples_of_the_documentation_are_what_each_channel_gets() -> None:
 
 
 def test_an_open_incident_triggers_and_an_ended_one_resolves_with_the_alert_id_as_key(receiver: Receiver) -> None:
-    body = json.dumps(build_notification([example_alert(), alert_record("f" * 16, state="ended")], {}, ROUTE).body)
+    alerts, changes = [example_alert(), alert_record("f" * 16, state="ended")], {"f" * 16: "grown from $4.00, ended"}
+    body = json.dumps(build_notification(alerts, changes, ROUTE).body)
     secret = {"routing_key": "R0UTINGKEY", "url": receiver.url}
     assert forwarder("pagerduty", secret).forward(body, MESSAGE_ID) == 2
     trigger, resolve = (json.loads(sent) for _, _, sent in receiver.requests)
     assert trigger == build_events(example_body(), "R0UTINGKEY")[0]
     assert resolve == {"routing_key": "R0UTINGKEY", "dedup_key": "f" * 16, "event_action": "resolve"}
+
+
+@pytest.mark.parametrize("change", ["", "raised from LOW"])
+def test_an_incident_that_is_over_before_the_bill_shows_it_still_pages(receiver: Receiver, change: str) -> None:
+    secret = {"routing_key": "R0UTINGKEY", "url": receiver.url}
+    forwarder("pagerduty", secret).forward(message_of(1, change, state="ended"), MESSAGE_ID)
+    (event,) = (json.loads(sent) for _, _, sent in receiver.requests)
+    assert event["event_action"] == "trigger"
+    assert ", ended: $" in event["payload"]["summary"]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +95,8 @@ def test_a_storm_pages_for_its_20_worst_and_resolves_all_that_ended(receiver: Re
     first = json.loads(receiver.requests[0][2])
     assert first["payload"]["custom_details"]["more_alerts_in_this_notification"] == 30
     assert pauses == []
-    assert forwarder("pagerduty", secret, sleep=pauses.append).forward(message_of(150, state="ended"), "id") == 150
+    ended = message_of(150, "ended", state="ended")
+    assert forwarder("pagerduty", secret, sleep=pauses.append).forward(ended, "id") == 150
     assert pauses == [60]
 
 
@@ -148,6 +159,14 @@ def test_a_resource_id_formats_nothing_in_a_chat() -> None:
     description = sns.messages[0]["content"]["description"]
     assert description.count("```") == 2
     assert len(description) < 3000
+
+
+def test_a_sum_over_resources_names_no_resource_in_a_chat() -> None:
+    sns = Sns()
+    body = example_body()
+    body["alerts"][0]["contributors"][0]["resource_id"] = "*"
+    forwarder("chat", sns=sns).forward(json.dumps(body), MESSAGE_ID)
+    assert sns.messages[0]["metadata"]["relatedResources"] == []
 
 
 def test_a_storm_is_one_message_in_a_chat() -> None:

@@ -41,7 +41,7 @@ WANTED_TAGS = (
 )
 CATEGORY = "cost_category:"
 # A tag's value has at most 256 characters in AWS.
-MAX_TAG = 256
+_MAX_TAG = 256
 # What AWS allows in a tag's key beside letters and digits.
 _SEPARATORS = str.maketrans("", "", "-+=._:/@ ")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -93,16 +93,16 @@ def tags_text(values: Iterable[tuple[LabelColumn, str | None]], wanted: Sequence
             continue
         for key, value in _named(entries, spellings, is_category=column.is_category or column.key.startswith(CATEGORY)):
             found.setdefault(key, value)
-    return canonical_tags(found), broken
+    return _canonical_tags(found), broken
 
 
-def canonical_tags(tags: dict[str, str]) -> str:
+def _canonical_tags(tags: dict[str, str]) -> str:
     """Return tags as canonical JSON: see `tags_text`."""
-    pairs = sorted(f"{_quoted(key)}:{_quoted(value[:MAX_TAG])}" for key, value in tags.items() if value)
+    pairs = sorted(f"{_quoted(key)}:{_quoted(value[:_MAX_TAG])}" for key, value in tags.items() if value)
     return f"{{{','.join(pairs)}}}" if pairs else ""
 
 
-def normal_key(key: str) -> str:
+def _normal_key(key: str) -> str:
     """Return a tag's key as it is compared: without separators, in lower case, without what AWS puts before it."""
     return re.sub("^user[:_]", "", key).translate(_SEPARATORS).lower()
 
@@ -113,7 +113,7 @@ def _quoted(text: str) -> str:
 
 
 def _spellings(wanted: Sequence[str]) -> dict[str, str]:
-    return {normal_key(name): name for name in reversed(wanted)}
+    return {_normal_key(name): name for name in reversed(wanted)}
 
 
 def _map_column(file: ExportFile, name: str, *, is_category: bool) -> LabelColumn | None:
@@ -131,7 +131,7 @@ def _single_column(name: str, spellings: dict[str, str]) -> LabelColumn | None:
     if category := _CATEGORY_COLUMN.fullmatch(name):
         return LabelColumn(name, sql, CATEGORY + category[1])
     tag = _TAG_COLUMN.fullmatch(name)
-    key = spellings.get(normal_key(tag[1].lower())) if tag else None
+    key = spellings.get(_normal_key(tag[1].lower())) if tag else None
     return LabelColumn(name, sql, key) if key else None
 
 
@@ -161,7 +161,7 @@ def _named(
             yield f"{CATEGORY}{(key if is_category else rest).removeprefix(CATEGORY)}", value
         elif not key.startswith(_OF_PEOPLE):
             is_prefixed = bool(slash) and prefix in ("resourceTags", "accountTag")
-            name = spellings.get(normal_key(rest if is_prefixed else key))
+            name = spellings.get(_normal_key(rest if is_prefixed else key))
             if name and prefix == "accountTag":
                 of_account.append((name, value))
             elif name:
@@ -195,7 +195,7 @@ def _normal_sql(key: str) -> str:
 
 
 def _pair_sql(key: str, value: str) -> str:
-    cut = f"SUBSTR({value}, 1, {MAX_TAG})"
+    cut = f"SUBSTR({value}, 1, {_MAX_TAG})"
     return f"""'"' || {_clean_sql(key)} || '":"' || {_clean_sql(cut)} || '"'"""
 
 

@@ -96,5 +96,6 @@ def _print_table(lines: list[Line], changes: list[Change], even: str, prices: An
     if even:
         print_line(even)
     print_line(
-        f"List prices of {prices.region} entered on {prices.date}, without free tiers; AWS's calculator is the judge."
+        f"List prices of {prices.region} entered on {prices.date}, without free tiers. The AWS Pricing Calculator has "
+        "today's."
     )

@@ -10,6 +10,7 @@ import typer
 
 from egress_sentinel.cli import options
 from egress_sentinel.cli.output import print_json
+from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
     from egress_alerts.digest import Digest
@@ -52,13 +53,17 @@ def digest(
 
 
 def _of_deployment(terraform_dir: Path, week: Window | None) -> Digest:
-    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
 
     from anomaly_detector.digest import read_digest
     from egress_alerts.digest import last_whole_week
     from egress_sentinel.deployment.backfill import PREFIX
 
     outputs = options.outputs_of(terraform_dir)
-    table = boto3.resource("dynamodb").Table(str(outputs["alerts_table"]))
+    name, session = options.alerts_table_of(outputs), options.session_of(outputs)
     week = week or last_whole_week(int(time.time()) // 3600)
-    return read_digest(boto3.client("s3"), str(outputs["bucket"]), PREFIX, table, week)
+    try:
+        table = session.resource("dynamodb").Table(name)
+        return read_digest(session.client("s3"), str(outputs["bucket"]), PREFIX, table, week)
+    except (BotoCoreError, ClientError) as error:
+        raise UserError(f"cannot read the alerts table {name} and the bucket {outputs['bucket']}: {error}") from error

@@ -91,19 +91,14 @@ def get_features(
     as_json: options.AsJson = False,
 ) -> None:
     """Read the latest features of series from the deployment's Feature Store (feature_store in Terraform)."""
-    import boto3
-
     from egress_sentinel.deployment.feature_store import read_features
-    from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
 
-    outputs = read_outputs(terraform_outputs(terraform_dir)) if terraform_dir else {"feature_group": DEFAULT_GROUP}
+    outputs = options.outputs_of(terraform_dir) if terraform_dir else {"feature_group": DEFAULT_GROUP}
     group = group or outputs.get("feature_group")
     if not group:
         raise UserError("the deployment has no feature group; set feature_store = {} in Terraform and apply it")
-    session = boto3.session.Session(region_name=outputs.get("region"))
-    if session.region_name is None:
-        raise UserError("no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION")
-    found = read_features(session.client("sagemaker-featurestore-runtime"), group, keys)
+    runtime = options.session_of(outputs).client("sagemaker-featurestore-runtime")
+    found = read_features(runtime, group, keys)
     if as_json:
         print_json(found)
         return

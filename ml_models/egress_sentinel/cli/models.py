@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from egress_sentinel.cli.options import AsJson, TerraformDir
+from egress_sentinel.cli.options import AsJson, TerraformDir, outputs_of, session_of
 from egress_sentinel.cli.output import print_json, print_table, say
 from egress_sentinel.errors import UserError
 
@@ -143,18 +143,12 @@ class _Deployment:
     """The deployment of a command, from Terraform's outputs, or from the options and the environment."""
 
     def __init__(self, group: str | None, terraform_dir: Path | None) -> None:
-        import boto3
-
-        from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
-
-        outputs = read_outputs(terraform_outputs(terraform_dir)) if terraform_dir else {}
+        outputs = outputs_of(terraform_dir) if terraform_dir else {}
         self._group = str(group or outputs.get("model_package_group") or DEFAULT_GROUP)
         self._endpoint = str(outputs.get("endpoint_name") or self._group)
         self.registrar = str(outputs.get("registrar_function_name") or f"{self._group}-registrar")
         self.alerts_table = str(outputs.get("alerts_table") or f"{self._group}-alerts")
-        self._session: Any = boto3.session.Session(region_name=outputs.get("region"))
-        if self._session.region_name is None:
-            raise UserError("no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION")
+        self._session = session_of(outputs)
 
     def client(self, service: str) -> Any:
         return self._session.client(service)

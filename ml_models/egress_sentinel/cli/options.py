@@ -11,6 +11,7 @@ from egress_alerts.policy import Policy
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from egress_alerts.alert import Alert
@@ -196,6 +197,36 @@ def outputs_of(terraform_dir: Path) -> dict[str, Any]:
     from egress_sentinel.deployment.verify import read_outputs, terraform_outputs
 
     return read_outputs(terraform_outputs(terraform_dir))
+
+
+def alerts_table_of(outputs: Mapping[str, Any]) -> str:
+    """Return the name of a deployment's alerts table.
+
+    Raises
+    ------
+    UserError
+        The deployment has none.
+    """
+    table = outputs["alerts_table"]
+    if table is None:
+        raise UserError("this deployment has no endpoint (endpoint = null), and so no alerts")
+    return str(table)
+
+
+def session_of(outputs: Mapping[str, Any]) -> Any:
+    """Return a boto3 session in the deployment's region; where the outputs have none, in the environment's.
+
+    Raises
+    ------
+    UserError
+        There is no region.
+    """
+    import boto3
+
+    session = boto3.session.Session(region_name=outputs.get("region"))
+    if not session.region_name:
+        raise UserError("no AWS region is configured; give --terraform-dir, or set AWS_DEFAULT_REGION")
+    return session
 
 
 def hour(text: str | None, option: str) -> datetime | None:

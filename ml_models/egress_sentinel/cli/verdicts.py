@@ -9,7 +9,6 @@ import typer
 
 from egress_sentinel.cli import options
 from egress_sentinel.cli.output import minute, print_json, print_table, say
-from egress_sentinel.errors import UserError
 
 
 def feedback(
@@ -71,14 +70,11 @@ def _event_cells(event: dict[str, Any]) -> list[str]:
 
 
 def _judge_in_aws(terraform_dir: Path, alert_id: str, verdict: str, note: str) -> str:
-    import boto3
-
     from egress_sentinel.pipeline import feedback as verdicts
 
-    table: str | None = options.outputs_of(terraform_dir)["alerts_table"]
-    if table is None:
-        raise UserError("this deployment has no endpoint (endpoint = null), and so no alerts")
-    dynamodb = boto3.client("dynamodb")
+    outputs = options.outputs_of(terraform_dir)
+    table = options.alerts_table_of(outputs)
+    dynamodb = options.session_of(outputs).client("dynamodb")
     verdicts.put_in_table(
         dynamodb, table, [verdicts.judge(verdicts.alert_in_table(dynamodb, table, alert_id), verdict, note)]
     )

@@ -41,7 +41,7 @@ def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Polic
         A file that cannot be read, or a value that is not accepted: its name, and the accepted values.
     """
     given = {name: value for name, value in options.items() if value is not None}
-    values = read_toml(path, "the policy") if path else {}
+    values = _read_toml(path, "the policy") if path else {}
     try:
         checked = Policy.from_values(values, egress_classes=egress_classes() if values else None)
     except PolicyError as error:
@@ -53,7 +53,7 @@ def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Polic
     return replace(checked, **{name: getattr(floors, name) for name in given})
 
 
-def read_toml(path: Path, what: str) -> dict[str, Any]:
+def _read_toml(path: Path, what: str) -> dict[str, Any]:
     """Read a TOML file.
 
     Raises
@@ -80,7 +80,7 @@ def read_entries(path: Path, table: str, what: str) -> list[dict[str, Any]]:
     if path.suffix == ".json":
         entries = _read_json(path, what)
     else:
-        content = read_toml(path, what)
+        content = _read_toml(path, what)
         unknown = [name for name in content if name != table]
         if unknown:
             raise UserError(f"{path} has {unknown[0]!r}; accepted is [[{table}]], once for each entry")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MONTH_DAYS, WEEK_DAYS = 30, 7
-MAX_RESOURCES = 1000
+_MAX_RESOURCES = 1000
 OTHERS = "(other resources)"
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
 DAYS_BEFORE, DAYS_AFTER = 7, 3
@@ -149,7 +149,7 @@ class ReportData:
         sums: dict[tuple[str, str, str, str], list[float]] = {}
         for place, (account, region, egress_class, resource, service, *amounts) in enumerate(found):
             name = resource.rpartition(":")[2] or f"{service} (no resource in the bill)"
-            key = (account, region, egress_class, name if place < MAX_RESOURCES else OTHERS)
+            key = (account, region, egress_class, name if place < _MAX_RESOURCES else OTHERS)
             sums[key] = [a + (b or 0.0) for a, b in zip(sums.get(key, [0.0] * 3), amounts, strict=True)]
         scale = MONTH_DAYS / days
         rows = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from egress_alerts.alert import hours_text, period_text, resource_text, time_text, worst_first
+from egress_alerts.alert import account_text, hours_text, period_text, resource_text, time_text, worst_first
 from egress_alerts.message import class_text
 from egress_alerts.policy import SEVERITIES
 from egress_alerts.series import SUMMED
@@ -134,7 +134,7 @@ def _card(alert: dict[str, Any], data: ReportData | None, figures: dict[str, Any
         "features": features,
         "resource": _resource(alert),
         "excess_usd": alert["cost_usd"] - alert["expected_cost_usd"],
-        "account": _account(alert),
+        "account": account_text(alert),
         "cause": alert.get("likely_cause") or "unknown",
         "rank": SEVERITIES.index(alert["severity"]),
         "tags": alert.get("tags") or {},
@@ -152,13 +152,6 @@ def _features_seen(features: Mapping[str, tuple[float, str, str]]) -> list[tuple
     ]
 
 
-def _account(alert: Mapping[str, Any]) -> str:
-    if alert["account_id"] == SUMMED:
-        return "all accounts"
-    name = alert.get("account_name")
-    return f"{name} ({alert['account_id']})" if name else alert["account_id"]
-
-
 def _resource(row: Mapping[str, Any]) -> str:
     """Return the resource of an alert or a contributor, by the last part of an ARN."""
     named: Any = {**row, "resource_id": row["resource_id"].rpartition(":")[2]}
@@ -171,7 +164,7 @@ def _headline(alerts: Sequence[Mapping[str, Any]], costs: Costs) -> str:
         return f"{month} No alerts: no scored hours were far enough above expected and above the floors."
     excess = sum(alert["cost_usd"] - alert["expected_cost_usd"] for alert in alerts)
     worst, count = alerts[0], "One incident" if len(alerts) == 1 else f"{len(alerts)} incidents"
-    account = "" if worst["account_id"] == SUMMED else f" in account {_account(worst)}"
+    account = "" if worst["account_id"] == SUMMED else f" in account {account_text(worst)}"
     return (
         f"{month} {count} cost {_usd(excess)} above expected. The worst ({worst['severity']}) is "
         f"{_resource(worst)}{account}, {_money(worst)}."

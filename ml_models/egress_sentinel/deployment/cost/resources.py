@@ -34,6 +34,7 @@ FREE = {
     "aws_bcmdataexports_export": "Data Exports are free; their files are a few MB a month in S3",
     "aws_budgets_budget": "the first budgets of an account are free",
     "aws_chatbot_slack_channel_configuration": "the chat integration is free",
+    "aws_chatbot_teams_channel_configuration": "the chat integration is free",
     "aws_cloudwatch_event_rule": "events of AWS services and schedules are free",
     "aws_cloudwatch_event_target": _SETTING,
     "aws_cloudwatch_log_group": "the line of logs covers them",
