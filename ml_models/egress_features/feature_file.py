@@ -122,7 +122,7 @@ def _days(engine: ArrayEngine, series: int, hours: int) -> Iterator[_Lines]:
 
 
 class _Rows:
-    """What the rows of the series say beside the numbers that are computed."""
+    """The columns of the rows that are not computed: keys, labels and flags."""
 
     def __init__(self, engine: ArrayEngine) -> None:
         found = engine.arrays(_SERIES)
@@ -190,7 +190,7 @@ class _Texts(NamedTuple):
 
 
 def _arrow(values: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return numbers, moments or flags as Arrow has them; `pa.array` would import pandas for it."""
+    """Return numbers, timestamps or flags as an Arrow array, without the import of pandas that `pa.array` makes."""
     if isinstance(values, pa.Array):
         return values
     bits = np.packbits(values, bitorder="little") if pa.types.is_boolean(kind) else np.ascontiguousarray(values)

@@ -1,12 +1,12 @@
-"""The pipeline rendered for Athena: queries over a CUR 2.0 table, one after the other, that Terraform runs.
+"""The pipeline rendered for Athena: a sequence of queries over a CUR 2.0 table.
 
-Each makes a table of one run, NAME___run__: `line_hours` reads the export once and adds it up by series and hour, the
-last one, `features`, holds the rows of the feature files by day, with the SQL that DuckDB runs. What is used more than
-once is a table, since Athena computes a common table expression anew wherever its name stands. `__run__`, `__months__`
-(billing periods to read), `__tags__` (names of the tags to keep) and `__days__` (days to write) are filled in by
-Terraform and the state machine.
+Each query makes a table of one run, NAME___run__. `line_hours` reads the export once and adds it up by series and hour.
+The last one, `features`, holds the rows of the feature files by day. The SQL is the same that DuckDB runs. A result
+that several queries use is a table, because Athena computes a common table expression again for each use.
+Terraform and the state machine fill in `__run__`, `__months__` (billing periods to read), `__tags__` (names of the tags
+to keep) and `__days__` (days to write).
 
-Run as a module it writes the queries into a folder, numbered in their order.
+`python -m` with this module writes the queries into a folder, numbered in their order.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def pipeline() -> dict[str, exp.Expr]:
         # AWS delivers the export that Terraform creates by the hour.
         "granularity": parse_one("SELECT FALSE AS is_daily"),
         "watermarks": parse_one(read_sql("watermarks"), read="duckdb"),
-        # Of the bill's lines, also where flow logs go on.
+        # Labels come from the bill's lines alone, also if flow logs extend the bill.
         "label_lines": parse_one(_LABEL_LINES, read="duckdb"),
     }
     # The labels take the place of the empty tables before `series`.

@@ -27,10 +27,9 @@ class DuckDBEngine:
     Parameters
     ----------
     memory_limit : str, optional
-        Such as "2GB"; beyond it DuckDB spills to a temporary folder what it can. By default 80 % of the machine's
-        memory.
+        Such as "2GB". Beyond it DuckDB spills to a temporary folder. The default is 80 % of the machine's memory.
     threads : int, optional
-        By default all cores.
+        The default is all cores.
     """
 
     def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
@@ -92,7 +91,7 @@ class DuckDBEngine:
 
 
 def _sentence(error: Exception) -> str:
-    """Join DuckDB's lines, without its advice about settings that nobody here can change."""
+    """Join the lines of DuckDB's message, without its advice about settings that a user cannot change here."""
     said = str(error).partition("Possible fixes")[0].partition("The search space")[0]
     lines = [line.strip() for line in said.splitlines()]
     return " ".join(line for line in lines[:6] if line and not line.startswith(("LINE", "^", "*")))

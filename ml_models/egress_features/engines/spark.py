@@ -235,7 +235,7 @@ class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
 
 
 def _first_cause(error: Any) -> str:
-    """Return what Java said first; PySpark does not translate what is thrown while rows are fetched."""
+    """Return the message of Java's first exception: PySpark does not translate exceptions while it fetches rows."""
     thrown = error.java_exception
     while thrown.getCause() is not None:
         thrown = thrown.getCause()

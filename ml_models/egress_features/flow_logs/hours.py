@@ -1,4 +1,4 @@
-"""Flow logs into tables: records to sums, interfaces, sides, and hours with the shape of their destinations."""
+"""Reads flow logs into tables: sums of records, interfaces, directions, and hours with statistics of destinations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from egress_features.flow_logs.options import FlowLogs
 
 
-# How DuckDB names a line with another number of fields.
+# Parts of DuckDB's message about a line with another number of fields.
 _LINE, _COUNTS = re.compile(r"Error on Line: (\d+)"), re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNKNOWN_REGION = "unknown"
 _PLACES = {
@@ -114,7 +114,7 @@ def _add_up(engine: Engine, paths: Sequence[Path], fields: Sequence[str] | None)
     try:
         engine.run(sql("flow_sums"))
     except BadInputError as error:
-        # DuckDB reads many files as one and does not say in all cases which one stopped it.
+        # DuckDB reads many files as one, and its message does not always name the file with the fault.
         for path in paths:
             try:
                 engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path], fields)})")
@@ -124,7 +124,7 @@ def _add_up(engine: Engine, paths: Sequence[Path], fields: Sequence[str] | None)
 
 
 def _of_a_line(path: Path, said: str) -> str:
-    """Return what is wrong with a file, from what DuckDB says of it."""
+    """Return the error text about a file for a message of DuckDB."""
     line, counts = _LINE.search(said), _COUNTS.search(said)
     if line and counts:
         return (

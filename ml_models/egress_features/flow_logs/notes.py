@@ -52,7 +52,9 @@ _UNPRICED = {
         "crossed a peering connection within the region to unknown zones. They are not priced: traffic within a zone "
         "is free. Pass the output of describe-subnets with --network to price them."
     ),
-    "on_premises": "went on-premises. They are not priced: flow logs do not show whether by VPN or Direct Connect.",
+    "on_premises": (
+        "left for on-premises networks. They are not priced: flow logs do not show whether by VPN or Direct Connect."
+    ),
     "transit_gateway": (
         "went through a transit gateway to another VPC. They are not priced: its attachments are charged for them, and "
         "flow logs of VPCs do not show which."
@@ -67,7 +69,7 @@ _UNBILLED = (
 
 
 def notes_of(engine: Engine) -> list[str]:
-    """Return a sentence for each thing that these logs leave open."""
+    """Return a sentence about each fact that these logs do not show."""
     notes = [*_of_records(engine), *_of_interfaces(engine), *_of_fields(engine), _of_regional_nat(engine)]
     notes += _of_classes(engine)
     return [note for note in notes if note]

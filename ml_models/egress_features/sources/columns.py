@@ -45,10 +45,10 @@ def is_parquet(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file and its column names; types are known of parquet alone: in CSV every cell is a text, or nothing.
+    """A file and its column names. Only parquet has types: in CSV every cell is a text or empty.
 
-    `without_nulls` and `without_values` are the columns of which every row group's statistics say so. `first_values`
-    holds a value of each column of texts that has one in the first lines.
+    `without_nulls` and `without_values` are columns without nulls, and without values, by the statistics of every row
+    group. `first_values` holds a value of each text column that has one in the first lines.
     """
 
     path: Path
@@ -162,7 +162,7 @@ def open_export(path: Path) -> ExportFile:
     Raises
     ------
     BadInputError
-        A file that cannot be opened, is empty, truncated, or not of the kind that its name says.
+        The file cannot be opened, is empty or truncated, or is not of the kind that its name ends with.
     """
     try:
         if is_parquet(path):

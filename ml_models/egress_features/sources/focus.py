@@ -105,11 +105,11 @@ _UNTIL_1_3 = ("ProviderName", "PublisherName")
 
 
 def kind_of(file: ExportFile) -> str | None:
-    """Return such as "FOCUS 1.2" where the file has at least half of the columns that are read, None otherwise."""
+    """Return a name such as "FOCUS 1.2" if the file has at least half of the columns that are read, else None."""
     if file.find(*_CATEGORIES, "ChargePeriodStart") is None or share_known(_COLUMNS, file) * 2 < 1:
         return None
     version = next((version for version, names in _SINCE.items() if file.find(*names)), "0.5")
-    # 1.4 has the same columns but for the two that it dropped.
+    # 1.4 has the same columns except two, which it dropped.
     return f"FOCUS {'1.3 or 1.4' if version == '1.3' and not file.find(*_UNTIL_1_3) else version}"
 
 
@@ -119,7 +119,7 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
     Raises
     ------
     BadInputError
-        Nothing in the file says that it is AWS's.
+        Nothing in the file shows that it is AWS's.
     """
     found = (
         *_COLUMNS,
@@ -157,7 +157,7 @@ def _provider_sql(file: ExportFile) -> str:
     service = file.quoted("ServiceName")
     if service is None or not _has_aws_service(file, service):
         raise BadInputError(
-            f"{file.path} does not say which provider's bill it is: it has none of the columns "
+            f"{file.path} does not show which provider's bill it is: it has none of the columns "
             f"{', '.join(_PROVIDERS[:3])}, and no AWS service in ServiceName; add ProviderName to the export"
         )
     return f"CASE WHEN {is_aws_sql(service)} THEN 'AWS' ELSE '' END"

@@ -31,10 +31,10 @@ PRODUCT_CODES = {
 
 
 def service_sql(code: str | None) -> str:
-    """Return the SQL of the product code; `{column}` stands for ServiceName, `code` is the column x_ServiceCode."""
+    """Return the SQL of the product code. `{column}` is a placeholder for ServiceName, `code` is x_ServiceCode."""
     cases = " ".join(f"WHEN '{name}' THEN '{product}'" for name, product in PRODUCT_CODES.items())
     by_name = f"CASE {{column}} {cases} ELSE COALESCE(CAST({{column}} AS VARCHAR), '') END"
-    # AWSDataTransfer is what is metered, and not whose traffic it is.
+    # AWSDataTransfer only meters the traffic of another service, which ServiceName names.
     return f"COALESCE(NULLIF(NULLIF({code}, ''), 'AWSDataTransfer'), {by_name})" if code else by_name
 
 
