@@ -34,7 +34,7 @@ _DETAILS = (
 def build_events(body: dict[str, Any], routing_key: str) -> list[dict[str, Any]]:
     """Return the events of a notification, worst first.
 
-    Of more than 20 alerts the worst 20 trigger an incident each; all that are no longer open resolve.
+    If there are more than 20 alerts, only the worst 20 trigger an incident. Each alert that is no longer open resolves.
     """
     records = {alert["alert_id"]: alert for _, alert in described(body)}
     more = len(body["summaries"]) - len(records)
