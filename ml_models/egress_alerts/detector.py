@@ -400,11 +400,11 @@ class Detector:
         return failures
 
     def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
-        """Notify people of new changes, one notification a route, worst first, and remember that.
+        """Notify people of new changes, with one notification per route, worst first, and store that.
 
-        What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
-        publishing and remembering, the next run notifies once more: a page too many, never one too few. A route that
-        fails is raised after the others, whose notifications are not repeated.
+        An alert that another invocation has claimed is left to it, or to a later run if that one dies. After a crash
+        between publishing and storing, the next run notifies again: a notification may come twice, but is never lost.
+        The error of a route that fails is raised after all other routes, whose notifications are not repeated.
         """
         due = [
             (change, each) for each in candidates if (change := self._change(each, clock)) and self._store.claim(each)
@@ -415,7 +415,7 @@ class Detector:
             raise failures[0]
 
     def _routes(self, due: list[tuple[str, StoredAlert]]) -> list[tuple[Owner, list[tuple[str, StoredAlert]]]]:
-        """Divide what is due into notifications of one route each, those of the worst alerts first."""
+        """Divide the alerts that are due into notifications of one route each, worst alerts first."""
         by_route: dict[Owner, list[tuple[str, StoredAlert]]] = {}
         for change, each in due:
             owner = find_owner(each.alert, self._owners)
@@ -427,7 +427,7 @@ class Detector:
         ]
 
     def _publish(self, route: Owner, part: list[tuple[str, StoredAlert]], clock: _Clock) -> Exception | None:
-        """Publish one notification and remember that, or return what failed: one route never stops the others."""
+        """Publish one notification and store that, or return the error, so that one route never stops the others."""
         changes = {each.incident.alert_id: change for change, each in part if change != NEW}
         alerts = [each.alert for _, each in part]
         try:

@@ -107,7 +107,7 @@ def is_large_for_the_account(incident: Incident, lead: Series, policy: Policy, a
 
 
 def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
-    """Return the hour since which the incident has not ended, and the quiet hours before it (0 if none)."""
+    """Return the hour since which the incident has not ended, and the hours without excess before it (0 if none)."""
     hours = sorted({hour for member in incident.members.values() for hour in member})
     ends = [(after, after - before - 1) for before, after in pairwise(hours)]
     return next((end for end in reversed(ends) if end[1] >= policy.ended_after_hours), (hours[0], 0))
@@ -116,7 +116,7 @@ def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
 def change_to_notify(
     incident: Incident, alert: Mapping[str, Any], lead: Series, notified: Notified | None, policy: Policy, until: int
 ) -> str:
-    """Return in a few words what people are to be notified of: `NEW`, a change, or "" when there is none.
+    """Return in a few words the change to notify people of: `NEW`, a change, or "" if there is none.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def change_to_notify(
     lead : Series
         The series that leads it.
     notified : Notified or None
-        None where people have not been notified of it.
+        None if people have not been notified of it.
     policy : Policy
     until : int
         The first hour whose data have not arrived yet.

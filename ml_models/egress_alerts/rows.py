@@ -35,21 +35,22 @@ MEASURES = (
     "is_complete",
     "is_daily",
 )
-# Of files since there are such columns; texts, which are empty where the bill has none.
+# Text columns that older files lack. They are empty if the bill has none.
 LABELS = ("account_name", "tags")
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
-# A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
+# A resource has risen if its excess is at least the first share of the expected GB. It is new if less than the second
+# share of its GB was expected.
 _RISEN, _NEXT_TO_NOTHING = 0.3, 0.02
 _NAMED = 3
-# The feature that measures by how much an hour goes beyond habit.
+# The feature that compares the excess of an hour with the largest excess in the past.
 _BEYOND_HABIT = "beyond_habit_log"
-# An hour is quiet if most of the account's steady series expect clearly less in it than on average over three days. A
-# series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
+# Off-hours are hours in which most of the account's steady series expect clearly less than on average over three days.
+# A series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
 _QUIET_LOOK_BACK_HOURS = 72
 _QUIET_PERCENT, _QUIET_SERIES_PERCENT, _LEAST_STEADY = 85, 60, 3
-# How much of the time before an incident is kept. A resource or region is new if its first row is at most a day older
-# than the incident, and some hours younger than the first row of its account.
+# Hours before an incident that are kept. A resource or region is new if its first row is at most a day older than the
+# incident, and some hours younger than the first row of its account.
 BACKGROUND_HOURS = 48
 _NEW_HOURS, _ACCOUNT_HOURS = 24, 6
 _CDN = ("cloudfront", "cloudfront_origin")
@@ -62,7 +63,7 @@ def feature_names(table: pa.Table) -> list[str]:
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
-    """Return what each feature means, from the schema in the file's metadata; None when it has none.
+    """Return the description of each feature from the schema in the file's metadata, or None if it has none.
 
     The rows of a daily bill have their own descriptions.
     """
@@ -215,7 +216,7 @@ def _quiet_hours(rows: pa.Table, account: str, wanted: Set[int]) -> list[int]:
 
 
 def _is_quiet(expected: np.ndarray) -> bool:
-    """Whether the last of three days' hours is quiet; `expected` has shape (series, hours)."""
+    """Return whether the last hour of three days is off-hours. `expected` has shape (series, hours)."""
     steady = expected[np.count_nonzero(expected, axis=1) > _QUIET_LOOK_BACK_HOURS // 2]
     if len(steady) < _LEAST_STEADY:
         return False
@@ -224,7 +225,7 @@ def _is_quiet(expected: np.ndarray) -> bool:
 
 
 def background_of(rows: pa.Table, lead: Series, start: int) -> Background:
-    """Return what the rows of the hours before an incident show of the series that led it at its detection.
+    """Return the facts about an incident's leading series that the rows of the hours before it show.
 
     Parameters
     ----------
