@@ -1,4 +1,4 @@
-"""Holds alerts against the truth, by incident.
+"""Compares alerts with the truth, by incident.
 
 - An alert **belongs to** an incident when it was raised from the incident's first hour to 24 hours after its last one,
   and names one of its resources in one of its accounts and regions. An alert about a level (resource `*`) belongs to

@@ -1,4 +1,4 @@
-"""The likely cause of an incident, from its kind of egress and its course over the hours, and the first check.
+"""The likely cause of an incident, from its kind of egress and its course over the hours, and the next step.
 
 Each signature collects evidence for and against itself, in points. The cause is the signature with the most points, if
 it has at least two and more than any other. Otherwise the cause is unknown, and the next step is that of the egress
@@ -54,7 +54,7 @@ SECURITY = frozenset({"leaked_key", "new_resource", "many_regions", "exfiltratio
 
 
 class Cause(NamedTuple):
-    """A cause by its short name and in words (both "" if it is unknown), the first check, and the evidence.
+    """A cause by its short name and in words (both "" if it is unknown), the next step, and the evidence.
 
     It is clear if no other signature of the egress class has nearly as many points. Then the alert also names the fix.
     """
