@@ -1,4 +1,4 @@
-"""What cannot be used gets one sentence, and what was there before stays."""
+"""Input that cannot be used gives an error of one sentence, and the earlier output stays."""
 
 import gzip
 import os

@@ -21,7 +21,7 @@ FIRST = parse_hour("2026-10-02T00:00:00Z")  # a Friday
 EXPECTED_GB, USD_PER_GB = 5.0, 0.09
 # So many that three of them do not explain their level, and that an alert does not list all of them.
 _FLEET = 7
-# Without a state of their own, alerts on what a restatement removed stay as they were.
+# In versions without the field `state`, a restatement that removes an incident does not change its alert.
 KNOWS_WITHDRAWN = "state" in ALERT_FIELDS
 _PLACES = (("111122223333", "eu-west-1"), ("111122223333", "us-east-1"), ("444455556666", "eu-west-1"))
 
