@@ -137,7 +137,7 @@ def _owner(alert: Alert) -> list[str]:
 
 
 def _changed(alert: Alert) -> list[str]:
-    """Return the lines about the changes before an incident; none where nothing was looked up."""
+    """Return the lines about the changes before an incident, or none if nothing was looked up."""
     lines = []
     for each in alert["changes"]:
         what = f"{each['event_name']} on {each['resource']}" if each["resource"] else each["event_name"]

@@ -109,7 +109,7 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
 
 
 def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> str:
-    """Return "hour" or "day": what most data-transfer lines of the bill span; the others are left out.
+    """Return "hour" or "day": the span of most data-transfer lines of the bill. Lines of other spans are left out.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> st
     Raises
     ------
     BadInputError
-        Most lines span longer, or have no time. Names the first file with such lines.
+        Most lines have a longer span, or no time. The message names the first file with such lines.
     """
     rows = engine.rows(
         "SELECT granularity, COUNT(*), MIN(file_number), MAX(DATE_DIFF('hour', start_utc, end_utc)) FROM read_lines "

@@ -36,13 +36,13 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class FileReconciliation:
-    """The lines and dollars of a file, and where they went.
+    """The lines and dollars of a file, by their use.
 
-    `input` is counted in the file itself, past the mapping of its columns. `traffic`, `fees` and `unclassified` are the
-    data transfer that is watched: bytes, fees on bytes that another line counts, and charged lines of a kind that is
-    not known. `free` is what AWS never charges for. `left_out` is charged data transfer that does not count, by reason:
-    the line item type, the currency or the granularity. `replaced` is what a newer delivery of the billing period
-    replaces, data transfer or not.
+    `input` is counted in the file itself, without the mapping of its columns. `traffic`, `fees` and `unclassified` are
+    the monitored data transfer: bytes, fees on bytes that another line counts, and charged lines of an unknown kind.
+    AWS never charges for `free` lines. `left_out` is charged data transfer that does not count, by reason: the line
+    item type, the currency or the granularity. A newer delivery of the billing period replaces the `replaced` lines,
+    data transfer or not.
     """
 
     path: Path

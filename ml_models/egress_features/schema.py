@@ -103,7 +103,8 @@ FEATURES = (
 def schema_json() -> str:
     """Return the schema as canonical JSON (sorted keys, no blanks, ASCII).
 
-    `version` is that of this document's form, which training and serving check; what changes with a column is the hash.
+    `version` is the version of the document's form, which training and serving check. A change of a column changes only
+    the hash.
     """
     schema = {
         "version": 1,

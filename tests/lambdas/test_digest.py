@@ -65,7 +65,7 @@ class Digests:
         return json.loads(self.s3.objects[BUCKET, KEY].body)
 
     def next_error(self) -> str:
-        """Return why the next invocation does not know if the digest was sent; "" where it knows."""
+        """Return why the next invocation does not know if the digest was sent, or "" if it knows."""
         try:
             self.run()
         except DigestError as error:

@@ -78,7 +78,7 @@ class Bill:
             self.drafts[series, hour] = (self.truth[series, hour] * factor, settled)
 
     def known(self, day: int, at_hour: float, until: int, partial_from: int) -> bytes:
-        """Return a day's feature file as a delivery at `at_hour` makes it; empty when the day has no hours yet.
+        """Return a day's feature file as a delivery at `at_hour` makes it. It is empty if the day has no hours yet.
 
         Hours from `partial_from` on, up to `until`, are there in part.
         """

@@ -62,7 +62,7 @@ _BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], b
 
 
 def definition() -> dict[str, exp.Expr]:
-    """Return the query of each of `TABLES`, which names the tables before it as they are, in DuckDB's dialect."""
+    """Return the query of each of `TABLES` in DuckDB's dialect. A query reads the tables before it by their names."""
     queries = pipeline()
     return {name: with_what_it_reads(name, queries, TABLES) for name in TABLES}
 
@@ -95,9 +95,9 @@ def pipeline() -> dict[str, exp.Expr]:
 
 
 def with_what_it_reads(name: str, queries: dict[str, exp.Expr], tables: Sequence[str]) -> exp.Expr:
-    """Give a table's query the views that it reads, as common table expressions before its own.
+    """Add the views that a table's query reads to it, as common table expressions before its own.
 
-    `queries` are in an order in which each reads those before it; those of `tables` are there as tables.
+    `queries` are in an order in which each reads only those before it. Those of `tables` are read as tables.
     """
     needed: set[str] = set()
     pending = [name]

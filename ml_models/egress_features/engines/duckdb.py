@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Distinct values of a column chunk; numbers have more, and trying to find them took longer than writing them.
+# The most distinct values in the dictionary of a column chunk. Columns of numbers have more, and the search for them
+# took longer than writing them.
 _DICTIONARY_SIZE = 4096
 
 
@@ -41,7 +42,7 @@ class DuckDBEngine:
             config["threads"] = threads
         self._connection = duckdb.connect(":memory:", config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
-        # In a notebook without ipywidgets the bar is off, and DuckDB refuses to be asked about it.
+        # In a notebook without ipywidgets the bar is off, and DuckDB rejects its setting.
         if self._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             self._connection.execute("SET enable_progress_bar = false")
 

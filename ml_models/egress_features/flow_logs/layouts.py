@@ -35,7 +35,7 @@ _FIRST_BYTES = 1 << 20
 
 
 class Layout(NamedTuple):
-    """How the records of a file are written; `names` are those of its columns, as the file or the format spells them.
+    """The layout of a file's records. `names` are its columns, as the file or the format spells them.
 
     `message` is JSON whose `message` holds a record; `json` is JSON with a key for each field.
     """
@@ -48,12 +48,12 @@ class Layout(NamedTuple):
 
 
 def layout_of(path: Path, fields: Sequence[str] | None) -> Layout:
-    """Return a file's layout; `fields` are those of `--flow-log-format`, for files without a header.
+    """Return a file's layout. `fields` are those of `--flow-log-format`, for files without a header.
 
     Raises
     ------
     BadInputError
-        A file that cannot be opened, is empty, is cut off, is no flow log, or lacks a header where no fields are given.
+        The file cannot be opened, is empty, is cut off, is no flow log, or has no header while no fields are given.
     """
     try:
         is_parquet, is_gzip = path.name.endswith(".parquet"), path.name.endswith(".gz")

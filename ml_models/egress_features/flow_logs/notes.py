@@ -76,7 +76,7 @@ def notes_of(engine: Engine) -> list[str]:
 
 
 def unbilled_notes(engine: Engine, start: datetime) -> list[str]:
-    """Return a sentence on the series that the bill would have to name and does not; none without a bill."""
+    """Return a sentence on the series that the bill should have and does not, or none without a bill."""
     rows = engine.rows(
         "SELECT egress_class, resource_id, SUM(usage_gb) FROM unbilled_series "
         "WHERE EXISTS (SELECT 1 FROM billed_lines) GROUP BY egress_class, resource_id ORDER BY 3 DESC, 1, 2"
@@ -130,7 +130,7 @@ def _of_fields(engine: Engine) -> list[str]:
 
 
 def _of_regional_nat(engine: Engine) -> str:
-    """Return a sentence where other NAT gateways' records are taken for all, and these gateways have none."""
+    """Return a sentence about gateways without records, if other NAT gateways have records."""
     (gb,) = engine.rows(
         "WITH nats AS (SELECT account_id, region, BOOL_OR(interface_id LIKE 'nat-%') AS has_regional FROM interfaces "
         "WHERE is_nat GROUP BY account_id, region) "

@@ -73,13 +73,13 @@ class Export(NamedTuple):
     """A recognised file.
 
     - kind: such as "CUR 2.0"
-    - line_items_sql reads it as line items; scan_sql is the SQL table function that scans it as it is
-    - cost_columns: its dollars; a line's first one that has a value counts
-    - net_cost_column: the one of them that is after discounts; empty where the costs are before them
+    - line_items_sql reads it as line items. scan_sql is the SQL table function that scans the raw file
+    - cost_columns: the columns of dollars. The first one that has a value in a line counts
+    - net_cost_column: the cost column after discounts, or empty if all costs are before discounts
     - has_resource_ids: whether it has a column of resource ids
-    - start_column: when the usage began
-    - checked: the columns to look into where the file cannot be read
-    - label_columns: those of tags and cost categories; has_labels: whether it has one of them, or account names
+    - start_column: the column of the usage's start
+    - checked: the columns to check if the file cannot be read
+    - label_columns: the columns of tags and cost categories. has_labels: whether it has one of them, or account names
     """
 
     path: Path

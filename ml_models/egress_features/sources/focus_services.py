@@ -1,4 +1,4 @@
-"""Product codes of AWS services, by what FOCUS calls them (`ServiceName`)."""
+"""Product codes of AWS services, by their names in FOCUS (`ServiceName`)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,6 @@ def service_sql(code: str | None) -> str:
 
 
 def is_aws_sql(service: str) -> str:
-    """Return the SQL that is true where a ServiceName is one of AWS's."""
+    """Return the SQL that is true if a ServiceName is one of AWS's."""
     known = ", ".join(f"'{name}'" for name in PRODUCT_CODES if not name.startswith(("AWS", "Amazon")))
     return f"({service} LIKE 'AWS%' OR {service} LIKE 'Amazon%' OR {service} IN ({known}))"

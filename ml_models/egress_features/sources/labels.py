@@ -103,7 +103,7 @@ def canonical_tags(tags: dict[str, str]) -> str:
 
 
 def normal_key(key: str) -> str:
-    """Return a tag's key as it is compared: without separators, in lower case, without what AWS puts before it."""
+    """Return a tag's key in the form for comparisons: in lower case, without separators and AWS's prefix."""
     return re.sub("^user[:_]", "", key).translate(_SEPARATORS).lower()
 
 
@@ -136,7 +136,7 @@ def _single_column(name: str, spellings: dict[str, str]) -> LabelColumn | None:
 
 
 def _entries(text: str) -> list[tuple[str, str]] | None:
-    """Return the entries of a JSON object in order; None where it is none."""
+    """Return the entries of a JSON object in order, or None if it is none."""
     try:
         found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
@@ -153,7 +153,7 @@ def _text(value: object) -> str:
 def _named(
     entries: Iterable[tuple[str, str]], spellings: dict[str, str], *, is_category: bool
 ) -> Iterator[tuple[str, str]]:
-    """Name the entries as alerts do; the tags of an account come after those of the resource."""
+    """Return the entries by their names in alerts. The tags of an account come after those of the resource."""
     of_account = []
     for key, value in entries:
         prefix, slash, rest = key.partition("/")
@@ -170,7 +170,7 @@ def _named(
 
 
 def tags_sql(tags: str, categories: str, wanted: str) -> str:
-    """Return the SQL of what `tags_text` makes of two maps: for Athena, where no Python runs between two queries.
+    """Return the SQL of `tags_text` for two maps: for Athena, where no Python runs between two queries.
 
     Parameters
     ----------
