@@ -234,10 +234,10 @@ class _Sums:
 
 
 class _Track:
-    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds.
+    """A series: its floors, its incidents, and its rising hours of the last 24 that are in no incident.
 
-    `sums` are those of its hours that count, of a level as long as no incident holds a part of it. `left` are those of
-    what incidents below a level leave, as of the hour that is being decided on.
+    `sums` are the sums of its hours that count. A level has them as long as no incident holds a part of it. `left` are
+    the sums that the incidents below a level leave to it, at the hour of the decision.
     """
 
     __slots__ = (
@@ -675,7 +675,7 @@ def _less(row: Hour, excess_gb: float, excess_usd: float) -> Hour:
 
 
 def _weight(row: Hour) -> float:
-    """Return the excess in dollars, or in GB where there are none."""
+    """Return the excess in dollars, or in GB if it costs nothing."""
     return row.excess_usd + _PER_GB * row.excess_gb
 
 

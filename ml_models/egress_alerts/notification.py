@@ -123,7 +123,7 @@ def _summary(alert: Alert, change: str, bucket: str, *, is_described: bool) -> S
 
 
 def _attributes(alerts: Sequence[Alert], owner: Owner) -> dict[str, list[str] | str]:
-    """Return what SNS filters by; a notification without a team or channel has no such attribute."""
+    """Return the attributes for filters of SNS. Without a team or a channel there is no such attribute."""
     lists: dict[str, list[str] | str] = {
         "severity": _distinct(alert["severity"] for alert in alerts),
         "state": _distinct(alert["state"] for alert in alerts),

@@ -76,12 +76,12 @@ def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
 
 
 def without_levels(table: pa.Table) -> pa.Table:
-    """Return the rows of resources alone: only they can be added up, since a level's row is a sum of theirs."""
+    """Return only the rows of resources. A level's row is a sum of theirs and must not be added to them."""
     return table.filter(pc.not_equal(table["resource_id"], SUMMED))
 
 
 def expected_usd_per_day(table: pa.Table) -> dict[str, float]:
-    """Return by account what data transfer is expected to cost in a day, from the hours that are there; * is all."""
+    """Return by account the expected cost of data transfer per day, from the available hours. * is all accounts."""
     if table.num_rows == 0:
         return {}
     rows = without_levels(table).group_by("account_id", use_threads=False)
@@ -108,7 +108,7 @@ def sort_rows(table: pa.Table) -> pa.Table:
 
 
 def replace_hours(old: pa.Table | None, new: pa.Table, window: Window, day: str) -> pa.Table:
-    """Return a day's rows after those of the window were replaced by new ones; the day's other hours stay.
+    """Return a day's rows with those of the window replaced by new ones. The day's other hours stay.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def add_scores(
 def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
     """Return the rows that are above expected and unusual to the model."""
     rows = anomalous_rows(scored, policy).to_pylist()
-    # Rows that an earlier version scored have other features; they count for nothing.
+    # Rows that an earlier version scored have other features and do not count.
     return [_hour(row) for row in rows if row.get(_BEYOND_HABIT) is not None]
 
 
@@ -160,7 +160,7 @@ def with_quiet_hours(hours: Sequence[Hour], between: Callable[[int, int], pa.Tab
     ----------
     hours : sequence of Hour
     between : callable
-        Returns the rows of the hours [start, end); it is asked for a day at a time.
+        Returns the rows of the hours [start, end). It is called for a day at a time.
     """
     wanted: dict[str, set[int]] = {}
     for each in hours:
@@ -182,7 +182,7 @@ _NOTHING_EXPECTED = pa.table(
 
 
 def _expected(table: pa.Table, accounts: Iterable[str]) -> pa.Table | None:
-    """Return what series of accounts expect, in whole millionths, whose sums are the same in any order."""
+    """Return the expected GB of series of accounts, in whole millionths, whose sums are the same in any order."""
     if table.num_rows == 0:
         return None
     is_wanted = pc.is_in(table["account_id"], pa.array(sorted(accounts)))
@@ -288,7 +288,7 @@ def labels_of(table: pa.Table, hour: int, series: Series) -> Labels:
 
 
 def _tags_in(text: str | None) -> dict[str, str]:
-    """Read the tags of a row; a text that is no JSON object has none."""
+    """Read the tags of a row. A text that is no JSON object has none."""
     try:
         found = json.loads(text or "{}", strict=False)
     except ValueError:
@@ -311,7 +311,7 @@ def _risen(rows: pa.Table) -> np.ndarray:
 
 
 def spread_of(table: pa.Table, hour: int, level: Series) -> str:
-    """Describe how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
+    """Describe how a level's excess in an hour is spread over its resources, or return "" if the table lacks them."""
     rows = _resources_in(in_hours(table, hour, hour + 1), level)
     usage, expected = (rows[name].to_numpy() for name in ("usage_gb", "expected_usage_gb"))
     above, risen = usage - expected, _risen(rows)
@@ -333,9 +333,9 @@ def spread_of(table: pa.Table, hour: int, level: Series) -> str:
 
 
 def anomalous_rows(scored: pa.Table, policy: Policy) -> pa.Table:
-    """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides.
+    """Keep the rows above expected whose p-value is low. Without p-values the model's threshold decides.
 
-    A p-value that is NaN keeps the row: the model has seen too little to object.
+    A row whose p-value is NaN is kept: the model has too little data to exclude it.
     """
     if scored.num_rows == 0:
         return scored

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from egress_features.flow_logs.options import FlowLogs
 
 UNSETTLED_HOURS = 24
-# The services whose lines flow logs show. Their watermark is that of the bill.
+# The services whose lines flow logs show. Their watermark decides where the bill ends.
 SERVICES = "('AmazonEC2', 'AWSELB')"
-# What the bill calls each kind of traffic; us-east-1 has its prefix in the newer ones alone.
+# The bill's usage types of each kind of traffic. In us-east-1, only the newer ones have a prefix.
 _USAGE_TYPES = {
     "internet": "DataTransfer-Out-Bytes",
     "zone_out": "DataTransfer-Regional-Bytes",

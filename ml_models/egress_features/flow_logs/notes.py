@@ -130,7 +130,7 @@ def _of_fields(engine: Engine) -> list[str]:
 
 
 def _of_regional_nat(engine: Engine) -> str:
-    """Return a sentence about gateways without records, if other NAT gateways have records."""
+    """Return a sentence on bytes through regional NAT gateways without records, if other NAT gateways have some."""
     (gb,) = engine.rows(
         "WITH nats AS (SELECT account_id, region, BOOL_OR(interface_id LIKE 'nat-%') AS has_regional FROM interfaces "
         "WHERE is_nat GROUP BY account_id, region) "
