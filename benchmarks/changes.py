@@ -1,14 +1,14 @@
 """How often the change that caused an incident is among the three that the alert names.
 
-    python -m benchmarks.changes                  # the reported seeds; --development for those of development
+    python -m benchmarks.changes                  # the reported seeds; --development for the development seeds
 
-Each history has 10,000 write events of CloudTrail, as raw records: over the day around an incident, or all of them in
-the seven hours of which the alert looks at the events. The generator imports nothing of the ranker. Nearly all events
-are machines at work: autoscaling, controllers, log groups, a busy deployment pipeline, scheduled jobs. Besides, people
-and deployment roles make 10 to 60 changes that have nothing to do with the incident, of any kind, some of them on its
-resource. One change caused it: minutes to hours before, by a person, a deployment role or the busy pipeline, some of
-them by calls that are rare in practice. The alert names the right cause in 85 of 100 incidents, none in 10, and a wrong
-one in 5. Half of the histories have no such change.
+Each history has 10,000 write events of CloudTrail, as raw records. They are spread over the day around an incident, or
+all in the seven hours whose events the alert uses. The generator imports nothing of the ranker. Machines make nearly
+all events: autoscaling, controllers, log groups, a busy deployment pipeline, scheduled jobs. People and deployment
+roles make 10 to 60 unrelated changes of any kind, some of them on the incident's resource. One change caused the
+incident, minutes to hours before it. A person, a deployment role or the busy pipeline made it, sometimes by a call that
+is rare in practice. The alert has the right likely cause in 85 of 100 incidents, none in 10, and a wrong one in 5. Half
+of the histories have no such change.
 """
 
 from __future__ import annotations

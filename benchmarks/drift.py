@@ -1,10 +1,11 @@
-"""The drift monitor on generated bills: false alarms over 90 quiet days, and days until it notices injected drifts.
+"""The drift monitor on generated bills: false alarms over 90 days without drift, and days until it detects drifts.
 
     python -m benchmarks.drift
 
-Each bill (that of `benchmarks.incidents`, nothing injected) has 91 days of training and 90 days that are judged. The
-rivals judge the same rows: the textbook's population stability index above 0.2 and Model Monitor's default, a largest
-difference of the cumulative shares above 0.1, of any feature on any day, against all training days together.
+Each bill comes from the generator of `benchmarks.incidents` without incidents. It has 91 days of training and 90 days
+to judge. The rivals judge the same rows, each feature and day against all training days together. One is the textbook's
+population stability index above 0.2. The other is Model Monitor's default: a largest difference of the cumulative
+shares above 0.1.
 """
 
 from __future__ import annotations
@@ -239,7 +240,7 @@ def _set(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-# What changes the bill, and what changes the rows that are made of it.
+# Drifts that change the bill, and drifts that change the rows computed from it.
 BILLS: dict[str, Callable[..., None]] = {
     "scale: every series sends 1.5 times as much": _scale,
     "new category share: another account begins": _new_account,

@@ -3,9 +3,9 @@
     git clone --depth 1 https://github.com/numenta/NAB
     python -m benchmarks.nab NAB
 
-Both see each file alone, and no label. The rival is what tutorials do: scikit-learn's IsolationForest on the value,
-fitted once on the rows that NAB leaves for learning. `--detector MODULE:CALLABLE` takes any other one: it gets a table
-of `timestamp` and `value` and returns a score for each row, higher for more anomalous.
+Both read one file at a time, without labels. The rival follows tutorials: scikit-learn's IsolationForest on the value,
+fitted once on the rows that NAB leaves for learning. `--detector MODULE:CALLABLE` adds another detector. It gets a
+table of `timestamp` and `value` and returns a score for each row, higher for more anomalous.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OURS, TUTORIAL = "benchmarks.nab:detect", "benchmarks.nab:tutorial"
 
 
 def detect(table: pd.DataFrame, **settings: Any) -> NDArray[np.float64]:
-    """Score a series as `egress-sentinel series` does; rows of an incident that has spoken already have 0."""
+    """Score a series as `egress-sentinel series` does. Rows of an incident that has an alert already score 0."""
     seconds = seconds_of(table["timestamp"])
     return find_incidents(seconds, table["value"].to_numpy(float), SeriesSettings(**settings)).alerting
 

@@ -1,7 +1,7 @@
 """The demo's incidents against a tutorial's Isolation Forest: `make bench`.
 
-Both see the same made-up bills, learn from the same weeks and are scored by the same rule. The rival is what tutorials
-do: scikit-learn's IsolationForest on an hour's raw dollars and GB with the hour and the weekday, `predict() == -1`; as
+Both get the same made-up bills, learn from the same weeks and are scored by the same rule. The rival follows tutorials:
+scikit-learn's IsolationForest on an hour's raw dollars and GB with the hour and the weekday, `predict() == -1`; as
 kindly as possible, a run of its anomalous hours of one series with gaps below 24 hours is one alert.
 
 The demo's generator and its detector were written by the same people, so this shows that the parts work together and

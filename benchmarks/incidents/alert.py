@@ -1,4 +1,4 @@
-"""An alert as the benchmark sees it, whoever raised it."""
+"""An alert in the benchmark's format, for every detector."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Alert:
     Attributes
     ----------
     accounts, regions, resources, usage_types : tuple of str
-        The series that it names, the most important first, one of each for every series. An empty resource stands for
-        lines that name none. `*` stands for all of them: an alert about a level above the resource names the resource
-        `*`, and perhaps the region or the account.
+        The series that it names, the most important first, one of each for every series. The resource is empty for
+        lines that have none. It is `*` for an alert about a level above the resource. Then the region or the account
+        may be `*` as well.
     start, end : int
-        First and last hour that it speaks of, inclusive, counted from the start of the bill.
+        First and last hour of the alert, inclusive, counted from the start of the bill.
     course : tuple of (int, float)
-        Hours from the detection on, and the alert's rank as of that hour: the higher the more it deserves a person's
-        attention; non-decreasing. A budget of false alerts is kept by a threshold on the rank, and an alert counts as
-        raised in the first hour in which it reaches the threshold, so nothing is known sooner than it was.
+        Hours from the detection on, and the alert's rank as of each hour. A higher rank deserves more attention. The
+        rank never decreases. A threshold on the rank limits false alerts to a budget. An alert counts as raised in the
+        first hour in which it reaches the threshold.
     kind : str
-        The kind of incident that it looks like, in the truth's words; may be empty.
+        The kind of incident that it suspects, by the names of the truth. May be empty.
     """
 
     accounts: tuple[str, ...]
@@ -52,7 +52,7 @@ class Alert:
         return self.course[-1][1]
 
     def raised_at(self, threshold: float) -> Alert | None:
-        """Return the alert as a threshold lets it through, or None where it never reaches it."""
+        """Return the alert from the hour in which it reaches a threshold, or None if it never does."""
         reached = [step for step in self.course if step[1] >= threshold]
         return replace(self, course=tuple(reached)) if reached else None
 

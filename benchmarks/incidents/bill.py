@@ -1,4 +1,4 @@
-"""A bill in the making: flows of GB by the hour, what was injected into them, and the export that prices them.
+"""A bill under construction: flows of GB by the hour, the incidents injected into them, and the priced export.
 
 Prices are those of https://aws.amazon.com/ec2/pricing/on-demand/ and https://aws.amazon.com/vpc/pricing/ as of 2026,
 rounded to one list for all regions.

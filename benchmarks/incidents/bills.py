@@ -33,5 +33,5 @@ BILLS: dict[str, Callable[[int, Path, Path], Case]] = {
 TITLES = {"real": "real, rescaled", "daily": "generated, by day", "daily-real": "real, rescaled, by day"}
 OF_A_REAL_BILL = ("real", "daily-real")
 HOURLY = tuple(name for name in BILLS if not name.startswith("daily"))
-# Settings are chosen on the development seeds of these; the other kinds of bills show what they are worth elsewhere.
+# Settings are chosen on the development seeds of these bills. The other kinds show how well the settings generalise.
 TUNED_ON = ("generated", "real")

@@ -83,7 +83,7 @@ def _generate(seed: int, home: Path, base: str = "generated", step_hours: int = 
 def _from_real(seed: int, home: Path, real_bills: Path, base: str = "real", step_hours: int = 1) -> Case:
     bill, rng = real.real_bill(real.read_series(real_bills), seed)
     scene = Scene(bill, rng, real.TRAINING_DAYS * 24)
-    # Two accounts and four weeks: as many incidents as in the generated bills would leave no quiet day.
+    # Two accounts and four weeks: with as many incidents as in the generated bills, every day would have one.
     kinds = [str(kind) for kind in rng.choice(list(KINDS), REAL_INCIDENTS, replace=False)]
     return _finished(base, seed, scene, home, kinds, step_hours=step_hours)
 

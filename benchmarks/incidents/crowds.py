@@ -1,7 +1,7 @@
-"""Bills with crowds: one cause that many resources, regions or accounts share, each of them too small to notice alone.
+"""Bills with crowds: many resources, regions or accounts share a cause, and each alone is too small to notice.
 
-Base traffic of four accounts over ten weeks, from a random stream of its own. Put into it, each as one cause with one
-truth:
+The base traffic is that of four accounts over ten weeks, from a separate random stream. These causes are injected into
+it, each with one truth:
 
 - `fleet`: the instances of a fleet rise together after a deploy;
 - `rotating_ids`: the same, with instances that live for twelve hours and come back under another id;
@@ -9,8 +9,8 @@ truth:
 - `bucket_family`: a crawler reads many buckets of one application;
 - `many_accounts`: one deployment in several accounts.
 
-Hard negatives beside those of every bill: ordinary rotation of ids, ids that begin to rotate, scaling out by 20 %, and
-two unrelated incidents that begin at once in one account and region, each of which deserves an alert of its own.
+There are more hard negatives than in other bills: ordinary rotation of ids, ids that begin to rotate, and scaling out
+by 20 %. Two unrelated incidents may also begin at once in one account and region, and each deserves a separate alert.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class _Stage:
         return float(usd), float(times)
 
     def shares(self, gb: Floats, count: int) -> list[Floats]:
-        """Divide a course among the members of a crowd, each with a share and a noise of its own."""
+        """Divide a course among the members of a crowd, each with its share and noise."""
         weight = self.rng.lognormal(0, 0.3, count)
         return [gb * part * self.rng.lognormal(0, 0.15, len(gb)) for part in weight / weight.sum()]
 
@@ -329,7 +329,7 @@ def _rotation_begins(stage: _Stage) -> list[Ordinary]:
 
 
 def _scaling_out(stage: _Stage) -> list[Ordinary]:
-    """Add instances to a fleet that carry as much as the others, a fifth of them: what it sends grows by 20 %."""
+    """Add a fifth more instances to a fleet, which carry as much as the others, so that its traffic grows by 20 %."""
     account, region = stage.place()
     total = stage.shaper.people(region, float(stage.rng.uniform(20, 120)))
     start, count = stage.begin(account), 5 * int(stage.rng.integers(2, 7))

@@ -1,8 +1,8 @@
-"""Bills of customers who are not like the generated ones: quiet, bursty, growing, two weeks old, expensive.
+"""Bills of customers who differ from the generated ones: steady, bursty, growing, two weeks old, expensive.
 
-The kinds of incidents and the hard negatives are those of the generated bills. The traffic beneath them is another,
-from a random stream of its own. An `expensive` customer has incidents of $20 to $200 an hour, from a doubling of what
-a line carries to 20 times as much on top. They show how soon large incidents are alerted.
+The kinds of incidents and the hard negatives are those of the generated bills. The base traffic differs and comes from
+a separate random stream. An `expensive` customer has incidents of $20 to $200 per hour. They add 1 to 20 times the
+usual traffic of a line, and show how soon large incidents are alerted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Runs detectors over cases, tunes each on the development seeds, and applies what was chosen to others.
+"""Runs detectors over cases, tunes each on the development seeds, and applies the choice to other seeds.
 
-A detector is tuned over its settings (a rival's are threshold quantile, floor and gap; ours has one, what it ships
-with) and over the threshold on the alerts' rank: the pair with the best F1 over all development cases together whose
-false alerts keep within the budget; where none does, the one with the fewest.
+A detector is tuned over its settings and over the threshold on the rank of its alerts. A rival's settings are threshold
+quantile, floor and gap. Ours has only its defaults. The choice is the pair with the best F1 over all development cases
+together, of those whose false alerts stay within the budget. If none does, it is the pair with the fewest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """What was chosen on the development seeds."""
+    """The setting and the threshold that were chosen on the development seeds."""
 
     setting: Setting
     threshold: float
@@ -48,11 +48,11 @@ NO_HABIT = "ours, no habit"
 OWN: dict[str, dict[str, Any]] = {
     OURS: {},
     NO_FOREST: {"forest": False},
-    # The forest at its own threshold decides alone; floors in dollars and percent stay.
+    # Only the forest decides, at its threshold. Floors in dollars and percent stay.
     NO_HABIT: {"policy": {"min_times_usual_excess": 0, "max_p_value": 0.01}},
 }
 DETECTORS = (*OWN, *rules.RULES, *rivals.RIVALS)
-# What a detector does as it comes, without a budget; those that have no such setting are tuned alone.
+# The defaults of detectors, without a budget. Detectors without defaults are only tuned.
 AS_IT_COMES: dict[str, Choice] = {
     name: Choice(setting, float("-inf")) for name, setting in {**dict.fromkeys(OWN, ()), **rules.AS_IT_COMES}.items()
 }
@@ -61,7 +61,7 @@ QUANTILES = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995)
 FLOORS_USD = (1.0, 5.0, 15.0)
 GAPS_HOURS = (24, 72)
 RANK_STEPS = 40
-WARM_UP_HOURS = 14 * 24  # before that a rival that looks back has seen too little for its scores to count
+WARM_UP_HOURS = 14 * 24  # before that, a rival that looks back has too little data for useful scores
 
 
 def alerts_by_setting(detector: str, case: Case, cache: Path) -> dict[Setting, list[Alert]]:
@@ -107,7 +107,7 @@ def _kept_alerts(detector: str, panel: Panel, features: Path, cache: Path) -> di
 
 
 def _kept_scores(detector: str, panel: Panel, features: Path, cache: Path) -> Path:
-    # What a rival looks at decides: a change of our features leaves most of them as they are.
+    # The key depends on a rival's input, so that a change of our features invalidates only a few rivals.
     seen = features.name.encode() if detector in rivals.ON_OUR_FEATURES else panel.gb.tobytes() + panel.usd.tobytes()
     source = Path(rivals.__file__).read_bytes() + detector.encode() + panel.train_hours.to_bytes(4, "big") + seen
     kept = cache / f"rival-{hashlib.sha256(source).hexdigest()[:16]}.npz"
@@ -156,5 +156,5 @@ def _choices(found: Found) -> list[Choice]:
 
 
 def apply(choice: Choice, found: Found) -> list[Score]:
-    """Score each case with what was chosen."""
+    """Score each case with the chosen setting and threshold."""
     return [score(case, above(by[choice.setting], choice.threshold)) for case, by in found]

@@ -2,13 +2,18 @@
 
     python -m benchmarks.incidents.feedback --seeds dev --cases 2 --bills recurring
 
-Each alert of the first half is answered by the truth: `true` where it belongs to an incident, `planned` where it falls
-on something ordinary that the account's people know of (on a cause that comes again: the verdict that `recurring.py`
-gives it), `false` otherwise. At the half the model is trained again, with the judged hours left out, and the second
-half is decided with the verdicts in the alerts table, as `egress-sentinel feedback` leaves them. Beside it the same
-without a verdict: the same alerts until then, trained again on all hours.
+The truth gives a verdict on each alert of the first half:
 
-The policy is the one that ships, with no budget: verdicts are for people who get too many alerts.
+- `true` if the alert belongs to an incident
+- `planned` if it falls on an ordinary event that the account's people know of
+- the verdict in `recurring.py` if it falls on a cause that comes again
+- `false` otherwise
+
+At the half the model is trained again without the judged hours. The second half is decided with the verdicts in the
+alerts table, as `egress-sentinel feedback` writes them. The comparison has no verdicts: its first half is the same, and
+it is trained again on all hours.
+
+The policy is the default one, without a budget: verdicts are for people who get too many alerts.
 """
 
 from __future__ import annotations
@@ -43,14 +48,14 @@ BILLS = ("recurring", "generated", "real")
 
 @dataclass(frozen=True)
 class Half:
-    """What the second half of a case came to.
+    """The result of the second half of a case.
 
     Attributes
     ----------
     false, recurring : int
         False alerts, and those of them that fall on a cause that comes again (`recurring.py`).
     incidents, found : int
-        Catchable incidents that began in it, and those of them that were told in time to belong to them.
+        Catchable incidents that began in it, and those of them with an alert in time.
     known, known_found : int
         Of these, the ones on the resource of a cause that comes again.
     suppressed : int

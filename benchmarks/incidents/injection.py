@@ -1,4 +1,4 @@
-"""Puts incidents into a bill: where, how large, how they run, and what of it is true afterwards."""
+"""Injects incidents into a bill: their place, size and course, and the truth about them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from benchmarks.incidents.bill import Floats
 
 Sizes = dict[str, tuple[tuple[float, float], tuple[float, float]]]
-# Size to (dollars a day, multiples of what the line usually carries), each from ... to. Where both cannot hold, the
-# multiple wins upwards: an incident is never smaller than its least multiple. `faint` ones lie below every floor.
+# Size to ranges of dollars per day and of multiples of the line's usual traffic. If both ranges cannot hold, the
+# incident gets at least its smallest multiple. `faint` incidents are below every floor.
 SIZES: Sizes = {
     "large": ((150.0, 800.0), (5.0, 20.0)),
     "medium": ((40.0, 150.0), (2.0, 5.0)),
@@ -32,11 +32,11 @@ APART_HOURS = 72
 
 @dataclass
 class Scene:
-    """Where incidents are put, and what is taken already.
+    """The bill into which incidents are put, and the flows and hours that are already in use.
 
-    `used` are the ids of flows that something happens to; `busy` the hours at which something starts in an account
-    and region. `scale` is how much ordinary jobs carry, against those of a customer of usual size, and
-    `sizes` how large incidents are.
+    `used` are the ids of flows with an incident or an ordinary event. `busy` are the hours at which one starts in an
+    account and region. `scale` is the size of ordinary jobs relative to those of a customer of usual size, and `sizes`
+    are the sizes of incidents.
     """
 
     bill: Bill

@@ -1,4 +1,4 @@
-"""The bills and their truth as a data set for others, and the figures of anybody's alerts on it.
+"""The bills and their truth as a data set for others, and the figures of any detector's alerts on it.
 
     python -m benchmarks.incidents data FOLDER                      # writes FOLDER/egress-incidents-1.0.0
     python -m benchmarks.incidents alerts DATASET DETECTOR ALERTS   # writes a detector's alerts as JSON, as it comes

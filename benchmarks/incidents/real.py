@@ -1,8 +1,8 @@
-"""Base traffic from a real bill: its series as they are in time, rescaled, shifted by whole weeks and renamed.
+"""Base traffic from a real bill: its series are rescaled, shifted by whole weeks and renamed.
 
-The sample bill is of a workshop's accounts and moves next to no money, so each series is multiplied by a factor of its
-own: those that are there most of the time become lines of a working company, those that are there now and then stay
-small, as they are. When something is sent, by whom, and how it varies is the bill's.
+The sample bill is of a workshop's accounts and has almost no costs. So each series is multiplied by its own factor.
+Series with traffic most of the time become lines of a working company. Series with traffic now and then stay small. The
+times, the senders and the variation of the traffic are those of the bill.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 WEEKS, TRAINING_DAYS = 8, 28
 START = "2018-10-01"  # a Monday
-STEADY_SHARE = 0.2  # of hours; what is there more often is a working line
+STEADY_SHARE = 0.2  # of hours: a series with traffic in more of them becomes a working line
 COLUMNS = [
     "line_item_usage_account_id", "line_item_product_code", "line_item_usage_type", "line_item_operation",
     "line_item_resource_id",

@@ -1,10 +1,10 @@
 """Bills in which ordinary causes come again: a partner who fetches, a job on demand, an export, a migration.
 
-A generated bill over twenty-one weeks, five to learn from, with its incidents and hard negatives as in `cases`. Put
-into it before them, from a random stream of its own: causes that nothing is wrong with, each large enough to be told
-when it comes first, once or twice in the first half of the scored weeks and again in the second, never at the same time
-of day, as long or as large as before. And in the second half two incidents on the resources of such causes: one is far
-larger, the other no larger in any hour but goes on for days. A verdict on the cause must hide neither.
+A generated bill covers twenty-one weeks, five of them for training, with incidents and hard negatives as in `cases`.
+Harmless causes are injected before them, from a separate random stream. Each is large enough for an alert when it first
+comes. It comes once or twice in the first half of the scored weeks and again in the second. Its time of day, length and
+size differ each time. The second half also has two incidents on the resources of such causes. One is far larger. The
+other is no larger in any hour but lasts for days. A verdict on the cause must hide neither.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 TRAINING_DAYS, SCORED_DAYS = 35, 112
 USD_EACH = (60.0, 240.0)
 SIZE_SIGMA = 0.35  # of the logarithm: from one time to the next
-TIMES_USUAL = 8.0  # the wanted dollars against what the line carries in a day
-LEAST_TIMES_LARGEST = 3.0  # what comes against what the line's largest day of the training weeks had above its mean
+TIMES_USUAL = 8.0  # the wanted dollars relative to the line's dollars in a day
+LEAST_TIMES_LARGEST = 3.0  # the cause relative to the largest day above the line's mean in the training weeks
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A cause that comes again: on what line, how many days apart, for how many hours, and what people call it.
+    """A cause that comes again: its kind of line, the days in between, its hours, and people's verdict on it.
 
-    `growth` is how much larger each time is than the one before.
+    `growth` is the size of each time relative to the one before.
     """
 
     kind: str
@@ -58,7 +58,7 @@ CAUSES = (
 VERDICTS = {cause.kind: cause.verdict for cause in CAUSES}
 TIMES_EACH = {"partner's fetch": 2, "job on demand": 2}  # of the others one a bill
 LARGER, LONGER = "larger on a known resource", "longer on a known resource"
-# A cause's own alert is open for a week; the incident on its resource is not to be taken for its going on.
+# A cause's alert is open for a week. The incident on its resource must not count as a continuation of it.
 APART_HOURS = 9 * 24
 FIRST_NUMBER = 901  # of the same bill's other incidents there are fewer
 KNOWN = "known"  # the size of incidents on the resource of a cause

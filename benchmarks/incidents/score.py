@@ -1,4 +1,4 @@
-"""Holds alerts against the truth, by incident.
+"""Compares alerts with the truth, by incident.
 
 - An alert **belongs to** an incident when it was raised from the incident's first hour to 24 hours after its last one,
   and names one of its resources in one of its accounts and regions. An alert about a level (resource `*`) belongs to
@@ -173,7 +173,7 @@ def total(scores: Iterable[Score]) -> Score:
 
 
 def _quantile(delays: Sequence[int], count: int, quantile: float) -> int | None:
-    """Return the delay within which a share of `count` incidents was found; None where fewer were found."""
+    """Return the delay within which a share of `count` incidents was found, or None if fewer were found."""
     rank = int(np.ceil(quantile * count)) - 1
     return sorted(delays)[rank] if 0 <= rank < len(delays) else None
 

@@ -1,4 +1,4 @@
-"""Base traffic of generated accounts: what a bill looks like when nothing is wrong."""
+"""Base traffic of generated accounts: a bill without incidents."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Shaper:
         return np.asarray(np.where(runs, gb_a_run / long * size[np.arange(self.bill.hours) // 24], 0.0))
 
     def irregular(self, gb_a_run: float, runs_a_week: float) -> Floats:
-        """Return runs of a few hours at any time, with sizes of their own."""
+        """Return runs of a few hours at any time, with random sizes."""
         course = np.zeros(self.bill.hours)
         for at in self.rng.integers(0, self.bill.hours, self.rng.poisson(runs_a_week * self.bill.hours / WEEK)):
             long = int(self.rng.integers(1, 7))
@@ -82,7 +82,7 @@ class Shaper:
         return course
 
     def sparse(self, runs: float, gb: float) -> Floats:
-        """Return a course that is there in a few hours only."""
+        """Return a course with traffic in only a few hours."""
         course = np.zeros(self.bill.hours)
         first = int(self.rng.integers(self.bill.hours)) if self.rng.random() < 0.6 else 0
         at = self.rng.integers(first, self.bill.hours, max(1, self.rng.poisson(runs)))
@@ -97,7 +97,7 @@ def new_bill(
     shaped_by: type[Shaper] = Shaper,
     stream: int = 20_261_125,
 ) -> tuple[Bill, np.random.Generator, Shaper]:
-    """Return a bill with the base traffic of its accounts, and what goes on drawing from the same seed."""
+    """Return a bill with the base traffic of its accounts, and the generator and shaper to draw more from its seed."""
     rng = np.random.default_rng([stream, seed])
     bill = Bill(utc(STARTS[int(rng.integers(2))]), (days or DAYS) * 24, str(rng.integers(10**11, 10**12)))
     shaper = shaped_by(bill, rng)
@@ -107,7 +107,7 @@ def new_bill(
 
 
 def add_account(bill: Bill, shaper: Shaper, account: str, size: float) -> None:
-    """Add an account with two regions: buckets, instances, gateways, zone pairs, jobs and what is seldom there."""
+    """Add an account with two regions: buckets, instances, gateways, zone pairs, jobs and lines with rare traffic."""
     rng = shaper.rng
     homes = list(rng.choice(HOMES, 2, replace=False))
     for region, share in zip(homes, (1.0, 0.4), strict=True):
@@ -134,10 +134,10 @@ def _batch_jobs(bill: Bill, shaper: Shaper, account: str, region: str, scale: fl
     replication(bill, account, region, other, nightly, rng).job = "nightly job"
     weekly = shaper.batch(region, scale * rng.uniform(40, 200), (int(rng.integers(7)),), int(rng.integers(0, 24)), 4)
     instance(bill, account, region, weekly, rng).job = "weekly job"
-    # Jobs that somebody starts about once a week, at no particular time, since always.
+    # Jobs that a person starts about once a week, at any time, since before the bill.
     irregular = shaper.irregular(scale * rng.uniform(15, 120), float(rng.uniform(0.5, 2.5)))
     bucket(bill, account, region, irregular, rng).job = "irregular job"
-    # People who fetch things when they need them: no rhythm, a few dollars at most.
+    # People who fetch data when they need it: without a rhythm, for a few dollars at most.
     at_hand = shaper.sparse(rng.uniform(8, 40), min(scale * rng.uniform(1, 8), 12.0))
     instance(bill, account, region, at_hand, rng).job = "fetched by hand"
 

@@ -1,4 +1,4 @@
-"""What is true of a bill: the incidents that were injected, and what looks like one and is none."""
+"""The truth about a bill: the injected incidents, and ordinary events that look like one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from benchmarks.incidents.bill import Floats
 
-# An incident can be caught by somebody who wants to hear of this much in any 24 hours; where the bill prices all of it
-# at $0, of that many GB. Defined before any result was looked at.
+# An incident is catchable if it costs this much in any 24 hours, or has that many GB if the bill prices all of it at
+# $0. Both values were set before any result was known.
 CATCHABLE_USD_PER_DAY = 5.0
 CATCHABLE_UNPRICED_GB_PER_DAY = 50.0
-# A large incident costs this much an hour over some three hours. Its clock starts in the first hour that costs as much.
+# A large incident costs this much per hour over some three hours. Delays count from the first hour that costs as much.
 LARGE_USD_PER_HOUR, LARGE_HOURS = 20.0, 3
 
 
@@ -59,14 +59,14 @@ class Incident:
 
     @property
     def large_from(self) -> int | None:
-        """The first hour that costs what a large incident costs an hour; None where the incident is not large."""
+        """The first hour that costs as much as an hour of a large incident. None if the incident is not large."""
         if _most_in(LARGE_HOURS, self.usd) < LARGE_HOURS * LARGE_USD_PER_HOUR:
             return None
         return int(np.argmax(self.usd >= LARGE_USD_PER_HOUR))
 
     @property
     def catchable(self) -> bool:
-        """Whether any floor that a person would set could see it."""
+        """Whether it exceeds the lowest floor that a person would set."""
         if self.usd.sum() == 0:
             return bool(_most_in(24, self.gb) >= CATCHABLE_UNPRICED_GB_PER_DAY)
         return bool(_most_in(24, self.usd) >= CATCHABLE_USD_PER_DAY)
@@ -85,7 +85,7 @@ def _most_in(hours: int, course: Floats) -> float:
 
 @dataclass(frozen=True)
 class Ordinary:
-    """What looks like an incident and is none; `is_announced` where it stands in the calendar of planned events."""
+    """An ordinary event that looks like an incident. `is_announced` if the calendar of planned events has it."""
 
     kind: str
     account: str
@@ -98,11 +98,11 @@ class Ordinary:
 
 @dataclass(frozen=True)
 class Case:
-    """A bill as a detector gets it, and the truth that it does not get.
+    """A bill that a detector gets, and the truth, which it does not get.
 
-    `arrival` says of each hour, when the export that holds it was delivered: hours from the start of the bill, int64
-    of shape (hours,). `planned` is the calendar that every detector may read. `step_hours` is how many hours a line of
-    the bill covers: 24 in a bill of days.
+    `arrival` is the time at which the export with an hour was delivered, for each hour: hours from the start of the
+    bill, int64 of shape (hours,). `planned` is the calendar that every detector may read. `step_hours` is the number of
+    hours that a line of the bill covers: 24 in a daily bill.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Case:
 
     @property
     def base(self) -> str:
-        """Whose base traffic it is: the first word of the name."""
+        """The kind of base traffic: the first word of the name."""
         return self.name.split()[0]
 
     @property

@@ -1,10 +1,9 @@
 """How CPU time grows: `python -m benchmarks.speed.growth [--quick] [PART...]`.
 
-Each part doubles its input four times. Fitted is a constant (start-up, the training's sample) and a power of the size;
-the power's exponent is 1 for linear growth, and printed beside it the one that the same fit finds for n log n over the
-same sizes. Exit status 2 where a part is 0.15 or more above that. Parts are features (line items), training (rows),
-scoring (rows) and detector (rows of a week in which every hour is called anomalous, the most that there can be to
-decide).
+Each part doubles its input four times. The fit is a constant (start-up, the training's sample) plus a power of the
+size. The power's exponent is 1 for linear growth. Beside it is the exponent that the same fit finds for n log n over
+the same sizes. The exit status is 2 if a part is 0.15 or more above that. Parts are features (line items), training
+(rows), scoring (rows) and detector (rows of a week in which every hour is anomalous, the most work for a decision).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DOUBLINGS = 4
-# Above the exponent of n log n: busy machines, and caches that no longer hold what they held.
+# Allowed above the exponent of n log n, for busy machines and for data that no longer fits into caches.
 TOLERANCE = 0.15
 TREES = 100
 DETECTOR_DAYS = 7
@@ -88,7 +87,7 @@ def scoring(_folder: Path, sizes: list[int]) -> Iterator[tuple[int, float]]:
 
 
 def detector(folder: Path, sizes: list[int]) -> Iterator[tuple[int, float]]:
-    """One invocation for a week of more and more series, with what it keeps in memory."""
+    """One invocation for a week of more and more series, with the local stores in memory."""
     for size in sizes:
         path = folder / f"features-{size}.parquet"
         done = build_features(write_bill(folder / f"bill-{size}", size), path)

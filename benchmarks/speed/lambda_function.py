@@ -1,7 +1,8 @@
 """The detector's Lambda function: `python -m benchmarks.speed.lambda_function [--quick]`.
 
-The time until it can take its first event (the handler is imported, its clients are made), and rows a second through a
-local endpoint, each against the pandas way: pandas in the layer, a table sent and read back by pandas.
+It measures the time until the function can take its first event (the handler is imported, its clients are made), and
+rows per second through a local endpoint. Each is compared with pandas: pandas in the layer, and a table that pandas
+writes and reads.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ os.environ |= dict.fromkeys(["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"], "tes
 OURS = ENVIRONMENT + "import anomaly_detector.handler\nanomaly_detector.handler.runner()"
 # The same with pandas beside it.
 PANDAS = OURS + "\nimport pandas"
-# Set as Lambda does; nothing is asked of AWS while importing.
+# Set as Lambda does. Importing sends no request to AWS.
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
-# A third of a real-time endpoint's 6 MB for each request: pandas cannot tell how long its text will be.
+# A third of a real-time endpoint's 6 MB for each request: pandas does not know the length of its text in advance.
 PANDAS_CHUNK_ROWS = 5_000
 
 

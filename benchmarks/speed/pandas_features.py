@@ -68,7 +68,7 @@ class Windows:
         self._group = group
 
     def lag(self, values: pd.Series, hours: int) -> pd.Series:
-        """Return the value so many rows before; 0 where there is none."""
+        """Return the value so many rows before, or 0 if there is none."""
         return values.groupby(self._group, sort=False).shift(hours, fill_value=0)
 
     def total(self, values: pd.Series, size: int, ago: int = 0) -> pd.Series:
@@ -80,7 +80,7 @@ class Windows:
         return pd.Series(sums.to_numpy() / BILLIONTHS, values.index)
 
     def least(self, values: pd.Series, size: int) -> pd.Series:
-        """Return the least of the last `size` rows; NaN where there are fewer."""
+        """Return the least of the last `size` rows, or NaN if there are fewer."""
         return pd.Series(values.groupby(self._group, sort=False).rolling(size).min().to_numpy(), values.index)
 
     def largest(self, values: pd.Series, size: int, ago: int) -> pd.Series:
@@ -90,7 +90,7 @@ class Windows:
 
 
 def median(lags: list[pd.Series], periods: list[int], n: pd.Series) -> pd.Series:
-    """Return the median of the lags that are known; NaN where none is."""
+    """Return the median of the lags that are known, or NaN if none is."""
     values = np.column_stack([np.where(n >= period, lag, np.inf) for lag, period in zip(lags, periods, strict=True)])
     values.sort(axis=1)
     known = sum((n >= period).to_numpy().astype(int) for period in periods)

@@ -1,4 +1,4 @@
-"""Alerts in DynamoDB: one item per incident. What an invocation decided is written only if no other one wrote since."""
+"""Alerts in DynamoDB: one item per incident. An invocation writes its decision only if no other one wrote since."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from egress_alerts.hours import Incident
     from egress_alerts.verdicts import Verdict
 
-# The item that counts the changes to scored rows and alerts. It has no account_region, so that the index leaves it out.
+# The item that counts the changes to scored rows and alerts. The index leaves it out, as it has no account_region.
 LEDGER = "ledger"
-_VERDICTS = "feedback"  # verdicts have keys of their own in the index
-# An invocation lives for 15 minutes at most. The rest is for clocks that differ.
+_VERDICTS = "feedback"  # verdicts have separate keys in the index
+# An invocation lives for at most 15 minutes. The rest is a margin for clocks that differ.
 LONGEST_CLAIM_SECONDS = 1000
-# The index lags behind the table by about a second. The ledger lists what was written in the last hour.
+# The index lags behind the table by about a second. The ledger lists the alerts that were written in the last hour.
 _RECENT_SECONDS = 3600
 _TRANSACTION_ITEMS, _TRANSACTION_BYTES = 99, 3_000_000
 _GET_ITEMS = 100
 _MAX_ITEM_BYTES = 400 * 1024
-# A transaction that was cancelled for one of these changed nothing, and may be tried anew.
+# A transaction that was cancelled for one of these reasons changed nothing, and may be tried again.
 _CONFLICTS = {"ConditionalCheckFailed", "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
@@ -45,8 +45,8 @@ class AlertStore:
     """The alerts table as one invocation uses it; its index `account-region` finds open incidents.
 
     The ledger counts every change to scored rows and alerts. A decision starts with its number (`begin`, `reread`) and
-    is written on condition that the number is still the same (`commit`). Decisions therefore take effect one after the
-    other, and each one is made from everything that was written before it.
+    is written only if the number is still the same (`commit`). So decisions take effect one after the other, and each
+    one is based on everything that was written before it.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class AlertStore:
         Returns the second of the epoch.
     s3 : S3 client
     bucket, prefix : str
-        Where lists go that are too long for an item or a notification.
+        Place for lists that are too long for an item or a notification.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class AlertStore:
         self._start(answer["Attributes"])
 
     def reread(self) -> None:
-        """Start a decision anew, from what others wrote."""
+        """Start a decision again, from the state that others wrote."""
         self._start(self._get(LEDGER))
 
     def _start(self, ledger: Mapping[str, Any]) -> None:
@@ -136,7 +136,7 @@ class AlertStore:
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
     def _items(self, ids: list[str]) -> Iterator[dict[str, Any]]:
-        """Read alerts by id as they are now; the index may show an earlier state."""
+        """Read the current state of alerts by id. The index may show an earlier state."""
         for first in range(0, len(ids), _GET_ITEMS):
             keys: Any = [{"alert_id": alert_id} for alert_id in ids[first : first + _GET_ITEMS]]
             request = {self._table.name: {"Keys": keys, "ConsistentRead": True}}
@@ -151,12 +151,12 @@ class AlertStore:
         return item
 
     def put(self, stored: StoredAlert) -> None:
-        """Take an alert whose version is the one that was read for the next `commit`, and count the version up.
+        """Add an alert to the next `commit` and increment its version, which must be the version that was read.
 
         Raises
         ------
         AlertSizeError
-            DynamoDB takes no item as large. The others can be written.
+            The alert is too large for DynamoDB. The others can still be written.
         """
         item = self._item(stored)
         if _size_bytes(item) > _MAX_ITEM_BYTES:
@@ -165,12 +165,12 @@ class AlertStore:
         self._pending.append(item)
 
     def commit(self) -> None:
-        """Write what was put, on condition that nobody changed anything since the decision started.
+        """Write the alerts of `put`, if no other invocation changed rows or alerts since the decision started.
 
         Raises
         ------
         ConflictError
-            Another invocation did. Nothing or a first part is written, and the decision must be made anew.
+            Another invocation did. Nothing or a first part is written, and the decision must be made again.
         """
         if self._is_committed and not self._pending:
             return
@@ -182,7 +182,7 @@ class AlertStore:
             self._write(part)
 
     def keep_list(self, folder: str, records: Sequence[Mapping[str, Any]]) -> str:
-        """Write records to S3 under the hash of their text, and return the key: the same list has the same key."""
+        """Write records to S3 and return the key. It holds the hash of the text, so that equal lists have one key."""
         body = json.dumps(records, indent=1).encode()
         key = f"{self._prefix}{folder}/{hashlib.sha256(body).hexdigest()}.json"
         if key not in self._kept:
@@ -216,9 +216,9 @@ class AlertStore:
         return {"Put": put | {"ExpressionAttributeValues": values}}
 
     def claim(self, stored: StoredAlert) -> bool:
-        """Reserve the notification of an alert; False when another invocation has it, or has written meanwhile.
+        """Reserve the notification of an alert. Return False if another invocation has it, or changed the alert.
 
-        The decision is committed first. A claim of an attempt of the same invocation that died is its own.
+        The decision is committed first. A retry may take over the claim of an earlier attempt of the same invocation.
         """
         self.commit()
         alert_id = stored.incident.alert_id
@@ -251,7 +251,7 @@ class AlertStore:
         return 0 < until - self._clock() <= LONGEST_CLAIM_SECONDS
 
     def release(self, stored: StoredAlert) -> None:
-        """Give a claim back: the notification failed."""
+        """Remove a claim after its notification failed."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
             UpdateExpression="REMOVE claimed_until, claimed_by ADD version :one",
@@ -259,7 +259,7 @@ class AlertStore:
         )
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Write what people have been notified of, and end the claim."""
+        """Write the state of which people have been notified, and end the claim."""
         self._table.update_item(
             Key={"alert_id": stored.incident.alert_id},
             UpdateExpression=(
@@ -284,7 +284,7 @@ def _is_conflict(error: ClientError) -> bool:
 
 
 def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Divide items into what a transaction may hold: 100 items and 4 MB, the ledger included."""
+    """Divide items into parts that fit into a transaction: 100 items and 4 MB, with the ledger."""
     part: list[dict[str, Any]] = []
     size = 0
     for item in items:
@@ -299,7 +299,7 @@ def _parts(items: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _size_bytes(item: Mapping[str, Any]) -> int:
-    """Return about how large an item is, rather too much."""
+    """Return an upper estimate of an item's size."""
     rest = {name: value for name, value in item.items() if name != "hours"}
     return len(json.dumps(rest, default=str, ensure_ascii=False).encode()) + len(bytes(item["hours"]))
 
@@ -347,7 +347,7 @@ def _read_notified(item: Mapping[str, Any], incident: Incident, alert: Alert) ->
         return Notified(
             given["severity"], given["state"], int(given["until"]), float(given["excess_usd"]), tuple(given["causes"])
         )
-    # Earlier versions kept the severity alone: people know the incident as it was stored last.
+    # Earlier versions kept only the severity. People then know the incident in its last stored state.
     severity = item["notified_severity"]
     known = Notified(severity, "open", incident.end + 1, excess_usd(incident), (alert["incident_class"],))
     return known if severity else None

@@ -1,4 +1,4 @@
-"""The write events of CloudTrail before an incident, by `LookupEvents`. A look-up that fails never stops an alert."""
+"""Looks up CloudTrail's write events before an incident with `LookupEvents`. A failure never stops an alert."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 logger = Logger(child=True)
 metrics = Metrics()
-# LookupEvents takes two requests a second in an account and region, and answers with 50 events at most.
+# LookupEvents accepts two requests per second in an account and region, and returns at most 50 events.
 _PAUSE_SECONDS = 0.55
-# An invocation may have alerts of many places: all their look-ups together end after this.
+# The limit for all look-ups of an invocation, which may have alerts of many accounts and regions.
 LONGEST_SECONDS, _MOST_PAGES = 150.0, 240
 _GLOBAL_REGION = "us-east-1"
 _WRITES = ("ReadOnly", "false")
@@ -37,7 +37,7 @@ class ChangeLog:
     client_of : callable
         Returns the CloudTrail client of a region.
     account_id : str
-        The own account: no other one can be read.
+        The function's account. CloudTrail of other accounts cannot be read.
     until : float
         The second of the epoch after which no request starts.
     clock, sleep : callable
@@ -58,11 +58,11 @@ class ChangeLog:
         self._clock = clock
         self._sleep = sleep
         self._pages = 0
-        # Decisions are made anew while others write: what was found stays the same.
+        # A decision may be repeated after a conflict. The results of earlier look-ups are then reused.
         self._found: dict[str, tuple[list[Change], str]] = {}
 
     def find(self, alert: Mapping[str, Any]) -> tuple[list[Change], str]:
-        """Return up to three changes before an incident, and why there are no more where something limits them."""
+        """Return up to three changes before an incident, and the reason if a limit may hide more of them."""
         if alert["alert_id"] not in self._found:
             self._found[alert["alert_id"]] = self._find(alert)
         return self._found[alert["alert_id"]]

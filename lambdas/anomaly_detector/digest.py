@@ -1,8 +1,8 @@
-"""The digest of a week: read from scored rows and the alerts table, and published once.
+"""Builds the weekly digest from scored rows and the alerts table, and publishes it once.
 
-A retry never publishes a week again. The digest is first kept in S3 as `publishing`, on condition that it is not there
-yet, then published, then kept as `published`. Where an invocation ended in between, nobody knows if SNS took the
-message. The next one then raises, so that a person decides.
+A retry never publishes a week again. The function first writes the digest to S3 as `publishing`, if it is not there
+yet, then publishes it, then writes it as `published`. If an invocation ends in between, SNS may or may not have
+accepted the message. The next invocation then raises an error, so that a person decides.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def read_digest(s3: Any, bucket: str, scored_prefix: str, table: Any, week: Wind
     s3 : S3 client
     bucket : str
     scored_prefix : str
-        Where scored rows lie in the bucket.
+        Prefix of the scored rows in the bucket.
     table : DynamoDB table
         The alerts table.
     week : Window
@@ -70,7 +70,7 @@ def _spend(rows: ScoredRows, week: Window, places: set[tuple[str, str]]) -> Spen
 
 @dataclass(frozen=True)
 class DigestPublisher:
-    """Everything that invocations share; `s3`, `table` and `topic` as in `Runner`."""
+    """The state that invocations share. `s3`, `table` and `topic` are those of `Runner`."""
 
     s3: Any
     table: Any
@@ -80,14 +80,14 @@ class DigestPublisher:
     digest_prefix: str
 
     def run(self, week: Window) -> bool:
-        """Publish the digest of a week; False where that has been done before.
+        """Publish the digest of a week. Return False if it was published before.
 
         Raises
         ------
         DigestError
-            An earlier invocation ended, or another one is, between keeping the digest and knowing that it is published.
+            Another invocation wrote the digest as `publishing` and has not written it as `published`.
         ClientError
-            AWS refused. A retry takes it from there.
+            AWS refused a request. A retry continues from there.
         """
         key = f"{self.digest_prefix}week={day_of(week.start)}/digest.json"
         known = self._read(key)
@@ -101,7 +101,7 @@ class DigestPublisher:
         try:
             self.topic.publish_text(record["subject"], record["text"])
         except ClientError:
-            # SNS answered that it did not take the message.
+            # SNS did not accept the message.
             self.s3.delete_object(Bucket=self.bucket, Key=key)
             raise
         self._write(key, record | {"status": _PUBLISHED})
@@ -117,7 +117,7 @@ class DigestPublisher:
         return False
 
     def _claim(self, key: str, record: Mapping[str, Any]) -> bool:
-        """Keep a digest that is to be published; False where another invocation has published it meanwhile."""
+        """Write a digest before it is published. Return False if another invocation has published it meanwhile."""
         try:
             self._write(key, record, IfNoneMatch="*")
         except ClientError as error:
@@ -126,7 +126,7 @@ class DigestPublisher:
             known = self._read(key)
             if known is None:  # the other one could not publish it either
                 raise
-            # It may be this attempt's own: its reply was lost, and the client tried again.
+            # This attempt may have written it: its reply was lost, and the client tried again.
             return known.get("attempt") == record["attempt"] or self._is_to_be_left(key, known)
         return True
 

@@ -29,12 +29,12 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Returns
     -------
     dict
-        `week` (its Monday) and `published`, which is false where the week was published before.
+        `week` (its Monday) and `published`, which is false if the week was published before.
 
     Raises
     ------
     Exception
-        Whatever went wrong, so that Lambda retries and then keeps the event.
+        Any error, so that Lambda retries and then keeps the event.
     """
     week = week_of_event(event)
     result = {"week": day_of(week.start), "published": publisher().run(week)}
@@ -48,7 +48,7 @@ def week_of_event(event: dict[str, Any]) -> Window:
     Raises
     ------
     EventError
-        It names none.
+        The event names no week.
     """
     if event.get("detail-type") == "Scheduled Event":
         return last_whole_week(parse_hour(f"{str(event['time'])[:13]}:00:00Z"))
@@ -64,7 +64,7 @@ def week_of_event(event: dict[str, Any]) -> Window:
 @cache
 def publisher() -> DigestPublisher:
     """Make the clients at the first event, once for a function instance."""
-    # One attempt: SNS publishes a message again that is sent again after a lost reply.
+    # One attempt: if a reply is lost and the client sends the message again, SNS publishes it twice.
     sns = boto3.client("sns", config=Config(retries={"total_max_attempts": 1}))
     return DigestPublisher(
         boto3.client("s3"),

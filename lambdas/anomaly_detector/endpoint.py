@@ -1,4 +1,4 @@
-"""Asks the endpoint for scores: chunks below its body limit, retries, and a count of what comes back."""
+"""Asks the endpoint for scores, with chunks below its body limit and retries, and checks the number of rows."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _RETRIED |= {"ModelNotReadyException", "InternalServerException", "TooManyReques
 
 
 class EndpointError(ScorerError):
-    """The endpoint refused the rows, or gave no answer after every attempt."""
+    """The endpoint refused the rows, or did not answer in any attempt."""
 
 
 class RefusedError(EndpointError):
-    """The endpoint refused the rows or answered something else than scores: other rows may still be scored."""
+    """The endpoint refused the rows or did not answer with scores. Other rows may still be scored."""
 
 
 class Endpoint:
@@ -39,11 +39,11 @@ class Endpoint:
     Parameters
     ----------
     client : sagemaker-runtime client
-        With its own retries off: those here know which model errors are worth another attempt.
+        A client without retries: this class decides which model errors to retry.
     name : str
         The endpoint's name.
     max_body_bytes : int
-        Requests stay below it; 4 MB is the limit of a serverless endpoint.
+        The largest size of a request. The limit of a serverless endpoint is 4 MB.
     sleep : callable
         Takes seconds.
     """
@@ -82,21 +82,21 @@ class Endpoint:
         )
 
     def attributions(self, features: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]] | None:
-        """Ask what makes rows anomalous, feature by feature; None when the endpoint does not answer that.
+        """Return the contribution of each feature to the anomaly scores, or None if the endpoint does not offer it.
 
         An endpoint with a custom image may refuse in any way.
 
         Parameters
         ----------
         features : pa.Table
-            As for `score`, few rows: they go in one request.
+            As for `score`, with few rows: all of them go in one request.
 
         Returns
         -------
         anomaly_score : ndarray of float64, shape (n,)
         attributions : dict of str to ndarray of float64, shape (n,)
-            By feature, how many splits sooner the forest isolates the row because of it; positive makes it more
-            anomalous.
+            By feature, how many splits sooner the forest isolates the row because of it. A positive value makes the
+            row more anomalous.
         """
         try:
             answer = _read_csv(self._invoke(_csv(features), "text/csv;output=attributions"))
@@ -108,7 +108,7 @@ class Endpoint:
         return _floats(answer, "anomaly_score"), {name: _floats(answer, name) for name in names}
 
     def manifest(self, row: pa.Table) -> dict[str, Any]:
-        """Return the manifest of the model that answers; empty when it has none.
+        """Return the manifest of the model that answers. It is empty if the model has none.
 
         Parameters
         ----------
@@ -167,7 +167,7 @@ def _is_worth_retrying(error: ClientError) -> bool:
 
 
 def _status(error: ClientError) -> int:
-    """Return the container's own status where it answered, else the service's."""
+    """Return the status of the container if it answered, else that of the service."""
     answer: Any = error.response
     if answer["Error"]["Code"] == "ModelError":
         return int(answer.get("OriginalStatusCode", 500))

@@ -1,10 +1,10 @@
-"""What stops an invocation, and what only makes it start over."""
+"""Errors that stop an invocation, or make it start over."""
 
 from __future__ import annotations
 
 
 class ConflictError(RuntimeError):
-    """Another invocation wrote what this one had read; starting over from there resolves it."""
+    """Another invocation changed data that this one had read. The invocation starts over."""
 
 
 class AlertSizeError(ValueError):

@@ -55,12 +55,12 @@ class Features:
 
 
 def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> Features:
-    """Read the window's rows; of a row that is in two files the newer file's wins.
+    """Read the window's rows. If two files have the same row, the newer file's counts.
 
     Returns
     -------
     Features
-        KEYS, MEASURES, LABELS where a file has them, and the feature columns; no rows where no file has any.
+        KEYS, MEASURES, LABELS if a file has them, and the feature columns. Without files there are no rows.
     """
     objects = [(entry, day) for day in window.days for entry in _objects(s3, bucket, f"{prefix}day={day}/")]
     objects.sort(key=lambda found: (found[0]["LastModified"], found[0]["Key"]))
@@ -80,7 +80,7 @@ def read_features(s3: Any, bucket: str, prefix: str, window: Window) -> Features
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str]:
-    """Return what each feature means, from the file's metadata; Athena writes none, and then from the zip."""
+    """Return the description of each feature from the file's metadata, or from the zip for files of Athena."""
     described = rows.feature_descriptions(table)
     return _packaged_descriptions() if described is None else described
 
@@ -97,18 +97,18 @@ def _objects(s3: Any, bucket: str, prefix: str) -> list[dict[str, Any]]:
 
 
 def _checked(body: bytes) -> pa.Table:
-    """Return a file's rows with every key and measure in its own type.
+    """Return a file's rows with every key and measure in the expected type.
 
     Raises
     ------
     FeatureError, pa.ArrowException
-        It is no parquet file, or lacks a column or a value.
+        The file is no parquet file, or lacks a column or a value.
     """
     if not body:
         raise FeatureError("the file is empty")
     try:
         table = pq.read_table(io.BytesIO(body))
-    except OSError as error:  # pyarrow's word for a truncated or damaged file
+    except OSError as error:  # pyarrow raises it for a truncated or damaged file
         raise FeatureError(f"the file cannot be read as parquet: {error}") from error
     missing = [name for name in (*KEYS, *MEASURES) if name not in table.column_names]
     if missing:
@@ -116,7 +116,7 @@ def _checked(body: bytes) -> pa.Table:
     columns = {name: _column(table, name) for name in (*KEYS, *MEASURES)}
     # Files of earlier versions have no labels.
     columns |= {name: pc.cast(table[name], pa.string()) for name in LABELS if name in table.column_names}
-    # Features are the other columns of floats; Athena writes some as doubles.
+    # All other columns of floats are features. Athena writes some of them as doubles.
     features = [f.name for f in table.schema if f.name not in columns and pa.types.is_floating(f.type)]
     columns |= {name: table[name] for name in features}
     checked = pa.table(columns, metadata=table.schema.metadata)
@@ -125,12 +125,12 @@ def _checked(body: bytes) -> pa.Table:
 
 
 def _of_day(table: pa.Table, day: str) -> pa.Table:
-    """Return a file's rows, all of which are of the day that its folder names.
+    """Return a file's rows, after a check that all of them are of the day in its folder's name.
 
     Raises
     ------
     FeatureError
-        Others were never scored: the detector asks a folder for its day alone.
+        A row is of another day. It would never be scored: the detector reads only the day of a folder.
     """
     hours = pc.min_max(table["hour_utc"]).as_py()
     others = sorted({f"{hour:%Y-%m-%d}" for hour in hours.values() if hour is not None} - {day})
@@ -143,7 +143,7 @@ def _of_day(table: pa.Table, day: str) -> pa.Table:
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    # Athena writes moments without a time zone; all are UTC.
+    # Athena writes timestamps without a time zone. All are UTC.
     kind = _KEY_TYPES.get(name, pa.string()) if name in KEYS else _MEASURE_TYPES.get(name, pa.float64())
     column = pc.cast(table[name], kind)
     is_bad = pc.invert(pc.is_finite(column)) if pa.types.is_floating(kind) else pc.is_null(column)
@@ -153,11 +153,11 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def _joined(tables: list[pa.Table]) -> tuple[pa.Table, np.ndarray]:
-    """Return the rows of all files, and which file each row comes from."""
+    """Return the rows of all files, and for each row the number of its file."""
     table = pa.concat_tables(tables, promote_options="permissive")
     sources = np.repeat(np.arange(len(tables)), [each.num_rows for each in tables])
     kept = _latest(table) if len(tables) > 1 else np.arange(len(table))
-    # The number of the row sorts along.
+    # The row numbers are sorted together with the rows.
     numbered = sort_rows(table.take(pa.array(kept)).append_column("row", pa.array(kept)))
     order = numbered["row"].to_numpy()
     return numbered.drop_columns("row"), sources[order]

@@ -1,4 +1,4 @@
-"""Writes the latest features of each series to SageMaker Feature Store, for whoever reads them by key."""
+"""Writes the latest features of each series to SageMaker Feature Store, so that others can read them by key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class FeatureStore:
     sagemaker : SageMaker client
         Reads the group's feature definitions.
     runtime : sagemaker-featurestore-runtime client
-        Retries what AWS throttles.
+        A client that retries throttled requests.
     group : str
         The feature group's name.
     """
@@ -39,7 +39,7 @@ class FeatureStore:
         self._group = group
 
     def ingest(self, table: pa.Table, now: float) -> None:
-        """Write the last hour of each series; the store keeps a later hour that it has already.
+        """Write the last hour of each series. A later hour that is already in the store stays.
 
         Parameters
         ----------
@@ -68,7 +68,7 @@ class FeatureStore:
             token = {"NextToken": page["NextToken"]}
 
     def _records(self, table: pa.Table, now: datetime) -> Iterator[list[dict[str, str]]]:
-        """Yield each row as a record of the group's features; a value that is missing is left out."""
+        """Yield each row as a record of the group's features, without missing values."""
         for row in table.to_pylist():
             hour = row["hour_utc"]
             row["series"] = "#".join(row[name] for name in _SERIES)
@@ -88,10 +88,11 @@ def _last_hours(table: pa.Table) -> pa.Table:
 
 
 def _event_time(hour: datetime, now: datetime) -> str:
-    """Return an event time that orders hours first, and then the times at which the same hour was read.
+    """Return an event time that orders records by hour, and records of the same hour by the time they were read.
 
-    The store takes a record only if its event time is greater than that of the record that it has. A restated bill
-    changes an hour that is there already, so every ten seconds since the hour began add a millisecond, for a year.
+    The store accepts a record only if its event time is greater than that of the record that it has. A restated bill
+    changes an hour that is already in the store. So every ten seconds since the hour began add a millisecond, for a
+    year.
     """
     age = min(max((now - hour) / 10_000, timedelta()), _LONGEST_AGE)
     return f"{(hour + age).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"

@@ -31,17 +31,17 @@ _CLOCKS_DIFFER_SECONDS = 60
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Score the hours that the event asks for. The same event again changes nothing, and nobody is notified again.
+    """Score the hours that the event asks for. A repeated event changes nothing and sends no notification.
 
     Returns
     -------
     dict
-        `rows_scored`, `alerts` and `updated` (alert ids), `suppressed` (why, by alert id), `window`.
+        `rows_scored`, `alerts` and `updated` (alert ids), `suppressed` (reasons by alert id), `window`.
 
     Raises
     ------
     Exception
-        Whatever went wrong, so that Lambda retries and then keeps the event.
+        Any error, so that Lambda retries and then keeps the event.
     """
     started = time.monotonic()
     window = window_of(event, settings.features_prefix)

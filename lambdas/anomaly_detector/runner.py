@@ -1,8 +1,9 @@
-"""One invocation: features become scored rows, scored rows become alerts, and nothing of it happens halfway.
+"""One invocation: it turns features into scored rows and scored rows into alerts, and leaves nothing half done.
 
-An invocation may be killed at any call, run beside others, and run again. Its rows are written on condition that nobody
-wrote the day since it was read. Its alerts are decided from stored rows, from the first hour of its window to the last
-day that was scored, and written on condition that nobody changed anything meanwhile. Otherwise it starts over.
+An invocation may be killed at any call, run at the same time as others, and run again. It writes a day's rows only if
+no other invocation wrote the day since it was read. It decides its alerts from stored rows, from the first hour of its
+window to the last scored day. It writes them only if no other invocation changed rows or alerts meanwhile. Otherwise it
+starts over.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True)
 class Runner:
-    """Everything that invocations share, made once for a function instance.
+    """The state that invocations share, made once for a function instance.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Runner:
     feature_store : FeatureStore, optional
         Gets the latest features of each series.
     cloudtrail : callable, optional
-        Returns the CloudTrail client of a region; None where changes are not looked up.
+        Returns the CloudTrail client of a region. None if changes are not looked up.
     """
 
     settings: Settings
@@ -75,7 +76,7 @@ class Runner:
     cloudtrail: Callable[[str], Any] | None = None
 
     def run(self, window: Window, owner: str, deadline: float) -> Outcome:
-        """Score a window and notify people of what is new. A second run changes nothing.
+        """Score a window and notify people of new alerts and changes. A second run changes nothing.
 
         Parameters
         ----------
@@ -88,7 +89,7 @@ class Runner:
         Raises
         ------
         FeatureError
-            There are no features where there must be some; or files cannot be used, after the others were scored and
+            The window must have features and has none. Or some files cannot be used: the others were scored, and
             people were notified.
         ConflictError
             Other invocations wrote the same rows or alerts in each of 50 attempts.
@@ -116,14 +117,14 @@ class Runner:
             outcome = self._until_alone(
                 lambda: self._decide(window, detector, rows, store, descriptions, calendar), store.reread
             )
-        if self.feature_store is not None:  # after people are notified: it must not delay them
+        if self.feature_store is not None:  # after the notifications, which it must not delay
             self.feature_store.ingest(features.table, started)
         if features.faults:
             raise FeatureError(_faults_text(features.faults))
         return replace(outcome, rows_scored=scored)
 
     def _find_changes(self, deadline: float) -> FindChanges | None:
-        """Return what looks up the changes before an incident: in half of the invocation's time, at most."""
+        """Return the function that looks up the changes before an incident, in at most half of the remaining time."""
         if self.cloudtrail is None:
             return None
         now = self.clock()
@@ -132,7 +133,7 @@ class Runner:
 
     def _score(self, window: Window, detector: Detector, rows: ScoredRows) -> tuple[Features, int]:
         """Score the window's features, write the rows, and return how many there are."""
-        # Read before the features are: rows of newer features are then never replaced by rows of older ones.
+        # Stored rows are read before the features, so that rows of older features never replace rows of newer ones.
         stored = rows.read(window.days)
         features = read_features(self.s3, self.settings.bucket, self.settings.features_prefix, window)
         if features.table.num_rows == 0:
@@ -154,26 +155,26 @@ class Runner:
         descriptions: Mapping[str, str],
         calendar: list[PlannedEvent],
     ) -> Outcome:
-        """Decide on stored rows from the window's first hour on: what was scored of later days may depend on them."""
+        """Decide on stored rows from the window's first hour on, because alerts of later days may depend on them."""
         scored = rows.since(window, self.settings.policy)
         last = max(scored["hour_utc"].to_pylist())
         end = max(window.end, parse_hour(f"{last:%Y-%m-%d}T00:00:00Z") + 24)
         try:
             outcome = detector.decide(Window(window.start, end), scored, descriptions, calendar)
         except AlertSizeError:
-            # The others are written, also where nobody had to be notified.
+            # The other alerts are written, even if no notification was due.
             store.commit()
             raise
         store.commit()
         return outcome
 
     def _calendar(self) -> list[PlannedEvent]:
-        """Read the calendar of planned events; none when no key is set."""
+        """Read the calendar of planned events. It is empty if no key is set."""
         key = self.settings.planned_events_key
         return read_calendar(self._read(key)) if key else []
 
     def _owners(self) -> list[OwnerRule]:
-        """Read the owner rules; none when no key is set."""
+        """Read the owner rules. There are none if no key is set."""
         key = self.settings.owners_key
         return read_owners(self._read(key)) if key else []
 
@@ -182,7 +183,7 @@ class Runner:
         return body.decode()
 
     def _until_alone(self, work: Callable[[], _Result], before_retry: Callable[[], None] | None = None) -> _Result:
-        """Do work, and start over while other invocations write what it read."""
+        """Do work, and start over each time another invocation has changed the data that it read."""
         for attempt in range(_ATTEMPTS - 1):
             try:
                 return work()
@@ -195,7 +196,7 @@ class Runner:
 
 
 def _scored(detector: Detector, features: Features) -> pa.Table:
-    """Score all rows at once; where the model refuses them, file by file, so that one file does not stop the others."""
+    """Score all rows at once. If the model refuses them, score file by file, so that one file does not stop others."""
     try:
         return detector.score(features.table)
     except RefusedError:
@@ -217,7 +218,7 @@ def _scored_by_file(detector: Detector, features: Features) -> list[pa.Table]:
 
 
 def _with_earlier_rows(scored: pa.Table, window: Window, features: Features, stored: Mapping[str, Stored]) -> pa.Table:
-    """Add the rows that were stored before for days with a file that cannot be used, where there is no newer row."""
+    """Add the rows that were stored earlier for days with a faulty file, except those that have a newer row."""
     tables = [scored]
     keys = set(zip(*(scored[name].to_pylist() for name in KEYS), strict=True)) if features.faulty_days else set()
     for day in sorted(features.faulty_days):

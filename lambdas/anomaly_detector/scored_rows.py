@@ -1,4 +1,4 @@
-"""Keeps scored rows in S3, a parquet file for each day: what drift is measured on, and the detector's memory."""
+"""Keeps scored rows in S3, in a parquet file for each day. The detector and the drift monitor read them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _CONFLICTS = {"PreconditionFailed", "ConditionalRequestConflict"}
 
 
 class Stored(NamedTuple):
-    """A day's scored rows as they are stored, and their ETag; both are None for a day without rows."""
+    """A day's stored rows and their ETag. Both are None for a day without rows."""
 
     rows: pa.Table | None
     etag: str | None
@@ -43,11 +43,11 @@ class ScoredRows:
         self._prefix = prefix
 
     def read(self, days: Iterable[str]) -> dict[str, Stored]:
-        """Read days; `write` replaces what was read, and nothing that was written since."""
+        """Read days. Pass the result to `write`, which does not replace a day that was written since."""
         return {day: self._read(day) for day in days}
 
     def write(self, window: Window, rows: pa.Table, stored: Mapping[str, Stored]) -> None:
-        """Replace all rows of the window; other hours of a day stay.
+        """Replace all rows of the window. Other hours of a day stay.
 
         Raises
         ------
@@ -63,15 +63,16 @@ class ScoredRows:
         """Do nothing: the invocation writes its rows before it decides on them."""
 
     def between(self, start: int, end: int) -> pa.Table:
-        """Read the scored rows of the hours [start, end); an empty table without columns where there are none."""
+        """Read the scored rows of the hours [start, end). Without rows the table has no columns."""
         days = [day_of(hour) for hour in range(start - start % 24, end, 24)]
         tables = [table for day in days if (table := self._read(day).rows) is not None]
         return _joined([in_hours(table, start, end) for table in tables])
 
     def since(self, window: Window, policy: Policy) -> pa.Table:
-        """Read the window's rows and, of later hours, the anomalous ones and how far each day goes.
+        """Read the window's rows and those rows of later hours that a decision needs.
 
-        Later hours are those of up to `LATER_DAYS` days after the window.
+        These are the anomalous rows, and the rows of each day's last hour. Later hours are those of up to `LATER_DAYS`
+        days after the window.
         """
         last = window.end - window.end % 24 + LATER_DAYS * 24
         tables: list[pa.Table] = []
@@ -116,7 +117,7 @@ class ScoredRows:
 
 
 def _last_hour(rows: pa.Table) -> pa.Table:
-    """Return the rows of the last hour that are not anomalous: what follows an incident, ends it."""
+    """Return the rows of the last hour that are not anomalous: such a row ends an incident before it."""
     if rows.num_rows == 0:
         return rows
     is_normal = pc.less_equal(rows["usage_gb"], rows["expected_usage_gb"])

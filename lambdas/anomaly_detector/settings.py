@@ -16,12 +16,12 @@ _BOOLEANS = {"true": True, "false": False}
 
 
 class SettingsError(ValueError):
-    """A variable is missing or has a value that makes no sense."""
+    """A variable is missing or has a value that is not accepted."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Where things are, and the policy."""
+    """Names of the resources that the function uses, and the policy."""
 
     bucket: str
     features_prefix: str
@@ -39,7 +39,7 @@ class Settings:
 
     @property
     def account_id(self) -> str:
-        """The account that the function runs in: that of its topic."""
+        """The account in which the function runs, from the ARN of its topic."""
         return self.topic_arn.split(":")[4]
 
     @classmethod
@@ -49,7 +49,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            Names the variable, its value and what is accepted.
+            A variable is missing or not accepted. The message names it, its value and the accepted values.
         """
         return cls(
             bucket=_required(environment, "BUCKET"),
@@ -91,7 +91,7 @@ def _number(environment: Mapping[str, str], name: str, default: float, least: fl
 
 
 def _policy(environment: Mapping[str, str]) -> Policy:
-    """Read the policy's variables; those that are not set keep their defaults."""
+    """Read the policy's variables. Those that are not set keep their defaults."""
     values: dict[str, Any] = {
         name: _number(environment, name.upper(), 0) for name in NUMBERS if name.upper() in environment
     }

@@ -17,7 +17,7 @@ class Topic:
         self._topic_arn = topic_arn
 
     def publish(self, notification: Notification) -> None:
-        """Publish one notification: its text to e-mail, its subject to SMS, its JSON body to everything else."""
+        """Publish one notification: its text to e-mail, its subject to SMS, its JSON body to all other protocols."""
         message = {
             # One copy of the body for HTTPS, SQS, Lambda and Firehose: a copy for each would not fit into 256 KB.
             "default": json.dumps(notification.body, ensure_ascii=False),
@@ -33,7 +33,7 @@ class Topic:
         )
 
     def publish_text(self, subject: str, text: str) -> None:
-        """Publish a text without attributes, as alarms are: a subscription that filters alerts does not get it."""
+        """Publish a text without attributes, like an alarm. Subscriptions that filter alerts do not get it."""
         self._sns.publish(TopicArn=self._topic_arn, Subject=subject, Message=text)
 
 

@@ -1,4 +1,4 @@
-"""Which hours an event asks for."""
+"""Finds the hours that an event asks for."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def window_of(event: dict[str, Any], features_prefix: str) -> Window:
         An S3 `Object Created` event through EventBridge (the day in the object's key), a schedule (the last 48
         hours), or `{"start": ..., "end": ...}` by hand, half-open.
     features_prefix : str
-        Where feature files lie in the bucket.
+        Prefix of the feature files in the bucket.
 
     Raises
     ------
     EventError
-        Anything else.
+        The event is of another kind.
     """
     if event.get("detail-type") == "Object Created":
         return _of_object(str(event["detail"]["object"]["key"]), features_prefix)

@@ -1,1 +1,1 @@
-"""Forwards notifications to what SNS cannot reach in its own format: PagerDuty, a webhook, a chat channel."""
+"""Forwards notifications to destinations that need another format: PagerDuty, a webhook, a chat channel."""

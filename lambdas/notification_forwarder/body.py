@@ -18,7 +18,7 @@ def read_body(message: str) -> dict[str, Any]:
     Raises
     ------
     BodyError
-        It is something else, such as the text of an alarm, or has another major version.
+        The message is something else, such as the text of an alarm, or has another major version.
     """
     try:
         body = json.loads(message)
@@ -34,6 +34,6 @@ def read_body(message: str) -> dict[str, Any]:
 
 
 def described(body: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the summary and the record of each alert that the body has in full, worst first."""
+    """Return the summary and the record of each alert whose record is in the body, worst first."""
     summaries = {summary["alert_id"]: summary for summary in body["summaries"]}
     return [(summaries[alert["alert_id"]], alert) for alert in body["alerts"]]

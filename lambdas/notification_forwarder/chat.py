@@ -14,14 +14,14 @@ _MAX_TEXT = 2900
 
 
 def build_messages(body: dict[str, Any], message_id: str) -> list[dict[str, Any]]:
-    """Return a message for each alert, in the alert's thread; of more than 20 alerts one digest.
+    """Return a message for each alert, in the alert's thread. For more than 20 alerts, return one digest.
 
     Parameters
     ----------
     body : dict
         The notification.
     message_id : str
-        Makes the id of each message, the same one when it is sent again.
+        The notification's id, from which each message gets an id that is the same when it is sent again.
     """
     if len(body["summaries"]) > len(body["alerts"]):
         return [_digest(body, message_id)]
@@ -77,7 +77,7 @@ def _digest(body: dict[str, Any], message_id: str) -> dict[str, Any]:
 
 
 def _code(text: str) -> str:
-    """Return text that no resource id can format: a block of code without backticks inside."""
+    """Return the text as a block of code without backticks inside, so that a resource id cannot format it."""
     inside = text.replace("`", "'")
     return f"```\n{inside if len(inside) <= _MAX_TEXT else inside[:_MAX_TEXT] + '...'}\n```"
 

@@ -1,4 +1,4 @@
-"""Sends one notification to its destination, or raises: Lambda then retries, and keeps the event at last."""
+"""Sends one notification to its destination, or raises an error: Lambda then retries, and finally keeps the event."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
     from notification_forwarder.settings import Settings
 
-# PagerDuty accepts about 120 events a minute for each integration.
+# PagerDuty accepts about 120 events per minute for each integration.
 _EVENTS_AT_ONCE, _PAUSE_SECONDS = 100, 60
 _TIMEOUT = urllib3.Timeout(connect=5, read=10)
 _LOCAL = ("http://127.0.0.1:", "http://localhost:")
 
 
 class DeliveryError(RuntimeError):
-    """A destination that did not accept what it was sent."""
+    """A destination did not accept a request."""
 
 
 class SecretError(ValueError):
-    """A secret that does not hold what the destination requires."""
+    """A secret lacks a value that the destination requires."""
 
 
 @dataclass(frozen=True)
 class Forwarder:
-    """What invocations share.
+    """The state that invocations share.
 
     Parameters
     ----------
@@ -61,12 +61,12 @@ class Forwarder:
         message : str
             The JSON body that the topic delivered.
         message_id : str
-            Its id, the same one at each retry.
+            Its id, which is the same at each retry.
 
         Raises
         ------
         BodyError, SecretError, DeliveryError
-            The message, the secret or the destination's answer.
+            The message or the secret cannot be used, or the destination did not accept the request.
         """
         body = read_body(message)
         if self.settings.destination == "chat":
@@ -96,7 +96,7 @@ class Forwarder:
         return 1
 
     def _secret(self, *names: str) -> dict[str, str]:
-        """Read the secret, at each notification: a new key takes effect at once."""
+        """Read the secret for each notification, so that a new key takes effect at once."""
         arn = self.settings.secret_arn
         text = self.secrets.get_secret_value(SecretId=arn).get("SecretString", "")
         try:

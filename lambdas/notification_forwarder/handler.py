@@ -26,12 +26,12 @@ def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, 
     Returns
     -------
     dict
-        `requests`: how many were sent.
+        `requests`: the number of requests that were sent.
 
     Raises
     ------
     Exception
-        Whatever went wrong, so that Lambda retries and then keeps the event.
+        Any error, so that Lambda retries and then keeps the event.
     """
     records = [record["Sns"] for record in event["Records"]]
     result = {"requests": sum(forwarder().forward(sns["Message"], sns["MessageId"]) for sns in records)}

@@ -36,7 +36,7 @@ _DETAILS = (
 def build_events(body: dict[str, Any], routing_key: str) -> list[dict[str, Any]]:
     """Return the events of a notification, worst first.
 
-    Of more than 20 alerts the worst 20 trigger an incident each; all whose change is that they are over resolve.
+    Of more than 20 alerts, only the worst 20 trigger an incident. Each alert whose change is its end resolves.
     """
     records = {alert["alert_id"]: alert for _, alert in described(body)}
     more = len(body["summaries"]) - len(records)

@@ -17,7 +17,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """Where notifications go; `secret_arn` is empty for a chat, and `topic_arn` for the others."""
+    """The destination. `secret_arn` is empty for a chat, and `topic_arn` for the others."""
 
     destination: Destination
     secret_arn: str
@@ -30,7 +30,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            Names the variable, its value and what is accepted.
+            A variable is missing or not accepted. The message names it, its value and the accepted values.
         """
         given = environment.get("DESTINATION", "")
         destination = next((name for name in get_args(Destination) if name == given), None)

@@ -1,4 +1,4 @@
-"""A generic webhook: the JSON body as it is, signed with a shared key."""
+"""A generic webhook: the unchanged JSON body, signed with a shared key."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def sign(body: bytes, key: str, timestamp: int, message_id: str) -> dict[str, st
     Parameters
     ----------
     body : bytes
-        What is sent.
+        The body of the request.
     key : str
         The key that sender and receiver share.
     timestamp : int
         The second of the epoch. It is signed too, so that a receiver can refuse an old request.
     message_id : str
-        Identifies the notification; the same one when it is sent again.
+        Identifies the notification. It is the same when the notification is sent again.
     """
     signature = hmac.new(key.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
     return {

@@ -136,7 +136,7 @@ ALERT_FIELDS = tuple(Alert.__annotations__)
 # Fields of alerts that earlier versions stored.
 _RENAMED = {"quieted_by": "suppressed_by", "looks_like": "likely_cause", "first_look": "next_step"}
 
-# Fields that alerts of earlier versions lack; the next run over a stored incident sets its state.
+# Fields that alerts of earlier versions lack. The next run over a stored incident sets its state.
 _LATER: dict[str, Any] = {
     "suppressed_by": "",
     "is_estimated": False,
@@ -172,7 +172,7 @@ _AMOUNTS = (
 
 
 def read_alert(record: Mapping[str, Any]) -> Alert:
-    """Return a stored record as an alert: its fields alone, in order, also under the names of earlier versions.
+    """Return a stored record as an alert: only its fields, in order. It may have the names of earlier versions.
 
     Raises
     ------
@@ -193,16 +193,16 @@ def json_schema(kind: Any = Alert) -> dict[str, Any]:
 
 
 def time_text(alert: Mapping[str, Any], name: str) -> str:
-    """Return a moment of an alert for a person: "2026-10-17 02:00", or the day alone where the bill is daily."""
+    """Return a time of an alert for people: "2026-10-17 02:00", or only the day if the bill is daily."""
     text = str(alert[name])[:16].replace("T", " ")
     return text[:10] if alert.get("granularity") == "day" else text
 
 
 def period(alert: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Return when an incident starts, when it ends, and its length, for a person.
+    """Return the start, the end and the length of an incident, for people.
 
     The end is the end of the last hour: 02:00, 08:00 and "6 h" for six hours, or the first day, the last day and
-    "3 days" where the bill is daily.
+    "3 days" if the bill is daily.
     """
     start, last = parse_hour(alert["start_hour_utc"]), parse_hour(alert["end_hour_utc"])
     if alert.get("granularity") == "day":
@@ -226,7 +226,7 @@ def period_text(alert: Mapping[str, Any]) -> str:
 
 
 def hours_text(alert: Mapping[str, Any]) -> str:
-    """Return how long an incident lasted, such as "in 9 hours" or "in 3 days"."""
+    """Return the length of an incident in words, such as "in 9 hours" or "in 3 days"."""
     hours = parse_hour(alert["end_hour_utc"]) - parse_hour(alert["start_hour_utc"]) + 1
     number, unit = (-(-hours // DAY_HOURS), "day") if alert.get("granularity") == "day" else (hours, "hour")
     return f"in {number} {unit}{'' if number == 1 else 's'}"
@@ -254,10 +254,10 @@ def build_alert(
     expected_usd_per_day: Mapping[str, float] | None = None,
     labels: Labels = _UNKNOWN,
 ) -> Alert:
-    """Return the alert record, its fields in the order in which they are printed.
+    """Return the alert record, with its fields in the order in which they are printed.
 
-    Amounts run over the incident's anomalous hours. `usage_gb` counts the leading series' egress class alone, since
-    a gateway meters the same bytes again; `egress_gb` counts true egress of every series.
+    Amounts are sums over the incident's anomalous hours. `usage_gb` counts only the egress class of the leading series,
+    because a gateway meters the same bytes again. `egress_gb` counts the true egress of every series.
 
     Parameters
     ----------
@@ -266,13 +266,13 @@ def build_alert(
     policy : Policy
         For the severity.
     model_reason : str
-        Why the model calls the worst hour anomalous, a sentence a line; may be empty.
+        The reasons for the score of the worst hour, one sentence per line. May be empty.
     model_id : str
-        Which model scored it.
+        The model that scored it.
     state : str
         Open or ended.
     expected_usd_per_day : mapping, optional
-        What the data transfer of each account was expected to cost in the day before the incident's detection.
+        The expected cost of each account's data transfer in the day before the incident's detection.
     labels : Labels, optional
         Of the leading series.
     """
@@ -346,7 +346,7 @@ def _amounts(hours: list[Hour], same_class: list[Hour]) -> dict[str, float]:
 
 
 def worst_hour(incident: Incident) -> Hour:
-    """Return the hour that is furthest beyond its habit; of several the one with the lowest score, then the first."""
+    """Return the hour that most exceeds its usual excess. On a tie, the lowest score decides, then the time."""
     return min(incident.hours, key=lambda hour: (-hour.times_habit, hour.anomaly_score, hour.hour, hour.series))
 
 
@@ -362,7 +362,7 @@ def leading_series(incident: Incident) -> Series:
 
 
 def close_alert(alert: Alert, state: State) -> Alert:
-    """Return the record of an incident that has ended or is withdrawn; a withdrawn one has no amounts."""
+    """Return the record of an incident that has ended or is withdrawn. A withdrawn one has no amounts."""
     record: Any = {**alert, "state": state, "current_usd_per_day": 0.0}
     if state == "withdrawn":
         record |= dict.fromkeys(_AMOUNTS, 0.0)
@@ -385,7 +385,7 @@ def account_text(alert: Mapping[str, Any]) -> str:
 
 
 def resource_text(row: Alert | Contributor) -> str:
-    """Return what people call the resource of an alert or a contributor, or the resources that a level sums."""
+    """Return the name for people of an alert's or a contributor's resource, or of the resources that a level sums."""
     if row["resource_id"] != SUMMED:
         return row["resource_id"] or f"{row['service']} (no resource in the bill)"
     if row["region"] != SUMMED:

@@ -1,7 +1,7 @@
-"""Which change came before an incident: write events of CloudTrail, ranked. Pure.
+"""Ranks CloudTrail's write events before an incident, to find the change that caused it. Pure.
 
-Events count from six hours before the incident to one hour after its start; of a daily bill, to the end of its first
-day. They have the incident's account and region, or are of a global service. Each event collects points:
+Events count from six hours before the incident to one hour after its start. In a daily bill they count to the end of
+its first day. They have the incident's account and region, or are of a global service. Each event collects points:
 
 - **Resource**: it names a resource of the incident. It loses points if it names another one of the same form, such as
   another bucket.
@@ -34,7 +34,7 @@ _RESOURCE, _RESOURCE_ALONE, _OTHER_RESOURCE, _CAUSE, _CLASS, _CLASS_ALONE = 4, 2
 _ACTOR, _SERVICE, _RARE, _ROUTINE = 1, -3, 1, -2
 # Points that the first change needs, and those after it.
 _LEAST_POINTS, _LEAST_POINTS_OF_OTHERS = 7, 6
-# Points by the hours before the start, and by how much longer the traffic of some causes takes to grow.
+# Points by the hours before the start, and the additional hours in which the traffic of some causes grows.
 _NEARNESS = ((0.5, 3), (1.0, 2), (2.0, 1))
 _TIMES_LONGER = {"log_loop": 3.0, "hot_link": 2.0, "fleet": 2.0}
 _RARE_CALLS, _ROUTINE_CALLS = 3, 12
@@ -58,7 +58,7 @@ class Change(TypedDict):
 
 
 class Event(NamedTuple):
-    """A write event; `names` are all ids and names in it, `resource` the first of them."""
+    """A write event. `names` are all ids and names in it, and `resource` is the first of them."""
 
     event_id: str
     time: datetime
@@ -157,7 +157,7 @@ _BY_OTHER_CLASS = _calls(_NETWORK, _COMPUTE, _JOBS)
 
 
 def read_event(record: Mapping[str, Any]) -> Event | None:
-    """Return a CloudTrail record as an event; None for one that changed nothing: a read, a refusal, a data event."""
+    """Return a CloudTrail record as an event, or None if it changed nothing: a read, a refusal or a data event."""
     is_write = not record.get("readOnly", True) and record.get("managementEvent", True)
     if not is_write or record.get("errorCode") or record.get("eventType") == "AwsServiceEvent":
         return None
@@ -183,7 +183,7 @@ def read_event(record: Mapping[str, Any]) -> Event | None:
 
 
 def changes_span(alert: Mapping[str, Any]) -> tuple[datetime, datetime]:
-    """Return the first moment whose events count, and the last."""
+    """Return the first and the last time whose events count."""
     start = datetime.fromisoformat(alert["start_hour_utc"])
     return start - _BEFORE, start + (_AFTER_OF_DAY if alert["granularity"] == "day" else _AFTER)
 
@@ -194,13 +194,13 @@ def not_read(reason: str) -> tuple[list[Change], str]:
 
 
 def find_changes(alert: Mapping[str, Any], events: Iterable[Event], limit: str = "") -> tuple[list[Change], str]:
-    """Return an alert's `changes` and `changes_note`; `limit` is why not all events are there."""
+    """Return an alert's `changes` and `changes_note`. `limit` is the reason why some events are missing."""
     changes = rank_changes(alert, events)
     return changes, "; ".join(text for text in ("" if changes else _NOTHING_FITS, limit) if text)
 
 
 def rank_changes(alert: Mapping[str, Any], events: Iterable[Event]) -> list[Change]:
-    """Return up to three changes that may have caused an incident, the likeliest first; none if none is likely."""
+    """Return up to three changes that may have caused an incident, the likeliest first. There may be none."""
     first, last = changes_span(alert)
     near = [event for event in events if first <= event.time <= last and _is_of_the_place(alert, event)]
     calls = Counter((event.name, event.actor) for event in near)
@@ -285,7 +285,7 @@ class _Ranking:
 
 
 def _form(name: str) -> str:
-    """Return the prefix of an id of EC2, such as i for i-0abc; a bucket has none."""
+    """Return the prefix of an EC2 id, such as i for i-0abc. A bucket has none."""
     prefix, _, rest = name.partition("-")
     return prefix if len(rest) >= _ID_DIGITS and not set(rest) - set("0123456789abcdef") else ""
 

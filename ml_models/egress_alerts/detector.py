@@ -60,13 +60,13 @@ if TYPE_CHECKING:
     from egress_alerts.series import Labels, Series, Window
     from egress_alerts.verdicts import Verdict
 
-# A notification names each of its alerts; more alerts are further notifications.
+# A notification lists all of its alerts. With more alerts there are several notifications.
 MAX_NOTIFIED_AT_ONCE = 200
 
 
 @dataclass
 class StoredAlert:
-    """An incident, the alert built from it, and what people have last been notified of (None: nothing yet).
+    """An incident, the alert built from it, and its state at the last notification (None: not notified yet).
 
     `version` counts the writes, and 0 is an alert that was never written. `claimed_until` is the second of the epoch
     until which another invocation may be about to notify. A withdrawn alert keeps the hours that it had.
@@ -87,11 +87,11 @@ class ScoredRows(Protocol):
         """Put rows in the place of all rows of the window."""
 
     def between(self, start: int, end: int) -> pa.Table:
-        """Return the rows of the hours [start, end); an empty table without columns when there are none."""
+        """Return the rows of the hours [start, end). Without rows the table has no columns."""
 
 
 class AlertStore(Protocol):
-    """Keeps alerts and verdicts; and in a bucket, if there is one, lists that are too long for them."""
+    """Keeps alerts and verdicts, and in a bucket, if there is one, lists that are too long for alerts."""
 
     bucket: str
 
@@ -102,19 +102,19 @@ class AlertStore(Protocol):
         """Return the verdicts on alerts of these (account, region) that ended at `hour` or later."""
 
     def put(self, stored: StoredAlert) -> None:
-        """Write an alert and count its version up; fails when another invocation wrote it meanwhile."""
+        """Write an alert and increment its version. It fails if another invocation wrote the alert meanwhile."""
 
     def keep_list(self, folder: str, records: Sequence[Mapping[str, Any]]) -> str:
-        """Write a list and return its key, the same for the same list; "" without a bucket."""
+        """Write a list and return its key, or "" without a bucket. Equal lists have the same key."""
 
     def claim(self, stored: StoredAlert) -> bool:
-        """Reserve the notification of an alert for this invocation; False when another one has it."""
+        """Reserve the notification of an alert for this invocation. Return False if another one has it."""
 
     def release(self, stored: StoredAlert) -> None:
         """Give a claim back: the notification failed."""
 
     def mark_notified(self, stored: StoredAlert) -> None:
-        """Write what people have been notified of, and end the claim."""
+        """Write the state of which people have been notified, and end the claim."""
 
 
 class Notifier(Protocol):
@@ -126,7 +126,7 @@ class Notifier(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of a run; `usd_per_day_at_stake` is the current cost of new and changed alerts a day.
+    """The result of a run. `usd_per_day_at_stake` is the current cost per day of new and changed alerts.
 
     `suppressed` has the reason for each suppressed alert, by its id.
     """
@@ -181,8 +181,8 @@ class Detector:
     ) -> Outcome:
         """Score the rows of a window and notify people of new and changed alerts.
 
-        A second run changes nothing: scored rows are replaced, incidents are decided from rows and alerts before the
-        window, and no notification is sent twice.
+        A second run changes nothing. It replaces scored rows, decides incidents from the rows and alerts before the
+        window, and sends no notification twice.
 
         Parameters
         ----------
@@ -190,7 +190,7 @@ class Detector:
         features : pa.Table
             The window's rows, sorted by hour and series; at least one.
         descriptions : mapping
-            What each feature means, by name.
+            The description of each feature, by name.
         calendar : sequence of PlannedEvent
         """
         return self.decide(window, self.score(features), descriptions, calendar)
@@ -212,7 +212,7 @@ class Detector:
     def decide(
         self, window: Window, scored: pa.Table, descriptions: Mapping[str, str], calendar: Sequence[PlannedEvent] = ()
     ) -> Outcome:
-        """Decide on the scored rows of a window and notify people of changes; see `run`."""
+        """Decide on the scored rows of a window and notify people of changes, as in `run`."""
         self._scored_rows.replace(window, scored)
         stored = self._known(scored, window, calendar)
         active = [each for each in stored if each.alert["state"] != "withdrawn"]
@@ -248,7 +248,7 @@ class Detector:
         return self._store.since(places, min([since, *running]))
 
     def _found(self, window: Window, scored: pa.Table, active: list[StoredAlert]) -> list[Incident]:
-        """Return the incidents with hours in the window, as they are now, under the ids that people know."""
+        """Return the current state of the incidents with hours in the window, under the ids of their stored alerts."""
         # An incident that was found inside the window is found again, from its hours before it.
         before = [s.incident.before(window.start) for s in active if s.incident.detected < window.start]
         past = self._scored_rows.between(window.start - GATHERING_HOURS, window.start)
@@ -310,7 +310,7 @@ class Detector:
             alert["owner"], _, alert["owner_source"] = find_owner(alert, self._owners)
 
     def _labels(self, incident: Incident, by_day: dict[int, pa.Table]) -> Labels:
-        """Return what people know the leading series by, from all rows of its largest hour."""
+        """Return the account name and the tags of the leading series, from all rows of its largest hour."""
         lead = leading_series(incident)
         largest = max(incident.members[lead].values(), key=lambda hour: (hour.excess_gb, -hour.hour)).hour
         day = largest - largest % 24
@@ -319,7 +319,7 @@ class Detector:
         return labels_of(by_day[day], largest, lead)
 
     def _add_backgrounds(self, incidents: list[Incident]) -> None:
-        """Keep with incidents what the rows before them show; it depends on no hour after their detection."""
+        """Add the facts from the rows before them to incidents. They depend on no hour after the detection."""
         by_day: dict[int, pa.Table] = {}
         for incident in incidents:
             then = incident.before(incident.detected + 1)
@@ -355,7 +355,7 @@ class Detector:
         window: Window,
         calendar: Sequence[PlannedEvent],
     ) -> None:
-        """Mark the alerts that a verdict or the calendar suppresses; state in the others what exceeds a plan."""
+        """Mark the alerts that a verdict or the calendar suppresses, and add to the others the excess over a plan."""
         places = {(stored.alert["account_id"], stored.alert["region"]) for stored in changed}
         verdicts = self._store.verdicts(places, window.start - 2 * LONGEST_REMEMBERED_HOURS)
         by_id = {stored.incident.alert_id: stored.incident for stored in [*known, *changed]}
@@ -367,7 +367,7 @@ class Detector:
             stored.alert["reasons"] += [overrun] if overrun else []
 
     def _add_changes(self, changed: list[StoredAlert]) -> None:
-        """Look once for the changes before an incident, the most urgent ones first; the alert keeps them."""
+        """Look up the changes before each incident once, the most urgent incidents first. The alert keeps them."""
         for alert in sorted((stored.alert for stored in changed), key=_urgency):
             is_known = bool(alert["changes"] or alert["changes_note"])
             if self._find_changes and not is_known and not alert["suppressed_by"]:
@@ -390,7 +390,7 @@ class Detector:
         return closed
 
     def _put(self, alerts: list[StoredAlert]) -> dict[str, Exception]:
-        """Write alerts and return what failed, by alert id: one alert never stops the others."""
+        """Write alerts and return the errors by alert id, so that one alert never stops the others."""
         failures: dict[str, Exception] = {}
         for stored in alerts:
             try:
@@ -400,11 +400,11 @@ class Detector:
         return failures
 
     def _notify(self, candidates: list[StoredAlert], clock: _Clock) -> None:
-        """Notify people of new changes, one notification a route, worst first, and remember that.
+        """Notify people of new changes, with one notification per route, worst first, and store that.
 
-        What another invocation has claimed is left to it, and to a later run should that one die. After a crash between
-        publishing and remembering, the next run notifies once more: a page too many, never one too few. A route that
-        fails is raised after the others, whose notifications are not repeated.
+        An alert that another invocation has claimed is left to it, or to a later run if that one dies. After a crash
+        between publishing and storing, the next run notifies again: a notification may come twice, but is never lost.
+        The error of a route that fails is raised after all other routes, whose notifications are not repeated.
         """
         due = [
             (change, each) for each in candidates if (change := self._change(each, clock)) and self._store.claim(each)
@@ -415,7 +415,7 @@ class Detector:
             raise failures[0]
 
     def _routes(self, due: list[tuple[str, StoredAlert]]) -> list[tuple[Owner, list[tuple[str, StoredAlert]]]]:
-        """Divide what is due into notifications of one route each, those of the worst alerts first."""
+        """Divide the alerts that are due into notifications of one route each, worst alerts first."""
         by_route: dict[Owner, list[tuple[str, StoredAlert]]] = {}
         for change, each in due:
             owner = find_owner(each.alert, self._owners)
@@ -427,7 +427,7 @@ class Detector:
         ]
 
     def _publish(self, route: Owner, part: list[tuple[str, StoredAlert]], clock: _Clock) -> Exception | None:
-        """Publish one notification and remember that, or return what failed: one route never stops the others."""
+        """Publish one notification and store that, or return the error, so that one route never stops the others."""
         changes = {each.incident.alert_id: change for change, each in part if change != NEW}
         alerts = [each.alert for _, each in part]
         try:
@@ -472,7 +472,7 @@ def _implied(stored: StoredAlert, policy: Policy) -> int:
 
 
 def _merged(found: list[Incident], stored: list[StoredAlert], window: Window) -> list[StoredAlert]:
-    """Return the found incidents that are new or differ from the stored ones; their records are not built yet."""
+    """Return the found incidents that are new or differ from the stored ones, before their records are built."""
     by_id = {each.incident.alert_id: each for each in stored}
     changed = []
     for incident in found:

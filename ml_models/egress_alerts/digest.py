@@ -276,7 +276,7 @@ def _incident_lines(incident: _Incident) -> list[str]:
 
 
 def _owners(digest: Digest) -> list[list[str]]:
-    """Return the owners' section; none where no owner is known."""
+    """Return the owners' section, or none if no owner is known."""
     found: dict[str, list[float]] = {}
     for incident in _all(digest):
         found.setdefault(incident["owner"], []).append(incident["excess_usd"])

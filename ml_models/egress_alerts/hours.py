@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Hour(NamedTuple):
-    """One anomalous hour of a series; amounts are rounded to 6 decimals.
+    """One anomalous hour of a series. Amounts are rounded to 6 decimals.
 
     `times_habit` is its excess divided by the largest of the five weeks before: the feature `beyond_habit_log`.
     """
@@ -43,7 +43,7 @@ class Hour(NamedTuple):
 
     @property
     def decided_at(self) -> int:
-        """The hour at which it is decided on: the last one of its day where the bill is daily."""
+        """The hour at which a decision uses it: the last one of its day if the bill is daily."""
         return self.hour - self.hour % 24 + 23 if self.is_daily else self.hour
 
     def joined_at(self, hour: int) -> Hour:
@@ -110,7 +110,7 @@ class Incident:
         return any(hour.is_daily for member in self.members.values() for hour in member.values())
 
     def add(self, hours: Iterable[Hour]) -> None:
-        """Take hours in; an hour that is there already is replaced, never added up."""
+        """Add hours. An hour that is already in the incident is replaced, never added up."""
         for hour in hours:
             member = self.members.get(hour.series)
             if member is None:

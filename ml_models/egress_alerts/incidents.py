@@ -21,9 +21,9 @@ when they reach a floor by themselves. Without an hour that matters for `ended_a
 series reopen it within `incident_gap_hours` if they reach a floor again.
 
 **Joining.** Other series of the account and region join an incident within `sibling_hours`, with three exceptions. A
-new resource does not join an incident of old ones. A burst while its account is quiet does not join an incident that
-began hours before. Lines of another class join only if they carry the same bytes. New resources in other regions join
-if they begin within hours.
+new resource does not join an incident of old ones. An off-hours burst does not join an incident that began hours
+before. Lines of another class join only if they carry the same bytes. New resources in other regions join if they
+begin within hours.
 
 **Levels.** A level sums over resources, regions or accounts. It alerts on the excess that no incident below it holds.
 One series with most of a level's excess, or a few with nearly all of it, open the incident in its place. A small part
@@ -234,10 +234,10 @@ class _Sums:
 
 
 class _Track:
-    """A series: its floors, its incidents, and its rising hours of the last 24 that none of them holds.
+    """A series: its floors, its incidents, and its rising hours of the last 24 that are in no incident.
 
-    `sums` are those of its hours that count, of a level as long as no incident holds a part of it. `left` are those of
-    what incidents below a level leave, as of the hour that is being decided on.
+    `sums` are the sums of its hours that count. A level has them as long as no incident holds a part of it. `left` are
+    the sums that the incidents below a level leave to it, at the hour of the decision.
     """
 
     __slots__ = (
@@ -618,11 +618,12 @@ def _order(member: _Member) -> tuple[int, tuple[int, str]]:
 
 
 def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near: bool) -> bool:
-    """Whether hours of another series may have the cause of an incident, which is near if it was found hours ago.
+    """Return whether hours of another series may have the cause of an incident. It is near if it was found hours ago.
 
     A level belongs to another one that it is part of. Crowds of one service belong together if they begin together. A
-    new resource has its own cause, unless others begin with it in other regions. So has a burst in quiet time that
-    begins hours after the incident. A gateway that meters the bytes of a new sender belongs to the sender's incident.
+    new resource has its own cause, unless others begin with it in other regions. An off-hours burst that begins hours
+    after the incident has its own cause too. A gateway that meters the bytes of a new sender belongs to the sender's
+    incident.
     """
     series = hours[0].series
     beside = growing.beside.get(series[:4], growing.members[0])
@@ -650,7 +651,7 @@ def _is_related(growing: _Growing, hours: list[Hour], *, is_crowd: bool, is_near
 
 
 def _has_same_bytes(hours: list[Hour], growing: _Growing) -> bool:
-    """Whether hours carry about the GB that the leading series has in the same hours."""
+    """Return whether hours carry about as many GB as the leading series has in the same hours."""
     sent = growing.members[0].rows
     there = [(row.excess_gb, sent[row.hour].excess_gb) for row in hours if row.hour in sent]
     metered, original = (sum(gb) for gb in zip(*there, strict=True)) if there else (0.0, 0.0)
@@ -674,7 +675,7 @@ def _less(row: Hour, excess_gb: float, excess_usd: float) -> Hour:
 
 
 def _weight(row: Hour) -> float:
-    """Return the excess in dollars, or in GB where there are none."""
+    """Return the excess in dollars, or in GB if it costs nothing."""
     return row.excess_usd + _PER_GB * row.excess_gb
 
 

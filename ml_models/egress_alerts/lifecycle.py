@@ -1,19 +1,19 @@
 """The life of an incident: its state, its severity, and when people are notified again.
 
-All of it is measured in hours of data, never in clock time.
+All times are hours of data, never clock time.
 
-State: an incident is open until no hour that matters has come for `ended_after_hours`. Small hours after it are no part
-of it, see `incidents`. An incident that a restated bill no longer shows is withdrawn.
+State: an incident ends when no hour that matters has come for `ended_after_hours`. Small hours after its last hour are
+no part of it, see `incidents`. An incident that a restated bill no longer shows is withdrawn.
 
 Severity: the larger of two amounts is compared with the thresholds of the account and class.
 
-- The dollars above expected so far: a small leak that lasts becomes severe.
-- The dollars a day that it cost at any time at the rate of the 24 hours until then. An incident of less than 12 hours
-  counts as one of 12, so that one expensive hour is not taken for 24 of them.
+- The dollars above expected so far. A small leak that lasts becomes severe.
+- The largest rate in dollars per day, over any 24 hours so far. An incident of less than 12 hours counts as one of 12,
+  so that one expensive hour does not count as 24.
 
-Two kinds are at least medium, at their detection and later: a suspected leaked key or exfiltration, and an incident
-whose rate reached the share `medium_share_of_expected` of all that the account's data transfer was expected to cost a
-day before the detection. A small account whose egress doubles is not low.
+Two kinds are at least medium, at their detection and later. One is a suspected leaked key or exfiltration. The other is
+an incident whose rate reached the share `medium_share_of_expected` of the account's expected data-transfer cost per day
+before the detection. A small account whose egress doubles is not low.
 
 All amounts only rise as hours arrive, so that severity never falls while an incident is open. Only a restatement
 lowers it.
@@ -54,7 +54,7 @@ _MEDIUM = SEVERITIES.index("medium")
 
 
 class Notified(NamedTuple):
-    """What people were last notified of; `until` is the first hour whose data had not arrived by then."""
+    """The state at the last notification. `until` is the first hour whose data had not arrived by then."""
 
     severity: str
     state: str
@@ -64,12 +64,12 @@ class Notified(NamedTuple):
 
 
 def state_of(incident: Incident, policy: Policy, data_until: int) -> State:
-    """Return open or ended, where data have arrived for the hours before `data_until`."""
+    """Return open or ended. Data have arrived for the hours before `data_until`."""
     return "ended" if data_until - incident.end - 1 >= policy.ended_after_hours else "open"
 
 
 def peak_usd_per_day(incident: Incident) -> float:
-    """Return the dollars above expected of the costliest 24 hours; those of less than a day are scaled up to twice."""
+    """Return the dollars above expected of the costliest 24 hours. Less than a day is scaled up to at most twice."""
     length = min(max(incident.end - incident.start + 1, _SHORTEST_HOURS), _DAY_HOURS)
     return round(max(usd for _, usd in _days(incident)) / length * _DAY_HOURS, 6)
 
@@ -82,7 +82,7 @@ def current_usd_per_day(incident: Incident) -> float:
 def severity_of(
     incident: Incident, lead: Series, causes: Iterable[str], policy: Policy, *, is_large: bool = False
 ) -> Severity:
-    """Return how severe an incident is.
+    """Return the severity of an incident.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def is_large_for_the_account(incident: Incident, lead: Series, policy: Policy, a
 
 
 def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
-    """Return the hour since which the incident has not ended, and the quiet hours before it (0 if none)."""
+    """Return the hour since which the incident has not ended, and the hours without excess before it (0 if none)."""
     hours = sorted({hour for member in incident.members.values() for hour in member})
     ends = [(after, after - before - 1) for before, after in pairwise(hours)]
     return next((end for end in reversed(ends) if end[1] >= policy.ended_after_hours), (hours[0], 0))
@@ -116,7 +116,7 @@ def quiet_before(incident: Incident, policy: Policy) -> tuple[int, int]:
 def change_to_notify(
     incident: Incident, alert: Mapping[str, Any], lead: Series, notified: Notified | None, policy: Policy, until: int
 ) -> str:
-    """Return in a few words what people are to be notified of: `NEW`, a change, or "" when there is none.
+    """Return in a few words the change to notify people of: `NEW`, a change, or "" if there is none.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def change_to_notify(
     lead : Series
         The series that leads it.
     notified : Notified or None
-        None where people have not been notified of it.
+        None if people have not been notified of it.
     policy : Policy
     until : int
         The first hour whose data have not arrived yet.
@@ -180,7 +180,7 @@ def _excess_by_hour(incident: Incident) -> dict[int, float]:
 
 
 def _days(incident: Incident) -> list[tuple[int, float]]:
-    """Return for each hour the dollars above expected of the 24 hours until then; none is below 0."""
+    """Return for each hour the dollars above expected of the 24 hours until then, at least 0."""
     by_hour = _excess_by_hour(incident)
     hours = list(by_hour)
     days, first, within = [], 0, 0.0

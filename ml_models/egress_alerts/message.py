@@ -86,11 +86,11 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: 
     alerts : sequence of mapping
         Alert records.
     changes : mapping
-        By alert id, what has changed since people were notified before, in a few words.
+        By alert id, the change since people were last notified, in a few words.
     bucket : str
-        The bucket of the alerts' `details_key`; empty outside AWS.
+        The bucket of the alerts' `details_key`. Empty outside AWS.
     full_list : str
-        Where all records of a digest are, as s3://bucket/key; empty without one.
+        The address of all records of a digest, as s3://bucket/key. Empty without one.
     """
     alerts = printable(list(alerts))
 
@@ -111,7 +111,7 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: 
 
 
 def render_alert(alert: Alert, change: str = "", bucket: str = "") -> str:
-    """Return the lines about one alert; `bucket` has the list of all its contributors."""
+    """Return the lines about one alert. `bucket` has the list of all its contributors."""
     changed = f" ({change})" if change else ""
     lines = [
         f"{alert['severity'].upper()}{changed}   {_money(alert)}   {_place(alert)} {class_text(alert['egress_class'])}",
@@ -137,7 +137,7 @@ def _owner(alert: Alert) -> list[str]:
 
 
 def _changed(alert: Alert) -> list[str]:
-    """Return the lines about the changes before an incident; none where nothing was looked up."""
+    """Return the lines about the changes before an incident, or none if nothing was looked up."""
     lines = []
     for each in alert["changes"]:
         what = f"{each['event_name']} on {each['resource']}" if each["resource"] else each["event_name"]

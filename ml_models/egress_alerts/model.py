@@ -1,4 +1,4 @@
-"""What the domain takes from the model: scores, p-values, the model's id, and why a row scores as it does."""
+"""The values that alerts take from the model: scores, p-values, the model's id, and the reasons of a score."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SMALLEST_P_VALUE = 1e-12
-# Of fewer material training hours, the rarest twentieth is too few to decide.
+# With fewer material training hours, the rarest twentieth has too few hours to decide.
 MIN_TRAINING_HOURS = 200
 _NAMED_FEATURES = 2
-_WORTH_NAMING = 0.05  # share of what speaks for an anomaly
-_LOGARITHM = "_log"  # how the names of logarithms of ratios end
-# Our features as the alert says them (a test compares the names with `egress_features.schema`). Those of other models
-# have their description and value.
+_WORTH_NAMING = 0.05  # share of all contributions towards an anomaly
+_LOGARITHM = "_log"  # the suffix of features that are logarithms of ratios
+# The wording of our features in alerts (a test compares the names with `egress_features.schema`). Features of other
+# models appear with their description and value.
 _FACTORS = {
     "excess_3d_log": "the last three days are {times} times as far above expected as any three days in five weeks",
     "steady_18h_log": "the last 18 hours stay {times} times as far above expected as any 18 hours in five weeks",
@@ -33,20 +33,20 @@ class ScorerError(RuntimeError):
 
 
 class Scorer(Protocol):
-    """A model that answers: a SageMaker endpoint, or an artifact in this process."""
+    """A model that scores rows: a SageMaker endpoint, or an artifact in this process."""
 
     def score(self, features: pa.Table) -> tuple[np.ndarray, np.ndarray]:
         """Return `is_anomaly` (int8) and `anomaly_score` (float64) of shape (n,) for n rows of feature columns."""
 
     def manifest(self, row: pa.Table) -> Mapping[str, Any]:
-        """Return the model's manifest, asked with one row of features; empty when the model has none."""
+        """Return the model's manifest, with one row of features for the request. It is empty if there is none."""
 
     def attributions(self, features: pa.Table) -> tuple[np.ndarray, Mapping[str, np.ndarray]] | None:
         """Return `anomaly_score` and, by feature, how many splits sooner it isolates each row; None if not offered."""
 
 
 def model_id(manifest: Mapping[str, Any]) -> str:
-    """Return the first half of the forest's hash; empty when the manifest has none."""
+    """Return the first half of the forest's hash. It is empty if the manifest has none."""
     files = manifest.get("files")
     return str(files.get("model.joblib", ""))[:16] if isinstance(files, dict) else ""
 

@@ -50,9 +50,9 @@ class NotificationBody(TypedDict):
 
 @dataclass(frozen=True)
 class Notification:
-    """What is published about alerts of one route.
+    """A notification about alerts of one route.
 
-    `attributes` has values by name, for filter policies: lists of what the alerts have, and the route's team.
+    `attributes` has values by name, for filter policies: lists of the alerts' values, and the route's team.
     """
 
     subject: str
@@ -71,13 +71,13 @@ def build_notification(
     alerts : sequence of mapping
         Alert records of one route, at most 200.
     changes : mapping
-        By alert id, what has changed since people were notified before, in a few words.
+        By alert id, the change since people were last notified, in a few words.
     owner : Owner
         The route.
     bucket : str
-        The bucket of the alerts' `details_key`; empty outside AWS.
+        The bucket of the alerts' `details_key`. Empty outside AWS.
     full_list : str
-        Where all records of a digest are, such as s3://bucket/key; empty unless it is one.
+        The address of all records of a digest, such as s3://bucket/key. Empty for other notifications.
     """
     subject, text = render_subject(alerts), render_message(alerts, changes, bucket, full_list)
     described = min(len(alerts), _MAX_IN_FULL)
@@ -123,7 +123,7 @@ def _summary(alert: Alert, change: str, bucket: str, *, is_described: bool) -> S
 
 
 def _attributes(alerts: Sequence[Alert], owner: Owner) -> dict[str, list[str] | str]:
-    """Return what SNS filters by; a notification without a team or channel has no such attribute."""
+    """Return the attributes for filters of SNS. Without a team or a channel there is no such attribute."""
     lists: dict[str, list[str] | str] = {
         "severity": _distinct(alert["severity"] for alert in alerts),
         "state": _distinct(alert["state"] for alert in alerts),

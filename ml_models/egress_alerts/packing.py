@@ -55,7 +55,7 @@ def pack_incident(incident: Incident) -> bytes:
 
 
 def unpack_incident(alert_id: str, packed: bytes) -> Incident:
-    """Read what `pack_incident` or an earlier version wrote; fields that it does not have keep their defaults."""
+    """Read the bytes that `pack_incident` or an earlier version wrote. Missing fields keep their defaults."""
     if packed[:1] != _FORMAT:
         return _earlier(alert_id, packed)
     body = zlib.decompress(packed[1:])

@@ -1,4 +1,4 @@
-"""The alert policy: what an excess must reach to become an alert, and how severe an alert is.
+"""The alert policy: the limits above which an excess becomes an alert, and the severity of an alert.
 
 An account or an egress class can have its own floors and severity thresholds. The most specific one wins, value by
 value: an account with a class comes before an account, an account before a class, a class before the general values.
@@ -32,7 +32,7 @@ class Floors(NamedTuple):
 
 @dataclass(frozen=True)
 class Policy:
-    """When anomalous hours become an alert; `incidents` and `lifecycle` describe how each value is used.
+    """The limits above which anomalous hours become an alert. `incidents` and `lifecycle` describe their use.
 
     `overrides` holds values of `OVERRIDABLE` by (account id, egress class), where "" means all of them.
     """

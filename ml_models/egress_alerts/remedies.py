@@ -27,10 +27,10 @@ _LEAST_USD = 1.0
 
 
 class _Fix(NamedTuple):
-    """What the bytes of a cause are billed as, and what they cost after the fix.
+    """The kind of charge for the bytes of a cause, and their cost after the fix.
 
-    `is_limit` is true where the fix may save less, since a part of the traffic may be wanted. `service` is the only one
-    that the fix is for; empty for any.
+    `is_limit` is true if the fix may save less, because a part of the traffic may be intended. The fix is for the
+    service `service` only, or for any if it is empty.
     """
 
     anchor: str

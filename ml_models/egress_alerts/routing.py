@@ -60,7 +60,7 @@ class OwnerRule:
         return not (self.tags or any(getattr(self, name) for name in _LISTS))
 
     def match(self, alert: Alert) -> str | None:
-        """Return what matched, such as "tag owner, region eu-west-1"; None where the rule does not cover the alert."""
+        """Return what matched, such as "tag owner, region eu-west-1", or None if the rule does not cover the alert."""
         tags = _tags(alert)
         wanted = {key.lower(): pattern for key, pattern in self.tags.items()}
         if not all(key in tags and wildcard(pattern).fullmatch(tags[key]) for key, pattern in wanted.items()):

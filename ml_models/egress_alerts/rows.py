@@ -35,21 +35,22 @@ MEASURES = (
     "is_complete",
     "is_daily",
 )
-# Of files since there are such columns; texts, which are empty where the bill has none.
+# Text columns that older files lack. They are empty if the bill has none.
 LABELS = ("account_name", "tags")
 _SCORES = ("is_anomaly", "anomaly_score", "p_value", "model_id")
 _SCHEMA = b"egress_sentinel.schema"
-# A resource has risen from this share of the expected on, and is new while less than that of its GB was expected.
+# A resource has risen if its excess is at least the first share of the expected GB. It is new if less than the second
+# share of its GB was expected.
 _RISEN, _NEXT_TO_NOTHING = 0.3, 0.02
 _NAMED = 3
-# The feature that measures by how much an hour goes beyond habit.
+# The feature that compares the excess of an hour with the largest excess in the past.
 _BEYOND_HABIT = "beyond_habit_log"
-# An hour is quiet if most of the account's steady series expect clearly less in it than on average over three days. A
-# series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
+# Off-hours are hours in which most of the account's steady series expect clearly less than on average over three days.
+# A series is steady if it expects something in more than half of them. Fewer series than this have no common rhythm.
 _QUIET_LOOK_BACK_HOURS = 72
 _QUIET_PERCENT, _QUIET_SERIES_PERCENT, _LEAST_STEADY = 85, 60, 3
-# How much of the time before an incident is kept. A resource or region is new if its first row is at most a day older
-# than the incident, and some hours younger than the first row of its account.
+# Hours before an incident that are kept. A resource or region is new if its first row is at most a day older than the
+# incident, and some hours younger than the first row of its account.
 BACKGROUND_HOURS = 48
 _NEW_HOURS, _ACCOUNT_HOURS = 24, 6
 _CDN = ("cloudfront", "cloudfront_origin")
@@ -62,7 +63,7 @@ def feature_names(table: pa.Table) -> list[str]:
 
 
 def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
-    """Return what each feature means, from the schema in the file's metadata; None when it has none.
+    """Return the description of each feature from the schema in the file's metadata, or None if it has none.
 
     The rows of a daily bill have their own descriptions.
     """
@@ -75,12 +76,12 @@ def feature_descriptions(table: pa.Table) -> dict[str, str] | None:
 
 
 def without_levels(table: pa.Table) -> pa.Table:
-    """Return the rows of resources alone: only they can be added up, since a level's row is a sum of theirs."""
+    """Return only the rows of resources. A level's row is a sum of theirs and must not be added to them."""
     return table.filter(pc.not_equal(table["resource_id"], SUMMED))
 
 
 def expected_usd_per_day(table: pa.Table) -> dict[str, float]:
-    """Return by account what data transfer is expected to cost in a day, from the hours that are there; * is all."""
+    """Return by account the expected cost of data transfer per day, from the available hours. * is all accounts."""
     if table.num_rows == 0:
         return {}
     rows = without_levels(table).group_by("account_id", use_threads=False)
@@ -107,7 +108,7 @@ def sort_rows(table: pa.Table) -> pa.Table:
 
 
 def replace_hours(old: pa.Table | None, new: pa.Table, window: Window, day: str) -> pa.Table:
-    """Return a day's rows after those of the window were replaced by new ones; the day's other hours stay.
+    """Return a day's rows with those of the window replaced by new ones. The day's other hours stay.
 
     Parameters
     ----------
@@ -148,7 +149,7 @@ def add_scores(
 def anomalous_hours(scored: pa.Table, policy: Policy) -> list[Hour]:
     """Return the rows that are above expected and unusual to the model."""
     rows = anomalous_rows(scored, policy).to_pylist()
-    # Rows that an earlier version scored have other features; they count for nothing.
+    # Rows that an earlier version scored have other features and do not count.
     return [_hour(row) for row in rows if row.get(_BEYOND_HABIT) is not None]
 
 
@@ -159,7 +160,7 @@ def with_quiet_hours(hours: Sequence[Hour], between: Callable[[int, int], pa.Tab
     ----------
     hours : sequence of Hour
     between : callable
-        Returns the rows of the hours [start, end); it is asked for a day at a time.
+        Returns the rows of the hours [start, end). It is called for a day at a time.
     """
     wanted: dict[str, set[int]] = {}
     for each in hours:
@@ -181,7 +182,7 @@ _NOTHING_EXPECTED = pa.table(
 
 
 def _expected(table: pa.Table, accounts: Iterable[str]) -> pa.Table | None:
-    """Return what series of accounts expect, in whole millionths, whose sums are the same in any order."""
+    """Return the expected GB of series of accounts, in whole millionths, whose sums are the same in any order."""
     if table.num_rows == 0:
         return None
     is_wanted = pc.is_in(table["account_id"], pa.array(sorted(accounts)))
@@ -215,7 +216,7 @@ def _quiet_hours(rows: pa.Table, account: str, wanted: Set[int]) -> list[int]:
 
 
 def _is_quiet(expected: np.ndarray) -> bool:
-    """Whether the last of three days' hours is quiet; `expected` has shape (series, hours)."""
+    """Return whether the last hour of three days is off-hours. `expected` has shape (series, hours)."""
     steady = expected[np.count_nonzero(expected, axis=1) > _QUIET_LOOK_BACK_HOURS // 2]
     if len(steady) < _LEAST_STEADY:
         return False
@@ -224,7 +225,7 @@ def _is_quiet(expected: np.ndarray) -> bool:
 
 
 def background_of(rows: pa.Table, lead: Series, start: int) -> Background:
-    """Return what the rows of the hours before an incident show of the series that led it at its detection.
+    """Return the facts about an incident's leading series that the rows of the hours before it show.
 
     Parameters
     ----------
@@ -287,7 +288,7 @@ def labels_of(table: pa.Table, hour: int, series: Series) -> Labels:
 
 
 def _tags_in(text: str | None) -> dict[str, str]:
-    """Read the tags of a row; a text that is no JSON object has none."""
+    """Read the tags of a row. A text that is no JSON object has none."""
     try:
         found = json.loads(text or "{}", strict=False)
     except ValueError:
@@ -310,7 +311,7 @@ def _risen(rows: pa.Table) -> np.ndarray:
 
 
 def spread_of(table: pa.Table, hour: int, level: Series) -> str:
-    """Describe how a level's excess in an hour is spread over its resources; "" where the table lacks them."""
+    """Describe how a level's excess in an hour is spread over its resources, or return "" if the table lacks them."""
     rows = _resources_in(in_hours(table, hour, hour + 1), level)
     usage, expected = (rows[name].to_numpy() for name in ("usage_gb", "expected_usage_gb"))
     above, risen = usage - expected, _risen(rows)
@@ -332,9 +333,9 @@ def spread_of(table: pa.Table, hour: int, level: Series) -> str:
 
 
 def anomalous_rows(scored: pa.Table, policy: Policy) -> pa.Table:
-    """Keep the rows above expected whose p-value is low; without a p-value the model's own threshold decides.
+    """Keep the rows above expected whose p-value is low. Without p-values the model's threshold decides.
 
-    A p-value that is NaN keeps the row: the model has seen too little to object.
+    A row whose p-value is NaN is kept: the model has too little data to exclude it.
     """
     if scored.num_rows == 0:
         return scored

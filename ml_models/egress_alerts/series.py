@@ -45,7 +45,7 @@ class Labels(NamedTuple):
 
 @dataclass(frozen=True)
 class Window:
-    """The hours [start, end) as hour numbers; `may_be_empty` when missing features are no error."""
+    """The hours [start, end) as hour numbers. If `may_be_empty` is true, missing features are no error."""
 
     start: int
     end: int
@@ -61,7 +61,7 @@ class Window:
 
 
 def hour_number(moment: datetime) -> int:
-    """Return the number of the UTC hour since 1970 that holds the moment; a moment without a zone is UTC."""
+    """Return the number of the UTC hour since 1970 that contains a time. A time without a zone is in UTC."""
     return (_aware(moment) - _EPOCH) // timedelta(hours=1)
 
 
@@ -91,7 +91,7 @@ def day_of(hour: int) -> str:
 
 @cache
 def wildcard(pattern: str) -> re.Pattern[str]:
-    """Return the expression of a pattern in which `*` and `?` are wildcards; other characters, as brackets, are not."""
+    """Return the expression of a pattern in which only `*` and `?` are wildcards, and brackets are not."""
     return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The likely cause of an incident, from its kind of egress and its course over the hours, and what to check first.
+"""The likely cause of an incident, from its kind of egress and its course over the hours, and the next step.
 
 Each signature collects evidence for and against itself, in points. The cause is the signature with the most points, if
 it has at least two and more than any other. Otherwise the cause is unknown, and the next step is that of the egress
@@ -7,7 +7,7 @@ class. The evidence is what an engineer would look at:
 - **Course**: from two days before the incident to its last hour. A loop doubles for hours until it reaches a ceiling. A
   linked object climbs too, but its plateau follows the day of its readers. Image pulls are a sawtooth of a few hours.
 - **Expectation**, in GB an hour: a new resource has none.
-- **Schedule**: data theft is a burst while the account is quiet. The account's own traffic shows when that is.
+- **Schedule**: data theft is a burst in off-hours. The account's other traffic shows when these are.
 - **Company**: a NAT gateway that processes the bytes of an instance, other new resources, a region that was not in use.
 
 A daily bill has no hours: it shows neither growth by the hour nor bursts.
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from egress_alerts.hours import Hour, Incident
     from egress_alerts.series import Series
 
-# A resource is new while its expected GB an hour are below this. A share of its GB would call any old resource
-# new once the incident is large enough.
+# A resource is new while its expected GB per hour are below this. With a share of its GB as the limit, a large incident
+# would make any old resource new.
 _NEW_EXPECTED_GB = 0.01
-# Between regions, a route is new if so little of the first day was expected.
+# Between regions, a route is new if at most this share of the first day was expected.
 _NEW_ROUTE = 0.1
 _LEAST_POINTS = 2
 # A cause is clear if it leads all others by as many points.
@@ -54,9 +54,9 @@ SECURITY = frozenset({"leaked_key", "new_resource", "many_regions", "exfiltratio
 
 
 class Cause(NamedTuple):
-    """A cause by its short name and in words (both "" when it is unknown), what to check first, and the evidence.
+    """A cause by its short name and in words (both "" if it is unknown), the next step, and the evidence.
 
-    It is clear if no other signature of the egress class comes near: then the alert names the fix as well.
+    It is clear if no other signature of the egress class has nearly as many points. Then the alert also names the fix.
     """
 
     incident_class: str
@@ -166,12 +166,12 @@ def likely_cause(incident: Incident, lead: Series) -> Cause:
 
 
 def is_new_resource(hours: list[Hour]) -> bool:
-    """Return whether next to nothing was expected of a series: its resource was not there before."""
+    """Return whether almost nothing was expected of a series, because its resource did not exist before."""
     return sum(hour.expected_usage_gb for hour in hours) < _NEW_EXPECTED_GB * len(hours)
 
 
 def is_quiet_burst(hours: list[Hour]) -> bool:
-    """Return whether a series sends to the internet for a few hours, most of them while its account is quiet."""
+    """Return whether a series sends to the internet for a few hours, most of them off-hours of its account."""
     is_short = not hours[0].is_daily and len(hours) <= _HALF_A_DAY
     to_the_internet = hours[0].series.egress_class == "internet"
     return to_the_internet and is_short and _quiet_share(hours) > 0.5
@@ -193,7 +193,7 @@ def _when(holds: bool, points: int, text: str = "") -> _Evidence:
 
 
 class _Facts:
-    """What the evidence is taken from."""
+    """The facts on which the evidence is based."""
 
     def __init__(self, incident: Incident, lead: Series) -> None:
         self.lead = lead

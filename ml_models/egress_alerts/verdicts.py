@@ -1,14 +1,14 @@
-"""Verdicts on earlier alerts, and which new alerts they suppress.
+"""Verdicts on earlier alerts, and the new alerts that they suppress.
 
-A verdict of `false` or `planned` suppresses an alert that the same series cause, none of them larger than it was then:
-neither in all nor in its largest day does a series carry more than twice the excess. The total is compared because a
-leak of a usual size that does not end is no repeat. The day is compared, not the hour, because a job may take two hours
-or ten, while a burst of what once trickled for a week is no repeat either.
+A verdict of `false` or `planned` suppresses an alert that the same series cause, if none of them is much larger. A
+series may carry at most twice the excess, both in all and in its largest day. The total is compared because a leak of
+the usual size that does not end is no repeat. The largest day is compared because a burst of the traffic that once took
+a week is no repeat either. Hours are not compared, because the same job may take two hours or ten.
 
-`false` means that the resource behaves like this. It holds for thirteen months, so that it covers what comes once a
-year. `planned` is about one time, and holds for sixty days: for the rest of the plan. A larger incident, a later one
-and one with another series that matters are notified as usual. So is a suppressed incident that grows beyond the
-verdict: a verdict never hides a new cause.
+`false` means that the resource behaves like this. It holds for thirteen months, so that it covers yearly jobs.
+`planned` is about one event. It holds for sixty days, to cover the rest of the plan. A larger incident, a later one and
+one with another series that matters are notified as usual. So is a suppressed incident that grows beyond the verdict. A
+verdict never hides a new cause.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def build_verdict(alert: Alert, verdict: str, note: str, judged_at: str) -> dict
     verdict : str
         One of `VERDICTS`.
     note : str
-        In the person's own words; may be empty.
+        The person's reason. May be empty.
     judged_at : str
-        The moment in ISO 8601.
+        The time in ISO 8601.
 
     Raises
     ------

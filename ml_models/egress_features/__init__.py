@@ -1,6 +1,6 @@
 """Turns AWS billing exports into hourly egress features for an Isolation Forest.
 
-The doors are `build_features` and `reconcile`; what it writes is described by `schema`.
+Start with `build_features` and `reconcile`. The module `schema` describes the file that they write.
 """
 
 from egress_features.build import MIN_HISTORY_DAYS, FeaturesSummary, build_features

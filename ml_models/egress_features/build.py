@@ -1,4 +1,4 @@
-"""Billing exports in, processed_features.parquet out."""
+"""Builds processed_features.parquet from billing exports."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ MIN_HISTORY_DAYS = 8
 
 @dataclass(frozen=True)
 class FeaturesSummary:
-    """What went in and what came out.
+    """Counts of the input and of the output.
 
-    `left_out` is the number of egress lines and their dollars by reason; `notes` are sentences for a person.
-    `series` are those of resources, `levels` the number of sums over them; `rows` are of both.
-    Hours are the first and the last one of the data, both inclusive; `complete_until_utc` is the last hour for which
-    the lines of a service can be taken as complete. `is_daily` is true of a bill with daily lines: each hour is a 24th
-    of its day. `bill_usd` is what all usage costs in the files, data transfer or not.
+    `left_out` maps each reason to the number of egress lines and their dollars. `notes` are sentences for the user.
+    `series` counts the series of resources, `levels` the sums over them, and `rows` the rows of both.
+    `start_hour_utc` and `end_hour_utc` are the first and the last hour of the data, both inclusive.
+    `complete_until_utc` is the last hour for which the lines of a service count as complete. `is_daily` is true of a
+    bill with daily lines: each hour then has a 24th of its day. `bill_usd` is the cost of all usage in the files, data
+    transfer or not.
     """
 
     input_lines: int
@@ -67,31 +68,31 @@ def build_features(
     tags: Sequence[str] = WANTED_TAGS,
     progress: Callable[[str], None] = lambda _step: None,
 ) -> FeaturesSummary:
-    """Turn billing exports into one row for each series and hour, and write them beside `output`, then rename.
+    """Turn billing exports into one row for each series and hour, and write the rows to `output` atomically.
 
-    There are rows of levels as well, with "*" in the keys that they sum over (`sql/series_hours.sql`).
+    Levels have rows as well, with "*" in the keys that they sum over (`sql/series_hours.sql`).
 
     Parameters
     ----------
     exports : sequence of Path
-        Files as `find_exports` lists them; their order does not matter. Empty where flow logs stand alone.
+        Files as `find_exports` lists them, in any order. Empty if only flow logs are given.
     output : Path
-        The parquet file to write. Rows run over every hour from a series' first line to the last hour for which its
-        service's lines are complete, or to its own last line where that is later (`is_complete` is false then); hours
-        without a line are zeros. The columns are those of `schema`, whose JSON and hash are in its metadata.
+        The parquet file to write. A series has a row for every hour from its first line to the last hour for which
+        the lines of its service are complete, or to its own last line if that is later (`is_complete` is false then).
+        Hours without a line are zeros. `schema` describes the columns; its JSON and hash are in the file's metadata.
     flow_logs : FlowLogs, optional
-        Fill the hours that the bill has not reached, estimated at list prices: `is_estimated` says which.
+        Fill the hours that the bill has not reached yet, estimated at list prices. `is_estimated` marks them.
     engine : Engine, optional
         A `DuckDBEngine` by default.
     tags : sequence of str
         Names of the resource tags to keep, in any case and with any separators. Cost categories are all kept.
     progress : callable
-        Is told each step.
+        Called with the name of each step.
 
     Raises
     ------
     BadInputError
-        What the input can be refused for; `output` is then as it was.
+        The input cannot be used. `output` is unchanged then.
     """
     with ExitStack() as stack:
         runner = engine or stack.enter_context(DuckDBEngine())

@@ -1,7 +1,7 @@
-"""Reads what a charge is from its description, for exports without usage types.
+"""Finds the kind of a charge from its description, for exports without usage types.
 
-The wordings are those of real FOCUS 1.0 exports; those of transit gateways, endpoints, peering and Direct Connect are
-AWS's price list's.
+The wordings come from real FOCUS 1.0 exports. Those of transit gateways, endpoints, peering and Direct Connect come
+from AWS's price list.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WORDINGS = (
 
 
 def usage_type_of(description: str) -> str:
-    """Return the usage type that a description speaks of, without a region prefix; empty where it is of something else.
+    """Return the usage type of a description, without a region prefix. It is empty for other kinds of charges.
 
     Parameters
     ----------

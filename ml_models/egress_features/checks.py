@@ -1,4 +1,4 @@
-"""What the line items are refused for, and what is left out of them with a note."""
+"""Checks of the line items: errors, and notes about lines that are left out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from egress_features.engines import Engine
     from egress_features.sources import Export
 
-# What a line of another granularity than the bill's is called.
+# Names of lines whose granularity differs from the bill's.
 OTHER_LINES = {
     "hour": "hourly lines",
     "day": "daily lines",
@@ -53,11 +53,10 @@ def in_dollars_sql(table: str) -> str:
 
 
 def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
-    """Refuse the same line item given twice: (line item id, time interval) is unique in a delivery.
+    """Refuse a line item that is given twice: (line item id, time interval) is unique in a delivery.
 
-    Ids are the widest column of a bill. They are read where lines agree in all that counts, as copies do.
-    FOCUS has no line item id: its lines are taken as they stand, and `restatement` keeps a billing period that is
-    given twice from counting twice.
+    Ids are the widest column of a bill. This function reads them only if lines agree in all other columns that count.
+    FOCUS has no line item id, so its lines are not compared. `restatement` finds a billing period that is given twice.
 
     Raises
     ------
@@ -105,13 +104,12 @@ def check_duplicates(engine: Engine, paths: Sequence[Path]) -> None:
     )[0]
     where = f"in {paths[first]}" if first == other else f"in {paths[first]} and again in {paths[other]}"
     raise BadInputError(
-        f"{twice:,} data-transfer lines stand {where}, with the same line item id and time: "
-        "give each file of a bill once"
+        f"{twice:,} data-transfer lines are {where}, with the same line item id and time: give each file of a bill once"
     )
 
 
 def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> str:
-    """Return "hour" or "day": what most data-transfer lines of the bill span; the others are left out.
+    """Return "hour" or "day": the span of most data-transfer lines of the bill. Lines of other spans are left out.
 
     Parameters
     ----------
@@ -125,7 +123,7 @@ def find_granularity(engine: Engine, exports: Sequence[Export], kept: str) -> st
     Raises
     ------
     BadInputError
-        Most lines span longer, or have no time. Names the first file with such lines.
+        Most lines have a longer span, or no time. The message names the first file with such lines.
     """
     rows = engine.rows(
         "SELECT granularity, COUNT(*), MIN(file_number), MAX(DATE_DIFF('hour', start_utc, end_utc)) FROM read_lines "
@@ -195,7 +193,7 @@ def _left_out(engine: Engine, why: str, lines: str, export: Export, hours: int |
 
 
 def _transfer_lines(count: int, cost: float) -> str:
-    """Say how many lines of how many dollars, up to the verb."""
+    """Return the beginning of a sentence, up to its verb: the number of lines and their dollars."""
     is_one = count == 1
     amount = f"{'-' if cost < 0 else ''}${abs(cost):,.2f}"
     return f"{count:,} data-transfer line{'' if is_one else 's'} ({amount}) {'is' if is_one else 'are'}"

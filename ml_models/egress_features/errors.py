@@ -1,12 +1,12 @@
-"""What a billing export can be refused for."""
+"""Errors about billing exports."""
 
 
 class BadInputError(ValueError):
-    """One sentence that says what is wrong with the input, where, and what is accepted."""
+    """The input cannot be used. The message is one sentence: the fault, its place, and how to fix it."""
 
 
 class UnreadableError(BadInputError):
-    """An engine cannot read the exports, and does not know which of them."""
+    """An engine cannot read the exports, and its message does not name the file."""
 
     START = "cannot read the exports: "
 

@@ -16,7 +16,7 @@ SUFFIXES = (".parquet", ".csv", ".csv.gz")
 
 
 def is_named_as_export(path: Path) -> bool:
-    """Say whether a file has a suffix of billing exports, in any case."""
+    """Return whether a file has a suffix of billing exports, in any case."""
     return path.name.lower().endswith(SUFFIXES)
 
 
@@ -26,16 +26,15 @@ def find_exports(arguments: Sequence[str | Path]) -> list[Path]:
     Parameters
     ----------
     arguments : sequence of str or Path
-        Files, globs, or folders. Folders are searched to the bottom for `.parquet`, `.csv` and `.csv.gz` in upper or
-        lower case; hidden files and others such as `_SUCCESS` are skipped. Where a folder has the manifests of AWS's
-        exports, the files that the newest manifest of each billing period names are taken, and no others of that
-        period.
+        Files, globs, or folders. Folders are searched recursively for `.parquet`, `.csv` and `.csv.gz` in upper or
+        lower case. Hidden files and names such as `_SUCCESS` are skipped. If a folder has manifests of AWS's exports,
+        the newest manifest of each billing period decides which files of that period are read.
 
     Raises
     ------
     BadInputError
-        An argument that names nothing, or a file of another kind; a manifest whose files are not all there
-        or of another kind.
+        An argument matches no file, or a file of another kind. Or a manifest names files that are missing or of
+        another kind.
     """
     found: set[Path] = set()
     for argument in arguments:

@@ -1,6 +1,6 @@
-"""From the tables of series and hours to processed_features.parquet, a day after the other.
+"""Writes processed_features.parquet from the tables of series and hours, day by day.
 
-Memory holds what windows look back on, of all series, and a few days of rows: it does not grow with the hours.
+Memory holds the hours of all series that windows look back on, and a few days of rows. It does not grow with the hours.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ WHERE h.n >= {first} AND h.n < {first} + {hours}
 
 
 def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write the rows of `sql/features.sql`, in its order: by numpy where the engine gives arrays, else by the query.
+    """Write the rows of `sql/features.sql`, in its order: with numpy if the engine has arrays, else with the query.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def write_features(engine: Engine, path: Path, metadata: Mapping[str, str]) -> N
 class _Lines(NamedTuple):
     """A day of line items, added up by hour and series: arrays of shape (24, series).
 
-    `kind` is that of the hour's largest line, from 1; 0 where there is none.
+    `kind` is that of the hour's largest line, from 1. It is 0 without a line.
     """
 
     first_hour: int
@@ -108,7 +108,7 @@ class _Lines(NamedTuple):
 
 
 def _days(engine: ArrayEngine, series: int, hours: int) -> Iterator[_Lines]:
-    """Give every day of the data; the last one is filled up with zeros."""
+    """Yield every day of the data. The last one is filled up with zeros."""
     step = max(_CELLS // (series * DAY), 1) * DAY
     for first in range(0, hours, step):
         lines = engine.arrays(_LINES.format(first=first, hours=step))
@@ -122,7 +122,7 @@ def _days(engine: ArrayEngine, series: int, hours: int) -> Iterator[_Lines]:
 
 
 class _Rows:
-    """What the rows of the series say beside the numbers that are computed."""
+    """The columns of the rows that are not computed: keys, labels and flags."""
 
     def __init__(self, engine: ArrayEngine) -> None:
         found = engine.arrays(_SERIES)
@@ -190,7 +190,7 @@ class _Texts(NamedTuple):
 
 
 def _arrow(values: NDArray[Any] | pa.Array, kind: pa.DataType) -> pa.Array:
-    """Return numbers, moments or flags as Arrow has them; `pa.array` would import pandas for it."""
+    """Return numbers, timestamps or flags as an Arrow array, without the import of pandas that `pa.array` makes."""
     if isinstance(values, pa.Array):
         return values
     bits = np.packbits(values, bitorder="little") if pa.types.is_boolean(kind) else np.ascontiguousarray(values)

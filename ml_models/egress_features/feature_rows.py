@@ -1,7 +1,7 @@
-"""What `sql/features.sql` says, day by day in numpy: the same rows on one machine for a fraction of the CPU.
+"""Computes the features of `sql/features.sql` day by day in numpy: the same rows for a fraction of the CPU time.
 
-The SQL is the definition and says why everything is as it is; the names here are those there, and a test holds both to
-the same rows. Sums are of whole billionths, as there, so they are the same in every order.
+The SQL is the definition and explains the choices. The names here are those of the SQL, and a test compares the rows
+of both. Both add up whole billionths, so that the order does not change a sum.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _NAMES = tuple(feature.name for feature in FEATURES)
 
 @dataclass(frozen=True)
 class Series:
-    """What the windows need to know of the series, in their order: arrays of one length.
+    """Properties of the series that the windows need: arrays of one length, in the order of the series.
 
-    Sets are numbered from 0, hours from the data's first one; both bounds are inclusive.
+    Groups are numbered from 0, hours from the data's first one. The first and the last hour are inclusive.
     """
 
     group: NDArray[np.int64]
@@ -40,7 +40,7 @@ class Series:
 
 
 class _Sets:
-    """Sets of series, each of which belongs to one."""
+    """Sets of series. Each series belongs to one set."""
 
     def __init__(self, number: NDArray[np.int64]) -> None:
         self._number = number
@@ -57,7 +57,7 @@ class _Sets:
         return np.maximum.reduceat(self._sorted(day), self._starts, axis=1)
 
     def of_each(self, day: Numbers) -> Numbers:
-        """Give each series what its set has: from shape (24, sets) to (24, series)."""
+        """Give each series the value of its set: from shape (24, sets) to (24, series)."""
         return day.take(self._number, axis=1)
 
     def _sorted(self, day: Numbers) -> Numbers:
@@ -66,7 +66,7 @@ class _Sets:
 
 @dataclass(frozen=True)
 class _Day:
-    """What is known of a day once its hours' expectations are: arrays of shape (24, series), in GB."""
+    """The quantities of a day from which its features are computed: arrays of shape (24, series), in GB."""
 
     n: Numbers
     is_over: NDArray[np.bool_] | None
@@ -82,18 +82,18 @@ class _Day:
     repeated: Numbers
 
     def while_it_lasts(self, values: Numbers) -> Numbers:
-        """Take the hours after a series' last one for 0."""
+        """Return the values, with 0 in the hours after a series' last one."""
         return values if self.is_over is None else np.where(self.is_over, 0, values)
 
 
 class FeatureDays:
-    """Takes the days of all series one after the other, and returns the rows' columns.
+    """Takes the days of all series in order, and returns the columns of their rows.
 
     Parameters
     ----------
     series : Series
     is_daily : bool
-        The bill has days alone: each hour has a 24th of its day, and all rows of a day show its last hour's windows.
+        The bill has daily lines. Each hour has a 24th of its day, and all rows of a day show its last hour's windows.
     """
 
     def __init__(self, series: Series, *, is_daily: bool = False) -> None:
@@ -118,12 +118,12 @@ class FeatureDays:
         Parameters
         ----------
         u, c : array of float64, shape (24, series)
-            GB and dollars of each hour; 0 where a series has none, and before and after its hours.
+            GB and dollars of each hour. 0 if a series has none, and before and after its hours.
 
         Returns
         -------
         dict of str to array of float64, shape (24, series)
-            By column name; without meaning where a series has no row.
+            By column name. The values of hours in which a series has no row have no meaning.
         """
         self._day += 1
         self._c_total.append(_exact(c))
@@ -174,7 +174,7 @@ class FeatureDays:
         )
 
     def _steady(self) -> Numbers:
-        """Return what goes on steadily: nothing in a daily bill, where a burst looks the same."""
+        """Return the excess that lasts for 18 hours, or 0 in a daily bill, in which a burst looks the same."""
         least = least_of_last(self._net3.since(17), 18)
         steady: Numbers = np.zeros(least.shape) if self._is_daily else np.maximum(least, 0) / (3 * _BILLIONTHS)
         return steady
@@ -186,8 +186,8 @@ class FeatureDays:
         return spread
 
     def _expected(self, u: Numbers) -> Numbers:
-        """Return what the same hours of weeks, or of days, before say."""
-        # Of this day's hours and the two before: the last hour's neighbour is yet to come.
+        """Return the median of the same hours in the weeks before, or in the days before."""
+        # This day's hours and the two before: the neighbour of the last hour is yet to come.
         hours = self._u.since(2)
         self._around.append(np.maximum(np.maximum(hours[:-2], hours[1:-1]), hours[2:]))
         weeks = range(7, min(self._day, 28) + 1, 7)
@@ -198,12 +198,12 @@ class FeatureDays:
         expected_week = median([self._u.lag(back * DAY) for back in weeks])
         if self._is_daily:
             return expected_week
-        # Its rows are an hour late.
+        # The rows of `_around` are an hour late.
         around = median([self._around.lag(back * DAY - 1) for back in weeks])
         return np.maximum(expected_week, np.minimum(u, around))
 
     def _moved(self, u: Numbers, alone: Numbers) -> Numbers:
-        """Expect what has vanished from some series of a group of those that rise."""
+        """Add the GB that vanished from some series of a group to the expectation of those that rise."""
         above = np.maximum(u - alone, 0)
         vanished = self._groups.total(_exact((alone - u) * (u < 0.5 * alone)))
         risen = self._groups.total(_exact(above))
@@ -214,7 +214,7 @@ class FeatureDays:
         return alone + moved
 
     def _price(self, u: Numbers, c: Numbers) -> Numbers:
-        """Return dollars a GB: of the hour, or of the week before it, or 0."""
+        """Return the price per GB in dollars: of the hour, else of the week before it, else 0."""
         u_week, c_week = _gb(self._u_total.last(_WEEK, 1)), _gb(self._c_total.last(_WEEK, 1))
         price: Numbers = np.zeros_like(u)
         np.divide(c_week, u_week, out=price, where=u_week > 0)
@@ -236,7 +236,7 @@ class FeatureDays:
         return {name: np.where(is_material, value, 0) for name, value in zip(_NAMES, values, strict=True)}
 
     def _ratios(self, day: _Day, above: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
-        """Hold each excess against its habit, that of peers, and a share of what is expected."""
+        """Compare each excess with its largest in the past, that of its peers, and a share of the expectation."""
         usual_x3, usual_x24 = self._usual_x3.with_next(day.x3), self._usual_x24.with_next(day.x24)
         usual_x72, usual_steady = self._usual_x72.with_next(day.x72), self._usual_steady.with_next(day.steady)
         usual_repeated = self._usual_repeated.with_next(day.repeated)
@@ -252,7 +252,7 @@ class FeatureDays:
         )
 
     def _habit_of_peers(self, day: _Day, usual_x24: Numbers) -> Numbers:
-        """Return what stands for the habit of a series in its first week: a part of the largest of its group."""
+        """Return an eighth of the largest usual excess in the group, for series in their first week; else 0."""
         is_grown_up = day.n >= self._series.first_hour + _WEEK
         if is_grown_up.all():
             return np.zeros_like(usual_x24)
@@ -275,5 +275,5 @@ def _largest(one: Numbers, two: Numbers, three: Numbers) -> Numbers:
 
 
 def _above(value: Numbers, usual: Numbers, least: NDArray[np.float64]) -> Numbers:
-    """Return ln(value / usual), with the least that matters added to both, or 0 where it is below."""
+    """Return ln(value / usual), with the least relevant value added to both, or 0 if it is negative."""
     return np.maximum(np.log((value + least) / (usual + least)), 0)

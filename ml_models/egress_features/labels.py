@@ -19,7 +19,7 @@ _SHOWN = 60
 def make_labels(
     engine: Engine, exports: Sequence[Export], lines: str, wanted: Sequence[str], *, has_resources: bool
 ) -> list[str]:
-    """Make the tables account_names and resource_tags, and return sentences for a person.
+    """Make the tables account_names and resource_tags, and return sentences for the user.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def make_labels(
     wanted : sequence of str
         Names of the tags to keep.
     has_resources : bool
-        Whether series are of resources; else they are of operations.
+        Whether series are of resources. Otherwise they are of operations.
     """
     engine.run(
         "CREATE TABLE label_lines (account_id VARCHAR, service VARCHAR, resource_id VARCHAR, hour_utc TIMESTAMP, "

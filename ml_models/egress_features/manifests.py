@@ -1,9 +1,10 @@
-"""What the manifests of AWS's exports say: which files are the newest delivery of a billing period.
+"""Reads the manifests of AWS's exports, which list the files of a billing period's newest delivery.
 
-Data Exports write `PREFIX/EXPORT/metadata/BILLING_PERIOD=YYYY-MM/[EXECUTION/]EXPORT-Manifest.json` (`dataFiles`),
-legacy reports `PREFIX/REPORT/YYYYMMDD-YYYYMMDD/[ASSEMBLY_ID/]REPORT-Manifest.json` (`reportKeys`), each after its data
-files. Overwriting exports keep one delivery, create-new ones a folder for each, and files of an earlier delivery stay
-where a later one had fewer: so the manifest's list counts, not the folder's.
+Data Exports write `PREFIX/EXPORT/metadata/BILLING_PERIOD=YYYY-MM/[EXECUTION/]EXPORT-Manifest.json` (`dataFiles`).
+Legacy reports write `PREFIX/REPORT/YYYYMMDD-YYYYMMDD/[ASSEMBLY_ID/]REPORT-Manifest.json` (`reportKeys`). AWS writes
+each manifest after its data files. Exports that overwrite keep one delivery, and exports that create new files keep a
+folder for each delivery. A later delivery with fewer files leaves files of the earlier one in the folder. So the
+manifest's list counts, not the folder's.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ class Manifest:
 
     @property
     def bill(self) -> PurePosixPath:
-        """The folder of the billing period in the bucket: what deliveries of one bill have in common."""
+        """The folder of the billing period in the bucket, which all deliveries of one bill share."""
         folder = self.keys[0].parent
         return folder.parent if is_execution(folder.name) else folder
 
     @property
     def age(self) -> tuple[datetime, bool, float]:
-        """What tells which of two manifests of a bill is newer.
+        """The key that sorts the manifests of a bill by age.
 
-        The execution's time; without one, the manifest beside the executions' folders, which AWS rewrites each time;
-        then the time of the file.
+        The execution's time comes first. Without one, the manifest beside the executions' folders is the newest,
+        because AWS rewrites it each time. Then the file's modification time decides.
         """
         folders = (self.keys[0].parent.name, self.path.parent.name)
         times = [time for time in map(execution_time, folders) if time is not None]
@@ -50,18 +51,18 @@ class Manifest:
 
 
 def newest_files(folder: Path) -> tuple[set[Path], set[Path]]:
-    """Find manifests in a folder and what they say about the files in it.
+    """Find the manifests in a folder and the files that they name.
 
     Returns
     -------
     tuple of (set of Path, set of Path)
-        The files of the newest delivery of each bill, and the folders of these bills: any other file in there is of
-        an older delivery. Both empty without manifests.
+        The files of the newest delivery of each bill, and the folders of these bills. Any other file in these folders
+        belongs to an older delivery. Both sets are empty without manifests.
 
     Raises
     ------
     BadInputError
-        A manifest that cannot be read, or one that names a file which is not there.
+        A manifest cannot be read, or names a file that is missing.
     """
     newest: dict[PurePosixPath, Manifest] = {}
     for manifest in _manifests(folder):
@@ -78,7 +79,7 @@ def newest_files(folder: Path) -> tuple[set[Path], set[Path]]:
 
 
 def dated_deliveries(arguments: Sequence[str | Path]) -> list[tuple[datetime, list[Path]]]:
-    """List what was there after each delivery, where every file's delivery says when it ran.
+    """List the files that existed after each delivery, if every delivery has a time.
 
     Parameters
     ----------
@@ -88,13 +89,13 @@ def dated_deliveries(arguments: Sequence[str | Path]) -> list[tuple[datetime, li
     Returns
     -------
     list of (datetime, list of Path)
-        By time (UTC): the files that were the newest of each billing period then. Empty where an argument is no folder,
-        a manifest has no time (exports that overwrite), or a folder has files that no manifest names.
+        By time (UTC): the newest files of each billing period at that time. Empty if an argument is no folder, a
+        manifest has no time (exports that overwrite), or a folder has files that no manifest names.
 
     Raises
     ------
     BadInputError
-        A manifest that cannot be read, or one that names a file which is not there.
+        A manifest cannot be read, or names a file that is missing.
     """
     deliveries: list[tuple[datetime, PurePosixPath, frozenset[Path]]] = []
     for folder in map(Path, arguments):
@@ -133,7 +134,7 @@ def _manifests(folder: Path) -> Iterator[Manifest]:
 
 
 def _local(folder: Path, manifest: Manifest, key: PurePosixPath) -> Path:
-    """Find a key's file: the longest end of the key that stands in the folder, near the manifest first."""
+    """Find a key's file: the longest end of the key that exists in the folder, near the manifest first."""
     parents = [parent for parent in manifest.path.parents if parent == folder or folder in parent.parents]
     for start in range(len(key.parts)):
         for parent in parents:

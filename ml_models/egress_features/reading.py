@@ -1,4 +1,4 @@
-"""Billing exports into the tables that everything else is computed from."""
+"""Reads billing exports into the tables from which everything else is computed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 KEPT_LINE_ITEM_TYPES = ("Usage", "DiscountedUsage", "SavingsPlanCoveredUsage")
 KEPT = ", ".join(f"'{name}'" for name in KEPT_LINE_ITEM_TYPES)
-# A month's invoice is issued in its first days after; exports that do not say so count as invoiced from then on.
+# AWS issues a month's invoice in the first days of the next month. Exports without an invoice id count as invoiced
+# from then on.
 INVOICE_DAYS = 5
 
 
@@ -33,31 +34,31 @@ def read_lines(
 ) -> tuple[list[Export], list[str]]:
     """Read exports and make these tables and views.
 
-    - line_groups: every line, added up by file, payer, billing period, hour and what it is for
-    - usage_types: what each distinct kind of data-transfer line means; `charge` is traffic, fee, free, or unknown for
-      a kind that costs money and that no rule knows
+    - line_groups: every line, added up by file, payer, billing period, hour and kind of charge
+    - usage_types: the meaning of each distinct kind of data-transfer line. `charge` is traffic, fee, free, or unknown
+      for a kind that costs money and that no rule matches
     - replaced: the billing periods of files that another delivery replaces
     - counted_groups: the line_groups that are not replaced
-    - egress_lines: the charged data-transfer lines; `left_out` says why a line does not count, "" for those that do
-    - kept_lines: the lines that count. Where the bill has no resource ids, `resource_id` names the operation
-    - granularity: one row, whether the bill is daily (`is_daily`)
+    - egress_lines: the charged data-transfer lines. `left_out` is the reason why a line does not count, else ""
+    - kept_lines: the lines that count. If the bill has no resource ids, `resource_id` is the operation
+    - granularity: one row with `is_daily`: whether the bill is daily
     - data_hours: first and last hour of the usage lines, egress or not
-    - account_names, resource_tags: what people know accounts and resources by; of tags, those that `tags` names
+    - account_names, resource_tags: the names of accounts, and those tags of resources that `tags` names
 
     Returns
     -------
     tuple of (list of Export, list of str)
-        The files that are read in the order of `paths` (`file_number`), and sentences for a person.
+        The files that are read, in the order of `paths` (`file_number`), and sentences for the user.
 
     Raises
     ------
     BadInputError
-        No export, mostly another currency or granularity, or a billing period of which two deliveries contradict each
-        other.
+        No file is an export, most lines are in another currency or granularity, or two deliveries of a billing period
+        contradict each other.
     """
     exports, opened = read_exports(paths, tags)
     selects = [f"SELECT {n} AS file_number, x.* FROM ({e.line_items_sql}) AS x" for n, e in enumerate(exports)]
-    # Spark reads when rows are asked for, which may be late in here.
+    # Spark reads a file only when a query needs its rows, so errors may come late in this block.
     with naming_faults(engine, exports):
         engine.run("CREATE VIEW line_items AS " + " UNION ALL ".join(selects or [NO_LINE_ITEMS]))
         _make_line_groups(engine)
@@ -105,7 +106,7 @@ def _make_line_groups(engine: Engine) -> None:
 
 
 def _make_usage_types(engine: Engine) -> list[str]:
-    """Classify each distinct kind of line once, for SQL to join with; return the usage types to read line by line."""
+    """Classify each distinct kind of line once, in a table to join with. Return the usage types to read in full."""
     engine.run(
         "CREATE TABLE usage_types (usage_type VARCHAR, service VARCHAR, operation VARCHAR, "
         "charge_description VARCHAR, region_id VARCHAR, is_transfer BOOLEAN, "
@@ -133,7 +134,7 @@ def _meaning(
     *,
     costs: bool,
 ) -> tuple[str, str, str, str] | None:
-    """Return the usage type to show, region, class and charge of a kind of line; None for what is no data transfer."""
+    """Return the usage type to show, region, class and charge of a kind of line, or None if it is no data transfer."""
     shown = usage_type or usage_type_of(charge_description)
     rule = rule_of(shown, service, operation)
     if rule is not None and rule.charge == "other":
@@ -141,7 +142,7 @@ def _meaning(
     meaning = classify(shown, service, operation)
     charge = "unknown" if meaning is None else str(meaning.charge)
     if charge not in ("traffic", "fee") and costs and (rule or is_transfer or LOOKS_LIKE_TRANSFER.search(shown)):
-        # A line that AWS charges for is not free, whatever its rule says.
+        # A line that AWS charges for is not free, even if a rule classifies it as free.
         meaning, charge = unclassified(shown), "unknown"
     if meaning is None:
         return None
@@ -149,7 +150,7 @@ def _meaning(
 
 
 def _region(meaning: UsageType, usage_type: str, region_id: str) -> str:
-    """Return the region, from `region_id` where the usage type does not say it."""
+    """Return the region of the usage type, or `region_id` if the usage type has none."""
     has_place = meaning.egress_class == "direct_connect" and not split_prefix(usage_type)[0]
     is_unsaid = not usage_type or meaning.region.startswith("unknown:") or has_place
     is_edge = meaning.region.startswith("edge")
@@ -157,9 +158,9 @@ def _region(meaning: UsageType, usage_type: str, region_id: str) -> str:
 
 
 def _make_read_lines(engine: Engine, usage_types: Sequence[str], *, has_foreign: bool) -> None:
-    """Make the charged data-transfer lines of every delivery; which of them count is decided afterwards.
+    """Make the table of the charged data-transfer lines of every delivery. Later steps decide which of them count.
 
-    The usage types stand in the query itself: all other columns are then read where one of them stands, no further.
+    The query lists the usage types as constants, so that DuckDB reads the other columns only for lines that match.
     """
     open_from = engine.rows(
         f"SELECT SUBSTR(CAST(MAX(hour_utc) - INTERVAL {INVOICE_DAYS} DAY AS VARCHAR), 1, 7) FROM line_groups "
@@ -167,7 +168,7 @@ def _make_read_lines(engine: Engine, usage_types: Sequence[str], *, has_foreign:
     )[0][0]
     month = month_sql("l.billing_period_start")
     hours = "DATE_DIFF('hour', l.start_utc, l.end_utc)"
-    # Most bills have one currency: then the column is not read again.
+    # Most bills have one currency. Then this query does not read the column.
     only_dollars = f" AND {in_dollars_sql('l')}" if has_foreign else ""
     engine.run(
         f"""
@@ -218,7 +219,7 @@ def _make_egress_lines(engine: Engine, granularity: str) -> None:
         """
     )
     engine.run(f"CREATE TABLE granularity AS SELECT {'TRUE' if granularity == 'day' else 'FALSE'} AS is_daily")
-    # Days are UTC days, as `sql/series_hours.sql` has them.
+    # Days are UTC days, as in `sql/series_hours.sql`.
     engine.run(
         f"""
         CREATE TABLE data_hours AS
@@ -237,7 +238,7 @@ def _make_egress_lines(engine: Engine, granularity: str) -> None:
 
 
 def _charged_sql(engine: Engine, usage_types: Sequence[str]) -> str:
-    """Return the FROM and WHERE of the data-transfer lines as they are in the files, without those of `replaced`."""
+    """Return the FROM and WHERE that select the files' data-transfer lines, without those of `replaced`."""
     join, more = "", ""
     if engine.rows("SELECT file_number FROM replaced LIMIT 1"):
         join = (

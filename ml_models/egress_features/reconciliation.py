@@ -36,13 +36,13 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class FileReconciliation:
-    """The lines and dollars of a file, and where they went.
+    """The lines and dollars of a file, by their use.
 
-    `input` is counted in the file itself, past the mapping of its columns. `traffic`, `fees` and `unclassified` are the
-    data transfer that is watched: bytes, fees on bytes that another line counts, and charged lines of a kind that is
-    not known. `free` is what AWS never charges for. `left_out` is charged data transfer that does not count, by reason:
-    the line item type, the currency or the granularity. `replaced` is what a newer delivery of the billing period
-    replaces, data transfer or not.
+    `input` is counted in the file itself, without the mapping of its columns. `traffic`, `fees` and `unclassified` are
+    the monitored data transfer: bytes, fees on bytes that another line counts, and charged lines of an unknown kind.
+    AWS never charges for `free` lines. `left_out` is charged data transfer that does not count, by reason: the line
+    item type, the currency or the granularity. A newer delivery of the billing period replaces the `replaced` lines,
+    data transfer or not.
     """
 
     path: Path
@@ -102,7 +102,7 @@ def reconcile(exports: Sequence[Path]) -> Reconciliation:
     Raises
     ------
     BadInputError
-        What the exports can be refused for when they are read.
+        The exports cannot be read.
     """
     with DuckDBEngine() as engine:
         read, notes = read_lines(engine, sorted(exports))
@@ -113,7 +113,7 @@ def reconcile(exports: Sequence[Path]) -> Reconciliation:
 
 
 def _parts(engine: Engine) -> dict[tuple[int, str, str], Part]:
-    """Return lines and dollars by file, part and reason; only what is left out has reasons."""
+    """Return lines and dollars by file, part and reason. Only lines that are left out have reasons."""
     rows = engine.rows(
         f"""
         SELECT file_number, part, reason, SUM(lines), SUM(cost_usd) FROM (
@@ -162,7 +162,7 @@ def _file(engine: Engine, export: Export, number: int, parts: dict[tuple[int, st
 
 
 def _input(engine: Engine, export: Export) -> Part:
-    """Count the file's lines and add up its dollars past the mapping: parquet's own count, the column as it stands."""
+    """Count the file's lines and add up its dollars without the mapping: parquet's row count, and the raw column."""
     amounts = [f"CAST(NULLIF(CAST({quoted_name(c)} AS VARCHAR), '') AS DECIMAL(38, 15))" for c in export.cost_columns]
     row: tuple[Any, ...] = engine.rows(
         f"SELECT COUNT(*), COALESCE(SUM(COALESCE({', '.join(amounts)})), 0) FROM {export.scan_sql}"

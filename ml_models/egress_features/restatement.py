@@ -1,7 +1,7 @@
-"""Which delivery of a billing period counts, where it was delivered more than once.
+"""Finds the delivery of a billing period that counts, if AWS delivered it more than once.
 
-A bill is delivered again and again: the open month several times a day, a closed one when refunds or credits arrive.
-Each delivery holds a billing period of a payer as a whole, so the newest replaces the others as a whole.
+AWS delivers a bill many times: the open month several times a day, a closed one when refunds or credits arrive.
+Each delivery holds the whole billing period of a payer, so the newest replaces all others.
 
 - **A delivery** is an execution folder (`2024-04-02T13:14:43.337Z-<id>`, `20230103T125721Z`, an assembly id), or else
   the files of a folder whose names differ only in AWS's part number (`NAME-00001.snappy.parquet`).
@@ -9,10 +9,10 @@ Each delivery holds a billing period of a payer as a whole, so the newest replac
   (account, region, egress class, resource, hour). Line item ids cannot decide it: AWS gives new ones in each
   delivery, and FOCUS has none. Deliveries that share nothing are parts of a bill, such as an export for each
   account, and are added up.
-- **Newer** is the later execution, by the time in the folders' names. Without a time: the one with an
-  invoice, then the one that reaches further, then the one whose files were written later (`aws s3 sync` keeps S3's
-  times).
-- **Refused:** ambiguous deliveries, which share a few lines, or of which the newer one lacks accounts or is unknown.
+- **Newer** is the later execution, by the time in the folders' names. Without a time it is the delivery with an
+  invoice, then the one with the later last hour, then the one with the later modification time (`aws s3 sync` keeps
+  S3's times).
+- **Refused:** ambiguous deliveries. They share only a few lines, the newer one lacks accounts, or neither is newer.
 """
 
 from __future__ import annotations
@@ -40,19 +40,19 @@ _PART_NUMBER = re.compile(r"-\d{5}(?=\.)")
 
 @dataclass(frozen=True)
 class Delivery:
-    """Files that were delivered together; `executed` is None where their folder's name has no time."""
+    """Files that were delivered together. `executed` is None if the name of their folder has no time."""
 
     name: str
     paths: tuple[Path, ...]
     executed: datetime | None
 
     def modified(self) -> float:
-        """Return when the last of the files was written."""
+        """Return the modification time of the file that was written last."""
         return max(path.stat().st_mtime for path in self.paths)
 
 
 def execution_time(folder: str) -> datetime | None:
-    """Return when an execution ran, from its folder's name; None where that has no time."""
+    """Return the time of an execution from its folder's name, or None if the name has no time."""
     match = _EXECUTION.fullmatch(folder)
     if match is None or not (match["iso"] or match["compact"]):
         return None
@@ -60,7 +60,7 @@ def execution_time(folder: str) -> datetime | None:
 
 
 def is_execution(folder: str) -> bool:
-    """Whether a folder's name is an execution's or an assembly id."""
+    """Return whether a folder's name is that of an execution, or an assembly id."""
     return _EXECUTION.fullmatch(folder) is not None
 
 
@@ -73,7 +73,7 @@ def _delivery_names(paths: Iterable[Path]) -> list[str]:
 
 
 def find_replaced(engine: Engine, paths: Sequence[Path], granularity: str, kept: str) -> list[str]:
-    """Make the table replaced (file_number, payer_account_id, billing_period), and say what is in it.
+    """Make the table replaced (file_number, payer_account_id, billing_period). Return sentences about its rows.
 
     Parameters
     ----------
@@ -82,14 +82,14 @@ def find_replaced(engine: Engine, paths: Sequence[Path], granularity: str, kept:
     paths : sequence of Path
         The files by file_number.
     granularity : str
-        That of the bill; lines of another one are left out.
+        The bill's granularity. Lines of another one are left out.
     kept : str
         SQL list of the line item types that bill usage.
 
     Raises
     ------
     BadInputError
-        Deliveries of a billing period that contradict each other.
+        Deliveries of a billing period contradict each other.
     """
     engine.run("CREATE TABLE replaced (file_number INTEGER, payer_account_id VARCHAR, billing_period VARCHAR)")
     names = _delivery_names(paths)
@@ -168,7 +168,7 @@ def _same_bills(
         smaller = min(sizes[payer, period, one], sizes[payer, period, other])
         if count < SAME_BILL_SHARE * smaller:
             raise BadInputError(
-                f"{count:,} of {smaller:,} hours of data transfer in {_place(deliveries[one])} stand in "
+                f"{count:,} of {smaller:,} hours of data transfer in {_place(deliveries[one])} are in "
                 f"{_place(deliveries[other])} as well, for billing period {period}: neither two parts of a bill nor "
                 "one bill delivered twice; give each billing period once"
             )
@@ -186,7 +186,7 @@ Age = tuple[float, ...]
 
 
 def _ages(engine: Engine, deliveries: Sequence[Delivery], group: list[int], payer: str, period: str) -> dict[int, Age]:
-    """Return how new each delivery is, to be compared within the group."""
+    """Return a sort key by age for each delivery of a group."""
     executed = {number: deliveries[number].executed for number in group}
     if all(moment is not None for moment in executed.values()):
         return {number: (moment.timestamp(),) for number, moment in executed.items() if moment}
@@ -218,7 +218,7 @@ def _refuse_unclear(
             continue
         both = f"{_place(deliveries[number])} and {_place(deliveries[newest])} hold the same billing period {period}"
         if ages[number] == ages[newest]:
-            raise BadInputError(f"{both}, and nothing says which of them is newer; give that one alone")
+            raise BadInputError(f"{both}, and it is not known which of them is newer; give only the newer one")
         missing = accounts[number] - accounts[newest]
         if missing:
             raise BadInputError(

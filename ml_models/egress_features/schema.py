@@ -1,6 +1,6 @@
-"""The columns of processed_features.parquet, written down once.
+"""The definition of the columns of processed_features.parquet.
 
-The schema travels in the file's metadata: training copies it into the artifact, and serving selects by its names.
+The file's metadata holds the schema. Training copies it into the artifact, and serving selects columns by its names.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 
 class Feature(NamedTuple):
-    """A float32 column for the model; never null, NaN or infinite. All are 0 in an hour that is not material.
+    """A float32 column for the model. It is never null, NaN or infinite, and it is 0 in an hour that is not material.
 
-    An hour is material if it is 30 % above what was expected of it, and its last 24 hours are by $0.50 at list price.
-
-    `daily_description` says what it is where the bill is daily.
+    An hour is material if it is 30 % above its expectation, and the 24 hours up to it are $0.50 above theirs at list
+    price. `daily_description` describes the column in a daily bill.
     """
 
     name: str
@@ -42,12 +41,12 @@ MEASURES = (
     "is_daily",
 )
 
-# What people know a series by. No model reads them, so they are no part of the schema and its hash.
+# Names of a series for people. No model reads them, so they are no part of the schema and its hash.
 LABELS = ("account_name", "tags")
 
-# Dollars a GB in us-east-1, first paid tier, as the pages that `usage_types` names for each class say, and of S3
-# acceleration and the accelerators their own price pages. They only say from which GB on an hour matters, where the
-# bill has no price to tell it by, as within a free tier; what an alert costs comes from the bill.
+# Dollars per GB in us-east-1, first paid tier, from the pages that `usage_types` lists for each class. Prices of S3
+# acceleration and of the accelerators are from their price pages. These prices only decide how many GB are material in
+# an hour for which the bill has no price, as within a free tier. The cost in an alert comes from the bill.
 LIST_USD_PER_GB = {
     "internet": 0.09,
     "cloudfront": 0.085,
@@ -104,7 +103,8 @@ FEATURES = (
 def schema_json() -> str:
     """Return the schema as canonical JSON (sorted keys, no blanks, ASCII).
 
-    `version` is that of this document's form, which training and serving check; what changes with a column is the hash.
+    `version` is the version of the document's form, which training and serving check. A change of a column changes only
+    the hash.
     """
     schema = {
         "version": 1,

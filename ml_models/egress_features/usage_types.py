@@ -1,17 +1,17 @@
-"""What AWS charges for: class, metered region, direction and charge of each usage type.
+"""The class, metered region, direction and charge of each usage type.
 
 A usage type is `[prefix-]Type`. The prefix is the metered region; without one it is us-east-1. `RULES` is the one
 table: `classify` reads it, and `usage_types_sql` renders it for engines where no Python runs.
 
-What a line is charged for is a property of the line, not of its class:
+The charge is a property of the line, not of its class:
 
 - traffic: the line counts bytes that no other line counts
 - fee: it charges for bytes that another line counts as well, such as a NAT gateway's processing
 - free: AWS never charges for it, such as inbound internet traffic or traffic within a zone
 - other: the line is no data transfer, such as bytes of logs that CloudWatch ingests
 
-A line that costs money, looks like data transfer and matches no rule is `unclassified_transfer`, never a guess. The
-same holds for a line that costs money although its rule calls it free.
+A line that costs money, looks like data transfer and matches no rule is `unclassified_transfer`, never a guess. So is a
+line that costs money although its rule is free.
 """
 
 from __future__ import annotations
@@ -72,18 +72,18 @@ class Rule(NamedTuple):
     Attributes
     ----------
     pattern : str
-        Searched for in the usage type without its region prefix. Engines search by it too: no look-around, which not
-        all of them have.
+        Searched for in the usage type without its region prefix. Engines use it too, and not all of them support
+        look-around.
     egress_class : str
-        Empty where the charge is other.
+        Empty if the charge is other.
     direction, charge
         As in `UsageType`.
     source : str
         The AWS document that names the usage type.
     services : tuple of str
-        Product codes that the rule is for; empty for all.
+        Product codes that the rule is for. Empty for all.
     is_vpn : bool
-        Whether the rule is for operations of VPN connections alone.
+        Whether the rule is only for operations of VPN connections.
     is_edge : bool
         Whether the prefix is a price region and no AWS region.
     """
@@ -186,7 +186,7 @@ LOOKS_LIKE_TRANSFER = re.compile(r"Bytes|DataXfer|DataTransfer")
 
 
 def classify(usage_type: str, product_code: str, operation: str) -> UsageType | None:
-    """Return what a usage type means, or None where no rule knows it as data transfer.
+    """Return the meaning of a usage type, or None if no rule classifies it as data transfer.
 
     Parameters
     ----------
@@ -202,7 +202,7 @@ def classify(usage_type: str, product_code: str, operation: str) -> UsageType | 
 
 
 def rule_of(usage_type: str, product_code: str, operation: str) -> Rule | None:
-    """Return the first rule for a kind of line; None where there is none. Parameters as of `classify`."""
+    """Return the first rule for a kind of line, or None if there is none. Parameters as of `classify`."""
     prefix, rest = split_prefix(usage_type)
     if prefix == "QS":
         return RULES[0]

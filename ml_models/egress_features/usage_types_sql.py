@@ -27,8 +27,7 @@ def classified_sql(lines: str) -> str:
     ----------
     lines : str
         A table or a query in parentheses with usage_type, service, operation and region_id, texts that are never null,
-        the flag is_transfer and the number cost_usd. `region_id` says where a line is metered if its usage type does
-        not.
+        the flag is_transfer and the number cost_usd. `region_id` is the region of a line whose usage type has none.
     """
     known = _texts(sorted({*region_prefixes(), *EDGES}))
     return f"""

@@ -1,13 +1,17 @@
-"""Until when each service's lines can be taken as complete.
+"""Finds the last hour for which each service's lines are complete.
 
-Services report to a bill at different lags, so a bill's last hours lack some of them: an hour without a line of a
-service may be silence or may be yet to come. What tells is how many lines of any kind, egress or not, a service usually
-has: a service that has lines in nearly every hour is complete until the last hour with at least half of the usual
-number for that hour of the day. Services that are seldom there do not say it of themselves; they are taken to be as
-late as the latest of the others. After `SETTLED_HOURS` silence is silence, and a closed bill is complete.
+Services report to a bill at different lags, so some of them are missing in a bill's last hours. If a service has no
+line in an hour, it had no usage, or its lines are yet to come. The usual number of lines of a service, egress or not,
+decides which:
 
-A daily bill has the same by days. A day's lines are there from its first usage on and grow until it is over, so that
-their number does not tell: the last day of an open bill is never complete.
+- A service with lines in nearly every hour is complete until the last hour that has at least half of the usual number
+  for that hour of the day.
+- A service with fewer lines counts as late as the latest of the others.
+- After `SETTLED_HOURS` an hour without lines had no usage, and a closed bill is complete.
+
+A daily bill follows the same rules by days, with one exception. A day's lines appear with its first usage and grow
+until the day ends, so their number does not show whether the day is complete. The last day of an open bill is never
+complete.
 """
 
 from __future__ import annotations
@@ -24,16 +28,16 @@ if TYPE_CHECKING:
 
 SETTLED_HOURS = 48
 USUAL_HOURS = 168
-# A service says it of itself if it has lines in this share of the usual hours ...
+# A service's own lines decide if it has lines in this share of the usual hours ...
 PRESENT_SHARE = 0.9
-# ... and an hour is complete with this share of the usual number of lines.
+# ... and an hour with this share of the usual number of lines is complete.
 ENOUGH_SHARE = 0.5
 _DAYS = 7
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
-    """Make the table watermarks (service, complete_until_utc); return it (UTC) for the services with egress.
+    """Make the table watermarks (service, complete_until_utc), and return it (UTC) for the services with egress.
 
     Parameters
     ----------
@@ -68,17 +72,20 @@ def make_watermarks(engine: Engine, kept: str) -> dict[str, datetime]:
 
 
 def late_services(engine: Engine, complete: Mapping[str, datetime]) -> list[str]:
-    """Return a note about the services whose lines end before the bill does."""
+    """Return a sentence that lists the services whose lines end before the bill does."""
     last = max(
         (row[0].replace(tzinfo=UTC) for row in engine.rows("SELECT last_hour FROM data_hours") if row[0]), default=None
     )
     is_daily = engine.rows("SELECT is_daily FROM granularity")[0][0]
-    until = "through {:%Y-%m-%d}" if is_daily else "until {:%Y-%m-%d %H:%M}"
+    until = "through {:%Y-%m-%d}" if is_daily else "through {:%Y-%m-%d %H:%M}"
     late = [f"{service} {until.format(hour)}" for service, hour in complete.items() if last and hour < last]
     if not late:
         return []
     later = "days" if is_daily else "hours"
-    return [f"billing data is complete for {', '.join(late)} UTC; later {later} without lines are missing, not zero"]
+    return [
+        f"billing data is complete for {', '.join(late)} UTC; later {later} without charges count as missing, "
+        "not as zero"
+    ]
 
 
 def utc_day(hour: datetime) -> datetime:
@@ -106,7 +113,7 @@ def complete_until(
 
 
 def _own(counts: Mapping[datetime, int], first: datetime, last: datetime, step: timedelta) -> datetime | None:
-    """Return the last complete hour of a service by its own lines; None where they do not say it."""
+    """Return the last complete hour of a service by its own lines, or None if it has too few."""
     rest = step - _HOUR
     latest = last - rest
     settled = latest - timedelta(hours=SETTLED_HOURS)

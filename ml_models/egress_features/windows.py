@@ -1,8 +1,8 @@
 """Trailing windows over all series at once, a day at a time.
 
-An array holds a day: its rows are the 24 hours, its columns are series (or classes, regions), which are 0 before their
-first line. A window is then no sort and no tree but a difference of running totals, or a maximum of maxima of days, and
-its memory is that of the hours that it looks back.
+An array holds a day. Its rows are the 24 hours and its columns are series (or classes, regions), which are 0 before
+their first line. A window is the difference of two running totals, or the maximum of daily maxima. It needs memory
+only for the hours that it looks back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _IN_MEMORY_BYTES = 2**26
 
 
 class History:
-    """What a quantity was in the last days.
+    """The values of a quantity in the last days.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class History:
     def __init__(self, lag: int, columns: int, dtype: DTypeLike = np.float64) -> None:
         days = 1 + -(-lag // DAY)
         self._kept = days * DAY
-        # The half more is room to append to, before what is kept moves to the beginning again.
+        # The array has room for half as many days again, so that kept rows move to the beginning less often.
         self._rows = _zeros((self._kept + (days // 2 + 1) * DAY, columns), np.dtype(dtype))
         self._end = self._kept
 
@@ -65,12 +65,12 @@ class History:
 
 
 class Totals:
-    """Sums of whole numbers over trailing hours; running totals may overflow, their differences do not mind.
+    """Sums of whole numbers over trailing hours. Running totals may overflow; their differences are still correct.
 
     Parameters
     ----------
     lag : int
-        The most hours to look back: those of the longest window, and how many hours ago it ends.
+        The most hours to look back: the length of the longest window plus the hours since its end.
     columns : int
         Number of series.
     dtype : integer type
@@ -108,7 +108,7 @@ class RollingMax:
         self._days: deque[NDArray[np.float64]] = deque(maxlen=first // DAY)
 
     def with_next(self, day: Numbers) -> Numbers:
-        """Add the next day, of which nothing is below 0, and return the largest for each of its hours."""
+        """Add the next day, whose values are at least 0, and return the largest value for each of its hours."""
         self._append(day)
         found = np.maximum(self._ends.lag(self._first), self._beginnings.lag(self._last))
         whole = np.zeros(found.shape[1])
@@ -128,7 +128,7 @@ class RollingMax:
 
 
 def _zeros(shape: tuple[int, int], dtype: np.dtype[Any]) -> Numbers:
-    """Return zeros, in a temporary file if they are many: what memory has no room for then stays on the disk."""
+    """Return zeros. A large array is in a temporary file, so that it may exceed the memory."""
     size = shape[0] * shape[1] * dtype.itemsize
     if size < _IN_MEMORY_BYTES:
         return np.zeros(shape, dtype)
@@ -148,7 +148,7 @@ def least_of_last(values: Numbers, hours: int) -> Numbers:
 
 
 def median(values: Sequence[Numbers]) -> Numbers:
-    """Return the median of arrays, element by element; of an even number the mean of the two in the middle."""
+    """Return the median of arrays, element by element. For an even number it is the mean of the two in the middle."""
     found = list(values)
     middle = (len(found) - 1) // 2
     for last in range(len(found) - 1, middle - 1, -1):

@@ -1,4 +1,4 @@
-"""The alert record: what it adds up, whom it names, what it says, and how old ones are read."""
+"""The alert record: its sums, its contributors, its sentences, and records of earlier versions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A run of the detector: what is new is stored and notified once, whatever the windows, retries and restatements."""
+"""A run of the detector: it stores and notifies each change once, with any windows, retries and restatements."""
 
 from itertools import pairwise
 from typing import Any
@@ -230,7 +230,9 @@ def test_an_alert_that_another_invocation_claimed_is_left_to_it() -> None:
     world.run(DAY, 0, 24)
     assert world.outbox.messages == []
     world.store.claimed.clear()
-    world.run([row(24, gb=1.0, resource_id="media")], 24, 48)  # a later window sends what is due as well
+    world.run(
+        [row(24, gb=1.0, resource_id="media")], 24, 48
+    )  # a later window also sends earlier notifications that are due
     assert len(world.outbox.messages) == 1
 
 

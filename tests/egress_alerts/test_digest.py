@@ -1,4 +1,4 @@
-"""The weekly digest: which list an incident is in, what costs are compared, and the text at 80 columns."""
+"""The weekly digest: the list of each incident, the comparison of costs, and the text at 80 columns."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -80,7 +80,7 @@ def alert(number: int, first: str, last: str, usd: float, **fields: Any) -> Aler
 
 
 def spend(days: int = 7, **usd: float) -> Spend:
-    """Return what was spent: `media_internet` is account 111122223333's on the internet."""
+    """Return a week's spend: `media_internet` is that of account 111122223333 on the internet."""
     accounts = {"media": "111122223333", "other": "444455556666"}
     named = {tuple(name.split("_", 1)): dollars for name, dollars in usd.items()}
     return Spend({(accounts[account], kind): dollars for (account, kind), dollars in named.items()}, days)

@@ -94,12 +94,12 @@ def test_an_incident_begins_where_its_series_rose_not_where_that_was_more_than_h
 
 
 def lasting(hours: int, usd: float = 1.0) -> list[Hour]:
-    """Return hours in a row, each so many dollars above what was expected."""
+    """Return consecutive hours, each of them `usd` above expected."""
     return [HOUR._replace(hour=10 + h, cost_usd=usd) for h in range(hours)]
 
 
 def crowd(size: int, usd: float, hours: int, account: str = "1", region: str = "a", first: int = 10) -> list[Hour]:
-    """Return hours of a fleet of which each instance is so many dollars above expected, and those of its levels."""
+    """Return the hours of a fleet, whose instances are each `usd` above expected, and the hours of its levels."""
     resources = [Series(account, region, "AmazonEC2", "internet", f"i-{number}") for number in range(size)]
     return [
         HOUR._replace(hour=first + h, series=series, cost_usd=usd * times, usage_gb=1 + 10 * usd * times)
@@ -436,7 +436,7 @@ NEW = HOUR._replace(expected_usage_gb=0.0, series=SERIES[0]._replace(resource_id
 @pytest.mark.parametrize(
     ("first", "second", "alerts"),
     [
-        (HOUR, NEW, 2),  # a new resource is a cause of its own
+        (HOUR, NEW, 2),  # a new resource has its own cause
         (NEW, NEW._replace(series=SERIES[0]._replace(resource_id="i-new-2")), 1),
         (NEW, HOUR, 2),
         (NEW, NEW._replace(series=SERIES[1]._replace(resource_id="i-new")), 1),  # another class of the same resource

@@ -248,7 +248,7 @@ def test_rates_are_those_of_the_costliest_and_of_the_last_day() -> None:
         ([50.1 / 24] * 24, [], "medium"),
         ([2.0] * 26, [], "medium"),  # $52 in all
         ([10.0] * 49 + [0.1], [], "medium"),
-        ([10.0] * 51 + [0.1] * 100, [], "high"),  # what it has cost does not fall
+        ([10.0] * 51 + [0.1] * 100, [], "high"),  # past costs do not fall
         ([30.0] * 6, [], "medium"),
         ([0.1], ["", "leaked_key"], "medium"),
         ([0.1], ["exfiltration", "hot_link"], "medium"),

@@ -1,4 +1,4 @@
-"""What is published about alerts of one route: the JSON body, the attributes, and that it fits into one message."""
+"""Notifications about alerts of one route: the JSON body, the attributes, and the limit of one message."""
 
 import json
 from typing import Any

@@ -22,7 +22,7 @@ def calendar(**changes: Any) -> str:
 
 
 def incident(gb: float, *, start: int = START, hours: int = 10, series: Series = SERIES) -> Incident:
-    """Return an incident of `gb` above what was expected, at 2 cents each."""
+    """Return an incident that is `gb` above expected, at 2 cents per GB."""
     found = Incident(f"{start}-{series.resource_id}", start)
     each = gb / hours
     found.add(

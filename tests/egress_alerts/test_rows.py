@@ -1,4 +1,4 @@
-"""Tables of rows: what is a feature, which hours are anomalous, and what replaces what."""
+"""Tables of rows: the feature columns, the anomalous hours, and the rows that new rows replace."""
 
 import json
 import math
@@ -207,7 +207,7 @@ def test_the_spread_of_a_level_is_told_by_its_resources() -> None:
 
 
 def quiet(levels: list[float], lines: int = 4, hour: int = 95, **other: Any) -> bool:
-    """Return whether an hour is quiet of an account whose lines expect `levels` by the hour of the day."""
+    """Return whether an hour is off-hours of an account whose lines expect `levels` by the hour of the day."""
     rows = [
         row(each, 1.0, levels[each % 24], resource_id=f"line-{line}") for each in range(96) for line in range(lines)
     ]
@@ -226,7 +226,7 @@ BY_NIGHT = [3.0] * 12 + [1.0] * 12
     [
         (BY_DAY, 72 + 3, True),
         (BY_DAY, 72 + 12, False),
-        # Its people are elsewhere: what is night in Europe is their day.
+        # Its people are on another continent: their day is Europe's night.
         (BY_NIGHT, 72 + 3, False),
         (BY_NIGHT, 72 + 20, True),
         ([2.0] * 24, 72 + 3, False),

@@ -93,7 +93,7 @@ def test_a_cause_is_clear_if_no_other_comes_near() -> None:
         # The first hours of anything, also of a burst.
         [hours(series(), [20.0, 20.0])],
         [hours(NAT, [80.0, 80.0])],
-        # More of what was always copied.
+        # A copy that always ran carries more.
         [hours(series("inter_region"), [80.0] * 30, expected=40.0)],
     ],
 )
@@ -114,7 +114,7 @@ def test_a_cause_says_on_what_it_rests() -> None:
     [
         ({"is_new_resource": True, "is_new_region": True}, "leaked_key"),
         ({"is_new_resource": True, "is_new_region": False}, "new_resource"),
-        # It was there before, and sent nothing: a job that somebody starts by hand.
+        # The resource is old and sent nothing before: a job that people start by hand.
         ({"is_new_resource": False, "is_new_region": False}, "slow_exfiltration"),
     ],
 )
@@ -180,7 +180,7 @@ def test_a_quiet_burst_is_short_and_mostly_in_quiet_hours(length: int, quiet: in
 
 
 def test_quiet_hours_are_evidence_of_theft() -> None:
-    sent = [10.0, 15.0, 5.0]  # three times what is expected: alone, that is a busy evening
+    sent = [10.0, 15.0, 5.0]  # three times the expected GB: without other evidence, that is a busy evening
     assert kind(hours(series(), sent), before=[0.0]) != "exfiltration"
     assert kind(hours(series(), sent, is_quiet=True), before=[0.0]) == "exfiltration"
 

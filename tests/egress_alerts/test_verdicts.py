@@ -56,7 +56,7 @@ def test_what_is_larger_or_longer_or_long_after_or_before_is_told(
 
 
 def test_each_series_is_held_to_its_own_size() -> None:
-    """A bucket that was a tenth of what was called false may not become all of it."""
+    """A verdict does not cover a small bucket of its alert that now carries as much as the whole alert."""
     other = SERIES._replace(resource_id="bucket-0")
     judged = Verdict("judged", "false", {SERIES: Size(40.0, 30.0), other: Size(4.0, 4.0)}, START)
     assert suppressed_by(alert(), [judged]) == "judged"

@@ -1,4 +1,4 @@
-"""What is SQL in Athena and Python elsewhere says the same."""
+"""Steps that are SQL in Athena and Python elsewhere give the same results."""
 
 from datetime import datetime, timedelta
 
@@ -98,7 +98,7 @@ def by_sql(lines: list[Kind]) -> list[tuple[str, str, bool]]:
 
 
 def by_python(lines: list[Kind]) -> list[tuple[str, str, bool]]:
-    """Return what `reading` makes of each line."""
+    """Return the result of `reading` for each line."""
     found = []
     for usage_type, service, operation, _, _, cost in lines:
         meaning = classify(usage_type, service, operation)

@@ -1,4 +1,4 @@
-"""What cannot be used gets one sentence, and what was there before stays."""
+"""Input that cannot be used gives an error of one sentence, and the earlier output stays."""
 
 import gzip
 import os
@@ -88,9 +88,9 @@ CASES: dict[str, tuple[Make, str]] = {
         bill([line(h, 1, currency_code="EUR" if h % 3 else "USD") for h in range(240)]), "most lines .* are in EUR"
     ),
     "another currency": (bill([line(h, 1, currency_code="CNY") for h in range(240)]), "are in CNY"),
-    "a line twice": (bill([*steady(), line(7, 2.0)]), r"1 data-transfer lines stand in .*bill\.parquet, with the same"),
+    "a line twice": (bill([*steady(), line(7, 2.0)]), r"1 data-transfer lines are in .*bill\.parquet, with the same"),
     "half restated": (half_restated, "20 of 60 hours .* neither two parts of a bill nor"),
-    "of one age": (of_one_age, "nothing says which of them is newer"),
+    "of one age": (of_one_age, "it is not known which of them is newer"),
     "without an account": (without_an_account, "lacks account 555566667777"),
     "mostly without a time": (
         bill([line(h, 1, **({"usage_start_date": None} if h % 3 else {})) for h in range(240)]),

@@ -256,7 +256,7 @@ def expected_alone(u: list[float], n: int) -> float:
 
 
 def expected_gb(usage: dict[str, list[float]], born: dict[str, int], n: int) -> dict[str, float]:
-    """What is expected of each series of a class, once what vanished from one is expected of those that rise."""
+    """Return the expectation of each series of a class, after GB that vanished from one moved to those that rise."""
     alone = {name: expected_alone(u, n) for name, u in usage.items() if n >= born[name]}
     vanished = sum(e - usage[name][n] for name, e in alone.items() if usage[name][n] < 0.5 * e)
     risen = sum(max(usage[name][n] - e, 0.0) for name, e in alone.items())
@@ -275,7 +275,7 @@ def usual_day_excess(u: list[float], e: list[float], n: int) -> float:
 def peers_day(
     usage: dict[str, list[float]], expected: dict[str, list[float]], born: dict[str, int], name: str, n: int
 ) -> float:
-    """What stands for the habit of a series in its first week."""
+    """Return the substitute for the usual excess of a series in its first week."""
     if n - born[name] >= 168:
         return 0.0
     grown_up = [other for other in usage if n - born[other] >= 168]

@@ -1,4 +1,4 @@
-"""Descriptions as they stand in real FOCUS 1.0 exports."""
+"""Descriptions from real FOCUS 1.0 exports."""
 
 import pytest
 from hypothesis import given

@@ -30,7 +30,7 @@ def built(folder: Path, lines: list[dict[str, Any]]) -> tuple[FeaturesSummary, p
 
 
 def uneven(days: int) -> list[dict[str, Any]]:
-    """Days with decimals that no 24th has, and a quiet weekend: day 0 is a Tuesday."""
+    """Return days with decimals that no 24th has, and with little traffic on weekends. Day 0 is a Tuesday."""
     return [of_day(day, (0.0100000007 if day % 7 in (4, 5) else 71.3) + day / 7) for day in range(days)]
 
 

@@ -1,4 +1,4 @@
-"""One definition on several engines: what it may say, and that they agree."""
+"""One definition on several engines: the SQL that it may use, and equal results."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,7 +36,7 @@ def test_everything_that_is_asked_of_an_engine_can_be_asked_of_spark_and_athena(
     assert len(statements) > 15
     for statement in statements:
         assert render(statement.transform(tables_for_files), "spark")
-        # In Athena nothing is filled from Python, and exports are read by SQL of its own (`sql/line_hours.sql`).
+        # In Athena Python fills no table, and separate SQL reads the export (`sql/line_hours.sql`).
         if not statement.find(exp.ReadParquet, exp.ReadCSV, exp.Schema):
             assert render(statement, "athena")
 

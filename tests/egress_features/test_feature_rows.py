@@ -1,4 +1,4 @@
-"""numpy's features are those of the SQL that defines them."""
+"""The features from numpy equal those from the SQL that defines them."""
 
 from datetime import timedelta
 from pathlib import Path

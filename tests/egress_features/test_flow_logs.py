@@ -1,4 +1,4 @@
-"""VPC Flow Logs: records to hours of interfaces, and to what the bill will say."""
+"""VPC Flow Logs: from records to hours of interfaces, and to estimated lines of the bill."""
 
 import json
 from collections import defaultdict
@@ -118,7 +118,7 @@ def test_version_2_needs_the_network_to_say_the_same(bill: Path, logs: Path, tmp
     window = {"start": START, "end": START + timedelta(hours=240)}
     folder = write_flow_logs([bill], tmp_path / "v2", fields=DEFAULT_FIELDS, **window)
     rows, version_5 = estimated(tmp_path, given_logs(folder)), estimated(tmp_path, given_logs(logs))
-    # S3 has public addresses like anybody else: what passes the gateway to it looks like internet.
+    # S3 has public addresses, so traffic through the gateway to S3 looks like internet traffic.
     looks = (rows["egress_class"] == "internet") & (rows["resource_id"] == NAT)
     assert rows[looks]["usage_gb"].sum() == pytest.approx(
         0.02 * rows[rows["egress_class"] == "nat_gateway"]["usage_gb"].sum()
@@ -194,7 +194,7 @@ def test_bytes_through_a_nat_gateway_count_once(tmp_path: Path) -> None:
     )
     assert charges(tmp_path, through) == {("internet", "eni-0n"): 3, ("nat_gateway", "eni-0n"): 8}
     assert charges(tmp_path, through, named) == {("internet", NAT): 3, ("nat_gateway", NAT): 8}
-    # Where the gateway's own records are not there, the instance's stand for them.
+    # Without the gateway's records, those of the instance are used.
     own_records = [record for record in through if record["interface-id"] == "eni-0a"]
     assert charges(tmp_path, own_records) == {("internet", "i-0a"): 3, ("nat_gateway", ""): 8}
     # Version 2 has neither path nor packet addresses: the file names the gateway, its peers are behind it.

@@ -84,7 +84,7 @@ class Athena:
 
 
 def known(logs: Path) -> Path:
-    """Write what the machine asks of EC2: gateways and balancers alone."""
+    """Write the answers of EC2 to the state machine: only gateways and load balancers."""
     listed = json.loads((logs / "network.json").read_text())["NetworkInterfaces"]
     path = logs / "listed.json"
     path.write_text(json.dumps({"NetworkInterfaces": [each for each in listed if each["Description"]]}))

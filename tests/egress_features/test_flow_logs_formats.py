@@ -54,7 +54,7 @@ def quoted(fields: Sequence[str], null: str, spelled: Callable[[str], str] = str
     return out.getvalue()
 
 
-# How each kind writes the records: the file's name, and what is in it.
+# The file name of each kind, and the function that writes its content.
 KINDS: dict[str, tuple[str, Callable[[Sequence[str]], str]]] = {
     "text": ("x.log", lambda f: "\n".join([" ".join(f), *plain(f)]) + "\n"),
     "headerless text": ("x.log", lambda f: "\n".join(plain(f)) + "\n"),

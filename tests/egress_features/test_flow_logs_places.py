@@ -158,7 +158,7 @@ def test_ipv6_behind_nothing_is_no_nat_traffic(tmp_path: Path) -> None:
 
 
 def regional(is_out: bool, hour: float, gb: float, source: str, to: str, **more: Any) -> dict[str, Any]:
-    """Return a record of the regional NAT gateway, which has neither an interface nor an address of its own."""
+    """Return a record of the regional NAT gateway, which has neither an interface nor an address."""
     ends = sent(hour, gb, to, own=source) if is_out else received(hour, gb, source, own=to)
     return ends | {
         "interface-id": None, "instance-id": None, "resource-id": REGIONAL, "interface-type": "regional_nat_gateway",
@@ -219,7 +219,7 @@ OTHER = {"own": "10.9.2.7", "interface_id": "eni-0b", "instance_id": "i-0b", "vp
 
 
 def peered(hour: float, gb: float = 2) -> list[dict[str, Any]]:
-    """Return what crosses a peering connection, as both ends see it."""
+    """Return the traffic over a peering connection, in the records of both ends."""
     return [sent(hour, gb, "10.9.2.7", path=4), received(hour, gb, "10.0.0.5", **OTHER)]
 
 
@@ -249,7 +249,7 @@ def test_one_end_of_a_peering_connection_is_enough(tmp_path: Path) -> None:
 
 
 def test_a_transit_gateway_carries_bytes_between_zones_for_free(tmp_path: Path) -> None:
-    """Only peering to another VPC has a path of its own; the way back is like the way there."""
+    """Of the paths to another VPC, only peering has a separate value in traffic-path. Both directions count alike."""
     records = [sent(1, 2, "10.9.2.7", path=1), sent(1, 1, "10.0.0.5", path=1, **OTHER)]
     records += [received(1, 1, "10.9.2.7"), received(1, 2, "10.0.0.5", **OTHER)]
     rows, notes = estimate(tmp_path, records)

@@ -1,4 +1,4 @@
-"""What becomes a series, what it counts, and what is left out with a note."""
+"""The lines that become a series, their sums, and lines that are left out with a note."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ def hourly(usage_type: str, gb: float, usd: float, **other: Any) -> list[dict[st
 
 
 def features(folder: Path, *lines: list[dict[str, Any]]) -> tuple[pd.DataFrame, FeaturesSummary]:
-    """Return the rows of a bill and what was said about it."""
+    """Return the rows of a bill and the summary."""
     bill = write_parquet(folder / "bill.parquet", [each for several in lines for each in several])
     summary = build_features([bill], folder / "features.parquet")
     return without_levels(pq.read_table(folder / "features.parquet")).to_pandas(), summary

@@ -47,7 +47,7 @@ def test_the_real_focus_sample_against_pandas() -> None:
     rows = pd.read_csv(file.path)
     aws = rows[rows["ProviderName"] == "AWS"]
     words = aws["ChargeDescription"].str.lower()
-    # Everything that speaks of data transfer, but for what comes in; and what a NAT gateway processes.
+    # All lines about data transfer except incoming traffic, and the bytes that a NAT gateway processes.
     speaks = words.str.contains(r"data transfer|-bytes|processed by nat")
     comes_in = words.str.contains(r"data transfer (?:from|in\b)|-in-bytes")
     egress = aws[speaks & ~comes_in]

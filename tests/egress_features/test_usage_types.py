@@ -1,4 +1,4 @@
-"""Usage types as they stand in real bills."""
+"""Usage types from real bills."""
 
 import csv
 import re
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from egress_features.usage_types import EGRESS_CLASSES, RULES, UNCLASSIFIED, UsageType, classify, region_prefixes
 from tests.support.sample_data import sample
 
-# The list calls what is no egress, and fees, by descriptions.
+# The list has descriptions for fees and for usage that is no egress.
 NO_EGRESS = "(no egress)"
 NAMES = {"processing fee (classic ELB)": "classic_load_balancer"}
 

@@ -41,7 +41,7 @@ def test_a_late_service_ends_earlier_and_the_others_do_not(tmp_path: Path) -> No
     assert rows["is_complete"].all()
     assert (rows["usage_gb"] > 0).all()
     assert summary.complete_until_utc["AmazonCloudFront"] == START + timedelta(hours=HOURS - 21)
-    assert any("AmazonCloudFront until 2026-09-12 03:00 UTC" in note for note in summary.notes)
+    assert any("AmazonCloudFront through 2026-09-12 03:00 UTC" in note for note in summary.notes)
 
 
 def test_a_line_beyond_the_watermark_is_there_and_marked(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The function's look-up in CloudTrail: its pages, its pace, its bounds, and what it may not read."""
+"""The function's look-up in CloudTrail: its pages, its pace, its limits, and events that it may not read."""
 
 from pathlib import Path
 from typing import Any
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_not_asked_for(fields: dict[str, str], reason: st
 
 @pytest.mark.integration
 def test_the_function_notifies_where_cloudtrail_does_not_answer(tmp_path: Path) -> None:
-    """The local AWS has no LookupEvents: it refuses, and the function goes on with a note."""
+    """The local AWS refuses LookupEvents, which it does not have. The function continues with a note."""
     with LocalAws() as aws, FaultyEndpoint() as endpoint:
         world = Function(aws, endpoint, tmp_path, "changes", READS_CLOUDTRAIL="true")
         account = world.resources.topic_arn.split(":")[4]

@@ -102,7 +102,7 @@ def deployed(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
 
 
 def _put_days(aws: LocalAws, resources: DetectorResources, demo: Demo) -> list[str]:
-    """Put the scored days where the features step puts them."""
+    """Put the scored days into the folder of the features step."""
     table = pq.read_table(demo.features)
     table = table.filter(pc.greater_equal(table["hour_utc"], demo.start))
     day_of_row = pc.strftime(table["hour_utc"], format="%Y-%m-%d")

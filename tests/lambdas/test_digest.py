@@ -33,7 +33,7 @@ KEY = "digests/week=2026-09-28/digest.json"
 
 @cache
 def scored() -> Detection:
-    """Return what the detector left of two days."""
+    """Return the rows and alerts that the detector wrote for two days."""
     detection = Detection()
     for day in range(2):
         detection.score(day)()
@@ -66,7 +66,7 @@ class Digests:
         return json.loads(self.s3.objects[BUCKET, KEY].body)
 
     def next_error(self) -> str:
-        """Return why the next invocation does not know if the digest was sent; "" where it knows."""
+        """Return why the next invocation does not know if the digest was sent, or "" if it knows."""
         try:
             self.run()
         except DigestError as error:
@@ -116,7 +116,7 @@ def test_a_stopped_invocation_is_completed_or_named_and_never_published_twice(fa
             assert len(digests.messages) == 1, name
             assert digests.kept()["status"] == "published"
     assert number > 14
-    # A person decides only where nobody knows if SNS took the message.
+    # A person decides only if SNS may or may not have accepted the message.
     assert unknown <= {"s3.put_object", "sns.publish"}
     assert unknown == set() if fault == "lost reply" else "sns.publish" in unknown or fault == "refused"
 

@@ -20,7 +20,7 @@ def make(tmp_path: Path) -> Any:
 
 
 def test_a_verdict_in_the_table_suppresses_the_repeat_and_not_a_new_alert(make: Callable[[], World]) -> None:
-    """The first day's alert is called planned; three days later it happens again, and another bucket joins in."""
+    """The first day's alert gets the verdict planned. Three days later it repeats, and another bucket joins in."""
     world = make()
     dynamodb, table = world.aws.client("dynamodb"), world.resources.alerts_table
     days = {day: [*hot_day(day), *(hot_day(day, resource_id="other") if day == 10 else [])] for day in (2, 10, 20)}

@@ -53,7 +53,7 @@ class World:
         return answer
 
     def plan(self, events: list[dict[str, Any]]) -> None:
-        """Put the calendar of planned events where Terraform puts it."""
+        """Put the calendar of planned events at the key that Terraform uses."""
         self.aws.client("s3").put_object(Bucket=BUCKET, Key="config/planned_events.json", Body=json.dumps(events))
 
     def serve(self, **container: str) -> None:
@@ -287,7 +287,7 @@ def test_an_alert_leads_to_its_model_and_the_jobs_data(world: World) -> None:
 
 
 def test_a_promotion_that_is_applied_stays(world: World, tmp_path: Path) -> None:
-    """What a later plain apply reads is written, and taken back where the apply fails."""
+    """The setting that a later plain apply reads is written, and restored if the apply fails."""
     fake = tmp_path / "bin" / "terraform"
     fake.parent.mkdir()
     outputs = {"endpoint_name": GROUP, "model_package_group": GROUP, "region": "us-east-1"}

@@ -1,4 +1,4 @@
-"""What the forwarder sends to PagerDuty, to a webhook and to a chat topic, and what it raises."""
+"""The forwarder's requests to PagerDuty, to a webhook and to a chat topic, and its errors."""
 
 import hashlib
 import hmac
@@ -36,7 +36,7 @@ class Secrets:
 
 
 class Sns:
-    """Keeps what was published."""
+    """Keeps the published messages."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []

@@ -20,7 +20,7 @@ def make(tmp_path: Path) -> Any:
 
 
 def test_the_function_reads_the_calendar_and_reports_suppressed_alerts(make: Callable[[], World]) -> None:
-    """Nine hours of 75 GB are planned, and happen; on the second day as many again are more than was planned."""
+    """Nine planned hours of 75 GB happen. On the second day as many again exceed the plan."""
     world = make()
     event = {"note": "the move", "from": "2026-10-02T00:00:00Z", "to": "2026-10-05T00:00:00Z", "max_gb": 700}
     s3, bucket = world.aws.client("s3"), world.resources.bucket

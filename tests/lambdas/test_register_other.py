@@ -1,4 +1,4 @@
-"""An artifact of another training script is registered with what its archive says and what is given, or refused."""
+"""An artifact of another training script is registered, with facts from its archive and from options, or refused."""
 
 import io
 import json
@@ -25,7 +25,7 @@ SETTINGS = Settings.from_environment(
 
 
 def archive(folder: Path, **files: str) -> Path:
-    """Write a model.tar.gz; `__` in a name stands for a slash, `_py` at its end for the ending."""
+    """Write a model.tar.gz. In a name, `__` becomes a slash, and `_py` at its end becomes `.py`."""
     path = folder / "model.tar.gz"
     with tarfile.open(path, "w:gz") as tar:
         for name, text in files.items():

@@ -303,7 +303,7 @@ class Table:
 
 
 def _plain(item: Item) -> Item:
-    """Return an item as a reader gets it; what DynamoDB does not take raises."""
+    """Return an item as a reader gets it. A value that DynamoDB does not accept raises an error."""
     serialized = {name: TypeSerializer().serialize(value) for name, value in item.items()}
     size = len(str(serialized))
     if size > 4 * MAX_ITEM_BYTES:  # far too large in any encoding

@@ -21,7 +21,7 @@ FIRST = parse_hour("2026-10-02T00:00:00Z")  # a Friday
 EXPECTED_GB, USD_PER_GB = 5.0, 0.09
 # So many that three of them do not explain their level, and that an alert does not list all of them.
 _FLEET = 7
-# Without a state of their own, alerts on what a restatement removed stay as they were.
+# In versions without the field `state`, a restatement that removes an incident does not change its alert.
 KNOWS_WITHDRAWN = "state" in ALERT_FIELDS
 _PLACES = (("111122223333", "eu-west-1"), ("111122223333", "us-east-1"), ("444455556666", "eu-west-1"))
 
@@ -78,7 +78,7 @@ class Bill:
             self.drafts[series, hour] = (self.truth[series, hour] * factor, settled)
 
     def known(self, day: int, at_hour: float, until: int, partial_from: int) -> bytes:
-        """Return a day's feature file as a delivery at `at_hour` makes it; empty when the day has no hours yet.
+        """Return a day's feature file as a delivery at `at_hour` makes it. It is empty if the day has no hours yet.
 
         Hours from `partial_from` on, up to `until`, are there in part.
         """

@@ -23,7 +23,7 @@ RETRY_SECONDS = (60, 120)
 
 
 class Faults:
-    """How often what goes wrong with a call, as probabilities; `pause` is a long wait before it."""
+    """The probability of each fault of a call. `pause` is a long wait before it."""
 
     def __init__(self, **rates: float) -> None:
         self.kill_before = rates.get("kill_before", 0.0)
@@ -76,7 +76,7 @@ class Invocation:
 
 
 class Scheduler:
-    """Virtual time, and what happens at which moment."""
+    """Virtual time, and the agenda of events."""
 
     def __init__(self, seed: int, now: float) -> None:
         self.random = random.Random(seed)

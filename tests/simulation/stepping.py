@@ -10,8 +10,8 @@ from tests.simulation.aws import Direct, Killed, client_error
 from tests.simulation.scheduler import Invocation
 
 Result = TypeVar("Result")
-# What may go wrong with a call: the process dies before or after it; its reply is lost and the client calls again; its
-# reply is lost and the client gives up; AWS refuses it.
+# The faults of a call: the process dies before or after it, its reply is lost and the client calls again, its reply is
+# lost and the client gives up, or AWS refuses it.
 FAULTS = ("kill before", "kill after", "lost reply", "reset", "refused")
 
 

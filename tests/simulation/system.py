@@ -1,4 +1,4 @@
-"""The detector's function between the fakes: what runs is its own code, from the event on."""
+"""The detector's function with fakes of AWS around it. From the event on, its real code runs."""
 
 import io
 from collections.abc import Callable

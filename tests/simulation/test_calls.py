@@ -58,7 +58,7 @@ class Detection:
         self.s3.store(BUCKET, f"features/day={_DAYS[day]}/features.parquet", feature_file(rows))
 
     def score(self, day: int, request_id: str = "") -> Callable[[], None]:
-        """Return what handles the event of a day's file."""
+        """Return the handler for the event of a day's file."""
         key = f"features/day={_DAYS[day]}/features.parquet"
         event = {"detail-type": "Object Created", "detail": {"object": {"key": key}}}
         return lambda: self._system.invoke(event, request_id or f"day {day}")
@@ -82,7 +82,7 @@ class Detection:
 
 
 def _two_routes() -> Detection:
-    """Return a day with an incident of a team and one of nobody, in regions of their own."""
+    """Return a day with two incidents in two regions, of which a team owns one."""
     detection = Detection(owners=[{"team": "team-media", "regions": ["eu-west-1"]}])
     series = (_SERIES, _SERIES._replace(region="us-east-1"))
     hours = range(FIRST, FIRST + 24)
@@ -360,7 +360,7 @@ class Lookups(Detection):
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_stopped_invocation_and_its_retry_name_the_same_change(fault: str) -> None:
-    """A look-up that fails leaves a note, and people are notified at once; nothing is looked up a second time."""
+    """A look-up that fails leaves a note. People are notified at once, and the look-up is not repeated."""
     for number in itertools.count():
         detection = Lookups()
         ended_well = detection.network.attempt(detection.score(0), number, fault)

@@ -65,7 +65,7 @@ class World:
         return self.s3.objects[BUCKET, key].body
 
     def drop(self, text: str) -> Drop:
-        """Put a file where the batch scorer takes it from."""
+        """Put a file into the batch scorer's input folder."""
         etag = self.s3.store(BUCKET, "batch/input/rows.csv", text.encode()).strip('"')
         return Drop("batch/input/rows.csv", etag, "2026-11-30T12:00:00Z", "0123456789abcdef", len(text))
 
@@ -83,7 +83,7 @@ class World:
 def _at_each_call(
     artifact: bytes, fault: str, prepare: Callable[[World], Callable[[], Any]], check: Callable[[World, str], None]
 ) -> int:
-    """Let something go wrong at each call in turn, retry, and check; return the number of calls."""
+    """Inject a fault at each call in turn, retry, and check. Return the number of calls."""
     for number in itertools.count():
         world = World(artifact)
         work = prepare(world)

@@ -1,4 +1,4 @@
-"""A world: a bill that is delivered bit by bit, the detector that follows it, what goes wrong, and what must hold."""
+"""A world: a bill that is delivered bit by bit, the detector that reads it, the faults, and the invariants."""
 
 import io
 import json
@@ -251,7 +251,7 @@ class World:
             )
 
     def _check_kept(self, keys: list[str]) -> None:
-        """An item or a notification names only what is in S3 already."""
+        """An item or a notification names only keys that are already in S3."""
         for key in keys:
             if (BUCKET, key) not in self.s3.objects:
                 raise ViolationError(f"{key} is named before it is written")

@@ -1,4 +1,4 @@
-"""What a state of an earlier version sees, and what a change of the instance count does.
+"""The plan for a state of an earlier version, and the effect of another instance count.
 
 The tests of this file build on each other. They apply `examples/complete`, which has all four Lambda functions.
 """

@@ -1,6 +1,6 @@
-"""Runs the SQL: DuckDB on one machine, Spark where there are more; Athena gets it rendered (`athena`).
+"""Runs the SQL with DuckDB on one machine, or with Spark on several. For Athena, `athena` renders it.
 
-The SQL is written once, in DuckDB's dialect; `dialects` renders it for the others.
+The SQL is written once, in DuckDB's dialect. `dialects` renders it for the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def open_engine(name: EngineName) -> AbstractContextManager[Engine]:
     Raises
     ------
     BadInputError
-        Spark where PySpark or Java is missing.
+        The engine is Spark, and PySpark or Java is missing.
     """
     if name == "duckdb":
         return DuckDBEngine()

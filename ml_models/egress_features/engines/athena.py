@@ -1,12 +1,12 @@
-"""The pipeline rendered for Athena: queries over a CUR 2.0 table, one after the other, that Terraform runs.
+"""The pipeline rendered for Athena: a sequence of queries over a CUR 2.0 table.
 
-Each makes a table of one run, NAME___run__: `line_hours` reads the export once and adds it up by series and hour, the
-last one, `features`, holds the rows of the feature files by day, with the SQL that DuckDB runs. What is used more than
-once is a table, since Athena computes a common table expression anew wherever its name stands. `__run__`, `__months__`
-(billing periods to read), `__tags__` (names of the tags to keep) and `__days__` (days to write) are filled in by
-Terraform and the state machine.
+Each query makes a table of one run, NAME___run__. `line_hours` reads the export once and adds it up by series and hour.
+The last one, `features`, holds the rows of the feature files by day. The SQL is the same that DuckDB runs. A result
+that several queries use is a table, because Athena computes a common table expression again for each use.
+Terraform and the state machine fill in `__run__`, `__months__` (billing periods to read), `__tags__` (names of the tags
+to keep) and `__days__` (days to write).
 
-Run as a module it writes the queries into a folder, numbered in their order.
+`python -m` with this module writes the queries into a folder, numbered in their order.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _BY_DAY = ", partitioned_by = ARRAY['day'], bucketed_by = ARRAY['account_id'], b
 
 
 def definition() -> dict[str, exp.Expr]:
-    """Return the query of each of `TABLES`, which names the tables before it as they are, in DuckDB's dialect."""
+    """Return the query of each of `TABLES` in DuckDB's dialect. A query reads the tables before it by their names."""
     queries = pipeline()
     return {name: with_what_it_reads(name, queries, TABLES) for name in TABLES}
 
@@ -83,7 +83,7 @@ def pipeline() -> dict[str, exp.Expr]:
         # AWS delivers the export that Terraform creates by the hour.
         "granularity": parse_one("SELECT FALSE AS is_daily"),
         "watermarks": parse_one(read_sql("watermarks"), read="duckdb"),
-        # Of the bill's lines, also where flow logs go on.
+        # Labels come from the bill's lines alone, also if flow logs extend the bill.
         "label_lines": parse_one(_LABEL_LINES, read="duckdb"),
     }
     # The labels take the place of the empty tables before `series`.
@@ -95,9 +95,9 @@ def pipeline() -> dict[str, exp.Expr]:
 
 
 def with_what_it_reads(name: str, queries: dict[str, exp.Expr], tables: Sequence[str]) -> exp.Expr:
-    """Give a table's query the views that it reads, as common table expressions before its own.
+    """Add the views that a table's query reads to it, as common table expressions before its own.
 
-    `queries` are in an order in which each reads those before it; those of `tables` are there as tables.
+    `queries` are in an order in which each reads only those before it. Those of `tables` are read as tables.
     """
     needed: set[str] = set()
     pending = [name]

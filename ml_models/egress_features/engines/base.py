@@ -1,4 +1,4 @@
-"""What `build_features` asks of an engine."""
+"""The interface of the engines that `build_features` can use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Engine(Protocol):
         """Run a statement or a script without a result."""
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query and return its rows; moments are in UTC, whether they say so or not."""
+        """Run a query and return its rows. Timestamps are in UTC, with or without a time zone."""
 
     def insert(self, table: str, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows to a table."""

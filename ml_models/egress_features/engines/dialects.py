@@ -1,7 +1,7 @@
-"""The one definition in other dialects.
+"""Renders the SQL in other dialects.
 
-The SQL is written in DuckDB's dialect and kept to what Spark and Athena can do as well. SQLGlot renders it; what it
-leaves to its callers is done here: places of an array that are computed, and moments with a time zone.
+The SQL is in DuckDB's dialect and uses only features that Spark and Athena have as well. SQLGlot renders it. This
+module handles two things that SQLGlot does not: computed indices of arrays, and timestamps with a time zone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Dialect = Literal["spark", "athena"]
 
-# What the SQL may call in Athena: functions of Trino, https://trino.io/docs/current/functions.html.
+# The functions that the SQL may call in Athena, from Trino: https://trino.io/docs/current/functions.html.
 ATHENA_FUNCTIONS = frozenset(
     {
         "ABS", "ARRAY_JOIN", "ARRAY_MIN", "ARRAY_SORT", "BOOL_OR", "CARDINALITY", "CAST", "COALESCE", "CONCAT",
@@ -33,18 +33,18 @@ _KEYWORDS = frozenset(
 
 
 class NotPortableError(ValueError):
-    """SQL that one of the engines does not have."""
+    """SQL that one of the engines does not support."""
 
 
 def parse(sql: str) -> list[exp.Expr]:
-    """Parse a script of the one definition into its statements."""
+    """Parse a script in DuckDB's dialect into its statements."""
     return [statement for statement in sqlglot.parse(sql, read="duckdb") if statement is not None]
 
 
 def queries_of(script: Iterable[exp.Expr]) -> dict[str, exp.Expr]:
-    """Return the queries that a script makes its tables and views of, by their names, with its macros filled in.
+    """Return the query of each table and view that a script creates, by name, with the script's macros filled in.
 
-    A table that a script makes of columns alone is a query without rows; what is no CREATE is left out.
+    A table that is created from columns alone becomes a query without rows. Statements other than CREATE are left out.
     """
     macros: dict[str, exp.Create] = {}
     queries: dict[str, exp.Expr] = {}
@@ -90,7 +90,7 @@ def render(statement: exp.Expr, dialect: Dialect) -> str:
     Raises
     ------
     NotPortableError
-        Something that the dialect has not, or a function that Athena lacks.
+        The dialect does not support a part of the statement, or Athena lacks a function.
     """
     tree = statement.transform(_for_spark if dialect == "spark" else _for_athena)
     try:
@@ -110,7 +110,7 @@ def functions(sql: str) -> set[str]:
     return {
         name.text.upper()
         for before, name, after in zip(tokens, tokens[1:], tokens[2:], strict=False)
-        # After AS stands a type, or an alias with the names of its columns; after TABLE, a table with them.
+        # A type or an alias with column names follows AS, and a table with column names follows TABLE: no functions.
         if after.token_type == TokenType.L_PAREN
         and name.text.isidentifier()
         and before.token_type not in {TokenType.ALIAS, TokenType.TABLE}
@@ -118,9 +118,9 @@ def functions(sql: str) -> set[str]:
 
 
 def _for_spark(node: exp.Expr) -> exp.Expr:
-    """Count the places of an array from 1 in Spark too, where they are computed; SQLGlot shifts constants alone.
+    """Count computed indices of an array from 1 in Spark too: SQLGlot shifts only constant ones.
 
-    A moment's microseconds, which DuckDB has at less cost, are a cast again.
+    EPOCH_US, which is cheaper in DuckDB, becomes a cast again.
     """
     if isinstance(node, exp.UnixToTime) and node.this.name.upper() == "EPOCH_US":
         return exp.cast(node.this.expressions[0], exp.DataType.build("TIMESTAMP", dialect="duckdb"))
@@ -131,7 +131,7 @@ def _for_spark(node: exp.Expr) -> exp.Expr:
 
 
 def _for_athena(node: exp.Expr) -> exp.Expr:
-    """Write moments without a time zone: Athena cannot write parquet with one, and all moments here are UTC.
+    """Write timestamps without a time zone: Athena cannot write parquet with one, and all timestamps here are UTC.
 
     Athena replaces every match of a pattern, and has no flag for it.
     """

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Distinct values of a column chunk; numbers have more, and trying to find them took longer than writing them.
+# The most distinct values in the dictionary of a column chunk. Columns of numbers have more, and the search for them
+# took longer than writing them.
 _DICTIONARY_SIZE = 4096
 
 
@@ -27,10 +28,9 @@ class DuckDBEngine:
     Parameters
     ----------
     memory_limit : str, optional
-        Such as "2GB"; beyond it DuckDB spills to a temporary folder what it can. By default 80 % of the machine's
-        memory.
+        Such as "2GB". Beyond it DuckDB spills to a temporary folder. The default is 80 % of the machine's memory.
     threads : int, optional
-        By default all cores.
+        The default is all cores.
     """
 
     def __init__(self, memory_limit: str | None = None, threads: int | None = None) -> None:
@@ -42,7 +42,7 @@ class DuckDBEngine:
             config["threads"] = threads
         self._connection = duckdb.connect(":memory:", config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
-        # In a notebook without ipywidgets the bar is off, and DuckDB refuses to be asked about it.
+        # In a notebook without ipywidgets the bar is off, and DuckDB rejects its setting.
         if self._connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
             self._connection.execute("SET enable_progress_bar = false")
 
@@ -92,7 +92,7 @@ class DuckDBEngine:
 
 
 def _sentence(error: Exception) -> str:
-    """Join DuckDB's lines, without its advice about settings that nobody here can change."""
+    """Join the lines of DuckDB's message, without its advice about settings that a user cannot change here."""
     said = str(error).partition("Possible fixes")[0].partition("The search space")[0]
     lines = [line.strip() for line in said.splitlines()]
     return " ".join(line for line in lines[:6] if line and not line.startswith(("LINE", "^", "*")))

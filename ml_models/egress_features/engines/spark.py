@@ -1,4 +1,4 @@
-"""Spark, on this machine or, under `spark-submit`, on a cluster; PySpark comes with the extra `spark`."""
+"""Spark on this machine, or on a cluster under `spark-submit`. The extra `spark` installs PySpark."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _JAVA_ENCODINGS = {"utf-8": "UTF-8", "utf-16": "UTF-16", "latin-1": "ISO-8859-1"
 
 
 class SparkEngine:
-    """A context manager. `CREATE VIEW` is a temporary view, `CREATE TABLE` one whose rows are kept.
+    """A context manager. `CREATE VIEW` makes a temporary view, `CREATE TABLE` a view whose rows are cached.
 
     Parameters
     ----------
     session : SparkSession, optional
-        One's own, left running at the end; its time zone must be UTC. By default one is started: the cluster's under
-        `spark-submit`, else on all cores of this machine.
+        A running session, which is not stopped at the end. Its time zone must be UTC. By default a session is started:
+        on the cluster under `spark-submit`, else on all cores of this machine.
 
     Raises
     ------
@@ -110,10 +110,10 @@ class SparkEngine:
             self._session.createDataFrame([], columns).createOrReplaceTempView(name)
 
     def _with_views(self, query: exp.Expr) -> exp.Expr:
-        """Make a query's common table expressions views, and keep the rows of those that it reads twice.
+        """Make a query's common table expressions views, and cache the rows of those that it reads twice.
 
-        Spark would put each into every place where it is read: four copies of the first windows here, planned and
-        computed one by one.
+        Spark would copy each expression to every place that reads it. Here it would plan and compute four copies of the
+        first windows.
         """
         query = query.copy()
         tables = [table.name for table in query.find_all(exp.Table)]
@@ -192,12 +192,12 @@ def _start_session() -> SparkSession:
 
 
 def _find_java() -> None:
-    """Look for Java where PySpark does; without it PySpark waits, and then speaks of a gateway.
+    """Look for Java in the places that PySpark uses. Without Java, PySpark waits and then reports a missing gateway.
 
     Raises
     ------
     BadInputError
-        There is none.
+        Java is missing.
     """
     home = os.environ.get("JAVA_HOME")
     wanted = "Spark needs Java 17 or later, such as the package openjdk-17-jre-headless"
@@ -235,7 +235,7 @@ class _said_in_a_sentence:  # noqa: N801 - reads as the statement that it is
 
 
 def _first_cause(error: Any) -> str:
-    """Return what Java said first; PySpark does not translate what is thrown while rows are fetched."""
+    """Return the message of Java's first exception: PySpark does not translate exceptions while it fetches rows."""
     thrown = error.java_exception
     while thrown.getCause() is not None:
         thrown = thrown.getCause()

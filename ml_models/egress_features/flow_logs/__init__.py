@@ -1,7 +1,7 @@
-"""VPC Flow Logs: hours of traffic for each interface, and an estimate of what the bill will say about them.
+"""VPC Flow Logs: the traffic of each interface by the hour, and an estimate of its lines in the bill.
 
-Flow logs reach S3 in about ten minutes, bills within a day or two. `FlowLogs` given to `build_features` fills the hours
-that the bill has not reached; `write_flow_hours` writes the traffic itself, with the shape of its destinations.
+Flow logs reach S3 in about ten minutes, bills within a day or two. With `FlowLogs`, `build_features` fills the hours
+that the bill has not reached yet. `write_flow_hours` writes the traffic itself, with statistics of its destinations.
 """
 
 from egress_features.flow_logs.files import find_flow_logs

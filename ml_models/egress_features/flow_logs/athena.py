@@ -1,10 +1,10 @@
-"""The hourly pipeline rendered for Athena: the bill's lines as its last delivery left them, and flow logs beyond them.
+"""The hourly pipeline rendered for Athena: the lines of the bill's last delivery, and flow logs after them.
 
-The statements are those of `engines.athena`, with the queries of this package's `sql/` between the bill's watermarks
-and the features, and `sql/athena.sql` in the place of what is Python elsewhere. `billed_line_hours` is the table of
-lines by series and hour that the last delivery made; `__flow_days__` says how many days of flow logs are read.
+The statements are those of `engines.athena`. The queries of this package's `sql/` come between the bill's watermarks
+and the features. `sql/athena.sql` replaces the steps that are in Python on one machine. `billed_line_hours` is the
+table of lines by series and hour from the last delivery. `__flow_days__` is the number of days of flow logs to read.
 
-Run as a module it writes the statements into a folder, numbered in their order.
+`python -m` with this module writes the statements into a folder, numbered in their order.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ TABLES = (
     "line_hours", "watermarks", "flow_sums", "own_addresses", "directed", "interfaces", "peer_hours", "estimated_lines",
     "flow_bounds", "covered_series", "series", "leaf_hours", "series_hours", "features",
 )  # fmt: skip
-# What both pipelines make of the kept lines.
+# The tables and views that both pipelines compute from the kept lines.
 _AFTER_LINES = (
     "granularity", "account_names", "resource_tags", "hours", "series", "leaf_hours", "level_hours",
     "series_hours", "rows_of_features", "features",
 )  # fmt: skip
 FLOW_DAYS = "__flow_days__"
-# What the folder says where a record does not.
+# The folder's fields that replace those which a record lacks.
 _PLACES = {"account_id": "aws_account_id", "region": "aws_region"}
 
 
 def definition(prices: Path | None = None) -> dict[str, exp.Expr]:
-    """Return the query of each of `TABLES`, which names the tables before it as they are, in DuckDB's dialect."""
+    """Return the query of each of `TABLES` in DuckDB's dialect. A query reads the tables before it by their names."""
     queries = _queries(prices)
     return {name: with_what_it_reads(name, queries, TABLES) for name in TABLES}
 
 
 def statements(prices: Path | None = None) -> dict[str, str]:
-    """Return the statement that makes each of `TABLES`, in Athena's dialect, with prices from a table's file."""
+    """Return the statement that makes each of `TABLES`, in Athena's dialect, with the prices of a price table."""
     return {name: create_sql(name, query, TABLES) for name, query in definition(prices).items()}
 
 
@@ -80,7 +80,7 @@ def _queries(prices: Path | None) -> dict[str, exp.Expr]:
 
 
 def _filled(script: str) -> str:
-    """Put what Python knows into `athena.sql`."""
+    """Fill in the placeholders of `athena.sql`."""
     fields = ", ".join(f"{_text_of(field.name)} AS {field.name}" for field in FIELDS)
     return (
         script.replace("{fields}", f"CAST(NULL AS VARCHAR) AS file, {fields}")
@@ -101,7 +101,7 @@ def _macros() -> str:
 
 
 def _of_the_bill(node: exp.Expr) -> exp.Expr:
-    """Name the hours of the bill, where those of the flow logs are not meant."""
+    """Replace the table `data_hours`, which includes the hours of the flow logs, by the hours of the bill."""
     is_hours = isinstance(node, exp.Table) and node.name == "data_hours"
     return exp.alias_(exp.to_table("billed_hours"), node.alias or node.name, table=True) if is_hours else node
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from egress_features.flow_logs.options import FlowLogs
 
 UNSETTLED_HOURS = 24
-# The services whose lines flow logs see; the bill's watermark is theirs.
+# The services whose lines flow logs show. Their watermark decides where the bill ends.
 SERVICES = "('AmazonEC2', 'AWSELB')"
-# What the bill calls each kind of traffic; us-east-1 has its prefix in the newer ones alone.
+# The bill's usage types of each kind of traffic. In us-east-1, only the newer ones have a prefix.
 _USAGE_TYPES = {
     "internet": "DataTransfer-Out-Bytes",
     "zone_out": "DataTransfer-Regional-Bytes",
@@ -42,17 +42,18 @@ _BILLED_PEERING = (
 
 
 def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]:
-    """Take the flow logs into kept_lines, and return the number of their records and sentences for a person.
+    """Add the flow logs to kept_lines, and return the number of their records and sentences for the user.
 
-    Beforehand the engine has `kept_lines` and `data_hours`, which are empty where there is no bill. Afterwards
-    `kept_lines` has estimated lines in the place of the bill's from the hour on in which the bill is not complete,
-    `covered_series` names the series that flow logs see, with that hour, and `data_hours` ends where the logs end.
-    Series that flow logs cannot see end with the bill.
+    The engine must have `kept_lines` and `data_hours`, which are empty without a bill. Afterwards:
+
+    - `kept_lines` has estimated lines from the first hour in which the bill is not complete, instead of the bill's.
+    - `covered_series` has the series that flow logs show, with that hour.
+    - `data_hours` ends with the logs. Series that flow logs do not show end with the bill.
 
     Raises
     ------
     BadInputError
-        Logs or prices that cannot be read, or logs that leave a gap after the bill.
+        The logs or prices cannot be read, or the logs leave a gap after the bill.
     """
     table = read_prices(flow_logs.prices)
     records, notes = load_flow_logs(engine, flow_logs, _regions(engine))
@@ -81,7 +82,7 @@ def estimate_hours(engine: Engine, flow_logs: FlowLogs) -> tuple[int, list[str]]
 
 
 def bill_names() -> list[tuple[str, str, str]]:
-    """Return what the bill calls each kind of traffic in each region: (region, meter, usage_type)."""
+    """Return the bill's name of each kind of traffic in each region: (region, meter, usage_type)."""
     prefixes: dict[str, str] = {"us-east-1": "", UNKNOWN_REGION: ""}
     for prefix, region in region_prefixes().items():
         prefixes.setdefault(region, prefix)
@@ -98,13 +99,13 @@ def bill_names() -> list[tuple[str, str, str]]:
 
 
 def _regions(engine: Engine) -> list[str]:
-    """Return the regions of the bill's lines that flow logs see, or of all where it has none of those."""
+    """Return the regions of the bill's lines that flow logs show, or of all lines if it has none of those."""
     rows = engine.rows(f"SELECT DISTINCT region, service IN {SERVICES} FROM kept_lines")
     return [region for region, is_seen in rows if is_seen] or [region for region, _ in rows]
 
 
 def _start(engine: Engine, flow_logs: FlowLogs, first: datetime, last: datetime) -> datetime | None:
-    """Return the first hour for which flow logs speak; None where they end before it."""
+    """Return the first hour that is estimated from flow logs, or None if they end before it."""
     bill_last = engine.rows(
         f"SELECT COALESCE(MAX(hour_utc) FILTER (WHERE service IN {SERVICES}), MAX(hour_utc)) FROM kept_lines"
     )[0][0]

@@ -44,7 +44,7 @@ FIELDS = (
     Field("pkt_dst_aws_service"),
     Field("flow_direction"),
     Field("traffic_path"),
-    # Later versions; where they are there, they say outright what else has to be worked out.
+    # Fields of later versions. Without them, their values are worked out from other fields.
     Field("resource_id"),
     Field("interface_type"),
     Field("next_hop_az_id"),
@@ -103,18 +103,18 @@ def parse_format(text: str) -> tuple[str, ...]:
 
 
 def recognises(names: Sequence[str]) -> bool:
-    """Say whether these are the fields of VPC Flow Logs: an interface or an address, and bytes."""
+    """Return whether these are the fields of VPC Flow Logs: an interface or an address, and bytes."""
     known = {normal(name) for name in names}
     return "bytes" in known and bool(known & {"interface_id", "srcaddr"})
 
 
 def check_fields(source: object, names: Sequence[str]) -> None:
-    """Refuse records from which no hour of an interface can be made.
+    """Refuse records whose fields do not allow to add up the hours of an interface.
 
     Raises
     ------
     BadInputError
-        Names the source of the fields (a file, or the option), and the field that is missing.
+        A field is missing. The message names it and the source of the fields (a file, or the option).
     """
     known = [normal(name) for name in names]
     if "tgw_id" in known:

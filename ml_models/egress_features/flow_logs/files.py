@@ -65,9 +65,9 @@ def _is_flow_log(file: Path) -> bool:
 
 
 def scans_sql(paths: Sequence[Path], fields: Sequence[str] | None = None) -> str:
-    """Return the SQL that reads all records as one table: every field of `FIELDS`, and `file`; texts as written.
+    """Return the SQL that reads all records as one table: `file` and every field of `FIELDS`, as unchanged texts.
 
-    Files of one layout are one scan, so that ten thousand small files cost little more than their bytes.
+    Files of one layout are read in one scan, so that ten thousand small files cost little more than their bytes.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def scans_sql(paths: Sequence[Path], fields: Sequence[str] | None = None) -> str
     Raises
     ------
     BadInputError
-        An unreadable file, or one that is no flow log.
+        A file cannot be read or is no flow log.
     """
     layouts: dict[Layout, list[Path]] = defaultdict(list)
     for path in paths:

@@ -1,4 +1,4 @@
-"""Flow logs into tables: records to sums, interfaces, sides, and hours with the shape of their destinations."""
+"""Reads flow logs into tables: sums of records, interfaces, directions, and hours with statistics of destinations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from egress_features.flow_logs.options import FlowLogs
 
 
-# How DuckDB names a line with another number of fields.
+# Parts of DuckDB's message about a line with another number of fields.
 _LINE, _COUNTS = re.compile(r"Error on Line: (\d+)"), re.compile(r"Expected Number of Columns: (\d+) Found: (\d+)")
 UNKNOWN_REGION = "unknown"
 _PLACES = {
@@ -42,7 +42,7 @@ _HOW_TO_PLACE = (
 
 @dataclass(frozen=True)
 class FlowHoursSummary:
-    """What went in and what came out; `notes` are sentences on what cannot be known from these logs."""
+    """Counts of the input and of the output. `notes` are sentences on facts that these logs do not show."""
 
     records: int
     rows: int
@@ -52,7 +52,7 @@ class FlowHoursSummary:
 
 
 def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
-    """Write traffic by hour, interface, destination class and path, beside `output`, then rename.
+    """Write traffic by hour, interface, destination class and path to `output` atomically.
 
     Columns: hour_utc, account_id, region, resource_id, interface_id, destination_class, traffic_path (null where
     unknown), out_gb, in_gb, packets, flows, out_in_ratio, destinations, top_destination_share, top_destination,
@@ -62,7 +62,7 @@ def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
     Raises
     ------
     BadInputError
-        What the input can be refused for; `output` is then as it was.
+        The input cannot be used. `output` is unchanged then.
     """
     with DuckDBEngine() as engine, atomic_write(output) as beside:
         records, notes = load_flow_logs(engine, flow_logs)
@@ -72,14 +72,14 @@ def write_flow_hours(flow_logs: FlowLogs, output: Path) -> FlowHoursSummary:
 
 
 def load_flow_logs(engine: Engine, flow_logs: FlowLogs, billed_regions: Iterable[str] = ()) -> tuple[int, list[str]]:
-    """Make the tables flow_sums, own_addresses, interfaces and peer_hours; return the number of records, and notes.
+    """Make the tables flow_sums, own_addresses, interfaces and peer_hours. Return the number of records, and notes.
 
-    `billed_regions` are those of the bill: its only one is also that of records that do not name theirs.
+    `billed_regions` are those of the bill. If it has only one, records without a region get that one.
 
     Raises
     ------
     BadInputError
-        No flow logs, a record that cannot be read, or no traffic in them.
+        There are no flow logs, a record cannot be read, or the logs have no traffic.
     """
     if not flow_logs.paths:
         raise BadInputError("no flow log files were given")
@@ -114,7 +114,7 @@ def _add_up(engine: Engine, paths: Sequence[Path], fields: Sequence[str] | None)
     try:
         engine.run(sql("flow_sums"))
     except BadInputError as error:
-        # DuckDB reads many files as one and does not say in all cases which one stopped it.
+        # DuckDB reads many files as one, and its message does not always name the file with the fault.
         for path in paths:
             try:
                 engine.rows(f"SELECT COUNT(bytes) FROM ({scans_sql([path], fields)})")
@@ -124,7 +124,7 @@ def _add_up(engine: Engine, paths: Sequence[Path], fields: Sequence[str] | None)
 
 
 def _of_a_line(path: Path, said: str) -> str:
-    """Return what is wrong with a file, from what DuckDB says of it."""
+    """Return the error text about a file for a message of DuckDB."""
     line, counts = _LINE.search(said), _COUNTS.search(said)
     if line and counts:
         return (

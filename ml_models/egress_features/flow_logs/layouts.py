@@ -35,7 +35,7 @@ _FIRST_BYTES = 1 << 20
 
 
 class Layout(NamedTuple):
-    """How the records of a file are written; `names` are those of its columns, as the file or the format spells them.
+    """The layout of a file's records. `names` are its columns, as the file or the format spells them.
 
     `message` is JSON whose `message` holds a record; `json` is JSON with a key for each field.
     """
@@ -48,12 +48,12 @@ class Layout(NamedTuple):
 
 
 def layout_of(path: Path, fields: Sequence[str] | None) -> Layout:
-    """Return a file's layout; `fields` are those of `--flow-log-format`, for files without a header.
+    """Return a file's layout. `fields` are those of `--flow-log-format`, for files without a header.
 
     Raises
     ------
     BadInputError
-        A file that cannot be opened, is empty, is cut off, is no flow log, or lacks a header where no fields are given.
+        The file cannot be opened, is empty, is cut off, is no flow log, or has no header while no fields are given.
     """
     try:
         is_parquet, is_gzip = path.name.endswith(".parquet"), path.name.endswith(".gz")
@@ -74,7 +74,7 @@ def layout_of(path: Path, fields: Sequence[str] | None) -> Layout:
 
 
 def looks_like_a_flow_log(path: Path) -> bool:
-    """Say whether a file whose name does not tell is a flow log: by a header's names, JSON, or lines like records."""
+    """Return whether a file looks like a flow log: by the names in its header, its JSON, or its lines."""
     try:
         line = _first_line(path, _magic(path)[:2] == b"\x1f\x8b")
     except (EOFError, UnicodeDecodeError, OSError):
@@ -135,19 +135,19 @@ def _mismatch(path: Path, where: str, count: int, expected: int) -> str:
 
 
 def _header(line: str) -> tuple[tuple[str, ...], str]:
-    """Return the names of a header line and what separates them."""
+    """Return the names of a header line and their separator."""
     delimiter = next((each for each in ",\t" if each in line), " ")
     names = line.split() if delimiter == " " else next(csv.reader([line], delimiter=delimiter))
     return tuple(names), delimiter
 
 
 def _is_record(words: Sequence[str]) -> bool:
-    """Say whether a line holds values: a field's name is no number, no timestamp and no dash."""
+    """Return whether a line holds values: a field's name is no number, no timestamp and no dash."""
     return any(word.isdigit() or word == "-" for word in words) or bool(words and _TIMESTAMP.fullmatch(words[0]))
 
 
 def _record_keys(line: str) -> tuple[str, ...] | None:
-    """Return the fields that an object has as keys, none where a message holds them; None where it is neither."""
+    """Return the fields that an object has as keys: () if its message holds them, None if it is no record."""
     record = _first_object(line)
     if recognises(list(record)):
         return tuple(record)
@@ -162,7 +162,7 @@ def _message(line: str) -> str:
 
 
 def _first_object(line: str) -> dict[str, Any]:
-    """Return the first object of a line that is no test message of CloudWatch Logs; {} where there is none."""
+    """Return the first object of a line that is no test message of CloudWatch Logs, or {} if there is none."""
     while line:
         try:
             record, end = json.JSONDecoder().raw_decode(line)
@@ -180,7 +180,7 @@ def _magic(path: Path) -> bytes:
 
 
 def _first_line(path: Path, is_gzip: bool) -> str:
-    """Return the first line that is not blank, without the space around it, as far as it is read."""
+    """Return the beginning of the first line that is not blank, without the space around it."""
     with gzip.open(path, "rb") if is_gzip else path.open("rb") as file:
         line = file.readline(_FIRST_BYTES)
         while line and not line.strip():

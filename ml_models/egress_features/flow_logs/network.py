@@ -1,4 +1,4 @@
-"""Reads what `aws ec2 describe-network-interfaces` and `describe-subnets` say about addresses and interfaces."""
+"""Reads addresses and interfaces from the output of `aws ec2 describe-network-interfaces` and `describe-subnets`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BALANCER = re.compile(r"^ELB ((?:app|net|gwy)/[^/]+/[0-9a-f]+)$")
 
 
 class Interface(NamedTuple):
-    """An interface: `name` is what the bill calls its owner, "" where that cannot be told."""
+    """An interface. `name` is the resource id of its owner in the bill, or "" if it is not known."""
 
     interface_id: str
     name: str
@@ -29,7 +29,7 @@ class Interface(NamedTuple):
 
 
 class Subnet(NamedTuple):
-    """A block of a subnet's addresses and its zone; `vpc_id` is "" where the file does not say."""
+    """A block of a subnet's addresses and its zone. `vpc_id` is "" if the file does not have it."""
 
     block: ipaddress.IPv4Network | ipaddress.IPv6Network
     az_id: str
@@ -38,10 +38,7 @@ class Subnet(NamedTuple):
 
 @dataclass
 class Network:
-    """What is known about interfaces and subnets; empty where nobody gave files.
-
-    `regions` are those that the files name.
-    """
+    """The known interfaces and subnets, and the regions of both. Empty without files."""
 
     interfaces: list[Interface] = field(default_factory=list)
     regions: set[str] = field(default_factory=set)
@@ -49,16 +46,16 @@ class Network:
     _sizes: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, subnet: Subnet) -> None:
-        """Add a block, which is found by its size and its first bits."""
+        """Add a block. `zone` finds it by its size and its first bits."""
         block = subnet.block
         host_bits = block.max_prefixlen - block.prefixlen
         self._sizes.add((block.version, host_bits))
         self._subnets.setdefault(_place(block.network_address, host_bits), []).append(subnet)
 
     def zone(self, vpc_id: str | None, text: str) -> str | None:
-        """Return the zone of an address as seen from a VPC: its own subnets first, then any; None where unclear.
+        """Return the zone of an address as seen from a VPC: by its own subnets, else by any. None if it is unclear.
 
-        A public IPv4 address is looked up in the VPC's own subnets only: others may use it without owning it.
+        A public IPv4 address is looked up only in the VPC's own subnets, because others may use it without owning it.
         """
         try:
             address = ipaddress.ip_address(text)
@@ -73,17 +70,17 @@ class Network:
 
     @property
     def has_subnets(self) -> bool:
-        """Whether any subnet is known."""
+        """Return whether any subnet is known."""
         return bool(self._subnets)
 
 
 def read_network(paths: Sequence[Path]) -> Network:
-    """Read the JSON answers of the two commands, any number of each.
+    """Read the JSON output of the two commands, any number of files of each.
 
     Raises
     ------
     BadInputError
-        No JSON, or neither `NetworkInterfaces` nor `Subnets` in it, or an entry without an id or a zone.
+        A file is no JSON, has neither `NetworkInterfaces` nor `Subnets`, or has an entry without an id or a zone.
     """
     network = Network()
     for path in paths:
@@ -153,7 +150,7 @@ def _interface(entry: dict[str, Any]) -> Interface:
 
 
 def _name(entry: dict[str, Any], description: str, is_nat: bool) -> str:
-    """Return an instance id as it is, and gateways and load balancers as the ARNs that the bill has."""
+    """Return the id of an instance, and the ARN of a gateway or load balancer, as the bill has them."""
     region, owner = entry.get("AvailabilityZone", "")[:-1], entry.get("OwnerId", "")
     gateway, balancer = _NAT.search(description), _BALANCER.match(description)
     if is_nat and gateway and region and owner:

@@ -52,7 +52,9 @@ _UNPRICED = {
         "crossed a peering connection within the region to unknown zones. They are not priced: traffic within a zone "
         "is free. Pass the output of describe-subnets with --network to price them."
     ),
-    "on_premises": "went on-premises. They are not priced: flow logs do not show whether by VPN or Direct Connect.",
+    "on_premises": (
+        "left for on-premises networks. They are not priced: flow logs do not show whether by VPN or Direct Connect."
+    ),
     "transit_gateway": (
         "went through a transit gateway to another VPC. They are not priced: its attachments are charged for them, and "
         "flow logs of VPCs do not show which."
@@ -67,14 +69,14 @@ _UNBILLED = (
 
 
 def notes_of(engine: Engine) -> list[str]:
-    """Return a sentence for each thing that these logs leave open."""
+    """Return a sentence about each fact that these logs do not show."""
     notes = [*_of_records(engine), *_of_interfaces(engine), *_of_fields(engine), _of_regional_nat(engine)]
     notes += _of_classes(engine)
     return [note for note in notes if note]
 
 
 def unbilled_notes(engine: Engine, start: datetime) -> list[str]:
-    """Return a sentence on the series that the bill would have to name and does not; none without a bill."""
+    """Return a sentence on the series that the bill should have and does not, or none without a bill."""
     rows = engine.rows(
         "SELECT egress_class, resource_id, SUM(usage_gb) FROM unbilled_series "
         "WHERE EXISTS (SELECT 1 FROM billed_lines) GROUP BY egress_class, resource_id ORDER BY 3 DESC, 1, 2"
@@ -128,7 +130,7 @@ def _of_fields(engine: Engine) -> list[str]:
 
 
 def _of_regional_nat(engine: Engine) -> str:
-    """Return a sentence where other NAT gateways' records are taken for all, and these gateways have none."""
+    """Return a sentence on bytes through regional NAT gateways without records, if other NAT gateways have some."""
     (gb,) = engine.rows(
         "WITH nats AS (SELECT account_id, region, BOOL_OR(interface_id LIKE 'nat-%') AS has_regional FROM interfaces "
         "WHERE is_nat GROUP BY account_id, region) "

@@ -1,4 +1,4 @@
-"""What a person gives beside the flow logs themselves."""
+"""The user's options for flow logs."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FlowLogs:
-    """Flow logs and what is needed to read them as the bill would.
+    """Flow logs, and the options to estimate the bill from them.
 
     Attributes
     ----------
     paths : sequence of Path
         Files as `find_flow_logs` lists them.
     network : sequence of Path
-        Answers of `aws ec2 describe-network-interfaces` and `describe-subnets`: who an interface belongs to, and in
-        which zone an address lies. Optional where the records have instance-id, az-id and no NAT gateway matters.
+        Output of `aws ec2 describe-network-interfaces` and `describe-subnets`. They show the owner of an interface and
+        the zone of an address. Optional if the records have instance-id and az-id, and no NAT gateway matters.
     prices : Path, optional
-        A price table; the package's own `prices.json` by default.
+        A price table. The default is `prices.json` of this package.
     bill_complete_until : datetime, optional
-        The first hour (UTC) for which the bill is not complete; flow logs speak from there on. By default the last 24
-        hours of the bill's EC2 lines are taken for incomplete.
+        The first hour (UTC) for which the bill is not complete. Flow logs are used from this hour. By default the last
+        24 hours of the bill's EC2 lines count as incomplete.
     log_format : str, optional
         The format of files that do not name their fields, such as exports of CloudWatch Logs:
         `${version} ${account-id} ...` as AWS shows it, or `default`. Files with a header or a schema do not need it.

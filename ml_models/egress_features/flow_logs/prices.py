@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 from egress_features.errors import BadInputError
 
 DEFAULT_PRICES = Path(str(files("egress_features").joinpath("flow_logs", "prices.json")))
-# What flow logs can be billed as. Their other traffic is free, or the bill calls it by names that they do not know.
+# The classes that flow logs are priced as. Other traffic is free, or flow logs lack the facts to price it.
 PRICED_CLASSES = ("internet", "inter_az", "inter_region", "nat_gateway")
 ANY_REGION = "*"
 
 
 class Price(NamedTuple):
-    """USD per GB of 10^9 bytes; `region` is "*" for every region that has no price of its own."""
+    """USD per GB of 10^9 bytes. `region` is "*" for every region without a separate price."""
 
     egress_class: str
     region: str
@@ -24,7 +24,7 @@ class Price(NamedTuple):
 
 
 class PriceTable(NamedTuple):
-    """Prices, where they are from and when they were read there."""
+    """Prices, their source, and the day on which they were read there."""
 
     source: str
     read_on: str
@@ -37,7 +37,7 @@ def read_prices(path: Path | None = None) -> PriceTable:
     Raises
     ------
     BadInputError
-        No such file, no such table, a class twice for a region, or a class without a price for "*".
+        The file is missing or is no price table, a class has two prices for a region, or none for "*".
     """
     path = path or DEFAULT_PRICES
     try:

@@ -1,27 +1,27 @@
 """Kinds of billing export, each mapped to one line-item table.
 
-A kind is a module: it says whether a file is of it (`kind_of`) and where each column of the table comes from
-(`columns`); `SOURCES` lists them. Column names are matched in any case and with any separators, since Athena, Redshift
-and Snowflake spell them their own way. The table is `line_items.LINE_ITEM_COLUMNS`:
+Each kind is a module. Its function `kind_of` recognises a file, and `columns` maps the file's columns to the table.
+`SOURCES` lists the modules. Column names match in any case and with any separators, because Athena, Redshift and
+Snowflake spell them differently. The table is `line_items.LINE_ITEM_COLUMNS`:
 
-- line_item_id, time_interval: together unique in a bill; empty in FOCUS, which has no such thing
+- line_item_id, time_interval: unique together in a bill. Empty in FOCUS, which has neither
 - start_utc, end_utc: of the usage
-- payer_account_id, billing_period_start (its month): what a delivery replaces as a whole
+- payer_account_id, billing_period_start: a delivery replaces the month of a payer as a whole
 - provider: "AWS", or another one, whose lines are left out
 - account_id (12 digits), service (product code), usage_type, operation
-- resource_id: empty where the export has no such column (`Export.has_resource_ids`)
-- charge_description: says what the line is where there is no usage type, empty otherwise
-- region_id: says where the line is metered if the usage type does not
-- line_item_type: Usage, DiscountedUsage, SavingsPlanCoveredUsage; Credit, Tax, ... move dollars without bytes
-- is_transfer: whether the export itself says that the line is data transfer (product family, transfer type or, in
-  FOCUS, the description); FALSE where it says nothing
-- usage_amount (DECIMAL): GB as AWS bills them, whatever the export's unit; unchanged where the unit is missing or is
-  not one of data
-- cost_usd (DECIMAL): after discounts where the export has such a column (`Export.net_cost_column`)
+- resource_id: empty if the export has no such column (`Export.has_resource_ids`)
+- charge_description: the description of a line without a usage type, else empty
+- region_id: the region of a line whose usage type has none
+- line_item_type: Usage, DiscountedUsage, SavingsPlanCoveredUsage. Others (Credit, Tax, ...) move dollars without bytes
+- is_transfer: whether the export itself marks the line as data transfer (by product family, transfer type or, in
+  FOCUS, the description). FALSE if it does not
+- usage_amount (DECIMAL): GB as AWS bills them, whatever the export's unit. Unchanged if the unit is missing or is not
+  a unit of data
+- cost_usd (DECIMAL): after discounts if the export has such a column (`Export.net_cost_column`)
 - currency
-- has_invoice: NULL where the export does not say
-- account_name: empty where the export has none
-- tags: the values of `Export.label_columns`, in their order; NULL where there is no such column
+- has_invoice: NULL if the export does not show it
+- account_name: empty if the export has none
+- tags: the values of `Export.label_columns`, in their order. NULL if there is no such column
 
 Texts are never null.
 """
@@ -53,9 +53,9 @@ __all__ = ["NO_LINE_ITEMS", "SOURCES", "Export", "Source", "read_export", "read_
 class Source(NamedTuple):
     """A kind of export.
 
-    The rest are names of its columns: moments (the usage's start comes first), numbers, the cost before and, where
-    there is such a column, after discounts, the resource, and the account's name. `null_texts` are what its CSV files
-    write for nothing.
+    The fields after `columns` are names of its columns: times (the start of the usage comes first), numbers, the cost
+    before discounts, the resource, the account's name, and the cost after discounts if there is such a column.
+    `null_texts` are the texts that its CSV files write for a missing value.
     """
 
     kind_of: Callable[[ExportFile], str | None]
@@ -73,13 +73,13 @@ class Export(NamedTuple):
     """A recognised file.
 
     - kind: such as "CUR 2.0"
-    - line_items_sql reads it as line items; scan_sql is the SQL table function that scans it as it is
-    - cost_columns: its dollars; a line's first one that has a value counts
-    - net_cost_column: the one of them that is after discounts; empty where the costs are before them
+    - line_items_sql reads it as line items. scan_sql is the SQL table function that scans the raw file
+    - cost_columns: the columns of dollars. The first one that has a value in a line counts
+    - net_cost_column: the cost column after discounts, or empty if all costs are before discounts
     - has_resource_ids: whether it has a column of resource ids
-    - start_column: when the usage began
-    - checked: the columns to look into where the file cannot be read
-    - label_columns: those of tags and cost categories; has_labels: whether it has one of them, or account names
+    - start_column: the column of the usage's start
+    - checked: the columns to check if the file cannot be read
+    - label_columns: the columns of tags and cost categories. has_labels: whether it has one of them, or account names
     """
 
     path: Path
@@ -121,7 +121,7 @@ SOURCES = (
 
 
 class _NoExportError(BadInputError):
-    """A file that is no billing export, and complete as far as one can see."""
+    """A file that is no billing export, and that seems to be complete."""
 
     def __init__(self, file: ExportFile) -> None:
         lines = _lines(file.path)
@@ -135,19 +135,20 @@ class _NoExportError(BadInputError):
 
 
 def read_exports(paths: Sequence[Path], tags: Sequence[str] = WANTED_TAGS) -> tuple[list[Export], list[str]]:
-    """Recognise billing exports; other files are left out while they are fewer.
+    """Recognise billing exports. Other files are left out if they are fewer than the exports.
 
     `tags` are the names of the resource tags to keep.
 
     Returns
     -------
     tuple of (list of Export, list of str)
-        In the order of `paths`, and sentences for a person: files that are left out, what costs are, what is missing.
+        The exports in the order of `paths`, and sentences for the user about files that are left out, the kind of
+        costs, and missing columns.
 
     Raises
     ------
     BadInputError
-        What `read_export` raises; a file that is no billing export where those are not fewer than the exports.
+        An export cannot be read. Or a file is no billing export, and such files are not fewer than the exports.
     """
     exports, others = [], []
     for path in paths:

@@ -45,10 +45,10 @@ def is_parquet(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A file and its column names; types are known of parquet alone: in CSV every cell is a text, or nothing.
+    """A file and its column names. Only parquet has types: in CSV every cell is a text or empty.
 
-    `without_nulls` and `without_values` are the columns of which every row group's statistics say so. `first_values`
-    holds a value of each column of texts that has one in the first lines.
+    `without_nulls` and `without_values` are columns without nulls, and without values, by the statistics of every row
+    group. `first_values` holds a value of each text column that has one in the first lines.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class ExportFile:
     without_values: frozenset[str] = frozenset()
     first_values: dict[str, str] = field(default_factory=dict)
     csv_form: CsvForm | None = None
-    # A copy in UTF-8, where the file's encoding asks for one.
+    # A copy in UTF-8, if DuckDB cannot read the file's encoding.
     copy: Path | None = None
 
     def find(self, *names: str) -> str | None:
@@ -70,7 +70,7 @@ class ExportFile:
         return None
 
     def quoted(self, *names: str) -> str | None:
-        """Return what `find` does, as an SQL identifier."""
+        """Return the result of `find` as an SQL identifier."""
         found = self.find(*names)
         return None if found is None else quoted_name(found)
 
@@ -87,7 +87,7 @@ class ExportFile:
         return name in self.types and pa.types.is_float64(self.types[name])
 
     def is_timestamp(self, name: str) -> bool:
-        """Return whether a column is known to hold moments."""
+        """Return whether a column is known to hold timestamps."""
         return name in self.types and pa.types.is_timestamp(self.types[name])
 
     def is_number(self, name: str) -> bool:
@@ -98,7 +98,7 @@ class ExportFile:
         )
 
     def is_epoch(self, name: str) -> bool:
-        """Return whether a column holds moments as numbers of seconds, milliseconds, microseconds or nanoseconds."""
+        """Return whether a column holds times as numbers of seconds, milliseconds, microseconds or nanoseconds."""
         return self.is_number(name) or _EPOCH.fullmatch(self.first_values.get(name, "")) is not None
 
     def is_text(self, name: str) -> bool:
@@ -111,7 +111,7 @@ class ExportFile:
         return name in self.without_nulls and pa.types.is_string(self.types[name])
 
     def map_encoding(self, name: str) -> MapEncoding | None:
-        """Return how the file encodes a map column; None where it has none, or in a way that is not known."""
+        """Return how the file encodes a map column, or None if it has none, or in a way that is not known."""
         found = self.find(name)
         kind = self.types.get(found or "")
         if kind is None:
@@ -123,7 +123,7 @@ class ExportFile:
         return "json" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else None
 
     def scan_sql(self, *, null_texts: tuple[str, ...] = ()) -> str:
-        """Return the SQL table function that scans the file; CSV cells stay texts, `null_texts` mean nothing."""
+        """Return the SQL table function that scans the file. CSV cells stay texts, and `null_texts` become NULL."""
         # The engines would take the path for a pattern, and bill[1].csv for bill1.csv.
         quoted = _quoted(glob.escape(str(self.copy or self.path)))
         if self.csv_form is None:
@@ -139,7 +139,7 @@ class ExportFile:
 
 
 class CheckedColumn(NamedTuple):
-    """A column as the file spells it, the SQL type that its texts must have, and the sentence where they have not."""
+    """A column as the file spells it, the SQL type of its texts, and the error for a text of another type."""
 
     name: str
     kind: str
@@ -162,7 +162,7 @@ def open_export(path: Path) -> ExportFile:
     Raises
     ------
     BadInputError
-        A file that cannot be opened, is empty, truncated, or not of the kind that its name says.
+        The file cannot be opened, is empty or truncated, or is not of the kind that its name ends with.
     """
     try:
         if is_parquet(path):

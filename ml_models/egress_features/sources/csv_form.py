@@ -1,4 +1,4 @@
-"""Finds out how a CSV file is written: its encoding, its separator, its header and what stands in its first lines."""
+"""Finds out how a CSV file is written: its encoding, its separator, its header and the values in its first lines."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from typing import Literal
 from egress_features.errors import BadInputError
 
 Encoding = Literal["utf-8", "utf-16", "latin-1", "cp1252", "utf-16-be", "utf-32"]
-# What DuckDB reads by itself.
+# The encodings that DuckDB reads itself.
 NATIVE_ENCODINGS = ("utf-8", "utf-16", "latin-1")
 
 # Enough to see an accented letter in a region's name; a later one is an error that names the file.
 _SAMPLE_BYTES = 8_000_000
 _HEAD_CHARACTERS = 1_000_000
 _ROWS = 1000
-# What files of other kinds begin with, and what to do about them.
+# The first bytes of files of other kinds, and how to fix them.
 _OTHER_KINDS = {
     b"\x1f\x8b": "is compressed with gzip; name it .csv.gz",
     b"PK\x03\x04": "is a ZIP archive; unpack it",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 RESOURCE = "line_item_resource_id"
 ACCOUNT_NAME = "line_item_usage_account_name"
-# What the line cost after discounts, where AWS gives any.
+# The cost of a line after discounts, if the account has any.
 NET_COST = "line_item_net_unblended_cost"
 COST = "line_item_unblended_cost"
 _AMOUNT = "line_item_usage_amount"
@@ -61,7 +61,7 @@ COLUMNS = (
 
 
 def columns_of(file: ExportFile) -> tuple[Column, ...]:
-    """Return the mapping of the file's columns, with what depends on other columns of the file."""
+    """Return the mapping of the file's columns, with the parts that depend on other columns of the file."""
     special = {column.target: column for column in (_amount(file), _cost(file), _is_transfer(file)) if column}
     return (*(column for column in COLUMNS if column.target not in special), *special.values())
 

@@ -1,6 +1,7 @@
 """CUR 2.0, the table COST_AND_USAGE_REPORT of AWS Data Exports, in parquet and in CSV.
 
-It has the legacy parquet names for what is read here; what product attributes vary stands in maps (`product`).
+The columns that are read here have the same names as in legacy parquet reports. Product attributes are in a map
+(`product`).
 https://docs.aws.amazon.com/cur/latest/userguide/table-dictionary-cur2.html
 """
 
@@ -20,12 +21,12 @@ _MARKS = ("product", "resource_tags", "cost_category", "discount")
 
 
 def kind_of(file: ExportFile) -> str | None:
-    """Return "CUR 2.0" where the file has a CUR's columns and one that only CUR 2.0 has, None otherwise."""
+    """Return "CUR 2.0" if the file has a CUR's columns and one that only CUR 2.0 has, else None."""
     return "CUR 2.0" if file.find(*_MARKS) and share_known(COLUMNS, file) * 2 >= 1 else None
 
 
 def columns(file: ExportFile) -> tuple[Column, ...]:
-    """Return the mapping of the file's columns; the region also from the map `product`."""
+    """Return the mapping of the file's columns. The region may also come from the map `product`."""
     found = columns_of(file)
     product, encoding = file.quoted("product"), file.map_encoding("product")
     if product is None or encoding is None:

@@ -1,4 +1,4 @@
-"""Says which value of which file cannot be read, once reading has failed: good files are not read twice for it."""
+"""Finds the value that cannot be read, after reading has failed, so that good files are read only once."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def naming_faults(engine: Engine, exports: Sequence[Export]) -> Iterator[None]:
-    """Name the file, the column and the row where the exports cannot be read.
+    """Add the file, the column and the row to errors about values that cannot be read.
 
     Raises
     ------
     BadInputError
-        In the place of the engine's `UnreadableError`.
+        Replaces the engine's `UnreadableError`.
     """
     try:
         yield
@@ -33,7 +33,7 @@ def naming_faults(engine: Engine, exports: Sequence[Export]) -> Iterator[None]:
 
 
 def first_without_time(engine: Engine, export: Export) -> str:
-    """Return the column and the row of the first line of an export that does not say when the usage was."""
+    """Return the column and the row of the first line of an export without a time of usage."""
     row = engine.rows(
         "SELECT MIN(n) FROM (SELECT ROW_NUMBER() OVER () AS n, x.start_utc, x.usage_type "
         f"FROM ({export.line_items_sql}) AS x) AS y "
@@ -44,7 +44,7 @@ def first_without_time(engine: Engine, export: Export) -> str:
 
 def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
     with ExitStack() as stack:
-        # DuckDB counts rows as they stand in the file.
+        # DuckDB numbers rows in the order of the file.
         is_own = not isinstance(engine, DuckDBEngine)
         runner = stack.enter_context(DuckDBEngine()) if is_own else engine
         for export in exports:
@@ -59,7 +59,7 @@ def _first_fault(engine: Engine, exports: Sequence[Export]) -> str | None:
 
 
 def _unreadable(export: Export, error: UnreadableError) -> str:
-    """Return why a file as a whole cannot be read."""
+    """Return the reason why the whole file cannot be read."""
     reason = str(error).removeprefix(UnreadableError.START)
     if "not utf-8 encoded" in reason or "not latin-1 encoded" in reason:
         line = re.search(r"Line: (\d+)", reason)

@@ -1,11 +1,12 @@
 """FOCUS 0.5, 1.0 preview and 1.0 to 1.4 as AWS Data Exports and others write it, in parquet and in CSV.
 
-Specification: https://focus.finops.org/focus-specification/. What differs between versions:
+Specification: https://focus.finops.org/focus-specification/. The versions differ in:
 
 - **Provider**: `ServiceProviderName` and `HostProviderName` since 1.3, `ProviderName` until 1.3. A file without any of
-  them is AWS's if it has columns of AWS's own (`x_UsageType`, ...); otherwise each line is AWS's by its `ServiceName`.
-- **Usage type**: `x_UsageType` (AWS, 1.0) or `SkuMeter` (since 1.1) where that is no phrase such as "Data Transfer". A
-  line with neither is read by `ChargeDescription` (`charge_descriptions.py`).
+  them is AWS's if it has columns that only AWS writes (`x_UsageType`, ...). Otherwise the `ServiceName` of each line
+  decides.
+- **Usage type**: `x_UsageType` (AWS, 1.0) or `SkuMeter` (since 1.1) if that is no phrase such as "Data Transfer". A
+  line with neither is classified by `ChargeDescription` (`charge_descriptions.py`).
 - **Amount**: `ConsumedQuantity` with `ConsumedUnit`, which 1.0 preview calls `UsageQuantity` and `UsageUnit`; where a
   line has none, `PricingQuantity` with `PricingUnit`.
 - **Region**: `RegionId`, which 1.0 preview calls `Region`. **Category**: `ChargeCategory`, in 0.5 `ChargeType`.
@@ -105,11 +106,11 @@ _UNTIL_1_3 = ("ProviderName", "PublisherName")
 
 
 def kind_of(file: ExportFile) -> str | None:
-    """Return such as "FOCUS 1.2" where the file has at least half of the columns that are read, None otherwise."""
+    """Return a name such as "FOCUS 1.2" if the file has at least half of the columns that are read, else None."""
     if file.find(*_CATEGORIES, "ChargePeriodStart") is None or share_known(_COLUMNS, file) * 2 < 1:
         return None
     version = next((version for version, names in _SINCE.items() if file.find(*names)), "0.5")
-    # 1.4 has the same columns but for the two that it dropped.
+    # 1.4 has the same columns except two, which it dropped.
     return f"FOCUS {'1.3 or 1.4' if version == '1.3' and not file.find(*_UNTIL_1_3) else version}"
 
 
@@ -119,7 +120,7 @@ def columns(file: ExportFile) -> tuple[Column, ...]:
     Raises
     ------
     BadInputError
-        Nothing in the file says that it is AWS's.
+        Nothing in the file shows that it is AWS's.
     """
     found = (
         *_COLUMNS,
@@ -157,7 +158,7 @@ def _provider_sql(file: ExportFile) -> str:
     service = file.quoted("ServiceName")
     if service is None or not _has_aws_service(file, service):
         raise BadInputError(
-            f"{file.path} does not say which provider's bill it is: it has none of the columns "
+            f"{file.path} does not show which provider's bill it is: it has none of the columns "
             f"{', '.join(_PROVIDERS[:3])}, and no AWS service in ServiceName; add ProviderName to the export"
         )
     return f"CASE WHEN {is_aws_sql(service)} THEN 'AWS' ELSE '' END"
@@ -170,7 +171,7 @@ def _has_aws_service(file: ExportFile, service: str) -> bool:
 
 
 def _meter(file: ExportFile) -> tuple[Column, Column]:
-    """Return the usage type, and the description where that is all that a line has."""
+    """Return the columns of the usage type, and of the description for lines that have only a description."""
     own, meter = file.quoted("x_UsageType"), file.quoted("SkuMeter")
     given = [f"NULLIF(CAST({own} AS VARCHAR), '')"] if own else []
     given += [f"CASE WHEN STRPOS({meter}, ' ') = 0 THEN {meter} END"] if meter else []

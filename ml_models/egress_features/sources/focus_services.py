@@ -1,4 +1,4 @@
-"""Product codes of AWS services, by what FOCUS calls them (`ServiceName`)."""
+"""Product codes of AWS services, by their names in FOCUS (`ServiceName`)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ PRODUCT_CODES = {
 
 
 def service_sql(code: str | None) -> str:
-    """Return the SQL of the product code; `{column}` stands for ServiceName, `code` is the column x_ServiceCode."""
+    """Return the SQL of the product code. `{column}` is a placeholder for ServiceName, `code` is x_ServiceCode."""
     cases = " ".join(f"WHEN '{name}' THEN '{product}'" for name, product in PRODUCT_CODES.items())
     by_name = f"CASE {{column}} {cases} ELSE COALESCE(CAST({{column}} AS VARCHAR), '') END"
-    # AWSDataTransfer is what is metered, and not whose traffic it is.
+    # AWSDataTransfer only meters the traffic of another service, which ServiceName names.
     return f"COALESCE(NULLIF(NULLIF({code}, ''), 'AWSDataTransfer'), {by_name})" if code else by_name
 
 
 def is_aws_sql(service: str) -> str:
-    """Return the SQL that is true where a ServiceName is one of AWS's."""
+    """Return the SQL that is true if a ServiceName is one of AWS's."""
     known = ", ".join(f"'{name}'" for name in PRODUCT_CODES if not name.startswith(("AWS", "Amazon")))
     return f"({service} LIKE 'AWS%' OR {service} LIKE 'Amazon%' OR {service} IN ({known}))"

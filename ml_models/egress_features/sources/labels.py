@@ -42,19 +42,19 @@ WANTED_TAGS = (
 CATEGORY = "cost_category:"
 # A tag's value has at most 256 characters in AWS.
 _MAX_TAG = 256
-# What AWS allows in a tag's key beside letters and digits.
+# The characters that AWS allows in a tag's key, apart from letters and digits.
 _SEPARATORS = str.maketrans("", "", "-+=._:/@ ")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _TAG_COLUMN = re.compile(r"resource_?tags?[_/:.](.+)", re.IGNORECASE)
 _CATEGORY_COLUMN = re.compile(r"cost_?categor(?:y|ies)[_/:.](.+)", re.IGNORECASE)
 _MAPS = ("resource_tags", "tags", "AllocatedTags", "cost_category", "x_CostCategories")
 _CATEGORY_MAPS = ("cost_category", "x_CostCategories")
-# Of the people that used a service, not of the resource.
+# Tags of the people that used a service, not of the resource.
 _OF_PEOPLE = ("userAttribute/", "iamPrincipal/")
 
 
 class LabelColumn(NamedTuple):
-    """A column that holds a tag, a cost category (`key` says which) or, where `key` is empty, a map of them."""
+    """A column that holds a tag or a cost category named `key`, or a map of them if `key` is empty."""
 
     name: str
     sql: str
@@ -67,7 +67,7 @@ def label_columns(file: ExportFile, wanted: Sequence[str]) -> tuple[LabelColumn,
     maps = {name: found for name in _MAPS if (found := file.find(name))}
     columns = [_map_column(file, own, is_category=name in _CATEGORY_MAPS) for name, own in maps.items()]
     spellings = _spellings(wanted)
-    # Engines take names that differ in case alone for one another: such columns cannot be told apart.
+    # Engines ignore case in names, so they cannot distinguish columns whose names differ only in case.
     times = Counter(name.lower() for name in file.names)
     columns += [
         _single_column(name, spellings) for name in file.names if name not in maps.values() and times[name.lower()] == 1
@@ -78,8 +78,8 @@ def label_columns(file: ExportFile, wanted: Sequence[str]) -> tuple[LabelColumn,
 def tags_text(values: Iterable[tuple[LabelColumn, str | None]], wanted: Sequence[str]) -> tuple[str, str]:
     """Return tags and cost categories of a line as canonical JSON, and the first text that is no JSON object.
 
-    Canonical means: pairs sorted as they are written, no blanks, UTF-8, U+FFFD for a control character, and nothing
-    where there is none. Of several keys that are wanted under one name the first one in order counts.
+    Canonical JSON has sorted pairs, no blanks, UTF-8, and U+FFFD for a control character. It is empty without pairs.
+    If several keys match one wanted name, the first one in order counts.
     """
     spellings = _spellings(wanted)
     found: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _canonical_tags(tags: dict[str, str]) -> str:
 
 
 def _normal_key(key: str) -> str:
-    """Return a tag's key as it is compared: without separators, in lower case, without what AWS puts before it."""
+    """Return a tag's key in the form for comparisons: in lower case, without separators and AWS's prefix."""
     return re.sub("^user[:_]", "", key).translate(_SEPARATORS).lower()
 
 
@@ -136,7 +136,7 @@ def _single_column(name: str, spellings: dict[str, str]) -> LabelColumn | None:
 
 
 def _entries(text: str) -> list[tuple[str, str]] | None:
-    """Return the entries of a JSON object in order; None where it is none."""
+    """Return the entries of a JSON object in order, or None if it is none."""
     try:
         found = json.loads(text, strict=False)
     except (ValueError, RecursionError):
@@ -153,7 +153,7 @@ def _text(value: object) -> str:
 def _named(
     entries: Iterable[tuple[str, str]], spellings: dict[str, str], *, is_category: bool
 ) -> Iterator[tuple[str, str]]:
-    """Name the entries as alerts do; the tags of an account come after those of the resource."""
+    """Return the entries by their names in alerts. The tags of an account come after those of the resource."""
     of_account = []
     for key, value in entries:
         prefix, slash, rest = key.partition("/")
@@ -170,7 +170,7 @@ def _named(
 
 
 def tags_sql(tags: str, categories: str, wanted: str) -> str:
-    """Return the SQL of what `tags_text` makes of two maps: for Athena, where no Python runs between two queries.
+    """Return the SQL of `tags_text` for two maps: for Athena, where no Python runs between two queries.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def kind_of(file: ExportFile) -> str | None:
-    """Return "legacy CUR" where the file has at least half of the columns that are read, None otherwise."""
+    """Return "legacy CUR" if the file has at least half of the columns that are read, else None."""
     return "legacy CUR" if share_known(COLUMNS, file) * 2 >= 1 else None
 
 

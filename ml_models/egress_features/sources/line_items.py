@@ -1,4 +1,4 @@
-"""The one table that every source is mapped to, and how a mapping is written down."""
+"""The table to which every source is mapped, and the definition of a mapping."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from egress_features.sources.columns import ExportFile
 
 TEXT = "COALESCE(CAST({column} AS VARCHAR), '')"
-# AWS writes at most ten decimals; sums of decimals are exact, so they do not depend on the order of the lines.
+# AWS writes at most ten decimals. Sums of decimals are exact, so they do not depend on the order of the lines.
 AMOUNT = "COALESCE(CAST(NULLIF(CAST({column} AS VARCHAR), '') AS DECIMAL(38, 12)), 0)"
-# The same of a float64 without a text for each line: below 1,000 the nearest multiple of 1e-12 is the text's number.
+# The same for a float64, without a text for each line. Below 1,000 the nearest multiple of 1e-12 is the text's number.
 AMOUNT_OF_DOUBLE = (
     "CAST(CASE WHEN ABS({column}) < 1000 THEN CAST({column} AS DECIMAL(18, 12)) WHEN {column} IS NULL THEN 0 "
     "ELSE CAST(CAST({column} AS VARCHAR) AS DECIMAL(38, 12)) END AS DECIMAL(38, 12))"
 )
 TIME = "CAST({column} AS TIMESTAMP)"
 TIME_OF_TEXT = "CAST(NULLIF({column}, '') AS TIMESTAMP)"
-# Seconds, milliseconds, microseconds and nanoseconds since 1970 lie three digits apart: no two of them are mistaken
-# for one another between 1973 and 2286.
+# Seconds, milliseconds, microseconds and nanoseconds since 1970 differ by three digits each. Between 1973 and 2286 the
+# size of a number shows its unit.
 _EPOCH = "CAST({column} AS BIGINT)"
 TIME_OF_EPOCH = (
     f"MAKE_TIMESTAMP(CASE WHEN {_EPOCH} < 100000000000 THEN {_EPOCH} * 1000000 "
     f"WHEN {_EPOCH} < 100000000000000 THEN {_EPOCH} * 1000 "
     f"WHEN {_EPOCH} < 100000000000000000 THEN {_EPOCH} ELSE {_EPOCH} // 1000 END)"
 )
-# The same of a timestamp: a cast asks for the rules of its time zone, line by line.
+# The same for a timestamp. A cast would look up the rules of its time zone for each line.
 TIME_OF_TIMESTAMP = "MAKE_TIMESTAMP(EPOCH_US({column}))"
 IS_GIVEN = "COALESCE(CAST({column} AS VARCHAR), '') <> ''"
-# The same of texts that are never null: what stands in front of a column hides its dictionary from DuckDB.
+# The same for texts that are never null. DuckDB cannot use the dictionary of a column inside an expression.
 TEXT_THAT_IS_THERE, IS_GIVEN_THERE = "{column}", "{column} <> ''"
-# An account has 12 digits. As a number, or in a spreadsheet, it loses the zeros in front.
+# An account has 12 digits. As a number, or in a spreadsheet, it loses its leading zeros.
 _ACCOUNT = "CAST({column} AS VARCHAR)"
 ACCOUNT = (
     f"CASE WHEN LENGTH({_ACCOUNT}) = 12 AND SUBSTR({_ACCOUNT}, 11, 1) <> '.' THEN {_ACCOUNT} "
@@ -74,7 +74,7 @@ LINE_ITEM_COLUMNS = (
     ("account_name", "VARCHAR"),
     ("tags", "VARCHAR[]"),
 )
-# What says together which kind of charge a line is.
+# The columns that together identify the kind of charge of a line.
 KIND = ("usage_type", "service", "operation", "charge_description", "region_id", "is_transfer")
 NO_LINE_ITEMS = (
     "SELECT 0 AS file_number, "
@@ -89,16 +89,16 @@ def same_kind_sql(one: str, other: str) -> str:
 
 
 def month_sql(moment: str) -> str:
-    """Return the SQL of a moment's month as YYYY-MM; empty where there is none."""
+    """Return the SQL of a timestamp's month as YYYY-MM. It is empty if there is no timestamp."""
     return f"COALESCE(SUBSTR(CAST({moment} AS VARCHAR), 1, 7), '')"
 
 
 class Column(NamedTuple):
-    """Where a column of the line-item table comes from.
+    """The source of a column of the line-item table.
 
-    `names` are what exports call it, in any case and with any separators: the first one that the file has is read, by
-    `sql`, in which `{column}` stands for it. `absent` is the SQL where the file has none of them; None means that such
-    a file is refused.
+    `names` are its names in exports, in any case and with any separators. The first one that the file has is read with
+    `sql`, in which `{column}` is its placeholder. `absent` is the SQL for a file that has none of them. None means that
+    such a file is refused.
     """
 
     target: str
@@ -108,12 +108,12 @@ class Column(NamedTuple):
 
 
 def computed(target: str, sql: str) -> Column:
-    """Return a column that is `sql`, whatever the file has."""
+    """Return a column that is computed by `sql`, whatever columns the file has."""
     return Column(target, (), absent=sql)
 
 
 def any_sql(conditions: Sequence[str]) -> str:
-    """Return the SQL that is true where one of the conditions is; never null."""
+    """Return the SQL that is true if one of the conditions is. It is never null."""
     return f"COALESCE({' OR '.join(conditions)}, FALSE)" if conditions else "FALSE"
 
 
@@ -141,7 +141,7 @@ def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str
     Raises
     ------
     BadInputError
-        A column is missing, or stands there under another name.
+        A column is missing or has another name.
     """
     by_target = {column.target: column for column in columns}
     values = ", ".join(f"{_value(file, by_target[name], kind)} AS {name}" for name, _ in LINE_ITEM_COLUMNS)
@@ -149,27 +149,27 @@ def select_sql(file: ExportFile, scan: str, columns: Sequence[Column], kind: str
 
 
 def share_known(columns: Sequence[Column], file: ExportFile) -> float:
-    """Return the share of the columns that must be there which a file has."""
+    """Return the share of the required columns that a file has."""
     needed = [column for column in columns if column.absent is None]
     return sum(file.find(*column.names) is not None for column in needed) / len(needed)
 
 
 def value_sql(file: ExportFile, name: str, sql: str) -> str:
-    """Return the SQL of a column that the file has, the cheapest that says the same of what it is known to hold."""
+    """Return the SQL of a column that the file has: the cheapest equivalent for the column's type and nulls."""
     return _for_type(file, sql, name).format(column=quoted_name(name))
 
 
 def first_amount_sql(file: ExportFile, names: Sequence[str], amount: Callable[[str], str]) -> str:
-    """Return the SQL of the first of these columns that has a value in the line; 0 where none has one.
+    """Return the SQL of the first of these columns that has a value in the line, or 0 if none has one.
 
     Parameters
     ----------
     file : ExportFile
         The file.
     names : sequence of str
-        Columns as the file spells them, one at least.
+        At least one column, as the file spells it.
     amount : callable
-        Gives the SQL of a column's amount.
+        Returns the SQL of a column's amount.
     """
     if len(names) == 1:
         return amount(names[0])

@@ -8,7 +8,7 @@ MapEncoding = Literal["map", "pairs", "json"]
 
 
 def entry_sql(column: str, encoding: MapEncoding, key: str) -> str:
-    """Return the SQL of one entry of a map column; NULL where the map is null, broken or has no such key.
+    """Return the SQL of one entry of a map column, or NULL if the map is null, broken or has no such key.
 
     Parameters
     ----------

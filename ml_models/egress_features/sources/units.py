@@ -29,7 +29,7 @@ _DECIMALS = {"b": 3, "kb": 6, "kib": 6, "mb": 9, "mib": 9}
 
 
 def amount_in_gb_sql(amount: str, unit: str) -> str:
-    """Return the SQL of an amount in GB; unchanged where the unit is GB, is unknown, or is missing.
+    """Return the SQL of an amount in GB, unchanged if the unit is GB, is unknown, or is missing.
 
     Parameters
     ----------

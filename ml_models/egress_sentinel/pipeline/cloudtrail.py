@@ -1,4 +1,4 @@
-"""Log files of CloudTrail: what a trail writes to S3, `{"Records": [...]}` as JSON, gzipped or not."""
+"""Log files that a trail of CloudTrail writes to S3: `{"Records": [...]}` as JSON, gzipped or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature importance: how much each feature makes rows more or less anomalous."""
+"""Feature importance: the effect of each feature on the anomaly scores of rows."""
 
 from __future__ import annotations
 

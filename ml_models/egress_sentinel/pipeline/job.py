@@ -56,7 +56,7 @@ def run_job(
     find_changes: FindChanges | None = None,
     tags: Sequence[str] | None = None,
 ) -> JobResult:
-    """Take billing exports all the way to alerts and a report, each step a file in `output_dir`.
+    """Run all steps from billing exports to alerts and a report. Each step writes a file to `output_dir`.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def run_job(
     reporter : Reporter
         Reports the progress.
     flow_logs : FlowLogs, optional
-        For the hours that the bill has not reached, or instead of a bill.
+        For the hours that the bill has not reached yet, or instead of a bill.
     train_until : datetime, optional
-        The first hour to score; see `time_range.split`.
+        The first hour to score, as in `time_range.split`.
     hyperparameters : mapping, optional
         For the training script.
     policy : Policy, optional

@@ -1,4 +1,4 @@
-"""Where a run on this machine keeps what the deployed detector keeps in S3, DynamoDB and SNS."""
+"""Stores of a run on this machine, in the place of S3, DynamoDB and SNS in a deployment."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load_model(model_tar: Path) -> Model:
 
 
 class ModelInMemory:
-    """Scores rows with an artifact in this process: to the bit what an endpoint with the artifact answers."""
+    """Scores rows with an artifact in this process. The scores equal those of an endpoint to the bit."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -84,7 +84,7 @@ class ModelInMemory:
 
 
 def _values(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of numbers, null as NaN; `to_numpy` would import pandas, which costs more than the scores."""
+    """Return a column of numbers, null as NaN. `to_numpy` would import pandas, which takes longer than scoring."""
     return np.from_dlpack(pc.fill_null(column, float("nan")).combine_chunks())
 
 
@@ -117,7 +117,7 @@ class RowsInMemory:
 
 
 class AlertsInMemory:
-    """Alerts by id, and the verdicts that people gave; there is one writer."""
+    """Alerts by id, and people's verdicts. There is only one writer."""
 
     bucket = ""
 
@@ -126,7 +126,7 @@ class AlertsInMemory:
         self._verdicts: dict[str, Mapping[str, Any]] = {}
 
     def give(self, verdicts: Iterable[Mapping[str, Any]]) -> None:
-        """Take verdict records; a later one on the same alert replaces an earlier one."""
+        """Add verdict records. A later one on the same alert replaces an earlier one."""
         self._verdicts |= {record["judged_alert_id"]: record for record in verdicts}
 
     def all(self) -> list[StoredAlert]:

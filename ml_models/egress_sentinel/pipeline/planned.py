@@ -52,7 +52,7 @@ def read_planned(path: Path) -> list[PlannedEvent]:
 
 
 def _in_hours(entry: dict[str, Any], where: str) -> dict[str, Any]:
-    """Write days and hours, as TOML or a person writes them, as UTC hours; a last day counts to its own end."""
+    """Convert days and hours, as TOML or a person writes them, to UTC hours. The last day counts to its end."""
     return entry | {name: _hour(where, entry[name], name) for name in ("from", "to") if entry.get(name)}
 
 

@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 
 def read_policy(path: Path | None, options: Mapping[str, float | None]) -> Policy:
-    """Return the policy of a run; values that are not given keep their defaults.
+    """Return the policy of a run. Values that are not given keep their defaults.
 
     Parameters
     ----------
     path : Path, optional
         A policy.toml.
     options : mapping
-        Floors that hold everywhere, by name; those that are not None come before the file's.
+        Floors for all accounts and classes, by name. Those that are not None replace the file's.
 
     Raises
     ------
     UserError
-        A file that cannot be read, or a value that is not accepted: its name, and the accepted values.
+        The file cannot be read, or a value is not accepted. The message has its name and the accepted values.
     """
     given = {name: value for name, value in options.items() if value is not None}
     values = _read_toml(path, "the policy") if path else {}
@@ -100,7 +100,7 @@ def _read_json(path: Path, what: str) -> Any:
 
 
 def egress_classes() -> tuple[str, ...]:
-    """Return the classes of a bill's lines; importing what knows them costs more than most commands."""
+    """Return the classes of a bill's lines. The import takes longer than most commands, so it happens only here."""
     from egress_features.usage_types import EGRESS_CLASSES
 
     return EGRESS_CLASSES

@@ -48,7 +48,7 @@ class ScoreResult:
     is_daily: bool = False
 
     def in_words(self) -> str:
-        """Return one line for whoever waits."""
+        """Return one line about the progress."""
         suppressed = f", {len(self.suppressed)} suppressed by a verdict or a plan" if self.suppressed else ""
         rows = rows_text(self.rows, is_daily=self.is_daily)
         return f"{rows} over {self.days} days, {len(self.alerts)} alerts{suppressed}"
@@ -72,15 +72,15 @@ def score(
 ) -> ScoreResult:
     """Score [start, end) day by day and return the alerts.
 
-    The detector decides hour by hour from earlier data, so a day at a time gives what every hour alone would
-    have given (a test holds this).
+    The detector decides hour by hour from earlier data. So scoring by the day gives the same alerts as scoring by the
+    hour (a test checks this).
 
     Parameters
     ----------
     features : Path
         A processed_features.parquet.
     output_dir : Path
-        Gets `alerts.json`, `messages.txt` (what would have been sent) and `scored/day=.../scores.parquet`.
+        Gets `alerts.json`, `messages.txt` (the text of the notifications) and `scored/day=.../scores.parquet`.
     model_tar : Path, optional
         The artifact to score with, in this process; or
     endpoint_url : str, optional
@@ -90,7 +90,7 @@ def score(
     start, end : datetime, optional
         Half-open range of UTC hours; by default all hours of the features.
     policy : Policy, optional
-        By default the values that ship.
+        The default policy if None.
     feedback : sequence of mapping
         Verdicts on earlier alerts, as `egress-sentinel feedback` writes them.
     planned : sequence of PlannedEvent

@@ -42,7 +42,7 @@ REAL_TIME_MB = 6.0
 
 
 def read(path: Path) -> Series:
-    """Read a CSV file; see `time_series.data.read_series`.
+    """Read a CSV file, as `time_series.data.read_series` does.
 
     Raises
     ------

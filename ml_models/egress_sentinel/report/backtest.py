@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def headline_of(result: Backtest) -> str:
-    """Return what the backtest comes to, in a sentence or two."""
+    """Return the result of the backtest in one or two sentences."""
     totals = result.totals
     span = f"Over {totals['days']:,.0f} days, until {result.as_of:%Y-%m-%d %H:%M} UTC,"
     if not result.alerts:
@@ -31,7 +31,7 @@ def headline_of(result: Backtest) -> str:
 
 
 def course_figure(result: Backtest) -> dict[str, Any]:
-    """Draw the dollars above expected as they added up, with and without acting, and the alerts' moments."""
+    """Draw the cumulative dollars above expected, with and without action, and the times of the alerts."""
     ends = [f"{moment:%Y-%m-%d %H:%M}" for moment in (result.replayed_from, result.as_of)]
     last = result.course[-1][1:] if result.course else (0.0, 0.0)
     hours = [ends[0], *(hour[:16].replace("T", " ") for hour, _, _ in result.course), ends[1]]

@@ -110,7 +110,7 @@ def _periods(hours: Sequence[str], *, is_daily: bool) -> list[str]:
 def _in_periods(
     hours: list[str], values: Mapping[str, list[float]], period: str
 ) -> tuple[list[str], dict[str, list[float]]]:
-    """Add hours up by day where the period is a day."""
+    """Add hours up by day if the period is a day."""
     if period == "hour":
         return hours, dict(values)
     days = list(dict.fromkeys(hour[:10] for hour in hours))
@@ -198,7 +198,7 @@ def _line(values: list[Any], name: str, colour: str, **more: Any) -> dict[str, A
 
 
 def figure_layout(y_title: str, *, height: int) -> dict[str, Any]:
-    """Return what all charts look like; `height` is in pixels."""
+    """Return the layout that all charts share. `height` is in pixels."""
     return {
         "height": height,
         "margin": {"l": 56, "r": 12, "t": 10, "b": 10},

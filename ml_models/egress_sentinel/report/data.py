@@ -30,7 +30,7 @@ _NO_LEVEL = f"resource_id <> '{SUMMED}'"
 
 @dataclass(frozen=True)
 class Totals:
-    """Totals by hour, or by day where the bill is daily, and what the whole bill adds up to.
+    """Totals by hour, or by day if the bill is daily, and totals of the whole bill.
 
     `egress_gb` and `cost_usd` have a list of `len(hours)` numbers for each egress class.
     """
@@ -47,7 +47,7 @@ class Totals:
 class Cost:
     """A resource's dollars in the last 30 days, in the last seven and in the seven before.
 
-    `usd` is scaled up to 30 days where the bill has fewer.
+    `usd` is scaled up to 30 days if the bill has fewer.
     """
 
     account_id: str
@@ -70,7 +70,7 @@ class Costs:
 
 
 class ReportData:
-    """Queries over a processed_features.parquet and, where there are any, scored rows; a context manager.
+    """Queries over a processed_features.parquet and, if there are any, scored rows. A context manager.
 
     Raises
     ------
@@ -158,7 +158,7 @@ class ReportData:
         return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
 
     def account_names(self) -> dict[str, str]:
-        """Return what the bill calls its accounts, by their ids."""
+        """Return the names of the bill's accounts, by their ids."""
         if not self._has_names:
             return {}
         rows = self._connection.execute(

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from egress_sentinel.pipeline.backtest.result import Backtest
     from egress_sentinel.report.data import Cost, Costs
 
-# Charts of more alerts would make the page slow; the worst have them.
+# Charts of more alerts would make the page slow, so only the worst have one.
 MAX_CHARTS = 200
 _LATER_TEXTS = ("owner", "owner_source", "saving", "remedy_page", "changes_note", "model_id")
 _MAX_CHANGES, _LEAST_CHANGE_USD = 8, 1.0
@@ -50,7 +50,7 @@ def write_report(
     bill_usd: float = 0.0,
     made_from: Mapping[str, str] | None = None,
 ) -> None:
-    """Write one HTML file that needs no network, beside `output` and then renamed.
+    """Write one HTML file that needs no network to `output`, atomically.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def write_report(
     labels : sequence of mapping, optional
         Incidents known beforehand, shaded.
     scored_from : datetime, optional
-        Where learning ended and scoring began.
+        The hour at which training ended and scoring began.
     title : str
         Heading of the page.
     suppressed : sequence of Alert
@@ -216,7 +216,7 @@ def _month(costs: Costs) -> str:
 
 
 def _changes(costs: Costs) -> list[tuple[Cost, float]]:
-    """Return the resources of which the last week differs most from the week before, with the difference."""
+    """Return the resources with the largest difference between the last two weeks, and the difference."""
     changes = [(row, row.week_usd - row.before_usd) for row in costs.rows if row.resource != OTHERS]
     changes.sort(key=lambda change: -abs(change[1]))
     return [change for change in changes[:_MAX_CHANGES] if abs(change[1]) >= _LEAST_CHANGE_USD]

@@ -121,7 +121,7 @@ def write_series(
     Parameters
     ----------
     path : Path
-        Ends with .html or .png; a PNG needs matplotlib.
+        A name that ends with .html or .png. A PNG needs matplotlib.
     title : str
     series : Series
     scores : ndarray of shape (n_rows,), float64

@@ -15,7 +15,7 @@ ANY = st.floats(-1e15, 1e15)
 @settings(deadline=None)
 @given(st.lists(AS_AWS_WRITES_THEM | st.none(), min_size=1, max_size=50))
 def test_a_double_is_the_number_that_was_written(amounts: list[Decimal | None]) -> None:
-    # Beyond 16 digits no double tells two amounts apart.
+    # A double cannot distinguish amounts beyond 16 digits.
     amounts = [amount if amount is None or abs(amount) < 100_000 else round(amount, 8) for amount in amounts]
     doubles = [None if amount is None else float(amount) for amount in amounts]
     assert amounts_of(AMOUNT_OF_DOUBLE, doubles) == [amount or 0 for amount in amounts]

@@ -97,7 +97,7 @@ def test_what_stands_for_nothing_is_nothing(kind: str, nothing: str, tmp_path: P
     assert expected[1]["has_invoice"] is False
 
 
-# Years from the first to the last that all four units can express and tell apart, about.
+# About the first and the last year for which a number's size shows its unit, and one in between.
 STARTS = [datetime.fromisoformat(f"{year}-09-01T00:00:00") for year in (1973, 2026, 2261)]
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 

@@ -115,7 +115,7 @@ def test_without_a_provider_the_services_say_which_lines_are_aws(suffix: str, tm
 
 def test_without_a_provider_and_without_aws_services_the_bill_is_rejected(tmp_path: Path) -> None:
     bill = write_focus(tmp_path / "bill.csv", NO_PROVIDER, [charge(ServiceName="Bandwidth")])
-    with pytest.raises(BadInputError, match=r"bill\.csv does not say which provider's bill it is.*add ProviderName"):
+    with pytest.raises(BadInputError, match=r"bill\.csv does not show which provider's bill it is.*add ProviderName"):
         read_export(bill)
 
 

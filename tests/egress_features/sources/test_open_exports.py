@@ -1,4 +1,4 @@
-"""What is said about a folder of exports: files that are no bill, net costs, missing resource ids."""
+"""Notes about a folder of exports: files that are no bill, net costs, missing resource ids."""
 
 import gzip
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A file of features becomes an alert; what goes wrong becomes a dead letter and an alarm."""
+"""A file of features becomes an alert. A failure becomes a dead letter and an alarm."""
 
 import io
 import json

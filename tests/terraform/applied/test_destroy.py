@@ -10,7 +10,7 @@ from tests.support.terraform import environment
 
 
 def left(stack: Stack) -> dict[str, list[Any]]:
-    """Return what there still is in an AWS."""
+    """Return the resources that still exist in a local AWS."""
     client = stack.aws.client
     keys = client("kms").list_keys()["Keys"]
     described = [client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in keys]
@@ -57,7 +57,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
 
 
 def destroy_by_script(stack: Stack, answer: str = "", **asked: str) -> subprocess.CompletedProcess[str]:
-    """Run what `make destroy` runs; its variables come as a shell has them."""
+    """Run the commands of `make destroy`, with its variables in the environment."""
     variables = {f"TF_VAR_{name}": value for name, value in stack.variables.items()}
     env = environment() | stack.aws.environment() | variables | asked
     command = ["bash", stack.folder.parents[1] / "destroy.sh", stack.folder]

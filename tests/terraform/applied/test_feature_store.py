@@ -74,7 +74,7 @@ def test_the_latest_features_of_a_series_are_read_by_key(stacks: dict[str, Stack
 def test_features_are_fetched_by_key_scored_and_decided_on(
     stacks: dict[str, Stack], delivered: dict[str, Any], tmp_path: Path
 ) -> None:
-    """The example of docs/feature-store.md, as it stands."""
+    """The example of docs/feature-store.md works without changes."""
     stack, key = stacks["complete"], key_of(delivered)
     wait_for(lambda: get(stack, key).returncode == 0)
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -58,7 +58,7 @@ def is_of_the_stack(path: Path) -> bool:
 def test_hours_that_the_bill_has_not_reached_become_the_alert_that_the_bill_confirms(
     stacks: dict[str, Stack], tmp_path: Path
 ) -> None:
-    """Flow logs in their bucket, the hourly machine, an estimated alert; then the bill, and no second one."""
+    """Flow logs in their bucket start the hourly machine and an estimated alert. The bill adds no second alert."""
     stack = stacks["realtime"]
     s3, bucket, messages = stack.aws.client("s3"), stack.outputs()["bucket"], read_messages(stack)
     exports, legacy, label = write_bill(tmp_path)

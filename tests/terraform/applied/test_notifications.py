@@ -1,4 +1,4 @@
-"""An alert reaches PagerDuty and the chat through the topic and their functions; what PagerDuty refuses is kept."""
+"""An alert reaches PagerDuty and the chat through the topic and their functions. A refused event is kept."""
 
 import json
 from typing import Any

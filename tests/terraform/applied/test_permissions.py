@@ -81,7 +81,7 @@ def called(request: dict[str, str], account: str) -> tuple[str, str]:
 
 
 def by_name(service: str, body: dict[str, Any], region: str) -> str:
-    """Return the ARN of what a request to a service with few kinds of resources speaks of."""
+    """Return the ARN of the resource in a request to a service with few kinds of resources."""
     if service == "athena":
         return f"arn:aws:athena:{region}:workgroup/egress-sentinel"
     if service == "glue":

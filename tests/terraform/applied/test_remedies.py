@@ -1,4 +1,4 @@
-"""docs/remedies.md: every snippet applies as it stands, all of them together."""
+"""docs/remedies.md: every snippet applies without changes, and all of them apply together."""
 
 import json
 import re
