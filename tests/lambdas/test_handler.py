@@ -130,7 +130,7 @@ def test_the_alert_names_the_features_that_drove_the_score(make: Make) -> None:
     world = make()
     world.put(hot_day())
     world.invoke(event("s3_object_created"))
-    assert "most by ratio: 16 (100%)" in world.alerts()[0]["reasons"][1]
+    assert "main factor for the model: ratio: 16" in world.alerts()[0]["reasons"][1]
 
 
 def test_an_endpoint_that_offers_scores_alone_costs_the_reason_not_the_alert(make: Make) -> None:
