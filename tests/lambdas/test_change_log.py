@@ -77,7 +77,7 @@ def test_a_look_up_ends_in_time_and_the_alert_has_a_note() -> None:
         (ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "LookupEvents"),
          "AccessDeniedException"),
         (ReadTimeoutError(endpoint_url="https://cloudtrail"), "ReadTimeoutError"),
-        # A bill may have what is no region; boto3 then makes no client.
+        # A bill may have a region that boto3 does not accept.
         (InvalidRegionError(region_name=""), "InvalidRegionError"),
     ],
 )  # fmt: skip

@@ -221,5 +221,5 @@ def test_a_large_file_that_cannot_be_scored_is_moved(
         file.write("1,2\n")
     done = run_batch(stacks["batch"], path, output=tmp_path / "out")
     assert done.returncode == 2
-    assert "broken.csv was not scored: line 6002 has 2 values, where the first line has 24" in done.stderr
+    assert "broken.csv was not scored: line 6002 has 2 values, where the first line has 26" in done.stderr
     assert job_of(stacks["batch"], "broken.csv")["reason"].startswith("line 6002 has 2 values")
