@@ -55,6 +55,7 @@ run "data_export_may_write_the_encrypted_bucket" {
 
   variables {
     scored_prefix         = "scored/"
+    alerts_prefix         = "alerts/"
     scored_retention_days = 400
     data_export           = { name = "egress" }
     force_destroy         = false

@@ -20,6 +20,7 @@ run "export_names_the_primary_billing_view" {
   variables {
     name                  = "egress-sentinel"
     scored_prefix         = "scored/"
+    alerts_prefix         = "alerts/"
     scored_retention_days = 400
     data_export           = { name = "egress" }
     force_destroy         = false

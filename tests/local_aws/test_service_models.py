@@ -57,6 +57,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "SlackTeamId",
         "pattern",
     ),
+    "cloudtrail": ("LookupEvents", {"MaxResults": 51}, "MaxResults", "max"),
     "cloudwatch": (
         "PutMetricAlarm",
         {
@@ -131,6 +132,13 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "Name",
         "pattern",
     ),
+    "sagemaker-featurestore-runtime": (
+        "GetRecord",
+        {"FeatureGroupName": "of ours", "RecordIdentifierValueAsString": "1"},
+        "FeatureGroupNameOrArn",
+        "pattern",
+    ),
+    "secretsmanager": ("GetSecretValue", {"SecretId": ""}, "SecretIdType", "min"),
     "sns": ("Publish", {"TopicArn": "arn:aws:sns:us-east-1:123456789012:t"}, "PublishInput", "required"),
     "sqs": ("CreateQueue", {}, "CreateQueueRequest", "required"),
     "stepfunctions": (

@@ -59,7 +59,8 @@ def test_resource_policies_have_actions_and_conditions_that_aws_knows() -> None:
 
 def test_the_detector_looks_up_cloudtrail_on_every_resource_and_traces_alone() -> None:
     """LookupEvents and X-Ray support no resources."""
-    (of_detector,) = [of_role for role, of_role in statements("aws_iam_role_policy").items() if "detection" in role]
+    policies = statements("aws_iam_role_policy")
+    (of_detector,) = [policies[role] for role in policies if role.startswith("module.detection.module.function[0]")]
     on_all = {action for s in of_detector if "*" in as_list(s["Resource"]) for action in as_list(s["Action"])}
     assert on_all == {"cloudtrail:LookupEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 

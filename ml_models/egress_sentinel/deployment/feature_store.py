@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from egress_features import KEYS
+from egress_features.schema import LABELS
 from egress_sentinel.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 # BatchGetRecord reads 100 records at most.
 _AT_ONCE = 100
 _ATTEMPTS = 6
-_TEXTS = {"series", "event_time", "usage_type", "operation", *KEYS}
+_TEXTS = {"series", "event_time", "usage_type", "operation", *KEYS, *LABELS}
 
 
 def read_features(

@@ -120,7 +120,7 @@ resource "aws_iam_role_policy" "this" {
         Resource = "${local.capture_arn}/*"
       }],
       var.network == null ? [] : [{
-        # EC2's describe actions do not support resources.
+        # EC2's describe actions support no resources.
         Sid    = "LookAtTheNetwork"
         Effect = "Allow"
         Action = [
