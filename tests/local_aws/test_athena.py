@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from egress_features import build_features
-from egress_features.engines.athena import DAYS, MONTHS, RUN, statements
+from egress_features.engines.athena import DAYS, MONTHS, RUN, TAGS, statements
+from egress_features.sources.labels import WANTED_TAGS
 from egress_sentinel.demo import write_demo_bill
 from local_aws import LocalAws
 from tests.support.exports import write_as
@@ -102,8 +103,11 @@ def test_the_rendered_pipeline_makes_the_features_that_duckdb_makes(
     aws: LocalAws, exports: list[Path], tmp_path: Path
 ) -> None:
     last: dict[str, Any] = {}
+    values = {RUN: "abc", MONTHS: "600", DAYS: "40", TAGS: "', '".join(WANTED_TAGS)}
     for sql in statements().values():
-        last = ask(aws, sql.replace(RUN, "abc").replace(MONTHS, "600").replace(DAYS, "40"))
+        for name, value in values.items():
+            sql = sql.replace(name, value)
+        last = ask(aws, sql)
         assert last["Status"]["State"] == "SUCCEEDED", last["Status"]
     s3 = aws.client("s3")
     found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"athena/tables/{last['QueryExecutionId']}/")["Contents"]
