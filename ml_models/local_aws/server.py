@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import make_server
@@ -34,6 +35,7 @@ SCALING = "application-autoscaling"
 REQUESTS_PATH, ALARMS_PATH = "/local/requests", "/local/alarms"
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _INVOCATION = re.compile(r"^/endpoints/([^/]+)/invocations$")
+_KEPT_ANSWERS, _MAX_KEPT_BYTES = 200, 100_000
 _LAMBDA_INVOCATION = re.compile(r"^/2015-03-31/functions/([^/]+)/invocations$")
 
 
@@ -43,6 +45,7 @@ class Server:
     def __init__(self, moto: Callable[..., Iterable[bytes]]) -> None:
         self._moto = moto
         self._requests: list[dict[str, str]] = []
+        self._answers: OrderedDict[str, Response] = OrderedDict()
         self.sagemaker = SageMaker()
         self.functions = Functions()
         self.athena = Athena()
@@ -62,6 +65,9 @@ class Server:
         body = request.get_data(cache=False)
         environ["wsgi.input"] = io.BytesIO(body)
         service = self._remember(request, body)
+        repeated = self._repeated_answer(request)
+        if repeated is not None:
+            return repeated(environ, start_response)
         call, refusal = check_request(service, request, body)
         if call is None or refusal is not None:
             return (refusal or Response(status=501))(environ, start_response)
@@ -69,7 +75,24 @@ class Server:
             answer = self.sagemaker.feature_store.answer(call.operation.name, call.given(request, body))
         else:
             answer = self._answer(service, request, body) or self._of_moto(environ, service, request, body)
-        return check_answer(call, answer)(environ, start_response)
+        checked = check_answer(call, answer)
+        self._keep_answer(request, checked)
+        return checked(environ, start_response)
+
+    def _repeated_answer(self, request: Request) -> Response | None:
+        """Return the answer to an earlier attempt of the same call.
+
+        An SDK repeats a call when a busy machine closes the connection before the answer arrives. Without this, a
+        Create call would then fail because its first attempt has created the resource.
+        """
+        return self._answers.get(_call_id(request)) if "attempt=1;" not in _attempt(request) else None
+
+    def _keep_answer(self, request: Request, answer: Response) -> None:
+        is_small = (answer.content_length or 0) < _MAX_KEPT_BYTES
+        if request.method == "POST" and answer.status_code < 300 and is_small and _call_id(request):
+            self._answers[_call_id(request)] = answer
+            while len(self._answers) > _KEPT_ANSWERS:
+                self._answers.popitem(last=False)
 
     def close(self) -> None:
         """Stop the endpoints that are still running."""
@@ -120,6 +143,15 @@ class Server:
         if service == SCALING:
             self.scaling_tags.learn(body, response)
         return moto_patches.completed(request, response)
+
+
+def _call_id(request: Request) -> str:
+    """Return the id that all attempts of one call share, as AWS's SDKs send it."""
+    return request.headers.get("amz-sdk-invocation-id", "")
+
+
+def _attempt(request: Request) -> str:
+    return f"{request.headers.get('amz-sdk-request', 'attempt=1')};"
 
 
 def serve(

@@ -5,8 +5,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.httpsession import URLLib3Session
 
 from local_aws import DetectorResources, LocalAws, create_detector_resources
 
@@ -88,3 +91,22 @@ def test_a_listed_rule_has_the_members_that_aws_lists(aws: LocalAws) -> None:
     aws.client("events").put_rule(Name="listed", ScheduleExpression="rate(1 hour)")
     (rule,) = aws.client("events").list_rules(NamePrefix="listed")["Rules"]
     assert (rule["Name"], "CreatedBy" in rule) == ("listed", False)
+
+
+def test_a_call_is_repeated_if_the_connection_closes_before_its_answer(aws: LocalAws) -> None:
+    """The repeated attempt gets the answer of the first one. A second call with the same name is refused."""
+    client = aws.client("sagemaker")
+    closed: list[Any] = []
+
+    def close_once(request: Any, **_: Any) -> None:
+        if not closed:
+            closed.append(URLLib3Session().send(request.prepare() if hasattr(request, "prepare") else request))
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send.sagemaker.CreateModel", close_once)
+    asked = {"ModelName": "repeated", "ExecutionRoleArn": "arn:aws:iam::123456789012:role/model"}
+    asked |= {"PrimaryContainer": {"Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1"}}  # type: ignore[dict-item]
+    assert client.create_model(**asked)["ModelArn"].endswith(":model/repeated")
+    assert closed
+    with pytest.raises(ClientError, match="already existing"):
+        client.create_model(**asked)
