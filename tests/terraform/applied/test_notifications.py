@@ -33,7 +33,7 @@ def test_an_incident_triggers_and_resolves_and_has_one_thread(stacks: dict[str, 
         publish(stack, "a" * 16, severity="low")  # filtered out
         publish(stack, "b" * 16, severity="critical")
         wait_for(lambda: receiver.requests)
-        publish(stack, "b" * 16, "has ended", severity="critical", state="ended")
+        publish(stack, "b" * 16, "ended", severity="critical", state="ended")
         wait_for(lambda: len(receiver.requests) > 1)
     events = [json.loads(body) for _, _, body in receiver.requests]
     assert [event["event_action"] for event in events] == ["trigger", "resolve"]
