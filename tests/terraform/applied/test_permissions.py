@@ -148,7 +148,13 @@ FUNCTIONS = [
     (
         "detector_function_name",
         "complete",
-        {"sns:Publish", "s3:PutObject alerts/*", *(f"dynamodb:{what}Item" for what in ("Get", "BatchGet", "Put"))},
+        # CloudTrail is read for alerts with a notification only.
+        {
+            "cloudtrail:LookupEvents",
+            "sns:Publish",
+            "s3:PutObject alerts/*",
+            *(f"dynamodb:{what}Item" for what in ("Get", "BatchGet", "Put")),
+        },
     ),
     ("batch_function_name", "serverless", {"s3:ListBucket", *OF_PACKAGES}),
     # A job is submitted with the right on its definition, too.
