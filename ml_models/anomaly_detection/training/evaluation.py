@@ -222,7 +222,7 @@ def _of_itself(evaluation: dict[str, Any], limits: Limits) -> list[str]:
     if evaluation["share_flagged"] > limits.max_share_flagged:
         share = evaluation["share_flagged"]
         reasons.append(
-            f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are required"
+            f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are allowed"
         )
     return reasons
 
@@ -233,7 +233,7 @@ def _beside_serving(serving: dict[str, float], limits: Limits) -> list[str]:
     if changed > limits.max_flags_changed:
         reasons.append(
             f"it disagrees with the serving model on {changed:.1%} of the held-out rows; "
-            f"at most {limits.max_flags_changed:.1%} are required"
+            f"at most {limits.max_flags_changed:.1%} are allowed"
         )
     if correlation < limits.min_rank_correlation:
         reasons.append(
