@@ -221,9 +221,7 @@ def _of_itself(evaluation: dict[str, Any], limits: Limits) -> list[str]:
         reasons.append(f"it finds {found} injected incidents; at least {limits.min_recall:.0%} are required")
     if evaluation["share_flagged"] > limits.max_share_flagged:
         share = evaluation["share_flagged"]
-        reasons.append(
-            f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are allowed"
-        )
+        reasons.append(f"it flags {share:.1%} of the held-out rows; at most {limits.max_share_flagged:.1%} are allowed")
     return reasons
 
 
