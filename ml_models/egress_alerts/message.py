@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MAX_SUBJECT = 100
 # SNS takes 256 KB, the text and the JSON body together: 20 alerts of 8 KB, or five of them and a line for each of 200.
-_MAX_IN_FULL, _WORST, _MAX_COUNTS = 20, 5, 10
+MAX_IN_FULL = 20
+_WORST, _MAX_COUNTS = 5, 10
 _MAX_ALERT_BYTES, _MAX_NAME = 8_000, 60
 _FEES = {
     "nat_gateway",
@@ -75,7 +76,7 @@ def render_subject(alerts: Sequence[Alert]) -> str:
 
 def is_digest(alerts: Sequence[Alert]) -> bool:
     """Return whether the notification of so many alerts is a digest."""
-    return len(alerts) > _MAX_IN_FULL
+    return len(alerts) > MAX_IN_FULL
 
 
 def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: str = "", full_list: str = "") -> str:

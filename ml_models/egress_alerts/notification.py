@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from egress_alerts.alert import Alert  # noqa: TC001 - json_schema reads the types
 from egress_alerts.lifecycle import State  # noqa: TC001
-from egress_alerts.message import render_alert, render_message, render_subject
+from egress_alerts.message import MAX_IN_FULL, render_alert, render_message, render_subject
 from egress_alerts.policy import Severity  # noqa: TC001
 from egress_alerts.printable import printable
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # SNS counts attributes as well: 256 KB together.
 _MAX_BYTES = 245_000
-_MAX_IN_FULL = 20
 
 
 class Summary(TypedDict):
@@ -80,7 +79,7 @@ def build_notification(
         The address of all records of a digest, such as s3://bucket/key. Empty for other notifications.
     """
     subject, text = render_subject(alerts), render_message(alerts, changes, bucket, full_list)
-    described = min(len(alerts), _MAX_IN_FULL)
+    described = min(len(alerts), MAX_IN_FULL)
     body = _body(subject, alerts, changes, owner, described, (bucket, full_list))
     while described and len(json.dumps([text, json.dumps(body)], ensure_ascii=False).encode()) > _MAX_BYTES:
         described //= 2
