@@ -431,9 +431,8 @@ class Detector:
         changes = {each.incident.alert_id: change for change, each in part if change != NEW}
         alerts = [each.alert for _, each in part]
         try:
-            full_list = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
-            where = f"s3://{self._store.bucket}/{full_list}" if full_list else ""
-            self._notifier.publish(build_notification(alerts, changes, route, self._store.bucket, where))
+            list_key = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
+            self._notifier.publish(build_notification(alerts, changes, route, self._store.bucket, list_key))
         except Exception as error:
             for _, each in part:
                 self._store.release(each)
