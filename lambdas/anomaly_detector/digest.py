@@ -92,7 +92,8 @@ class DigestPublisher:
         key = f"{self.digest_prefix}week={day_of(week.start)}/digest.json"
         known = self._read(key)
         if known is not None:
-            return self._is_to_be_left(key, known)
+            self._raise_if_unfinished(key, known)
+            return False
         digest = read_digest(self.s3, self.bucket, self.scored_prefix, self.table, week)
         record: dict[str, Any] = {"attempt": uuid.uuid4().hex, "digest": digest}
         record |= {"subject": render_subject(digest), "text": render_digest(digest)}
@@ -107,14 +108,13 @@ class DigestPublisher:
         self._write(key, record | {"status": _PUBLISHED})
         return True
 
-    def _is_to_be_left(self, key: str, known: Mapping[str, Any]) -> bool:
+    def _raise_if_unfinished(self, key: str, known: Mapping[str, Any]) -> None:
         if known["status"] != _PUBLISHED:
             raise DigestError(
                 f"an earlier invocation ended while it published the digest, which may have been sent; to send it "
                 f"again, delete s3://{self.bucket}/{key} and invoke the function with the week's Monday, such as "
                 f'{{"week": "{known["digest"]["week"]}"}}'
             )
-        return False
 
     def _claim(self, key: str, record: Mapping[str, Any]) -> bool:
         """Write a digest before it is published. Return False if another invocation has published it meanwhile."""
@@ -127,7 +127,10 @@ class DigestPublisher:
             if known is None:  # the other one could not publish it either
                 raise
             # This attempt may have written it: its reply was lost, and the client tried again.
-            return known.get("attempt") == record["attempt"] or self._is_to_be_left(key, known)
+            if known.get("attempt") == record["attempt"]:
+                return True
+            self._raise_if_unfinished(key, known)
+            return False
         return True
 
     def _read(self, key: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-SCHEMA_VERSION = "1."
+_MAJOR_VERSION = "1."
 
 
 class BodyError(ValueError):
@@ -25,7 +25,7 @@ def read_body(message: str) -> dict[str, Any]:
     except ValueError:
         body = None
     version = body.get("schema_version") if isinstance(body, dict) else None
-    if not isinstance(body, dict) or not str(version).startswith(SCHEMA_VERSION):
+    if not isinstance(body, dict) or not str(version).startswith(_MAJOR_VERSION):
         raise BodyError(
             f"the message has schema_version {version!r}; 1.0 is accepted. Give the subscription a filter policy, "
             "so that only alerts arrive"

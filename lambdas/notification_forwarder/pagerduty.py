@@ -15,6 +15,8 @@ from notification_forwarder.body import described
 URL = "https://events.pagerduty.com/v2/enqueue"
 _SEVERITIES = {"critical": "critical", "high": "error", "medium": "warning", "low": "info"}
 _MAX_SUMMARY = 1024
+# The first that names something is the source. In a sum over resources, regions or accounts, some are "*".
+_SOURCES = ("resource_id", "service", "account_id", "egress_class")
 _DETAILS = (
     "owner",
     "likely_cause",
@@ -43,7 +45,7 @@ def build_events(body: dict[str, Any], routing_key: str) -> list[dict[str, Any]]
     events = []
     for summary in body["summaries"]:
         event = {"routing_key": routing_key, "dedup_key": summary["alert_id"]}
-        if summary["state"] != "open" and summary["change"].endswith(summary["state"]):
+        if summary["state"] in summary["change"].split(", "):
             events.append(event | {"event_action": "resolve"})
         elif summary["alert_id"] in records:
             payload = _payload(summary, records[summary["alert_id"]], more)
@@ -55,7 +57,7 @@ def _payload(summary: dict[str, Any], alert: dict[str, Any], more: int) -> dict[
     details = {name: alert[name] for name in _DETAILS if alert.get(name) not in ("", None)}
     return {
         "summary": summary["title"][:_MAX_SUMMARY],
-        "source": alert["resource_id"] or alert["service"],
+        "source": next(alert[name] for name in _SOURCES if alert[name] not in ("", "*")),
         "severity": _SEVERITIES[summary["severity"]],
         "timestamp": alert["start_hour_utc"],
         "component": alert["service"],

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from egress_alerts.verdicts import Verdict
 
 # A notification lists all of its alerts. With more alerts there are several notifications.
-MAX_NOTIFIED_AT_ONCE = 200
+_MAX_NOTIFIED_AT_ONCE = 200
 
 
 @dataclass
@@ -421,9 +421,9 @@ class Detector:
             owner = find_owner(each.alert, self._owners)
             by_route.setdefault(owner._replace(source=""), []).append((change, each))
         return [
-            (route, part[first : first + MAX_NOTIFIED_AT_ONCE])
+            (route, part[first : first + _MAX_NOTIFIED_AT_ONCE])
             for route, part in by_route.items()
-            for first in range(0, len(part), MAX_NOTIFIED_AT_ONCE)
+            for first in range(0, len(part), _MAX_NOTIFIED_AT_ONCE)
         ]
 
     def _publish(self, route: Owner, part: list[tuple[str, StoredAlert]], clock: _Clock) -> Exception | None:
@@ -431,9 +431,8 @@ class Detector:
         changes = {each.incident.alert_id: change for change, each in part if change != NEW}
         alerts = [each.alert for _, each in part]
         try:
-            full_list = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
-            where = f"s3://{self._store.bucket}/{full_list}" if full_list else ""
-            self._notifier.publish(build_notification(alerts, changes, route, self._store.bucket, where))
+            list_key = self._store.keep_list("digests", alerts) if is_digest(alerts) else ""
+            self._notifier.publish(build_notification(alerts, changes, route, self._store.bucket, list_key))
         except Exception as error:
             for _, each in part:
                 self._store.release(each)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 MAX_SUBJECT = 100
 # SNS takes 256 KB, the text and the JSON body together: 20 alerts of 8 KB, or five of them and a line for each of 200.
-_MAX_IN_FULL, _WORST, _MAX_COUNTS = 20, 5, 10
+MAX_IN_FULL = 20
+_WORST, _MAX_COUNTS = 5, 10
 _MAX_ALERT_BYTES, _MAX_NAME = 8_000, 60
 _FEES = {
     "nat_gateway",
@@ -73,12 +74,17 @@ def render_subject(alerts: Sequence[Alert]) -> str:
     return _one_line(f"{text}{others}").encode("ascii", "replace").decode("ascii")[:MAX_SUBJECT]
 
 
+def s3_address(bucket: str, key: str) -> str:
+    """Return the address of an object, or "" without a bucket or a key."""
+    return f"s3://{bucket}/{key}" if bucket and key else ""
+
+
 def is_digest(alerts: Sequence[Alert]) -> bool:
     """Return whether the notification of so many alerts is a digest."""
-    return len(alerts) > _MAX_IN_FULL
+    return len(alerts) > MAX_IN_FULL
 
 
-def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: str = "", full_list: str = "") -> str:
+def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: str = "", list_key: str = "") -> str:
     """Return the text for alerts, worst first.
 
     Parameters
@@ -88,10 +94,11 @@ def render_message(alerts: Sequence[Alert], changes: Mapping[str, str], bucket: 
     changes : mapping
         By alert id, the change since people were last notified, in a few words.
     bucket : str
-        The bucket of the alerts' `details_key`. Empty outside AWS.
-    full_list : str
-        The address of all records of a digest, as s3://bucket/key. Empty without one.
+        The bucket of the alerts' `details_key`, and of `list_key`. Empty outside AWS.
+    list_key : str
+        The key of all records of a digest. Empty without one.
     """
+    full_list = s3_address(bucket, list_key)
     alerts = printable(list(alerts))
 
     def in_full(some: Sequence[Alert]) -> list[str]:
@@ -250,6 +257,6 @@ def _who(alert: Alert, bucket: str) -> str:
         parts.append(f"{row['share']:.0%} {kind}{resource}")
     others = alert["contributor_count"] - len(parts)
     if others > 0:
-        key = alert["details_key"]
-        parts.append(f"and {others} more" + (f": s3://{bucket}/{key}" if bucket and key else ""))
+        address = s3_address(bucket, alert["details_key"])
+        parts.append(f"and {others} more" + (f": {address}" if address else ""))
     return ", ".join(parts)

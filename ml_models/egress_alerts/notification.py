@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 from egress_alerts.alert import Alert  # noqa: TC001 - json_schema reads the types
 from egress_alerts.lifecycle import State  # noqa: TC001
-from egress_alerts.message import render_alert, render_message, render_subject
+from egress_alerts.message import MAX_IN_FULL, render_alert, render_message, render_subject, s3_address
 from egress_alerts.policy import Severity  # noqa: TC001
 from egress_alerts.printable import printable
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 # SNS counts attributes as well: 256 KB together.
 _MAX_BYTES = 245_000
-_MAX_IN_FULL = 20
 
 
 class Summary(TypedDict):
@@ -62,7 +61,7 @@ class Notification:
 
 
 def build_notification(
-    alerts: Sequence[Alert], changes: Mapping[str, str], owner: Owner, bucket: str = "", full_list: str = ""
+    alerts: Sequence[Alert], changes: Mapping[str, str], owner: Owner, bucket: str = "", list_key: str = ""
 ) -> Notification:
     """Return the notification of alerts, worst first.
 
@@ -75,16 +74,16 @@ def build_notification(
     owner : Owner
         The route.
     bucket : str
-        The bucket of the alerts' `details_key`. Empty outside AWS.
-    full_list : str
-        The address of all records of a digest, such as s3://bucket/key. Empty for other notifications.
+        The bucket of the alerts' `details_key`, and of `list_key`. Empty outside AWS.
+    list_key : str
+        The key of all records of a digest. Empty for other notifications.
     """
-    subject, text = render_subject(alerts), render_message(alerts, changes, bucket, full_list)
-    described = min(len(alerts), _MAX_IN_FULL)
-    body = _body(subject, alerts, changes, owner, described, (bucket, full_list))
+    subject, text = render_subject(alerts), render_message(alerts, changes, bucket, list_key)
+    described = min(len(alerts), MAX_IN_FULL)
+    body = _body(subject, alerts, changes, owner, described, (bucket, list_key))
     while described and len(json.dumps([text, json.dumps(body)], ensure_ascii=False).encode()) > _MAX_BYTES:
         described //= 2
-        body = _body(subject, alerts, changes, owner, described, (bucket, full_list))
+        body = _body(subject, alerts, changes, owner, described, (bucket, list_key))
     return Notification(subject, text, body, _attributes(alerts, owner))
 
 
@@ -96,13 +95,13 @@ def _body(
     described: int,
     stored: tuple[str, str],
 ) -> NotificationBody:
-    bucket, full_list = stored
+    bucket, list_key = stored
     return {
         "schema_version": "1.0",
         "subject": subject,
         "team": owner.team,
         "channel": owner.channel,
-        "full_list": full_list,
+        "full_list": s3_address(bucket, list_key),
         "summaries": [
             _summary(alert, changes.get(alert["alert_id"], ""), bucket, is_described=place < described)
             for place, alert in enumerate(alerts)

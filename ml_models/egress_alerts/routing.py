@@ -162,8 +162,12 @@ def _rule(entry: Any, where: str, egress_classes: tuple[str, ...] | None) -> Own
 
 
 def _check_name(value: Any, where: str) -> None:
-    if not isinstance(value, str) or len(value) > _MAX_NAME or not value.isprintable():
-        raise OwnersError(f"{where} is {value!r}; accepted is a text of at most {_MAX_NAME} characters on one line")
+    # Both are attributes of the message.
+    if not isinstance(value, str) or len(value) > _MAX_NAME or not value.isprintable() or value != value.strip():
+        raise OwnersError(
+            f"{where} is {value!r}; accepted is a text of at most {_MAX_NAME} characters on one line, without "
+            "spaces at its ends"
+        )
 
 
 def _patterns(value: Any, where: str) -> tuple[str, ...]:

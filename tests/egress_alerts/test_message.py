@@ -117,7 +117,7 @@ def test_an_alert_says_how_many_contributors_it_leaves_out_and_where_they_are(bu
 
 def test_a_digest_names_the_list_of_all_its_records() -> None:
     rows = [record(alert_id=f"{number:016x}") for number in range(21)]
-    assert render_message(rows, {}, "data", "s3://data/alerts/digests/ff.json").splitlines()[3:5] == [
+    assert render_message(rows, {}, "data", "alerts/digests/ff.json").splitlines()[3:5] == [
         "All records  s3://data/alerts/digests/ff.json",
         "",
     ]

@@ -105,6 +105,7 @@ def test_a_notification_fits_into_one_message_of_sns(number: int) -> None:
 
 def test_of_a_storm_the_worst_20_are_described() -> None:
     alerts = [alert_record(f"{place:016x}") for place in range(150)]
-    body = build_notification(alerts, {}, Owner()).body
+    body = build_notification(alerts, {}, Owner(), "data", "alerts/digests/ff.json").body
+    assert body["full_list"] == "s3://data/alerts/digests/ff.json"
     assert body["alerts"] == alerts[:20]
     assert [bool(summary["text"]) for summary in body["summaries"]] == [True] * 20 + [False] * 130

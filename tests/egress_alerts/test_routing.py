@@ -71,6 +71,8 @@ def test_rules_survive_as_json() -> None:
         ([{"channel": "#a"}], 'rule 1 has no team; add one, such as team = "team-media"'),
         ([{"team": "a", "acount": ["1"]}], "rule 1 has 'acount'; accepted are team, channel, tags, accounts"),
         ([{"team": "a\nb"}], "rule 1: team is 'a\\nb'; accepted is a text of at most 100 characters on one line"),
+        ([{"team": " "}], "rule 1: team is ' '; accepted is a text of at most 100 characters on one line, without"),
+        ([{"team": "a", "channel": "#a "}], "rule 1: channel is '#a '; accepted is a text"),
         ([{"team": 7}], "rule 1: team is 7; accepted is a text"),
         ([{"team": "a", "regions": "eu-west-1"}], "rule 1: regions is 'eu-west-1'; accepted is a list of at least"),
         ([{"team": "a", "regions": []}], "rule 1: regions is []; accepted is a list of at least one text"),

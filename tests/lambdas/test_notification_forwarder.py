@@ -89,6 +89,31 @@ def test_severities_of_pagerduty(severity: str, expected: str) -> None:
     assert event["payload"]["severity"] == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "source"),
+    [
+        ({"resource_id": ""}, "AmazonS3"),
+        ({"resource_id": "*"}, "AmazonS3"),
+        ({"resource_id": "*", "service": "*"}, "111122223333"),
+        ({"resource_id": "*", "service": "*", "account_id": "*"}, "internet"),
+    ],
+)
+def test_the_source_of_a_page_is_never_a_star(fields: dict[str, str], source: str) -> None:
+    (event,) = build_events(example_body(**fields), "key")
+    assert event["payload"]["source"] == source
+
+
+@pytest.mark.parametrize("change", ["ended", "raised from LOW, ended", "withdrawn"])
+def test_an_alert_resolves_when_its_end_is_among_the_changes(change: str) -> None:
+    body = json.loads(message_of(1, change, state=change.rpartition(" ")[2]))
+    assert [event["event_action"] for event in build_events(body, "key")] == ["resolve"]
+
+
+def test_an_alert_that_is_open_again_triggers() -> None:
+    (event,) = build_events(json.loads(message_of(1, "open again after 30 quiet hours")), "key")
+    assert event["event_action"] == "trigger"
+
+
 def test_a_storm_pages_for_its_20_worst_and_resolves_all_that_ended(receiver: Receiver) -> None:
     secret, pauses = {"routing_key": "R0UTINGKEY", "url": receiver.url}, list[float]()
     assert forwarder("pagerduty", secret, sleep=pauses.append).forward(message_of(50), MESSAGE_ID) == 20
