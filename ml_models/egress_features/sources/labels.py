@@ -1,7 +1,8 @@
 """Account names, resource tags and cost categories: which columns hold them, and how they are written.
 
-- **Legacy CUR**: no account names. Tags: `resource_tags_user_owner` (parquet), `resourceTags/user:Owner` (CSV). Cost
-  categories: `cost_category_team`, `costCategory/Team`.
+- **Legacy CUR**: tags `resource_tags_user_owner` (parquet), `resourceTags/user:Owner` (CSV). Cost categories:
+  `cost_category_team`, `costCategory/Team`. AWS writes no account names, but `line_item_usage_account_name` is read if
+  it was joined to the report.
 - **CUR 2.0**: `line_item_usage_account_name`, maps `resource_tags` and `cost_category`, or their entries as columns.
 - **FOCUS**: `SubAccountName`, `Tags`, `AllocatedTags` (since 1.3), and AWS's own `x_CostCategories`.
 

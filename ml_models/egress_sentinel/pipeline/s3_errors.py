@@ -24,7 +24,13 @@ from egress_sentinel.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_ACTIONS = {"ListObjectsV2": "s3:ListBucket", "GetObject": "s3:GetObject", "AssumeRole": "sts:AssumeRole"}
+_ACTIONS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "PutObject": "s3:PutObject",
+    "AssumeRole": "sts:AssumeRole",
+}
 _DENIED = ("AccessDenied", "AllAccessDisabled", "403")
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired")
 _UNKNOWN = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId")

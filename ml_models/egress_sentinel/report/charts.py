@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which colour-blind people can distinguish: https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#999999")
 ALERT_COLOUR = "#D55E00"
-BAND = "rgba(0,114,178,0.22)"
+_BAND = "rgba(0,114,178,0.22)"
 # Longer charts are by day, and by hour no longer than a month.
-HOURLY_DAYS, LAST_HOURS = 14, 31 * 24
+_HOURLY_DAYS, _LAST_HOURS = 14, 31 * 24
 
 
 def totals_figures(
@@ -45,7 +45,7 @@ def totals_figures(
         for unit, values in units.items():
             hours, sums = _in_periods(totals.hours, _stacks(values, classes), period)
             if period == "hour":
-                hours, sums = hours[-LAST_HOURS:], {name: row[-LAST_HOURS:] for name, row in sums.items()}
+                hours, sums = hours[-_LAST_HOURS:], {name: row[-_LAST_HOURS:] for name, row in sums.items()}
             layout = figure_layout(f"{unit} {_a(period)}", height=360)
             layout |= {"shapes": shapes, "barmode": "stack", "bargap": 0.15}
             layout["yaxis2"] = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
@@ -67,7 +67,7 @@ def series_figures(series: Mapping[str, list[Any]], alert: Mapping[str, Any]) ->
     return {
         f"GB by {period}": _series_figure(series, *_in_periods(series["hours"], sums, period), period)
         for period in _periods(series["hours"], is_daily=is_daily)
-        if period == "day" or len(series["hours"]) <= LAST_HOURS
+        if period == "day" or len(series["hours"]) <= _LAST_HOURS
     }
 
 
@@ -78,7 +78,7 @@ def _series_figure(
     hidden = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     data: list[dict[str, Any]] = [
         {"y": sums["low_gb"], **hidden, "showlegend": False},
-        {"y": sums["high_gb"], **hidden, "fill": "tonexty", "fillcolor": BAND, "name": "expected range"},
+        {"y": sums["high_gb"], **hidden, "fill": "tonexty", "fillcolor": _BAND, "name": "expected range"},
         _line(sums["expected_gb"], "expected", COLOURS[0], dash="dot"),
         _line(sums["usage_gb"], "actual", "#7a828a"),
         {
@@ -104,7 +104,7 @@ def _periods(hours: Sequence[str], *, is_daily: bool) -> list[str]:
     days = len({hour[:10] for hour in hours})
     if is_daily:
         return ["day"]
-    return ["day", "hour"] if days > HOURLY_DAYS else ["hour"]
+    return ["day", "hour"] if days > _HOURLY_DAYS else ["hour"]
 
 
 def _in_periods(

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-MONTH_DAYS, WEEK_DAYS = 30, 7
+MONTH_DAYS, _WEEK_DAYS = 30, 7
 _MAX_RESOURCES = 1000
 OTHERS = "(other resources)"
 SERIES_KEYS = ("account_id", "region", "service", "egress_class", "resource_id")
-DAYS_BEFORE, DAYS_AFTER = 7, 3
+_DAYS_BEFORE, _DAYS_AFTER = 7, 3
 # The feature by which an alert chooses its worst hour.
 _BEYOND_HABIT = "beyond_habit_log"
 _NO_LEVEL = f"resource_id <> '{SUMMED}'"
@@ -61,10 +61,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Costs:
-    """Costs by resource, the largest first, until `end`; `days` are those of the bill, of its last 30 at most."""
+    """Costs by resource, the largest first. `days` are those of the bill, 30 at most."""
 
     rows: list[Cost]
-    end: datetime
     days: float
     has_week_before: bool
 
@@ -139,7 +138,7 @@ class ReportData:
         )
         end = last + timedelta(hours=1)
         days = min(MONTH_DAYS, (end - first) / timedelta(days=1))
-        starts = [end - timedelta(days=days) for days in (MONTH_DAYS, WEEK_DAYS, 2 * WEEK_DAYS)]
+        starts = [end - timedelta(days=days) for days in (MONTH_DAYS, _WEEK_DAYS, 2 * _WEEK_DAYS)]
         found = self._connection.execute(
             f"SELECT account_id, region, egress_class, resource_id, service, SUM(cost_usd) FILTER (WHERE {hour} >= ?), "
             f"SUM(cost_usd) FILTER (WHERE {hour} >= ?), SUM(cost_usd) FILTER (WHERE {hour} >= ? AND {hour} < ?) "
@@ -155,7 +154,7 @@ class ReportData:
         rows = [
             Cost(*key, usd=usd * scale, week_usd=week, before_usd=before) for key, (usd, week, before) in sums.items()
         ]
-        return Costs(rows, end, days, (end - first) >= timedelta(days=2 * WEEK_DAYS))
+        return Costs(rows, days, (end - first) >= timedelta(days=2 * _WEEK_DAYS))
 
     def account_names(self) -> dict[str, str]:
         """Return the names of the bill's accounts, by their ids."""
@@ -172,8 +171,8 @@ class ReportData:
         From the incident on the band keeps the width that it had before: what the incident itself adds to the mean
         deviation is unrelated to the expectation.
         """
-        start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=DAYS_BEFORE)
-        end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=DAYS_AFTER)
+        start = datetime.fromisoformat(alert["start_hour_utc"]) - timedelta(days=_DAYS_BEFORE)
+        end = datetime.fromisoformat(alert["end_hour_utc"]) + timedelta(days=_DAYS_AFTER)
         joined = "LEFT JOIN scored USING (hour_utc, account_id, region, service, egress_class, resource_id)"
         score = "MIN(anomaly_score)" if self._has_scores else "NULL"
         rows = self._connection.execute(

@@ -12,11 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 
 from anomaly_detector.feature_rows import feature_descriptions, read_features
 from egress_alerts.series import Window, parse_hour
 from egress_features import build_features
 from egress_sentinel.deployment.feature_upload import upload_days
+from egress_sentinel.errors import UserError
 from local_aws import LocalAws
 from tests.simulation.aws import S3, Direct
 from tests.simulation.stepping import Stepping
@@ -113,6 +115,19 @@ def test_a_history_in_one_folder_is_refused_by_name(features: Path) -> None:
         "the file has rows of 2026-09-09 and is in the folder of 2026-09-01; write a file for each day, as "
         "`egress-sentinel features --bucket` does"
     )
+
+
+@pytest.mark.parametrize(("call", "action"), [("head_object", "s3:GetObject"), ("put_object", "s3:PutObject")])
+def test_a_denied_call_names_the_permission(features: Path, call: str, action: str) -> None:
+    s3 = S3(Direct())
+
+    def denied(**_: Any) -> None:
+        operation = "".join(word.title() for word in call.split("_"))
+        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, operation)
+
+    setattr(s3, call, denied)
+    with pytest.raises(UserError, match=f"may not use {action} on the bucket {BUCKET};"):
+        upload_days(s3, BUCKET, features)
 
 
 @pytest.mark.integration
