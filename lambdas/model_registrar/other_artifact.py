@@ -128,9 +128,10 @@ def request_of_other(artifact: OtherArtifact, artifact_url: str, settings: Setti
 
 
 def description_of_other(artifact: OtherArtifact) -> str:
-    """Return one sentence about the model, and its failed checks."""
+    """Return a description of the model, with the failed quality checks."""
     serves = f"{artifact.program} serves it" if artifact.program else "its image serves it"
-    return f"Model {artifact.model_id} of another training program; {serves}. Checks: {'; '.join(artifact.blocked_by)}."
+    checks = "; ".join(artifact.blocked_by)
+    return f"Model {artifact.model_id} of another training program; {serves}. Failed quality checks: {checks}."
 
 
 def _members(path: Path) -> dict[str, bytes | None]:

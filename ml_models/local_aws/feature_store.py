@@ -44,12 +44,12 @@ class FeatureStore:
         arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT_ID}:feature-group/{name}"
         kept = {key: value for key, value in given.items() if key != "Tags"}
         state = {"FeatureGroupArn": arn, "CreationTime": time.time(), "FeatureGroupStatus": "Created"}
-        self._groups[name] = {"ThroughputConfig": {"ThroughputMode": "OnDemand"}, **kept, **state}
         if "OfflineStoreConfig" in kept:
             storage = kept["OfflineStoreConfig"]["S3StorageConfig"]
             path = f"{ACCOUNT_ID}/sagemaker/{REGION}/offline-store/{name}-{int(time.time())}/data"
             storage.setdefault("ResolvedOutputS3Uri", f"{storage['S3Uri'].rstrip('/')}/{path}")
             kept["OfflineStoreConfig"].setdefault("TableFormat", "Glue")
+        self._groups[name] = {"ThroughputConfig": {"ThroughputMode": "OnDemand"}, **kept, **state}
         self._records[name] = {}
         return {"FeatureGroupArn": arn}
 
@@ -60,7 +60,8 @@ class FeatureStore:
         group = self._group(given["FeatureGroupName"])
         if "OnlineStoreConfig" in given:
             group["OnlineStoreConfig"] = {**group["OnlineStoreConfig"], **given["OnlineStoreConfig"]}
-        group |= {key: given[key] for key in ("ThroughputConfig",) if key in given}
+        if "ThroughputConfig" in given:
+            group["ThroughputConfig"] = given["ThroughputConfig"]
         group |= {"LastModifiedTime": time.time(), "LastUpdateStatus": {"Status": "Successful"}}
         return {"FeatureGroupArn": group["FeatureGroupArn"]}
 

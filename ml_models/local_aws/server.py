@@ -83,7 +83,8 @@ class Server:
         """Return the answer to an earlier attempt of the same call.
 
         An SDK repeats a call when a busy machine closes the connection before the answer arrives. Without this, a
-        Create call would then fail because its first attempt has created the resource.
+        Create call would then fail because its first attempt has created the resource. An attempt that is still running
+        has no answer yet. The call then runs again.
         """
         return self._answers.get(_call_id(request)) if "attempt=1;" not in _attempt(request) else None
 

@@ -766,7 +766,7 @@ run "switches_flow_logs_on" {
 
   assert {
     condition     = output.flow_logs_bucket == "egress-sentinel-flow-logs-111122223333-eu-west-1"
-    error_message = "Flow logs have a bucket of their own."
+    error_message = "Flow logs have a separate bucket."
   }
 
   assert {

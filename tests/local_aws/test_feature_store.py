@@ -59,14 +59,14 @@ def test_only_a_greater_event_time_replaces_a_record(aws: LocalAws) -> None:
 
 
 def test_a_record_that_is_not_there_is_an_empty_answer(aws: LocalAws) -> None:
-    assert get(aws, "nobody") is None
+    assert get(aws, "missing") is None
     with pytest.raises(ClientError, match=r"\(ResourceNotFound\).*FeatureGroup with name other does not exist"):
-        get(aws, "nobody", group="other")
+        get(aws, "missing", group="other")
 
 
 def test_many_records_are_read_at_once_and_those_that_are_not_there_are_left_out(aws: LocalAws) -> None:
     put(aws, key="one", at="2026-10-01T00:00:00Z", gb="1")
-    asked = {"FeatureGroupName": GROUP, "RecordIdentifiersValueAsString": ["one", "nobody"], "FeatureNames": ["gb"]}
+    asked = {"FeatureGroupName": GROUP, "RecordIdentifiersValueAsString": ["one", "missing"], "FeatureNames": ["gb"]}
     elsewhere = {"FeatureGroupName": "other", "RecordIdentifiersValueAsString": ["one"]}
     answer: dict[str, Any] = aws.client("sagemaker-featurestore-runtime").batch_get_record(
         Identifiers=[asked, elsewhere]
@@ -113,7 +113,7 @@ def test_a_record_that_does_not_fit_the_definitions_is_refused(
 )
 def test_a_group_that_aws_does_not_make_is_refused(aws: LocalAws, changed: dict[str, Any], said: str) -> None:
     with pytest.raises(ClientError, match=said):
-        create(aws, **{"name": "new", **changed} if "FeatureGroupName" not in changed else {"name": GROUP})
+        create(aws, "new", **changed)
 
 
 def test_a_record_is_gone_when_it_has_expired_and_with_its_group(aws: LocalAws) -> None:

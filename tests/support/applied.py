@@ -131,7 +131,7 @@ def ended(execution: dict[str, Any]) -> dict[str, Any] | None:
 def read_messages(stack: Stack, topic: str = "topic_arn") -> Callable[[], list[dict[str, Any]]]:
     """Subscribe to a topic. Return a function that receives the messages since its last call, or since now."""
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
-    queue = sqs.create_queue(QueueName=f"somebody-reads-{topic}")["QueueUrl"]
+    queue = sqs.create_queue(QueueName=f"test-reads-{topic}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=stack.outputs()[topic], Protocol="sqs", Endpoint=arn)
 

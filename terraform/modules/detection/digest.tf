@@ -43,7 +43,7 @@ module "digest" {
   }
 
   dead_letter_alarm = {
-    description = "A weekly digest was not published after every retry, or it is unknown whether it was. The reason is in the log of the function ${var.name}-digest; the runbook has the next steps."
+    description = "Every attempt to publish a weekly digest failed, or it is unknown whether one succeeded. The reason is in the log of the function ${var.name}-digest; the runbook has the next steps."
     topic_arn   = aws_sns_topic.this.arn
   }
 }

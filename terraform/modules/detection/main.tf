@@ -109,7 +109,7 @@ module "function" {
       WriteAlerts       = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
       FindOpenIncidents = { actions = ["dynamodb:Query"], resources = ["${aws_dynamodb_table.alerts[0].arn}/index/account-region"] }
       ReadAlerts        = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem"], resources = [aws_dynamodb_table.alerts[0].arn] }
-      Tell              = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
+      Publish           = { actions = ["sns:Publish"], resources = [aws_sns_topic.this.arn] }
       }, {
       for group in var.feature_group[*] : "WriteLatestFeatures" => {
         actions = ["sagemaker:DescribeFeatureGroup", "sagemaker:PutRecord"], resources = [group.arn]

@@ -1,4 +1,4 @@
-# A feature group with the latest features of each series, for whoever reads them by key; on request with their history.
+# A feature group with the latest features of each series, read by key; on request, with their history.
 
 data "aws_caller_identity" "current" {}
 
@@ -11,7 +11,7 @@ locals {
   offline_prefix = "feature-store/"
 }
 
-# The provider requires a role of an online store too, which needs no rights.
+# The provider requires a role even without an offline store. The online store needs no permissions.
 resource "aws_iam_role" "this" {
   name                 = "${var.name}-feature-store${var.roles.suffix}"
   path                 = var.roles.path
@@ -85,7 +85,7 @@ resource "aws_sagemaker_feature_group" "this" {
       kms_key_id = var.kms_key_arn
     }
 
-    # A series that is billed no more leaves the store.
+    # Removes a series that is no longer billed.
     ttl_duration {
       unit  = "Days"
       value = var.ttl_days
@@ -96,7 +96,7 @@ resource "aws_sagemaker_feature_group" "this" {
     for_each = var.offline ? [true] : []
 
     content {
-      # A table would be made in another database, by the rights of who applies.
+      # SageMaker would create the table in a Glue database of its choice, with the permissions of the user who applies.
       disable_glue_table_creation = true
 
       s3_storage_config {

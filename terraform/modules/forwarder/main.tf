@@ -39,7 +39,7 @@ module "function" {
   }
 
   dead_letter_alarm = {
-    description = "A notification did not reach ${var.destination}: ${var.name}'s dead-letter queue has it, and the log the reason."
+    description = "A notification did not reach ${var.destination}: it is in the dead-letter queue of ${var.name}, and the reason is in its log."
     topic_arn   = var.topic_arn
   }
 }

@@ -4,6 +4,6 @@ output "function_name" {
 }
 
 output "dead_letter_queue" {
-  description = "Name of the queue with what could not be delivered."
+  description = "Name of the queue with the undelivered notifications."
   value       = module.function.dead_letter_queue
 }

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "destination" {
-  description = "What the function forwards to: pagerduty, webhook or chat."
+  description = "Kind of destination: pagerduty, webhook or chat."
   type        = string
 
   validation {
@@ -35,7 +35,7 @@ variable "secret_arn" {
 }
 
 variable "secret_kms_key_arn" {
-  description = "Key of the secret; null where it is that of AWS."
+  description = "KMS key of the secret; null if it is AWS's key aws/secretsmanager."
   type        = string
   default     = null
 }

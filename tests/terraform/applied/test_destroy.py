@@ -19,7 +19,7 @@ def left(stack: Stack) -> dict[str, list[Any]]:
         "functions": client("lambda").list_functions()["Functions"],
         "tables": client("dynamodb").list_tables()["TableNames"],
         "topics": client("sns").list_topics()["Topics"],
-        "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if "somebody-reads" not in url],
+        "queues": [url for url in client("sqs").list_queues().get("QueueUrls", []) if "test-reads" not in url],
         "rules": client("events").list_rules()["Rules"],
         "roles": client("iam").list_roles()["Roles"],
         # SageMaker makes this one, for all training jobs of an account.
