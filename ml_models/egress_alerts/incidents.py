@@ -241,6 +241,7 @@ class _Track:
     """
 
     __slots__ = (
+        "depth",
         "floors",
         "incidents",
         "is_level",
@@ -257,6 +258,7 @@ class _Track:
         self.series, self.levels, self.floors = series, levels, floors
         self.is_level = series.is_level
         self.rises_by, self.least_times = floors.min_excess_percent / 100, least_times
+        self.depth = -len(levels)  # resources first
         self.incidents: list[_Member] = []
         self.recent: deque[Hour] = deque()
         self.sums = self.left = _Sums()
@@ -321,7 +323,7 @@ class _Held:
 
 class _Decision:
     def __init__(self, policy: Policy, open_incidents: Sequence[Incident], past: Iterable[Hour]) -> None:
-        self._policy = policy
+        self._policy, self._least_times = policy, policy.min_times_usual_excess
         self._tracks: dict[Series, _Track] = {}
         self._levels: dict[tuple[str, ...], tuple[Series, ...]] = {}
         self._floors: dict[tuple[str, str], Floors] = {}
@@ -353,14 +355,14 @@ class _Decision:
             self._held.add([row for hour, row in member.items() if hour in past_hours], track.levels)
 
     def take(self, new: Iterable[Hour]) -> list[Incident]:
-        ordered, time_of = sorted(new, key=_HOUR), _HOUR
+        ordered, time_of, tracks = sorted(new, key=_HOUR), _HOUR, self._tracks
         if any(map(_IS_DAILY, ordered)):
             time_of = _DECIDED_AT
             ordered.sort(key=time_of)
         for self._time, rows in groupby(ordered, key=time_of):
             by_track: defaultdict[_Track, list[Hour]] = defaultdict(list)
             for row in rows:
-                by_track[self._track(row.series)].append(row)
+                by_track[tracks.get(row.series) or self._track(row.series)].append(row)
             self._decide(by_track)
         return [known.incident for known in sorted(self._incidents, key=_KEY) if known.is_touched]
 
@@ -492,8 +494,7 @@ class _Decision:
     def _track(self, series: Series) -> _Track:
         track = self._tracks.get(series)
         if track is None:
-            least_times = self._policy.min_times_usual_excess
-            track = _Track(series, self._levels_of(series), self._floors_of(series), least_times)
+            track = _Track(series, self._levels_of(series), self._floors_of(series), self._least_times)
             self._tracks[series] = track
         return track
 
@@ -558,7 +559,7 @@ class _Decision:
     def _counts(self, row: Hour, rest: Hour) -> bool:
         """Whether a rising hour exceeds the habit of its series; the rest of an hour does by a smaller factor."""
         times = row.times_habit if rest is row else row.times_habit * rest.excess_gb / row.excess_gb
-        return times >= self._policy.min_times_usual_excess
+        return times >= self._least_times
 
     def _latest(self, track: _Track, row: Hour) -> _Member | None:
         """Return the series as a member of the incident that may still take hours in."""
@@ -680,9 +681,9 @@ def _weight(row: Hour) -> float:
 
 
 def _turn(track: _Track, rows: list[Hour]) -> _Turn:
-    row, levels = rows[0], -len(track.levels)
+    row = rows[0]
     if len(rows) == 1:
         usd, gb = row.expected_cost_usd - row.cost_usd, row.expected_usage_gb - row.usage_gb
     else:
         usd, gb = -sum(each.excess_usd for each in rows), -sum(each.excess_gb for each in rows)
-    return levels, usd, gb, track.series, track, rows
+    return track.depth, usd, gb, track.series, track, rows
