@@ -48,9 +48,9 @@ output "topic_arn" {
   value       = module.detection.topic_arn
 }
 
-output "chat_topic_arn" {
-  description = "SNS topic of Amazon Q Developer in chat applications; null without a chat."
-  value       = module.detection.chat_topic_arn
+output "chat_topic_arns" {
+  description = "SNS topics of Amazon Q Developer in chat applications, by name: chat for subscriptions.slack and teams, then subscriptions.chats."
+  value       = module.detection.chat_topic_arns
 }
 
 output "forwarder_function_names" {

@@ -497,12 +497,17 @@ variable "owners" {
 }
 
 variable "subscriptions" {
-  description = "Who is notified. emails and https_urls get every alert and alarm, as do a Slack and a Microsoft Teams channel of Amazon Q Developer in chat applications. Each of filtered is a subscription with a protocol, an endpoint and a filter_policy (JSON over the attributes severity, state, account, region, class, kind, team and channel). Each of pagerduty and webhooks, by name, has the ARN of a secret in Secrets Manager and optionally a filter_policy."
+  description = "Who is notified. emails and https_urls get every alert and alarm, as do a Slack and a Microsoft Teams channel of Amazon Q Developer in chat applications. Each of chats, by name, is a channel of Slack, of Teams or both that gets the alerts of its filter_policy and no alarms. Each of filtered is a subscription with a protocol, an endpoint and a filter_policy (JSON over the attributes severity, state, account, region, class, kind, team and channel). Each of pagerduty and webhooks, by name, has the ARN of a secret in Secrets Manager and optionally a filter_policy."
   type = object({
     emails     = optional(list(string), [])
     https_urls = optional(list(string), [])
     slack      = optional(object({ team_id = string, channel_id = string }))
     teams      = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+    chats = optional(map(object({
+      slack         = optional(object({ team_id = string, channel_id = string }))
+      teams         = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+      filter_policy = optional(string)
+    })), {})
     filtered = optional(list(object({
       protocol              = string
       endpoint              = string
@@ -559,7 +564,7 @@ variable "subscriptions" {
   validation {
     condition = alltrue([
       for policy in compact(concat(
-        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
+        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.chats)[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
       )) :
       try(
         length(setsubtract(keys(jsondecode(policy)), ["severity", "state", "account", "region", "class", "kind", "team", "channel"])) == 0 &&
@@ -574,7 +579,7 @@ variable "subscriptions" {
   validation {
     condition = alltrue([
       for policy in compact(concat(
-        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
+        var.subscriptions.filtered[*].filter_policy, values(var.subscriptions.chats)[*].filter_policy, values(var.subscriptions.pagerduty)[*].filter_policy, values(var.subscriptions.webhooks)[*].filter_policy,
       )) :
       try(
         alltrue([for severity in jsondecode(policy).severity : can(tostring(severity)) ? contains(["low", "medium", "high", "critical"], severity) : true]),
@@ -586,9 +591,15 @@ variable "subscriptions" {
 
   validation {
     condition = alltrue([
-      for name in concat(keys(var.subscriptions.pagerduty), keys(var.subscriptions.webhooks)) : can(regex("^[a-z0-9-]{1,14}$", name)) && name != "chat"
-    ]) && length(setintersection(keys(var.subscriptions.pagerduty), keys(var.subscriptions.webhooks))) == 0
-    error_message = "The names of subscriptions.pagerduty and webhooks are 1 to 14 lower-case letters, digits and hyphens, differ from each other, and are not chat."
+      for names in [concat(keys(var.subscriptions.chats), keys(var.subscriptions.pagerduty), keys(var.subscriptions.webhooks))] :
+      length(distinct(names)) == length(names) && alltrue([for name in names : can(regex("^[a-z0-9-]{1,14}$", name)) && name != "chat"])
+    ])
+    error_message = "The names of subscriptions.chats, pagerduty and webhooks are 1 to 14 lower-case letters, digits and hyphens, differ from each other, and are not chat."
+  }
+
+  validation {
+    condition     = alltrue([for each in values(var.subscriptions.chats) : each.slack != null || each.teams != null])
+    error_message = "Each of subscriptions.chats has slack, teams or both."
   }
 
   validation {

@@ -621,6 +621,49 @@ run "routes_alerts_to_people_and_programs" {
   }
 }
 
+run "gives_each_team_its_chat" {
+  variables {
+    subscriptions = {
+      slack = { team_id = "T0123ABCD", channel_id = "C0123ABCD" }
+      chats = {
+        media = { slack = { team_id = "T0123ABCD", channel_id = "C0456EFGH" }, filter_policy = jsonencode({ team = ["team-media"] }) }
+        data  = { teams = { tenant_id = "11111111-2222-3333-4444-555555555555", team_id = "11111111-2222-3333-4444-555555555555", channel_id = "19%3Aabc%40thread.tacv2" } }
+      }
+    }
+  }
+
+  assert {
+    condition     = keys(output.chat_topic_arns) == ["chat", "data", "media"]
+    error_message = "Each chat has its topic."
+  }
+
+  assert {
+    condition     = keys(output.forwarder_function_names) == ["chat", "data", "media"]
+    error_message = "Each chat has its function."
+  }
+}
+
+run "refuses_a_chat_without_a_channel" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = { chats = { media = { filter_policy = jsonencode({ team = ["team-media"] }) } } }
+  }
+}
+
+run "refuses_two_destinations_of_one_name" {
+  command         = plan
+  expect_failures = [var.subscriptions]
+
+  variables {
+    subscriptions = {
+      chats    = { media = { slack = { team_id = "T0123ABCD", channel_id = "C0456EFGH" } } }
+      webhooks = { media = { secret_arn = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:t" } }
+    }
+  }
+}
+
 run "refuses_a_filter_by_what_no_alert_has" {
   command         = plan
   expect_failures = [var.subscriptions]

@@ -129,11 +129,16 @@ def ended(execution: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_messages(stack: Stack, topic: str = "topic_arn") -> Callable[[], list[dict[str, Any]]]:
-    """Subscribe to a topic. Return a function that receives the messages since its last call, or since now."""
+    """Subscribe to the topic of an output, or of a name in it.
+
+    Return a function that receives the messages since its last call, or since now.
+    """
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
-    queue = sqs.create_queue(QueueName=f"test-reads-{topic}")["QueueUrl"]
+    output, _, name = topic.partition(".")
+    topic_arn = stack.outputs()[output][name] if name else stack.outputs()[output]
+    queue = sqs.create_queue(QueueName=f"test-reads-{output}-{name}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    sns.subscribe(TopicArn=stack.outputs()[topic], Protocol="sqs", Endpoint=arn)
+    sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
 
     def take() -> list[dict[str, Any]]:
         messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])

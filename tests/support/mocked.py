@@ -38,6 +38,12 @@ run "everything" {
         team_id    = "11111111-2222-3333-4444-555555555555"
         channel_id = "19%3Aabc%40thread.tacv2"
       }
+      chats = {
+        media = {
+          slack         = { team_id = "T0123ABCD", channel_id = "C0456EFGH" }
+          filter_policy = jsonencode({ team = ["team-media"] })
+        }
+      }
       filtered = [{
         protocol             = "sqs"
         endpoint             = "arn:aws:sqs:eu-west-1:111122223333:media"

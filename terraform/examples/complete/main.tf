@@ -13,7 +13,7 @@ module "egress_sentinel" {
 
   cloudtrail         = {}
   data_export        = { name = "egress-sentinel" }
-  subscriptions      = { emails = var.emails, slack = var.slack, teams = var.teams, pagerduty = var.pagerduty }
+  subscriptions      = { emails = var.emails, slack = var.slack, teams = var.teams, chats = var.chats, pagerduty = var.pagerduty }
   owners             = var.owners
   monthly_budget_usd = 100
   digest             = {}

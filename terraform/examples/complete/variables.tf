@@ -49,6 +49,12 @@ variable "teams" {
   default     = null
 }
 
+variable "chats" {
+  description = "More Slack channels, such as one for each team, by name."
+  type        = map(object({ slack = object({ team_id = string, channel_id = string }), filter_policy = optional(string) }))
+  default     = {}
+}
+
 variable "pagerduty" {
   description = "PagerDuty integrations that are notified, by name: the ARN of the secret with the routing key."
   type        = map(object({ secret_arn = string, filter_policy = optional(string) }))

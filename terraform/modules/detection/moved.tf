@@ -66,3 +66,10 @@ moved {
   from = aws_s3_object.planned_events
   to   = aws_s3_object.planned_events[0]
 }
+
+# States from before `subscriptions.chats`.
+
+moved {
+  from = aws_chatbot_slack_channel_configuration.this[0]
+  to   = aws_chatbot_slack_channel_configuration.this["chat"]
+}

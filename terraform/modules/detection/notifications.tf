@@ -2,11 +2,20 @@
 
 locals {
   has_chat = var.subscriptions.slack != null || var.subscriptions.teams != null
+  chats = merge(
+    local.has_chat ? { chat = { slack = var.subscriptions.slack, teams = var.subscriptions.teams, filter_policy = null } } : {},
+    var.subscriptions.chats,
+  )
+  chat_suffix = { for name in keys(local.chats) : name => name == "chat" ? "" : "-${name}" }
+  # The first chat also gets the alarms.
+  chat_topics = {
+    for name, topic in aws_sns_topic.chat : name => name == "chat" ? [aws_sns_topic.this.arn, topic.arn] : [topic.arn]
+  }
   # A filter that also lets through what has no attribute, as {"team": [{"exists": false}]}, would let alarms through.
   only_alerts = { severity = [{ exists = true }] }
 
   forwarders = merge(
-    local.has_chat ? { chat = { destination = "chat", secret_arn = null, secret_kms_key_arn = null, filter_policy = null } } : {},
+    { for name, each in local.chats : name => { destination = "chat", secret_arn = null, secret_kms_key_arn = null, filter_policy = each.filter_policy } },
     { for name, each in var.subscriptions.pagerduty : name => merge(each, { destination = "pagerduty" }) },
     { for name, each in var.subscriptions.webhooks : name => merge(each, { destination = "webhook" }) },
   )
@@ -54,26 +63,26 @@ module "forwarder" {
   filter_policy      = jsonencode(merge(local.only_alerts, try(jsondecode(each.value.filter_policy), {})))
   secret_arn         = each.value.secret_arn
   secret_kms_key_arn = each.value.secret_kms_key_arn
-  chat_topic_arn     = each.value.destination == "chat" ? aws_sns_topic.chat[0].arn : null
+  chat_topic_arn     = each.value.destination == "chat" ? aws_sns_topic.chat[each.key].arn : null
   kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days
 }
 
 # Amazon Q Developer in chat applications (AWS Chatbot) shows CloudWatch alarms and custom notifications, and leaves plain
-# texts out. So the chat has a topic with nothing but custom notifications.
+# texts out. So each chat has a topic with nothing but custom notifications.
 resource "aws_sns_topic" "chat" {
-  count = local.has_chat ? 1 : 0
+  for_each = local.chats
 
-  name              = "${var.name}-chat"
+  name              = "${var.name}-chat${local.chat_suffix[each.key]}"
   display_name      = "Egress Sentinel"
   kms_master_key_id = var.kms_key_arn
   tags              = var.tags
 }
 
 resource "aws_sns_topic_policy" "chat" {
-  count = local.has_chat ? 1 : 0
+  for_each = aws_sns_topic.chat
 
-  arn = aws_sns_topic.chat[0].arn
+  arn = each.value.arn
 
   policy = jsonencode({
     Version = "2012-10-17"
@@ -82,19 +91,20 @@ resource "aws_sns_topic_policy" "chat" {
       Effect    = "Deny"
       Principal = "*"
       Action    = "sns:Publish"
-      Resource  = aws_sns_topic.chat[0].arn
+      Resource  = each.value.arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
     }]
   })
 }
 
 resource "aws_chatbot_slack_channel_configuration" "this" {
-  count = var.subscriptions.slack == null ? 0 : 1
+  for_each = { for name, each in local.chats : name => each.slack if each.slack != null }
 
-  configuration_name = "${var.name}${var.roles.suffix}" # unique in an account, as roles are
-  slack_team_id      = var.subscriptions.slack.team_id
-  slack_channel_id   = var.subscriptions.slack.channel_id
-  sns_topic_arns     = [aws_sns_topic.this.arn, aws_sns_topic.chat[0].arn]
+  # Unique in an account, as the names of roles are.
+  configuration_name = "${var.name}${local.chat_suffix[each.key]}${var.roles.suffix}"
+  slack_team_id      = each.value.team_id
+  slack_channel_id   = each.value.channel_id
+  sns_topic_arns     = local.chat_topics[each.key]
   iam_role_arn       = aws_iam_role.chatbot[0].arn
   logging_level      = "ERROR"
   # The channel may look at alarms and do nothing else.
@@ -103,13 +113,13 @@ resource "aws_chatbot_slack_channel_configuration" "this" {
 }
 
 resource "aws_chatbot_teams_channel_configuration" "this" {
-  count = var.subscriptions.teams == null ? 0 : 1
+  for_each = { for name, each in local.chats : name => each.teams if each.teams != null }
 
-  configuration_name    = "${var.name}-teams${var.roles.suffix}"
-  tenant_id             = var.subscriptions.teams.tenant_id
-  team_id               = var.subscriptions.teams.team_id
-  channel_id            = var.subscriptions.teams.channel_id
-  sns_topic_arns        = [aws_sns_topic.this.arn, aws_sns_topic.chat[0].arn]
+  configuration_name    = "${var.name}${local.chat_suffix[each.key]}-teams${var.roles.suffix}"
+  tenant_id             = each.value.tenant_id
+  team_id               = each.value.team_id
+  channel_id            = each.value.channel_id
+  sns_topic_arns        = local.chat_topics[each.key]
   iam_role_arn          = aws_iam_role.chatbot[0].arn
   logging_level         = "ERROR"
   guardrail_policy_arns = ["arn:${local.partition}:iam::aws:policy/CloudWatchReadOnlyAccess"]
@@ -117,7 +127,7 @@ resource "aws_chatbot_teams_channel_configuration" "this" {
 }
 
 resource "aws_iam_role" "chatbot" {
-  count = local.has_chat ? 1 : 0
+  count = length(local.chats) > 0 ? 1 : 0
 
   name                 = "${var.name}-chatbot${var.roles.suffix}"
   path                 = var.roles.path

@@ -28,9 +28,9 @@ output "topic_arn" {
   value       = aws_sns_topic.this.arn
 }
 
-output "chat_topic_arn" {
-  description = "ARN of the chat's topic; null without a chat."
-  value       = one(aws_sns_topic.chat[*].arn)
+output "chat_topic_arns" {
+  description = "ARN of each chat's topic, by name; the one of subscriptions.slack and teams is chat."
+  value       = { for name, topic in aws_sns_topic.chat : name => topic.arn }
 }
 
 output "forwarder_function_names" {

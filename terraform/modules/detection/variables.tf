@@ -154,6 +154,11 @@ variable "subscriptions" {
     https_urls = list(string)
     slack      = optional(object({ team_id = string, channel_id = string }))
     teams      = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+    chats = map(object({
+      slack         = optional(object({ team_id = string, channel_id = string }))
+      teams         = optional(object({ tenant_id = string, team_id = string, channel_id = string }))
+      filter_policy = optional(string)
+    }))
     filtered = list(object({
       protocol              = string
       endpoint              = string

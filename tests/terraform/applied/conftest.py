@@ -29,6 +29,11 @@ TEAMS = json.dumps(
     }
 )
 
+MEDIA_CHAT = {
+    "slack": {"team_id": "T012345678A", "channel_id": "C012345678B"},
+    "filter_policy": json.dumps({"channel": ["#media-alerts"]}),
+}
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -96,6 +101,7 @@ def stacks(
             "emails": '["someone@example.com"]',
             "slack": '{team_id="T012345678A",channel_id="C012345678A"}',
             "teams": TEAMS,
+            "chats": json.dumps({"media": MEDIA_CHAT}),
             "pagerduty": pagerduty,
             "owners": '[{team="team-media",tags={owner="media*"}},{team="finops"}]',
         },

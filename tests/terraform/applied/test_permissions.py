@@ -1,6 +1,7 @@
 """Compares each role with its calls in the tests of the other files, so these tests run last."""
 
 import json
+import re
 from fnmatch import fnmatchcase
 from typing import Any
 from urllib.parse import parse_qs
@@ -96,7 +97,8 @@ def by_name(service: str, body: dict[str, Any], region: str) -> str:
     if service == "secretsmanager":
         return str(body["SecretId"])
     assert service == "sns", service
-    return f"arn:aws:sns:{region}:egress-sentinel-{'chat' if 'egress-sentinel-chat' in str(body) else 'alerts'}"
+    topic = re.search("egress-sentinel-chat[a-z-]*", str(body))
+    return f"arn:aws:sns:{region}:{topic[0] if topic else 'egress-sentinel-alerts'}"
 
 
 def one_by_one(request: dict[str, str]) -> list[dict[str, str]]:
@@ -165,6 +167,7 @@ FUNCTIONS = [
     ("registrar_function_name", "complete", {"sagemaker:CreateModelPackage"}),
     ("forwarder_function_names.oncall", "complete", set()),
     ("forwarder_function_names.chat", "complete", set()),
+    ("forwarder_function_names.media", "complete", set()),
 ]
 
 
