@@ -652,7 +652,7 @@ run "refuses_a_chat_without_a_channel" {
   }
 }
 
-run "refuses_two_destinations_of_one_name" {
+run "refuses_a_chat_and_a_webhook_of_one_name" {
   command         = plan
   expect_failures = [var.subscriptions]
 

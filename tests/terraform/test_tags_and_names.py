@@ -45,7 +45,7 @@ def test_the_budget_counts_what_has_the_tag() -> None:
 
 def test_roles_have_the_path_and_the_boundary() -> None:
     roles = of_type("aws_iam_role").values()
-    assert len(roles) == 23
+    assert len(roles) == 24
     assert {role["path"] for role in roles} == {"/finops/"}
     assert {role["permissions_boundary"] for role in roles} == {"arn:aws:iam::111122223333:policy/bounds"}
 
