@@ -6,6 +6,7 @@ folder on one machine.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -251,34 +252,44 @@ class Detector:
         """Return the current state of the incidents with hours in the window, under the ids of their stored alerts."""
         # An incident that was found inside the window is found again, from its hours before it.
         before = [s.incident.before(window.start) for s in active if s.incident.detected < window.start]
+        before = [incident for incident in before if incident.members]
         past = self._scored_rows.between(window.start - GATHERING_HOURS, window.start)
         hours = [*anomalous_hours(past, self._policy), *anomalous_hours(scored, self._policy)]
         hours = with_quiet_hours(hours, self._scored_rows.between)
         found = find_incidents(
             self._policy,
-            [incident for incident in before if incident.members],
+            before,
             [hour for hour in hours if hour.hour < window.start],
             [hour for hour in hours if hour.hour >= window.start],
         )
-        self._keep_ids(found, active, window)
+        self._keep_ids(found, before, active)
         return found
 
-    def _keep_ids(self, found: list[Incident], known: list[StoredAlert], window: Window) -> None:
-        """Keep the id that people know when an incident now begins at another hour.
+    def _keep_ids(self, found: list[Incident], before: list[Incident], known: list[StoredAlert]) -> None:
+        """Keep the id that people know when an incident now begins at another hour, and give no two the same one.
 
         An estimate and the bill, or a bill and its restatement, may differ on which hour is the first one.
         """
-        ids = {incident.alert_id for incident in found}
-        lost = [s.incident for s in known if s.incident.detected >= window.start and s.incident.alert_id not in ids]
-        stored_ids = {stored.incident.alert_id for stored in known}
-        gap = self._policy.incident_gap_hours
-        for incident in found:
-            if incident.alert_id in stored_ids:
-                continue
-            same = next((other for other in lost if _is_same(incident, other, gap)), None)
+        went_on = {(incident.alert_id, incident.detected) for incident in before}
+        ids, gap = {each.incident.alert_id for each in known}, self._policy.incident_gap_hours
+        lost = {each.incident.alert_id: each.incident for each in known}
+        for alert_id, _ in went_on:
+            del lost[alert_id]
+        begun = [incident for incident in found if (incident.alert_id, incident.detected) not in went_on]
+        others = []
+        for incident in begun:
+            own = lost.get(incident.alert_id)
+            if own is not None and _is_same(incident, own, gap):
+                del lost[own.alert_id]
+            else:
+                others.append(incident)
+        for incident in others:
+            same = next((other for other in lost.values() if _is_same(incident, other, gap)), None)
             if same is not None:
-                lost.remove(same)
-                incident.alert_id = same.alert_id
+                incident.alert_id = lost.pop(same.alert_id).alert_id
+            # Another incident, which once began at this hour, has kept the id.
+            while same is None and incident.alert_id in ids:
+                incident.alert_id = hashlib.sha256(incident.alert_id.encode()).hexdigest()[:16]
 
     def _build_alerts(
         self, changed: list[StoredAlert], scored: pa.Table, descriptions: Mapping[str, str], clock: _Clock
