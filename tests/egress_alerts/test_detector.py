@@ -391,6 +391,23 @@ def test_an_id_goes_to_one_incident_only() -> None:
     assert (first["start_hour_utc"], first["end_hour_utc"]) == (iso_hour(FIRST + 24), iso_hour(FIRST + 32))
 
 
+def test_an_incident_that_kept_the_id_of_another_one_s_first_hour_does_not_hide_it() -> None:
+    world = Detection()
+    media, logs = hot(24, 9, 80.0), hot(24, 9, 160.0, resource_id="logs")
+    world.run([*media, *logs], 24, 48)  # one incident, named after the logs, which lead
+    known = world.alert["alert_id"]
+    world.run([*hot(2, 22, 80.0), *media], 0, 48)  # the day before arrives late, and this one without the logs
+    assert [alert["alert_id"] for alert in world.alerts] == [known]
+    world.run([*media, *logs], 24, 48)
+    resources = {alert["alert_id"]: alert["resource_id"] for alert in world.alerts}
+    assert sorted(resources.values()) == ["logs", "media-prod"]
+    assert resources[known] == "media-prod"
+    for window in [(24, 48), (0, 48)]:  # from within the incident, and from before it
+        outcome = world.run([*(hot(2, 22, 80.0) if window[0] == 0 else []), *media, *logs], *window)
+        assert (outcome.new_alerts, outcome.updated_alerts) == ([], [])
+    assert {alert["alert_id"]: alert["resource_id"] for alert in world.alerts} == resources
+
+
 @pytest.mark.parametrize(("gap", "alerts"), [(24, 1), (25, 2)])
 def test_an_id_moves_within_the_gap_and_not_beyond(gap: int, alerts: int) -> None:
     policy = Policy(incident_gap_hours=24, sibling_hours=0)
