@@ -11,6 +11,8 @@ from collections import Counter
 
 from tests.simulation.world import run_world
 
+_SHOWN_EVERY = 500
+
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation")
@@ -34,8 +36,10 @@ def _run(seeds: range, processes: int) -> int:
     started = time.monotonic()
     counts, failed = Counter[str](), []
     with multiprocessing.get_context("fork").Pool(processes) as pool:
-        for result in pool.imap_unordered(run_world, seeds, chunksize=8):
+        for done, result in enumerate(pool.imap_unordered(run_world, seeds, chunksize=8), start=1):
             counts.update(result.counts)
+            if done % _SHOWN_EVERY == 0:
+                print(f"{done:,} of {len(seeds):,} worlds", file=sys.stderr, flush=True)
             if result.violation:
                 failed.append(result.seed)
                 print(f"seed {result.seed}: {result.violation[:300]}", flush=True)

@@ -7,7 +7,7 @@ import io
 import random
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,7 +96,7 @@ class Bill:
         return self.known(day, float("inf"), self.hours.stop, self.hours.stop)
 
 
-@cache
+@lru_cache(maxsize=500)
 def feature_file(rows: tuple[tuple[int, Series, float], ...], has_levels: bool = False, **features: float) -> bytes:
     """Return a feature file of (hour, series, GB), perhaps with levels; `features` replaces a feature in all rows."""
     body = io.BytesIO()
