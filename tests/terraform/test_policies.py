@@ -36,7 +36,7 @@ def statements(kind: str) -> dict[str, list[dict[str, Any]]]:
 
 def test_roles_have_actions_resources_and_conditions_that_aws_knows() -> None:
     policies = statements("aws_iam_role_policy")
-    assert len(policies) == 22
+    assert len(policies) == 23
     found = {f"{role}: {fault}" for role, of_role in policies.items() for s in of_role for fault in faults(s)}
     assert found == set()
 
