@@ -287,8 +287,9 @@ class Detector:
             same = next((other for other in lost.values() if _is_same(incident, other, gap)), None)
             if same is not None:
                 incident.alert_id = lost.pop(same.alert_id).alert_id
+                continue
             # Another incident, which once began at this hour, has kept the id.
-            while same is None and incident.alert_id in ids:
+            while incident.alert_id in ids:
                 incident.alert_id = hashlib.sha256(incident.alert_id.encode()).hexdigest()[:16]
 
     def _build_alerts(

@@ -362,6 +362,7 @@ class _Decision:
         for self._time, rows in groupby(ordered, key=time_of):
             by_track: defaultdict[_Track, list[Hour]] = defaultdict(list)
             for row in rows:
+                # Nearly all have a track: a call less for each row of a storm.
                 by_track[tracks.get(row.series) or self._track(row.series)].append(row)
             self._decide(by_track)
         return [known.incident for known in sorted(self._incidents, key=_KEY) if known.is_touched]

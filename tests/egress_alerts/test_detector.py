@@ -394,9 +394,9 @@ def test_an_id_goes_to_one_incident_only() -> None:
 def test_an_incident_that_kept_the_id_of_another_one_s_first_hour_does_not_hide_it() -> None:
     world = Detection()
     media, logs = hot(24, 9, 80.0), hot(24, 9, 160.0, resource_id="logs")
-    world.run([*media, *logs], 24, 48)  # one incident, named after the logs, which lead
+    world.run([*media, *logs], 24, 48)  # one incident, with an id of the logs' first hour
     known = world.alert["alert_id"]
-    world.run([*hot(2, 22, 80.0), *media], 0, 48)  # the day before arrives late, and this one without the logs
+    world.run([*hot(2, 22, 80.0), *media], 0, 48)  # the day before arrives late; the logs are gone
     assert [alert["alert_id"] for alert in world.alerts] == [known]
     world.run([*media, *logs], 24, 48)
     resources = {alert["alert_id"]: alert["resource_id"] for alert in world.alerts}

@@ -136,7 +136,7 @@ def read_messages(stack: Stack, topic: str = "topic_arn") -> Callable[[], list[d
     sns, sqs = stack.aws.client("sns"), stack.aws.client("sqs")
     output, _, name = topic.partition(".")
     topic_arn = stack.outputs()[output][name] if name else stack.outputs()[output]
-    queue = sqs.create_queue(QueueName=f"test-reads-{output}-{name}")["QueueUrl"]
+    queue = sqs.create_queue(QueueName=f"test-reads-{topic.replace('.', '-')}")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
 

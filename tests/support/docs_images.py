@@ -46,7 +46,7 @@ def make_pictures(folder: Path) -> None:
         terminal = Path(temporary) / "terminal.html"
         terminal.write_text(_run_demo(output), encoding="utf-8")
         report = (output / "report.html").as_uri()
-        _picture(browser, report, folder / "report.png", width=1180, height=1440)
+        _picture(browser, report, folder / "report.png", width=1180, height=1305)
         _picture(browser, report, folder / "report-dark.png", width=420, height=1180, dark=True)
         _picture(browser, terminal.as_uri(), folder / "alert.png", width=820, height=0)
 

@@ -21,4 +21,4 @@ def test_each_picture_is_made_as_large_as_the_one_in_the_docs(tmp_path: Path) ->
         assert head[:8] == PNG
         if path.name != "alert.png":  # whose height is that of its text
             assert head[16:24] == committed[16:24]
-        assert len(committed) < 300_000
+        assert len(committed) < 250_000
